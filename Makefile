@@ -1,0 +1,59 @@
+# Everything that `make` needs beyond python3 and pip it puts into .venv: uv itself, then what uv.lock names.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+UV := UV_PROJECT_ENVIRONMENT=$(VENV) UV_COMPILE_BYTECODE=1 UV_NO_PROGRESS=1 $(BIN)/uv
+export DAGSTER_DISABLE_TELEMETRY := 1
+export DO_NOT_TRACK := true
+
+.PHONY: run up test lint types imports unit slow benchmark lock clean help
+
+help: ## What can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: $(VENV)/.installed ## The main job: the loop of `churn`, on simulated data where there is no other
+	@$(BIN)/ml-assets run
+
+up: $(VENV)/.installed ## The Dagster UI and daemon, and the MLflow UI; Ctrl-C stops them
+	@$(BIN)/ml-assets up
+
+test: lint types imports unit slow ## Lint, types, import rules, unit tests, end-to-end tests
+
+lint: $(VENV)/.installed-dev
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	@$(BIN)/mypy
+
+imports: $(VENV)/.installed-dev
+	@$(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/.installed-dev
+	@$(BIN)/pytest -q -m "not slow"
+
+slow: $(VENV)/.installed-dev
+	@$(BIN)/pytest -q -m slow
+
+benchmark: $(VENV)/.installed-dev ## The tables of benchmarks/README.md
+	@$(BIN)/python -m benchmarks
+
+lock: $(BIN)/uv ## Resolve uv.lock anew
+	@$(UV) lock --upgrade
+
+clean: ## Remove the environment (never data)
+	rm -rf $(VENV)
+
+$(BIN)/uv:
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/.installed: uv.lock pyproject.toml | $(BIN)/uv
+	@echo "Installing into $(VENV) (once) ..."
+	@$(UV) sync --frozen --inexact --no-dev --quiet
+	@touch $@
+
+$(VENV)/.installed-dev: uv.lock pyproject.toml | $(BIN)/uv
+	@echo "Installing into $(VENV), with what the tests need (once) ..."
+	@$(UV) sync --frozen --inexact --quiet
+	@touch $@ $(VENV)/.installed

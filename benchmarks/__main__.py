@@ -1,0 +1,52 @@
+"""`python -m benchmarks [NAME …] [--json FILE] [--quick]`: the table, against the peers, in one run."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import asof, load, loop, scale
+from benchmarks.figure import Figure, table
+from benchmarks.machine import describe
+
+BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
+    "loop": loop.measure,
+    "load": load.measure,
+    "scale": scale.measure,
+    "asof": asof.measure,
+}
+
+
+def main() -> int:
+    """Measure what was named (default: everything); 1 if a promise is not kept."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)} [default: all]")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every repetition as JSON too")
+    parser.add_argument("--quick", action="store_true", help="small and once: does it run? The numbers mean little")
+    chosen = parser.parse_args()
+    # Bytecode is kept, as on any user's machine: else ours compiles seventy modules at each start, and the peer one.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if unknown := set(chosen.names) - BENCHMARKS.keys():
+        parser.error(f"no benchmark {min(unknown)!r}: choose from {', '.join(BENCHMARKS)}")
+    machine, found = describe(), _measured(chosen.names or list(BENCHMARKS), chosen.quick)
+    if chosen.json:
+        plain = {name: [figure.to_json() for figure in figures] for name, figures in found.items()}
+        chosen.json.write_text(json.dumps({"machine": machine, "benchmarks": plain}, indent=1, ensure_ascii=False))
+    return int(any(figure.met is False for figures in found.values() for figure in figures))
+
+
+def _measured(names: list[str], quick: bool) -> dict[str, list[Figure]]:
+    """Run benchmarks one after the other; each prints its part of the table when it is done."""
+    print(describe())
+    found = {}
+    for name in names:
+        print(f"{name} …", file=sys.stderr)
+        found[name] = BENCHMARKS[name](quick)
+        print(f"\n### {name}\n\n{table(found[name])}", flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""The churn loop both ways: through Dagster, and as the calls that the bodies of its assets make, in their order."""
+
+import functools
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ml_assets.commands.project import Project
+
+NAME = "churn"
+
+
+def ways(project: "Project") -> dict[str, Callable[[date], object]]:
+    """Each way to run the loop at an as-of date."""
+    project.folder(NAME)
+    return {
+        "dagster": functools.partial(_dagster, project),
+        "plain": functools.partial(_plain, project),
+    }
+
+
+def metrics(project: "Project", as_of: date) -> dict[str, float]:
+    """What the candidate of an as-of date achieved, without the latency (which is a measurement itself)."""
+    from ml_assets.training.report import report
+    from ml_assets.training.train import candidate
+
+    lake, registry, folder = project.lake, project.registry, project.folder(NAME)
+    found = report(lake, registry, folder, candidate(lake, registry, folder, as_of)).metrics
+    return {name: value for name, value in found.items() if "latency" not in name}
+
+
+def _dagster(project: "Project", as_of: date) -> None:
+    """The job on the project's own instance: one process, SQLite, everything logged but nothing printed."""
+    import dagster as dg
+
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    job = project.definitions.resolve_job_def(f"{NAME}_loop")
+    with dg.DagsterInstance.get() as instance:
+        job.execute_in_process(partition_key=str(as_of), instance=instance, run_config=quiet)
+
+
+def _plain(project: "Project", as_of: date) -> None:
+    _features(project, as_of)
+    _model(project, as_of)
+    _predictions(project, as_of)
+
+
+def _features(project: "Project", as_of: date) -> None:
+    """`raw/*` and `features/*`."""
+    from ml_assets.features.store import describe, refresh
+    from ml_assets.settings import settings
+    from ml_assets.sources.ingest import ingest
+
+    lake, workers = project.lake, settings().workers
+    for source in project.sources(NAME):
+        ingest(lake, f"{NAME}/raw/{source.spec.name}", source.spec, settings().incoming)
+    for item in project.folder(NAME).features:
+        refresh(lake, item.view, [as_of], workers=workers)
+        describe(lake, item.view, as_of)
+
+
+def _model(project: "Project", as_of: date) -> None:
+    """`labels`, `training_set`, `model`, `evaluation_report`, `champion`."""
+    from ml_assets.components.provenance import files, tags
+    from ml_assets.settings import settings
+    from ml_assets.training.dataset import build, refresh_labels
+    from ml_assets.training.release import history, release
+    from ml_assets.training.report import report
+    from ml_assets.training.train import candidate, train
+
+    lake, registry, folder, workers = project.lake, project.registry, project.folder(NAME), settings().workers
+    refresh_labels(lake, folder, as_of, workers=workers).metadata()
+    build(lake, folder, as_of, workers=workers).metadata()
+    built = build(lake, folder, as_of, workers=workers)
+    made = train(lake, registry, folder, built, tags=tags("none"), files=files())
+    registry.link(made.version)
+    report(lake, registry, folder, candidate(lake, registry, folder, as_of), workers=workers).metadata()
+    version = candidate(lake, registry, folder, as_of)
+    verdict = report(lake, registry, folder, version, workers=workers).verdict
+    now = datetime.now(UTC).replace(tzinfo=None)
+    release(lake, registry, version, verdict, as_of=as_of, decided_at=now)
+    history(lake, NAME)
+
+
+def _predictions(project: "Project", as_of: date) -> None:
+    """`predictions`, `drift_report`."""
+    from ml_assets.components import Monitor
+    from ml_assets.monitoring.latest import drift_report
+    from ml_assets.settings import settings
+    from ml_assets.training.score import predict, summary
+
+    lake, registry, folder, workers = project.lake, project.registry, project.folder(NAME), settings().workers
+    summary(lake, predict(lake, registry, folder, as_of, workers=workers), as_of)
+    spec = project.model(NAME).siblings(project.tree, Monitor)[0].spec.drift
+    drift_report(lake, registry, folder, spec, as_of, pages=settings().reports, workers=workers)

@@ -1,0 +1,82 @@
+"""The grid of as-of dates: plain dates in, plain dates out, no clock."""
+
+from calendar import monthrange
+from datetime import date, timedelta
+from itertools import takewhile
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ml_assets.declaration import Declaration
+from ml_assets.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DAYS = {"daily": 1, "weekly": 7}
+
+
+class Cadence(Declaration):
+    """As-of dates: midnight UTC of `start` and every day, week or month from there, up to `end`."""
+
+    every: Literal["daily", "weekly", "monthly"] = Field("weekly", description="The step between as-of dates")
+    start: date = Field(description="The first as-of date; weekly dates keep its weekday, monthly its day")
+    end: date | None = Field(None, description="The last as-of date of a closed history")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.every == "monthly" and self.start.day > 28:
+            raise ValueError(f"start {self.start}: a monthly cadence starts on a day from 1 to 28")
+        if self.end and self.end < self.start:
+            raise ValueError(f"end {self.end} is before start {self.start}")
+        return self
+
+    @property
+    def cron(self) -> str:
+        """The cron line of midnight at each as-of date."""
+        weekday = self.start.isoweekday() % 7
+        return {"daily": "0 0 * * *", "weekly": f"0 0 * * {weekday}", "monthly": f"0 0 {self.start.day} * *"}[
+            self.every
+        ]
+
+    def dates(self, until: date) -> list[date]:
+        """All as-of dates from `start` up to and including `until`, in order."""
+        last = min(until, self.end or until)
+        return list(takewhile(lambda day: day <= last, self._walk()))
+
+    def latest(self, today: date) -> date:
+        """The last as-of date that `today` has reached.
+
+        Raises:
+            DeclarationError: `today` is before the first one.
+        """
+        dates = self.dates(today)
+        if not dates:
+            raise DeclarationError(f"cadence starts at {self.start}, after {today}: choose an earlier start")
+        return dates[-1]
+
+    def require(self, as_of: date) -> date:
+        """`as_of` itself, if it is on the grid.
+
+        Raises:
+            DeclarationError: it is not; the message names the dates around it, the nearest first.
+        """
+        reached = self.latest(max(as_of, self.start))
+        if reached != as_of:
+            # Two of them: a run at the nearest is no use where today has not reached it.
+            around = sorted(self.dates(self.step(reached))[-2:], key=lambda day: abs(day - as_of))
+            near = ", then ".join(map(str, around))
+            raise DeclarationError(f"{as_of} is no as-of date of a {self.every} cadence: the nearest is {near}")
+        return as_of
+
+    def step(self, day: date) -> date:
+        """The as-of date after `day`."""
+        if self.every != "monthly":
+            return day + timedelta(days=_DAYS[self.every])
+        return day + timedelta(days=monthrange(day.year, day.month)[1])
+
+    def _walk(self) -> "Iterator[date]":
+        day = self.start
+        while True:
+            yield day
+            day = self.step(day)

@@ -1,0 +1,97 @@
+"""The `ml-assets` command. Errors that a user can put right are one line and exit code 2."""
+
+import contextlib
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from ml_assets.commands import data
+from ml_assets.commands.environment import prepare
+from ml_assets.errors import DataError, MlAssetsError
+from ml_assets.settings import PROJECT, settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(data.app, name="data")
+
+
+@app.callback()
+def _environment(context: typer.Context) -> None:
+    """The production ML loop: raw data to features, models, releases, predictions and reports."""
+    try:
+        prepare(settings())
+    except DataError:
+        if context.invoked_subcommand != "doctor":  # it says so among its findings
+            raise
+
+
+@app.command()
+def run(
+    models: Annotated[list[str] | None, typer.Argument(help="Model folders [default: all that have data]")] = None,
+    as_of: Annotated[str, typer.Option(help="The as-of date [default: the last one that today has reached]")] = "",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else")] = False,
+) -> None:
+    """Run the loop: ingest, check, features, train, evaluate, gate, release, predict, drift report."""
+    from ml_assets.commands.loop import loop  # Dagster: 1 s, which `--help` need not pay
+    from ml_assets.commands.project import Project
+
+    loop(Project(PROJECT), models or [], as_of, as_json=json)
+
+
+@app.command()
+def new(name: Annotated[str, typer.Argument(help="The model's name: letters, digits and _")]) -> None:
+    """Write a model folder that runs on its own small sample; edit its YAML and SQL."""
+    from ml_assets.commands.new import new
+
+    typer.echo(new(name))
+
+
+@app.command()
+def status(json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False) -> None:
+    """What stands: models, champions, last predictions, drift."""
+    from ml_assets.commands.project import Project
+    from ml_assets.commands.status import status
+
+    status(Project(PROJECT), as_json=json)
+
+
+@app.command()
+def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False) -> None:
+    """Check versions, databases, daemon, telemetry and disk; each finding with its remedy."""
+    from ml_assets.commands.doctor import doctor
+
+    raise typer.Exit(0 if doctor(as_json=json) else 1)
+
+
+@app.command()
+def up(
+    port: Annotated[int, typer.Option(help="Of the Dagster UI")] = 3000,
+    mlflow_port: Annotated[int, typer.Option(help="Of the MLflow UI")] = 5000,
+) -> None:
+    """Start the Dagster UI and daemon, and the MLflow UI, on this machine only; Ctrl-C stops them."""
+    from ml_assets.commands.up import up
+
+    raise typer.Exit(up(port, mlflow_port))
+
+
+def main() -> None:
+    """The console script."""
+    code = _run()
+    with contextlib.suppress(BrokenPipeError):  # whoever read has read enough
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # Nothing is left to do that a kill would not leave undone as well. Python's own end takes a second with every
+    # library loaded, and DuckDB's binding then complains of its types on stderr where Evidently keeps them alive.
+    os._exit(code)
+
+
+def _run() -> int:
+    try:
+        app()
+    except MlAssetsError as error:
+        sys.stderr.write(f"ml-assets: {' '.join(str(error).split())}\n")
+        return 2
+    except SystemExit as ended:  # click's way to end a command, with its exit code
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0

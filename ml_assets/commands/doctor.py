@@ -1,0 +1,253 @@
+"""`ml-assets doctor`: what could be wrong with this installation, and what to do about it."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import distributions, metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import typer
+
+from ml_assets.commands.environment import QUIET
+from ml_assets.settings import PROJECT, Settings, settings
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Status = Literal["ok", "warn", "fail"]
+
+LITTLE, TOO_LITTLE = 5, 1
+"""GB free at the data folder."""
+
+FRESH = 120
+"""Seconds after which a daemon that has not said that it lives is taken for dead."""
+
+_COLOURS: Mapping[Status, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
+_INSTALL = "install what uv.lock names: `make run`, or `uv sync --frozen`"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `remedy` is empty where nothing is to do."""
+
+    name: str
+    status: Status
+    found: str
+    remedy: str = ""
+
+
+Check = Callable[[], Finding]
+
+
+def doctor(*, as_json: bool) -> bool:
+    """Print the findings as a table or as one JSON object; whether nothing failed."""
+    from rich.console import Console
+
+    findings = [examine(name, check) for name, check in checks(PROJECT, settings(), time.time()).items()]
+    healthy = all(finding.status != "fail" for finding in findings)
+    if as_json:
+        typer.echo(json.dumps({"healthy": healthy, "findings": [asdict(finding) for finding in findings]}))
+    else:
+        Console().print(table(findings))
+    return healthy
+
+
+def checks(project: Path, chosen: Settings, now: float) -> dict[str, Check]:
+    """Everything that is looked at, by name. `now` is in seconds since 1970."""
+    return {
+        "python": python,
+        "packages": partial(packages, project / "uv.lock"),
+        "telemetry": telemetry,
+        "disk": partial(disk, chosen.data),
+        "drop zone": partial(drop_zone, chosen.incoming),
+        "dagster": dagster,
+        "mlflow": partial(mlflow, chosen),
+        "daemon": partial(daemon, now),
+        "code location": partial(code_location, project),
+    }
+
+
+def examine(name: str, check: Check) -> Finding:
+    """The finding of a check; a check that breaks is one, too."""
+    try:
+        return check()
+    except Exception as error:  # noqa: BLE001 - the doctor reports whatever is broken, it does not break of it
+        said = " ".join(str(error).split())[:400]
+        return Finding(name, "fail", f"{type(error).__name__}: {said}", "put right what the message names")
+
+
+def python() -> Finding:
+    """Whether this Python is one that the project supports."""
+    from packaging.specifiers import SpecifierSet
+
+    version = ".".join(map(str, sys.version_info[:3]))
+    wanted = str(metadata("ml-assets")["Requires-Python"])
+    if version in SpecifierSet(wanted):
+        return Finding("python", "ok", version)
+    return Finding("python", "fail", f"{version}, and {wanted} is needed", "make the environment with another Python")
+
+
+def packages(lock: Path) -> Finding:
+    """Whether what is installed is what the lock file names; a package that the lock does not know is no finding."""
+    if not lock.is_file():
+        return Finding("packages", "warn", f"there is no {lock}", "run from a checkout to compare versions with it")
+    locked, needed = locked_versions(lock.read_text(encoding="utf-8"))
+    installed = {_plain(found.name): found.version for found in distributions()}
+    other = [
+        f"{name} {installed[name]} (lock: {' or '.join(sorted(versions))})"
+        for name, versions in sorted(locked.items())
+        if name in installed and installed[name] not in versions
+    ]
+    missing = [f"{name} is missing" for name in sorted(needed - installed.keys())]
+    if not other and not missing:
+        return Finding("packages", "ok", f"{len(locked.keys() & installed.keys())} packages are those of uv.lock")
+    return Finding("packages", "fail" if missing else "warn", ", ".join([*missing, *other]), _INSTALL)
+
+
+def locked_versions(text: str) -> tuple[dict[str, set[str]], set[str]]:
+    """Package → its versions in a uv.lock (several where platforms differ), and what the project itself needs here."""
+    from packaging.markers import Marker
+
+    versions: dict[str, set[str]] = {}
+    needed: set[str] = set()
+    for package in tomllib.loads(text).get("package", []):
+        if "editable" in package.get("source", {}):
+            needs = package.get("dependencies", [])
+            here = [need for need in needs if "marker" not in need or Marker(need["marker"]).evaluate()]
+            needed |= {_plain(need["name"]) for need in here}
+        elif "version" in package:
+            versions.setdefault(_plain(package["name"]), set()).add(package["version"])
+    return versions, needed
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def telemetry() -> Finding:
+    """Whether every library's telemetry is off."""
+    import dagster as dg
+
+    on = [
+        f"{name} is {os.environ.get(name, 'not set')}" for name, value in QUIET.items() if os.environ.get(name) != value
+    ]
+    with dg.DagsterInstance.get() as instance:
+        if instance.telemetry_enabled:
+            on.append("dagster.yaml does not say telemetry: {enabled: false}")
+    if not on:
+        return Finding("telemetry", "ok", "off in dagster.yaml and in the environment of every command")
+    return Finding("telemetry", "fail", ", ".join(on), "restore dagster.yaml; do not unset these variables")
+
+
+def disk(data: Path) -> Finding:
+    """Whether there is room at the data folder."""
+    free = shutil.disk_usage(data).free / 1e9
+    status: Status = "fail" if free < TOO_LITTLE else "warn" if free < LITTLE else "ok"
+    remedy = "" if status == "ok" else "make room, or move the folder (ML_ASSETS_DATA)"
+    return Finding("disk", status, f"{free:,.1f} GB free at {data}", remedy)
+
+
+def drop_zone(incoming: Path) -> Finding:
+    """Whether files can be delivered."""
+    try:
+        with tempfile.TemporaryFile(dir=incoming):
+            return Finding("drop zone", "ok", f"{incoming} can be written")
+    except OSError as error:
+        remedy = "make the folder and let this user write there, or set ML_ASSETS_DATA"
+        return Finding("drop zone", "fail", f"{incoming}: {error.strerror or error}", remedy)
+
+
+def dagster() -> Finding:
+    """Whether the Dagster instance answers."""
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        runs = instance.get_runs_count()
+    return Finding("dagster", "ok", f"{runs} runs are recorded in {settings().dagster}")
+
+
+def mlflow(chosen: Settings) -> Finding:
+    """Whether tracking and registry answer."""
+    uri = chosen.tracking_uri
+    if uri.startswith(("http://", "https://")):
+        return _server(uri)
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        return Finding("mlflow", "ok", f"{uri} is not there yet; the first run makes it")
+    from ml_assets.registry import Registry
+
+    Registry(uri).champion("doctor")
+    return Finding("mlflow", "ok", f"{_hidden(uri)} answers")
+
+
+def _server(uri: str) -> Finding:
+    try:
+        with urlopen(f"{uri.rstrip('/')}/health", timeout=5):  # noqa: S310 - http or https, checked above
+            return Finding("mlflow", "ok", f"{_hidden(uri)} answers")
+    except (URLError, OSError) as error:
+        remedy = "start the server, or put MLFLOW_TRACKING_URI right (unset: SQLite in the data folder)"
+        return Finding("mlflow", "fail", f"{_hidden(uri)} does not answer: {error}", remedy)
+
+
+def _hidden(uri: str) -> str:
+    """The address without a password."""
+    scheme, slashes, rest = uri.partition("://")
+    return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
+
+
+def daemon(now: float) -> Finding:
+    """Whether schedules and sensors run."""
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        beats = instance.get_daemon_heartbeats()
+        ages = {
+            name: now - beats[name].timestamp if name in beats else None
+            for name in instance.get_required_daemon_types()
+        }
+        errors = [f"{name}: {beat.errors[0].message}" for name, beat in beats.items() if beat.errors]
+    dead = sorted(name.lower() for name, age in ages.items() if age is None or age > FRESH)
+    if dead:
+        remedy = "start it with `ml-assets up`; `ml-assets run` works without"
+        return Finding("daemon", "warn", f"does not run ({', '.join(dead)}): no schedule and no sensor acts", remedy)
+    if errors:
+        return Finding("daemon", "warn", " ".join("; ".join(errors).split())[:400], "see the log of `ml-assets up`")
+    return Finding(
+        "daemon", "ok", f"runs; the oldest of {len(ages)} heartbeats is {max(filter(None, ages.values())):.0f} s old"
+    )
+
+
+def code_location(project: Path) -> Finding:
+    """Whether `defs/` loads."""
+    from ml_assets.commands.project import Project
+    from ml_assets.errors import MlAssetsError
+
+    try:
+        models = Project(project).models
+    except MlAssetsError as error:
+        return Finding("code location", "fail", " ".join(str(error).split()), "put right what the message names")
+    return Finding("code location", "ok", f"{len(models)} models: {', '.join(models)}")
+
+
+def table(findings: Sequence[Finding]) -> "Table":
+    """The findings for people."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    made = Table(show_header=False, pad_edge=False)
+    for _ in range(3):
+        made.add_column(overflow="fold")
+    for finding in findings:
+        colour = _COLOURS[finding.status]
+        remedy = f"\n→ {escape(finding.remedy)}" if finding.remedy else ""
+        made.add_row(f"[{colour}]{finding.status}[/]", finding.name, escape(finding.found) + remedy)
+    return made

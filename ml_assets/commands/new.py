@@ -1,0 +1,21 @@
+"""`ml-assets new`: a model folder that runs."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from ml_assets.components.templates.folder import Place, last_sunday, write
+from ml_assets.settings import PROJECT, settings
+
+
+def new(name: str, root: Path = PROJECT, today: date | None = None) -> str:
+    """Write a model folder into the project at `root` and its sample into the drop zone; say what to do next.
+
+    Raises:
+        DeclarationError: the name is no valid one, or is taken.
+    """
+    chosen = settings()
+    place = Place(root / "ml_assets" / "defs", chosen.incoming, chosen.lake)
+    folder = write(name, place, last_sunday(today or datetime.now(UTC).date()))
+    return (
+        f"{folder}: its sample is in {chosen.incoming / name}; next, `ml-assets run {name}`, then edit its YAML and SQL"
+    )

@@ -1,0 +1,234 @@
+"""`ml-assets status`: what stands, read only. Nothing is computed, and no lock is taken."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from ml_assets.commands.project import Project
+from ml_assets.commands.summary import SHOWN, numbers, sheet
+from ml_assets.components import Model, Source
+from ml_assets.lake import Lake
+from ml_assets.registry import Registry
+from ml_assets.settings import settings
+from ml_assets.sources.ledger import committed
+from ml_assets.training.release import history, ledger
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Champions = Mapping[str, dict[str, Any] | str]
+"""Model → its champion (`version`, `as_of`, `metrics`), or the sentence that says why that is not known."""
+
+_GOING = dg.DagsterRunStatus
+_IN_PROGRESS = dg.RunsFilter(statuses=[_GOING.QUEUED, _GOING.STARTING, _GOING.STARTED, _GOING.CANCELING])
+_IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+
+
+def status(project: Project, *, as_json: bool) -> None:
+    """Print a table per model, or one JSON object: `models` by name, and `runs` that are in progress or failed last."""
+    from rich.console import Console
+
+    found = collect(project)
+    if as_json:
+        sys.stdout.write(f"{json.dumps(found, default=str)}\n")
+    else:
+        for made in tables(found):
+            Console().print(made)
+
+
+def collect(project: Project) -> dict[str, Any]:
+    """What stands: plain values, times and dates in UTC.
+
+    Returns:
+        `models`: by name `last_run`, `candidate`, `champion`, `predictions`, `drift` (None where there is none yet) and
+        `sources`; `runs`: `in_progress` and `failed`, a list each.
+    """
+    lake = Lake(str(settings().lake))
+    with dg.DagsterInstance.get() as instance:
+        models = {model.folder: _model(project, lake, instance, model) for model in _declared(project)}
+        in_progress = [_run(record) for record in instance.get_run_records(_IN_PROGRESS, limit=100)]
+    released = [name for name in models if lake.version(ledger(name)) is not None]
+    known = champions(settings().tracking_uri, released)
+    for name, model in models.items():
+        model["champion"] = _champion(lake, name, known.get(name))
+    last = [model["last_run"] for model in models.values() if model["last_run"]]
+    failed = [run for run in last if run["status"] == "FAILURE"]
+    return {"models": models, "runs": {"in_progress": in_progress, "failed": failed}}
+
+
+def champions(uri: str, names: Sequence[str]) -> Champions:
+    """The champion of each model, from the registry."""
+    os.environ.update(_IMPATIENT)  # a status waits seconds for a server, not minutes
+    registry, found = Registry(uri), {}
+    for name in names:
+        try:
+            found[name] = _registered(registry, name)
+        except Exception as error:  # noqa: BLE001 - whatever the client of a tracking server raises; it is said, not hidden
+            return dict.fromkeys(
+                names, f"{uri} does not answer ({' '.join(str(error).split())[:200]}): ml-assets doctor"
+            )
+    return found
+
+
+def _registered(registry: Registry, name: str) -> dict[str, Any] | str:
+    found = registry.glance(name)
+    if found is None:
+        return "the registry has no champion, though the ledger has: was data/mlflow removed?"
+    version, metrics = found
+    chosen = {metric: metrics[metric] for metric in SHOWN if metric in metrics}
+    return {"version": version.number, "as_of": str(version.as_of), "run_id": version.run_id, "metrics": chosen}
+
+
+def _champion(lake: Lake, name: str, registered: dict[str, Any] | str | None) -> dict[str, Any] | None:
+    """The champion of the registry, with what the ledger says about it."""
+    if registered is None:
+        return None
+    if isinstance(registered, str):
+        return {"unknown": registered}
+    past = history(lake, name)
+    if past and past[-1]["version"] == registered["version"]:
+        return registered | {"since": str(past[-1]["since"]), "reason": past[-1]["reason"]}
+    return registered | {"since": None, "reason": "the alias was moved by hand since the last run"}
+
+
+def _declared(project: Project) -> list[Model]:
+    """The model folders. Their assets are not built and their SQL is not checked: that would double the time."""
+    try:
+        found = project.tree.get_all_components(of_type=Model)
+    except Exception:  # noqa: BLE001 - Dagster raises what it likes; loading all of it says file and line
+        return [*project.models.values()]
+    return sorted(found, key=lambda model: model.folder)
+
+
+def _model(project: Project, lake: Lake, instance: dg.DagsterInstance, model: Model) -> dict[str, Any]:
+    name = model.folder
+    runs = instance.get_run_records(dg.RunsFilter(job_name=f"{name}_loop"), limit=1)
+    sources = [source.spec.name for source in model.siblings(project.tree, Source)]
+    return {
+        "last_run": _run(runs[0]) if runs else None,
+        "candidate": _candidate(instance, name),
+        "predictions": _predictions(lake, name),
+        "drift": _drift(lake, name),
+        "sources": {source: _source(lake, f"{name}/raw/{source}") for source in sources},
+    }
+
+
+def _run(record: dg.RunRecord) -> dict[str, Any]:
+    run = record.dagster_run
+    seconds = None if record.start_time is None or record.end_time is None else record.end_time - record.start_time
+    return {
+        "run_id": run.run_id,
+        "job": run.job_name,
+        "as_of": run.tags.get("dagster/partition"),
+        "status": run.status.value,
+        "started": None if record.start_time is None else _time(record.start_time),
+        "seconds": None if seconds is None else round(seconds, 1),
+    }
+
+
+def _time(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")
+
+
+def _candidate(instance: dg.DagsterInstance, name: str) -> dict[str, Any] | None:
+    """The last evaluated version, as its report said it in the event log."""
+    event = instance.get_latest_materialization_event(dg.AssetKey([name, "evaluation_report"]))
+    made = event.asset_materialization if event else None
+    if made is None:
+        return None
+    said = {key: value.value for key, value in made.metadata.items()}
+    metrics = {metric: said[metric] for metric in SHOWN if metric in said}
+    return {
+        "as_of": made.partition,
+        **{key: said.get(key) for key in ("version", "verdict", "reason")},
+        "metrics": metrics,
+    }
+
+
+def _predictions(lake: Lake, name: str) -> dict[str, Any] | None:
+    table = f"{name}/predictions"
+    if lake.version(table) is None:
+        return None
+    last = (
+        "SELECT as_of, count(*) AS entities, max(model_version) AS model_version, avg(score) AS mean_score "
+        "FROM t WHERE as_of = (SELECT max(as_of) FROM t) GROUP BY as_of"
+    )
+    found: list[dict[str, Any]] = lake.query(last, t=table).to_pylist()
+    return found[0] if found else None
+
+
+def _drift(lake: Lake, name: str) -> dict[str, Any] | None:
+    table = f"{name}/drift_report"
+    if lake.version(table) is None:
+        return None
+    last = "SELECT as_of, feature, drifted, reason FROM t WHERE as_of = (SELECT max(as_of) FROM t) ORDER BY feature"
+    rows = lake.query(last, t=table).to_pylist()
+    drifted = {row["feature"]: row["reason"] for row in rows if row["drifted"]}
+    return {"as_of": rows[0]["as_of"], "features": len(rows), "drifted": drifted} if rows else None
+
+
+def _source(lake: Lake, table: str) -> dict[str, Any]:
+    """Accepted and quarantined rows and the last event of a source, from its record of files."""
+    entries = committed(lake, table)
+    latest = max((entry.latest for entry in entries if entry.latest), default=None)
+    return {
+        "files": len(entries),
+        "rows": sum(entry.accepted for entry in entries),
+        "quarantined": sum(entry.quarantined for entry in entries),
+        "last_event": None if latest is None else latest.isoformat(timespec="seconds"),
+    }
+
+
+def tables(found: Mapping[str, Any]) -> "Iterator[Table]":
+    """The same for people: one table per model, and one of the runs in progress."""
+    from rich.markup import escape
+
+    going = [f"{run['job']} {run['as_of'] or ''} {run['status'].lower()}" for run in found["runs"]["in_progress"]]
+    shown = {name: _lines(model) for name, model in found["models"].items()}
+    for title, lines in {**shown, "runs": [("in progress", "\n".join(going) or "none")]}.items():
+        yield sheet(title, [(label, escape(text)) for label, text in lines])
+
+
+def _lines(model: Mapping[str, Any]) -> list[tuple[str, str]]:
+    run, predictions, drift = model["last_run"], model["predictions"], model["drift"]
+    scored = (
+        f"{predictions['entities']:,} entities at {predictions['as_of']}, by version {predictions['model_version']}"
+        if predictions
+        else "none yet"
+    )
+    sources = [
+        f"{name}: {row['rows']:,} rows until {row['last_event'] or 'never'}" for name, row in model["sources"].items()
+    ]
+    return [
+        (
+            "last run",
+            f"{run['status'].lower()}, as of {run['as_of']}, {run['started'] or 'queued'}" if run else "never",
+        ),
+        ("champion", _who(model["champion"]) if model["champion"] else "none yet"),
+        ("last candidate", _tried(model["candidate"]) if model["candidate"] else "none yet"),
+        ("predictions", scored),
+        ("drift", _drifted(drift) if drift else "no report yet"),
+        ("sources", "\n".join(sources)),
+    ]
+
+
+def _tried(candidate: Mapping[str, Any]) -> str:
+    verdict = f"{candidate['verdict']}: {candidate['reason']}"
+    return f"version {candidate['version']} of {candidate['as_of']}, {verdict}\n{numbers(candidate['metrics'])}"
+
+
+def _who(champion: Mapping[str, Any]) -> str:
+    if "unknown" in champion:
+        return f"unknown: {champion['unknown']}"
+    since = champion["since"] or "a change by hand"
+    return f"version {champion['version']} since {since}\n{numbers(champion['metrics'])}"
+
+
+def _drifted(drift: Mapping[str, Any]) -> str:
+    drifted = [f"{name} ({reason})" for name, reason in drift["drifted"].items()]
+    return "\n".join(drifted) or f"none of {drift['features']} features at {drift['as_of']}"

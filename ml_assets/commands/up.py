@@ -1,0 +1,199 @@
+"""`ml-assets up`: the Dagster UI and daemon and the MLflow UI, for as long as this command runs, on loopback only."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import typer
+from filelock import FileLock, Timeout
+
+from ml_assets.errors import MlAssetsError
+from ml_assets.settings import PROJECT, Settings, settings
+
+HOST = "127.0.0.1"
+GRACE = 10.0
+"""Seconds that a service has to stop by itself before it is killed."""
+
+_LOOK = 0.25
+_PYTHON = (sys.executable, "-m")
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class UpError(MlAssetsError):
+    """A service cannot be started."""
+
+
+Process = subprocess.Popen[bytes]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A process to keep running.
+
+    Args:
+        name: what people call it.
+        command: program and arguments.
+        address: where it answers.
+        health: the path that answers 200 once it is ready.
+        environment: variables beside those of this process.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    address: str
+    health: str
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+def up(port: int, mlflow_port: int) -> int:
+    """Run until Ctrl-C, SIGTERM or the end of a service; nothing that was started is left behind.
+
+    Returns:
+        The exit code: 0 if it was told to stop, 1 if a service ended by itself, and the other was then stopped.
+
+    Raises:
+        UpError: a port is taken, or another `up` runs on the same data.
+    """
+    chosen, told = settings(), threading.Event()
+    embedded = chosen.mlflow_tracking_uri is None
+    for wanted in (port, mlflow_port) if embedded else (port,):
+        require_free(wanted)
+    if embedded and port == mlflow_port:
+        raise UpError(f"port {port} cannot serve both UIs: give another --mlflow-port")
+    with _alone(chosen), _listening(told), _stopping() as running:
+        running[dagster(port)] = _start(dagster(port))
+        if embedded:
+            _prepare_database(chosen)
+            running[mlflow(mlflow_port, chosen)] = _start(mlflow(mlflow_port, chosen))
+        else:
+            typer.echo(f"MLflow: {chosen.tracking_uri} (MLFLOW_TRACKING_URI)")
+        return _watch(running, told)
+
+
+def dagster(port: int) -> Service:
+    """The Dagster UI with the daemon that runs schedules and sensors."""
+    workspace = str(PROJECT / "workspace.yaml")
+    how = ("-w", workspace, "--host", HOST, "--port", str(port), "--log-level", "warning")
+    return Service("Dagster", (*_PYTHON, "dagster", "dev", *how), f"http://{HOST}:{port}", "/server_info")
+
+
+def mlflow(port: int, chosen: Settings) -> Service:
+    """The MLflow UI over the embedded database; one worker, because nobody else asks it."""
+    artifacts = str(chosen.data / "mlflow" / "artifacts")
+    where = ("--backend-store-uri", chosen.tracking_uri, "--artifacts-destination", artifacts)
+    how = ("--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning")
+    # Its job runners would be processes for nothing, and its warnings are about its own code.
+    quiet = (("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false"), ("PYTHONWARNINGS", "ignore"))
+    return Service("MLflow", (*_PYTHON, "mlflow", "server", *where, *how), f"http://{HOST}:{port}", "/health", quiet)
+
+
+def require_free(port: int) -> None:
+    """Refuse a port that something listens on, or that is none.
+
+    Raises:
+        UpError: with what to do.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OverflowError as error:
+            raise UpError(f"{port} is no port: choose one from 1024 to 65535") from error
+        except OSError as error:
+            remedy = "stop what listens there, or choose another one (--port, --mlflow-port)"
+            raise UpError(f"port {port} of {HOST} cannot be used ({error.strerror}): {remedy}") from error
+
+
+@contextmanager
+def _alone(chosen: Settings) -> Iterator[None]:
+    """Two daemons on one instance would start every scheduled run twice."""
+    path = chosen.dagster / "up.lock"
+    try:
+        with FileLock(path, timeout=0):
+            yield
+    except Timeout as error:
+        raise UpError(f"another `ml-assets up` runs on {chosen.data}: stop that one, or set ML_ASSETS_DATA") from error
+
+
+@contextmanager
+def _listening(told: threading.Event) -> Iterator[None]:
+    """Set `told` on Ctrl-C and SIGTERM, instead of ending in the middle of something."""
+    before = {number: signal.signal(number, lambda *_: told.set()) for number in _STOPS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _prepare_database(chosen: Settings) -> None:
+    """Create MLflow's database before the server and a run both try to."""
+    from ml_assets.registry import Registry
+
+    Registry(chosen.tracking_uri).champion("up")
+
+
+def _start(service: Service) -> Process:
+    """A service in a process group of its own: Ctrl-C reaches this process alone, which then stops them all."""
+    return subprocess.Popen(  # noqa: S603 - our own command
+        service.command,
+        cwd=PROJECT,
+        env=os.environ | dict(service.environment),
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr.fileno(),  # standard output is for the addresses
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def _stopping() -> Iterator[dict[Service, Process]]:
+    """The services that the body starts; afterwards their process groups are empty."""
+    running: dict[Service, Process] = {}
+    try:
+        yield running
+    finally:
+        for process in running.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        until = time.monotonic() + GRACE
+        for process in running.values():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(until - time.monotonic(), 0))
+            with suppress(ProcessLookupError):  # whatever is left of the group
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _watch(running: Mapping[Service, Process], told: threading.Event) -> int:
+    """Say each address once it answers; come back when told to stop or when a service has ended."""
+    waiting, since = list(running), time.monotonic()
+    while not told.wait(_LOOK):
+        for service, process in running.items():
+            if process.poll() is not None:
+                code = process.returncode
+                sys.stderr.write(f"ml-assets: {service.name} ended by itself (exit code {code}): see above\n")
+                return 1
+        for service in [service for service in waiting if _answers(service)]:
+            waiting.remove(service)
+            typer.echo(f"{service.name}: {service.address} (after {time.monotonic() - since:.0f} s)")
+            if not waiting:
+                typer.echo("Ctrl-C stops everything")
+    sys.stderr.write("ml-assets: stopping ...\n")
+    return 0
+
+
+def _answers(service: Service) -> bool:
+    try:
+        with urlopen(service.address + service.health, timeout=1) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False

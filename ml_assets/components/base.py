@@ -1,0 +1,127 @@
+"""What the component types share: a strict declaration, the folder that they stand in, partitions."""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+import dagster as dg
+from pydantic import BaseModel
+
+from ml_assets.cadence import Cadence
+from ml_assets.errors import DeclarationError
+
+Spec = TypeVar("Spec", bound=BaseModel)
+Other = TypeVar("Other", bound="Declared[Any]")
+
+if TYPE_CHECKING:
+    Result = dg.MaterializeResult[None]
+else:
+    Result = dg.MaterializeResult  # Dagster reads the annotation of an asset with checks, and knows this one only
+
+LOOP = "ml_assets/loop"
+"""The tag of the assets of a model's loop; its value is the model's name."""
+
+
+class Declared(dg.Component, Generic[Spec]):
+    """A component whose `attributes` are a plain pydantic declaration, which the work below takes as it is.
+
+    Dagster checks the declaration against the YAML and names file and line of what is wrong.
+    """
+
+    declaration: ClassVar[type[BaseModel]]
+
+    def __init__(self, spec: Spec, path: Path) -> None:
+        self.spec = spec
+        self.path = path
+
+    @property
+    def folder(self) -> str:
+        """The model folder's name: key prefix and group."""
+        return self.path.name
+
+    @classmethod
+    def get_model_cls(cls) -> type[BaseModel]:
+        """What `attributes` must be."""
+        return cls.declaration
+
+    @classmethod
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        """Make the component; `attributes` is an instance of its declaration."""
+        return cls(attributes, context.path)  # type: ignore[arg-type]
+
+    def siblings(self, tree: dg.ComponentTree, kind: type[Other]) -> list[Other]:
+        """The components of a kind in the same folder."""
+        found = tree.get_all_components(of_type=kind)
+        return [component for component in found if component.path == self.path]
+
+    def key(self, *parts: str) -> dg.AssetKey:
+        """An asset key of this folder."""
+        return dg.AssetKey([self.folder, *parts])
+
+    def asset(
+        self,
+        key: dg.AssetKey,
+        *kinds: str,
+        deps: Sequence[dg.AssetKey | dg.AssetDep | dg.AssetsDefinition] = (),
+        checks: Sequence[dg.AssetCheckSpec] = (),
+        cadence: Cadence | None = None,
+        **more: Any,  # noqa: ANN401 - further arguments of dagster.asset
+    ) -> Callable[[Callable[..., Result]], dg.AssetsDefinition]:
+        """`dagster.asset` with what every asset of a folder has: group, owners, the loop's tag, as-of dates."""
+        made: Callable[[Callable[..., Result]], dg.AssetsDefinition] = dg.asset(
+            key=key,
+            deps=deps,
+            check_specs=checks,
+            partitions_def=partitions(cadence) if cadence else None,
+            group_name=self.folder,
+            kinds={*kinds},
+            tags={LOOP: self.folder},
+            owners=[*getattr(self.spec, "owners", ())] or None,
+            **more,
+        )
+        return made
+
+
+def follows(*, whether_or_not: dg.AssetKey | None = None) -> dg.AutomationCondition[Any]:
+    """Run at the latest as-of date once the dependencies stand there and nobody is at work on it.
+
+    What a blocked gate left out of a run of the loop is caught up in this way.
+
+    Args:
+        whether_or_not: a dependency that may be missing: the champion of before still answers.
+    """
+    missing = dg.AutomationCondition.any_deps_missing()
+    blocked = missing.ignore(dg.AssetSelection.assets(whether_or_not)) if whether_or_not else missing
+    mine = dg.AutomationCondition
+    return (
+        mine.in_latest_time_window()
+        & mine.missing()
+        & ~blocked
+        & ~mine.any_deps_in_progress()
+        & ~mine.in_progress()
+        & ~mine.execution_failed()
+    )
+
+
+def as_of(context: dg.AssetExecutionContext) -> date:
+    """The as-of date that a run materializes."""
+    return date.fromisoformat(context.partition_key)
+
+
+def only(found: list[Other], path: Path, kind: str) -> Other:
+    """The one component of a kind that a folder must have."""
+    if len(found) != 1:
+        raise DeclarationError(f"{path / 'defs.yaml'} declares {len(found)} components {kind}: declare exactly one")
+    return found[0]
+
+
+def partitions(cadence: Cadence) -> dg.TimeWindowPartitionsDefinition:
+    """The as-of dates as partition keys: key `T` exists once `T` is reached."""
+    return dg.TimeWindowPartitionsDefinition(
+        start=cadence.start.isoformat(),
+        end=cadence.step(cadence.end).isoformat() if cadence.end else None,
+        cron_schedule=cadence.cron,
+        fmt="%Y-%m-%d",
+        end_offset=1,  # Dagster does not count beyond `end`
+    )

@@ -1,0 +1,49 @@
+"""`<folder>/features/<view>`: one query as of a date."""
+
+import dagster as dg
+
+from ml_assets.components.base import Declared, Result, as_of, only
+from ml_assets.components.metadata import table
+from ml_assets.components.resources import LakeResource
+from ml_assets.components.source import Source
+from ml_assets.features.view import ViewSpec
+
+
+class FeatureView(Declared[ViewSpec]):
+    """A feature view: one SQL query over the sources as of a date, one row per entity."""
+
+    declaration = ViewSpec
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The view's asset, partitioned by the model's as-of dates."""
+        from ml_assets.components.model import Model  # it names the views, and they its cadence
+        from ml_assets.training.folder import feature_view, relations
+
+        model = only(self.siblings(context.component_tree, Model), self.path, "Model").spec
+        sources = relations(self.folder, [source.spec for source in self.siblings(context.component_tree, Source)])
+        view = feature_view(self.folder, self.path, self.spec, model.entity, sources)
+
+        @self.asset(
+            self.key("features", self.spec.name),
+            "duckdb",
+            "deltalake",
+            deps=[dg.AssetKey.from_user_string(relation.table) for relation in view.relations],
+            cadence=model.cadence,
+            description=self.spec.description or f"`{self.spec.sql}` as of a date",
+            code_version=view.recipe,
+        )
+        def features(context: dg.AssetExecutionContext, lake: LakeResource) -> Result:
+            from ml_assets.features.store import describe, refresh  # pyarrow: not at load
+
+            done = refresh(lake.open(), view, [as_of(context)], workers=lake.workers)
+            rows = describe(lake.open(), view, as_of(context))
+            return Result(
+                metadata={
+                    "dagster/row_count": rows.count,
+                    "computed": bool(done.computed),
+                    "table": f"{view.kept}@{done.version}",
+                    "columns": table(rows.columns),
+                }
+            )
+
+        return dg.Definitions(assets=[features])

@@ -1,0 +1,197 @@
+"""`<folder>/labels` … `<folder>/predictions`: from features to a champion that predicts."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from ml_assets.components.base import LOOP, Declared, Result, as_of, follows, partitions
+from ml_assets.components.feature_view import FeatureView
+from ml_assets.components.metadata import picture, table
+from ml_assets.components.provenance import files, tags
+from ml_assets.components.resources import LakeResource, RegistryResource
+from ml_assets.components.source import Source
+from ml_assets.components.templates.scaffold import ModelScaffolder
+from ml_assets.training.recipe import ModelSpec
+
+if TYPE_CHECKING:
+    from ml_assets.decisions.gate import GateResult
+    from ml_assets.training.folder import Folder
+    from ml_assets.training.report import Report
+
+
+@dg.scaffold_with(ModelScaffolder)
+class Model(Declared[ModelSpec]):
+    """A model: labels, training set, version, evaluation with gates, champion, predictions; a job, a schedule."""
+
+    declaration = ModelSpec
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The assets of the loop, its job and its schedule."""
+        folder = self.assemble(context.component_tree)
+        loop = (
+            self._labels, self._training_set, self._model, self._evaluation_report, self._champion, self._predictions,
+        )  # fmt: skip
+        return dg.Definitions(assets=[asset(folder) for asset in loop], schedules=[self._schedule()])
+
+    def assemble(self, tree: dg.ComponentTree) -> "Folder":
+        """The folder, checked as a whole: a bad query or name is refused at load."""
+        from ml_assets.training.folder import assemble
+
+        sources = [source.spec for source in self.siblings(tree, Source)]
+        views = [view.spec for view in self.siblings(tree, FeatureView)]
+        return assemble(self.folder, self.path, self.spec, sources, views)
+
+    def _schedule(self) -> dg.ScheduleDefinition:
+        """The whole loop as a job, at the as-of date that the tick has reached."""
+        cadence, name = self.spec.cadence, f"{self.folder}_loop"
+        job = dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.tag(LOOP, self.folder),
+            partitions_def=partitions(cadence),
+            description=f"The whole loop of {self.folder} at an as-of date",
+        )
+
+        @dg.schedule(
+            name=f"{self.folder}_schedule",
+            job=job,
+            cron_schedule=self.spec.schedule,
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+        )
+        def loop(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+            day = cadence.latest(context.scheduled_execution_time.date())
+            return dg.RunRequest(run_key=f"{name}/{day}", partition_key=str(day), tags={"reason": "schedule"})
+
+        return loop
+
+    def _labels(self, folder: "Folder") -> dg.AssetsDefinition:
+        raw = [dg.AssetKey.from_user_string(relation.table) for relation in folder.labels.relations]
+
+        @self._asset("labels", "duckdb", "deltalake", deps=raw)
+        def labels(context: dg.AssetExecutionContext, lake: LakeResource) -> Result:
+            """Labels that are mature at the as-of date."""
+            from ml_assets.training.dataset import refresh_labels
+
+            done = refresh_labels(lake.open(), folder, as_of(context), workers=lake.workers)
+            return Result(metadata=done.metadata())
+
+        return labels
+
+    def _training_set(self, folder: "Folder") -> dg.AssetsDefinition:
+        window = dg.TimeWindowPartitionMapping(
+            start_offset=-self._reach(), end_offset=0, allow_nonexistent_upstream_partitions=True
+        )
+        views = [dg.AssetDep(view, partition_mapping=window) for view in _views(folder)]
+
+        @self._asset("training_set", "duckdb", "deltalake", deps=[self.key("labels"), *views])
+        def training_set(context: dg.AssetExecutionContext, lake: LakeResource) -> Result:
+            """Population, features and mature labels over the window of as-of dates."""
+            from ml_assets.training.dataset import build
+
+            return Result(metadata=build(lake.open(), folder, as_of(context), workers=lake.workers).metadata())
+
+        return training_set
+
+    def _model(self, folder: "Folder") -> dg.AssetsDefinition:
+        @self._asset("model", "scikitlearn", "mlflow", deps=[self.key("training_set")])
+        def model(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
+            """A version: searched, fitted, exported, and registered with everything that traces it."""
+            from ml_assets.training.dataset import build
+            from ml_assets.training.train import train
+
+            store, versions = lake.open(), registry.open()
+            built = build(store, folder, as_of(context), workers=lake.workers)
+            done = train(
+                store, versions, folder, built, tags=tags(context.run_id), files=files(), say=context.log.debug
+            )
+            link = dg.MetadataValue.url(versions.link(done.version))
+            return Result(metadata={"mlflow_run": link, "version": done.version.number, **done.metadata()})
+
+        return model
+
+    def _evaluation_report(self, folder: "Folder") -> dg.AssetsDefinition:
+        key = self.key("evaluation_report")
+        gates = [dg.AssetCheckSpec(g.name, asset=key, blocking=True, description=str(g)) for g in self.spec.gates]
+
+        @self._asset("evaluation_report", "scikitlearn", "mlflow", deps=[self.key("model")], checks=gates)
+        def evaluation_report(
+            context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
+        ) -> Result:
+            """How good the version is on rows that it never saw, and whether it passes its gates."""
+            done = _report(context, lake, registry, folder)
+            plots = picture(done.plots, "ROC, calibration, gains, importance")
+            return Result(
+                metadata={"plots": plots, **done.metadata()},
+                check_results=[_check(gate) for gate in done.verdict.gates],
+            )
+
+        return evaluation_report
+
+    def _champion(self, folder: "Folder") -> dg.AssetsDefinition:
+        @self._asset("champion", "mlflow", "deltalake", deps=[self.key("evaluation_report")])
+        def champion(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
+            """The version that answers by default, and the ledger of who did from when to when and why."""
+            from ml_assets.training.release import history, release
+
+            now = datetime.now(UTC).replace(tzinfo=None)
+            found, store = _report(context, lake, registry, folder), lake.open()
+            done = release(store, registry.open(), found.version, found.verdict, as_of=as_of(context), decided_at=now)
+            return Result(
+                metadata={
+                    "version": done.champion.number if done.champion else None,
+                    "shipped": done.shipped,
+                    "reason": done.reason,
+                    "ledger": table(history(store, self.folder)),
+                }
+            )
+
+        return champion
+
+    def _predictions(self, folder: "Folder") -> dg.AssetsDefinition:
+        champion = self.key("champion")
+
+        @self._asset(
+            "predictions",
+            "onnx",
+            "deltalake",
+            deps=[champion, *_views(folder)],
+            automation_condition=follows(whether_or_not=champion),
+        )
+        def predictions(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
+            """The champion's scores of the population at the as-of date."""
+            from ml_assets.training.score import predict, summary
+
+            done = predict(lake.open(), registry.open(), folder, as_of(context), workers=lake.workers)
+            return Result(metadata=summary(lake.open(), done, as_of(context)))
+
+        return predictions
+
+    def _asset(self, name: str, *kinds: str, **more: Any) -> Callable[[Callable[..., Result]], dg.AssetsDefinition]:  # noqa: ANN401 - of `asset`
+        return self.asset(self.key(name), *kinds, cadence=self.spec.cadence, **more)
+
+    def _reach(self) -> int:
+        """How many steps back a training set reaches."""
+        step = self.spec.cadence.step(self.spec.cadence.start) - self.spec.cadence.start
+        embargoes = 2 * -(-self.spec.label.horizon // step)
+        return self.spec.window.train + self.spec.window.test + embargoes
+
+
+def _views(folder: "Folder") -> list[dg.AssetKey]:
+    return [dg.AssetKey.from_user_string(item.view.table) for item in folder.features]
+
+
+def _report(
+    context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource, folder: "Folder"
+) -> "Report":
+    """The report of the candidate at the run's as-of date; it is kept, so asking again costs nothing."""
+    from ml_assets.training.report import report
+    from ml_assets.training.train import candidate
+
+    version = candidate(lake.open(), registry.open(), folder, as_of(context))
+    return report(lake.open(), registry.open(), folder, version, workers=lake.workers)
+
+
+def _check(gate: "GateResult") -> dg.AssetCheckResult:
+    numbers = {"limit": gate.limit} | ({} if gate.value is None else {"value": gate.value})
+    return dg.AssetCheckResult(check_name=gate.name, passed=gate.passed, description=gate.reason, metadata=numbers)

@@ -1,0 +1,37 @@
+"""The lake and the registry as Dagster resources."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from ml_assets.registry import Registry
+
+if TYPE_CHECKING:
+    from ml_assets.lake import Lake
+
+
+class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Delta tables, queried by DuckDB in memory."""
+
+    root: str
+    workers: int
+    duckdb: dg.ResourceDependency[DuckDBResource]
+
+    def open(self) -> "Lake":
+        """The lake."""
+        from ml_assets.lake import Lake  # deltalake, pyarrow: not at load
+
+        return Lake(self.root, self.duckdb.get_connection)
+
+
+class RegistryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """MLflow tracking and model registry."""
+
+    uri: str
+    artifacts: str | None
+    ui: str
+
+    def open(self) -> Registry:
+        """The registry."""
+        return Registry(self.uri, self.artifacts, self.ui)

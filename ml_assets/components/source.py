@@ -1,0 +1,114 @@
+"""`<folder>/raw/<source>`: files into the lake, checked."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from ml_assets.components.base import Declared, Result
+from ml_assets.components.metadata import table
+from ml_assets.components.resources import LakeResource
+from ml_assets.settings import settings
+from ml_assets.sources.spec import SourceSpec
+
+if TYPE_CHECKING:
+    from ml_assets.sources.ingest import Checked, Ingested, Note
+
+_SEVERITY = {
+    "warn": dg.AssetCheckSeverity.WARN,
+    "quarantine": dg.AssetCheckSeverity.WARN,
+    "block": dg.AssetCheckSeverity.ERROR,
+}
+
+
+class Source(Declared[SourceSpec]):
+    """A raw table: files that arrive below `data/incoming`, ingested exactly once and checked."""
+
+    declaration = SourceSpec
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
+        """The raw asset with its checks."""
+        key, spec = self.key("raw", self.spec.name), self.spec
+
+        @self.asset(
+            key,
+            "deltalake",
+            "greatexpectations",
+            checks=list(self._checks(key)),
+            description=spec.description or f"Files `{spec.files}`, ingested exactly once",
+        )
+        def raw(lake: LakeResource) -> Result:
+            from ml_assets.sources.ingest import ingest  # pyarrow: not at load
+
+            done = ingest(lake.open(), "/".join(key.path), spec, settings().incoming)
+            return Result(metadata=_metadata(done), check_results=list(_results(done, _names(spec))))
+
+        return dg.Definitions(assets=[raw])
+
+    def _checks(self, key: dg.AssetKey) -> Iterator[dg.AssetCheckSpec]:
+        yield dg.AssetCheckSpec("files_readable", asset=key, description="Every delivered file could be taken")
+        yield dg.AssetCheckSpec("schema", asset=key, description="New files have the columns and types of the table")
+        for name, expectation in zip(_names(self.spec), self.spec.expectations, strict=True):
+            yield dg.AssetCheckSpec(
+                name,
+                asset=key,
+                blocking=expectation.severity == "block",
+                description=f"{expectation.type}, severity {expectation.severity}",
+            )
+
+
+def _names(spec: SourceSpec) -> list[str]:
+    names: list[str] = []
+    for expectation in spec.expectations:
+        name = "_".join([expectation.type.removeprefix("expect_"), *expectation.columns])
+        names.append(name if name not in names else f"{name}_{names.count(name) + 1}")
+    return names
+
+
+def _metadata(done: "Ingested") -> dict[str, Any]:
+    return {
+        "dagster/row_count": done.rows,
+        "new_files": len(done.new_files),
+        "accepted": done.accepted,
+        "quarantined": done.quarantined,
+        "rows_in_quarantine": done.in_quarantine,
+        "files": done.files,
+        "latest_event": str(done.latest),
+        "table_version": -1 if done.version is None else done.version,
+        "left_where_they_are": dg.MetadataValue.json([*map(str, done.refused + done.held_back)]),
+    }
+
+
+def _results(done: "Ingested", names: Sequence[str]) -> Iterator[dg.AssetCheckResult]:
+    left = [{"file": note.file, "reason": note.reason} for note in done.refused]
+    yield dg.AssetCheckResult(
+        check_name="files_readable", passed=not left, metadata={"left_where_they_are": table(left)}
+    )
+    drift = [
+        {"file": d.file, "column": d.column, "verdict": d.verdict, "detail": d.detail, "rows": d.unfit}
+        for d in done.drift
+    ]
+    yield dg.AssetCheckResult(
+        check_name="schema",
+        passed=not drift,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"differences": table(drift)},
+    )
+    for name, checked in zip(names, done.expectations, strict=True):
+        held = [note for note in done.held_back if checked.severity == "block" and checked.name in note.reason]
+        yield _result(name, checked, held)
+
+
+def _result(name: str, checked: "Checked", held: "Sequence[Note]") -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=checked.success and not held,
+        severity=_SEVERITY[checked.severity],
+        metadata={
+            "values": checked.elements,
+            "unexpected": checked.unexpected,
+            "files_failed": checked.failed,
+            "held_back": table([{"file": note.file, "reason": note.reason} for note in held]),
+            "examples": ", ".join(checked.examples) or "none",
+        },
+    )

@@ -1,0 +1,128 @@
+"""A model folder with its sample, written so that a killed command leaves nothing that looks finished."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from keyword import iskeyword
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from filelock import FileLock
+
+from ml_assets.components.templates.sample import sample, start_of
+from ml_assets.errors import DeclarationError
+
+MODEL = Path(__file__).parent / "model"
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_LONGEST = 40
+_SAMPLE = "sample.parquet"
+# Names of the assets inside a folder, and of what every folder shares: a model of that name would read as one of them.
+_TAKEN = frozenset({
+    "raw", "features", "labels", "training_set", "model", "evaluation_report", "champion", "predictions",
+    "online_features", "drift_report", "performance_report", "rollout", "experiments", "default",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a new model goes.
+
+    Args:
+        defs: the folder of model folders.
+        incoming: the drop zone.
+        lake: the root of the tables; a model of an earlier life may have left some.
+    """
+
+    defs: Path
+    incoming: Path
+    lake: Path
+
+
+def last_sunday(today: date) -> date:
+    """The last Sunday that `today` has reached."""
+    return today - timedelta(days=today.isoweekday() % 7)
+
+
+def render(name: str, start: date) -> Mapping[str, str]:
+    """The files of a model folder: path → text. `start` is the first as-of date."""
+    texts = {str(path.relative_to(MODEL)): path.read_text(encoding="utf-8") for path in sorted(MODEL.rglob("*.*"))}
+    return {path: text.replace("@NAME@", name).replace("@START@", str(start)) for path, text in texts.items()}
+
+
+def write(name: str, place: Place, end: date) -> Path:
+    """Write the model folder and its sample, and return the folder.
+
+    Both are made under hidden names and renamed, the sample first: a folder that exists is whole and can run.
+
+    Args:
+        name: the model.
+        place: where it goes.
+        end: the last as-of date, a Sunday; the sample ends before it.
+
+    Raises:
+        DeclarationError: the name is no valid one, or is taken.
+    """
+    require_name(name)
+    place.incoming.mkdir(parents=True, exist_ok=True)
+    with FileLock(place.incoming / ".new.lock"):
+        require_free(name, place)
+        made = _folder(name, place.defs, end)
+        _sample(name, place.incoming, end)
+        return made.replace(place.defs / name)
+
+
+def require_name(name: str) -> None:
+    """Refuse what cannot be a folder, a Python name, an asset key and a table at once."""
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST:
+        raise DeclarationError(
+            f"{name!r} cannot name a model: use at most {_LONGEST} lowercase letters, digits and single _ between "
+            "them, with a letter first (late_payers)"
+        )
+    if iskeyword(name):
+        raise DeclarationError(f"{name!r} is a word of Python: choose another name ({name}_model)")
+    if name in _TAKEN:
+        raise DeclarationError(f"{name!r} is what an asset of every model is called: choose another name (my_{name})")
+
+
+def require_free(name: str, place: Place) -> None:
+    """Refuse a name that a definition, files in the drop zone or tables in the lake have already."""
+    for taken in (path for path in (place.defs / name, place.defs / f"{name}.py") if path.exists()):
+        if not (taken.is_dir() and not any(taken.iterdir())):  # `dg scaffold defs` makes the folder first
+            raise DeclarationError(f"{taken} exists already: choose another name, or remove it first")
+    for path in sorted((place.incoming / name).rglob("*")):
+        if path.is_file() and path.name != _SAMPLE:
+            raise DeclarationError(f"{path} waits for a model {name!r}: choose another name, or move the files away")
+    if (place.lake / name).exists():
+        raise DeclarationError(
+            f"{place.lake / name} holds the tables of an earlier model {name!r}, which a sample must not be "
+            "mixed with: choose another name, or remove them first"
+        )
+
+
+def _folder(name: str, defs: Path, end: date) -> Path:
+    made = _fresh(defs / f".{name}.new")
+    for path, text in render(name, start_of(end)).items():
+        (made / path).parent.mkdir(parents=True, exist_ok=True)
+        (made / path).write_text(text, encoding="utf-8")
+    return made
+
+
+def _sample(name: str, incoming: Path, end: date) -> None:
+    made = _fresh(incoming / f".{name}.new")
+    for source, rows in sample(name, end).items():
+        (made / source).mkdir()
+        pq.write_table(rows, made / source / _SAMPLE)
+    if (incoming / name).exists():  # what a killed command left: the folder was not there yet, so nobody has read it
+        shutil.rmtree(incoming / name)
+    made.replace(incoming / name)
+
+
+def _fresh(path: Path) -> Path:
+    """An empty folder, whatever a killed command left there."""
+    if path.exists():
+        shutil.rmtree(path)
+    path.mkdir(parents=True)
+    return path

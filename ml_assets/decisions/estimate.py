@@ -1,0 +1,70 @@
+"""What the metrics of a model are expected to be before labels are known.
+
+Confidence-based performance estimation (CBPE): where scores are calibrated, the score of a row is the probability of
+its label, so labels can be drawn and every metric of them has a distribution. Białek et al. (2024), Estimating Model
+Performance Under Covariate Shift Without Labels, https://arxiv.org/abs/2401.08348. It stands and falls with
+calibration: a change of the law between features and label (concept drift) is invisible to it.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import entr
+from scipy.stats import rankdata
+
+from ml_assets.decisions.retrain import Measured
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_CLIP = 1e-15  # a score of exactly 0 or 1 would make one wrong label infinitely surprising
+
+
+def expected(scores: "Floats", *, seed: int, draws: int = 400, level: float = 0.95) -> Mapping[str, Measured]:
+    """`roc_auc`, `brier`, `log_loss` and `base_rate` of rows whose labels are not known yet.
+
+    Args:
+        scores: calibrated P(label = 1), shape [n], each from 0 to 1.
+        seed: of the drawn labels.
+        draws: how many label vectors are drawn; memory does not grow with it.
+        level: of the intervals, which say what chance in the labels may do and nothing about calibration.
+
+    Raises:
+        ValueError: scores that are no probabilities, or rows that can hardly have both labels.
+    """
+    p = _probabilities(scores)
+    rng, ranks = np.random.default_rng(seed), rankdata(p)
+    drawn = np.array([_metrics(rng.random(len(p)) < p, p, ranks) for _ in range(draws)])
+    if np.isnan(drawn).mean() > 1 - level:
+        raise ValueError(f"{len(p)} scores with mean {p.mean():.2g} hardly give both labels: wait for more rows")
+    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    means = [np.nanmean(drawn[:, 0]), *_exact(p)]
+    names = ("roc_auc", "brier", "log_loss", "base_rate")
+    return {
+        name: Measured(float(mean), float(one), float(two))
+        for name, mean, one, two in zip(names, means, low, high, strict=True)
+    }
+
+
+def _probabilities(scores: "Floats") -> "Floats":
+    p = np.asarray(scores, dtype=np.float64)
+    if p.ndim != 1 or not len(p) or not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"scores of shape {p.shape} are no probabilities: pass a vector of numbers from 0 to 1")
+    return np.clip(p, _CLIP, 1 - _CLIP)
+
+
+def _exact(p: "Floats") -> tuple[float, float, float]:
+    """Brier score, log loss and base rate are means over rows: their expectations need no draws."""
+    return float(np.mean(p * (1 - p))), float(np.mean(entr(p) + entr(1 - p))), float(np.mean(p))
+
+
+def _metrics(labels: "NDArray[np.bool_]", p: "Floats", ranks: "Floats") -> tuple[float, float, float, float]:
+    """ROC AUC by rank sum (Mann & Whitney 1947; NaN for one class), Brier score, log loss, base rate."""
+    positives = int(labels.sum())
+    pairs = positives * (len(labels) - positives)
+    area = (ranks[labels].sum() - positives * (positives + 1) / 2) / pairs if pairs else np.nan
+    loss = -np.log(np.where(labels, p, 1 - p)).mean()
+    return float(area), float(np.mean((labels - p) ** 2)), float(loss), positives / len(labels)

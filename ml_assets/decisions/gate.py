@@ -1,0 +1,179 @@
+"""May a candidate ship? Gates and measured numbers in, a verdict with its reason out."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TypeVar
+
+# +1: a higher value is better, -1: a lower one.
+DIRECTION = {
+    "roc_auc": 1,
+    "pr_auc": 1,
+    "lift_at_10": 1,
+    "log_loss": -1,
+    "brier": -1,
+    "calibration_error": -1,
+    "latency_p99_ms": -1,
+    "onnx_parity": -1,
+}
+
+
+_T = TypeVar("_T")
+
+
+class UnknownMetricError(ValueError):
+    """A gate names a metric that was not measured, or one without a direction."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One condition of a release; exactly one of the four limits is set.
+
+    Args:
+        metric: what is measured on the test rows.
+        at_least: the value itself must reach this.
+        at_most: the value itself may not pass this.
+        against: whom to compare with on the same rows: `champion` or `baseline`.
+        at_most_worse: how much worse than `against` it may be, in units of the metric.
+        at_least_better: how much better than `against` it must be.
+        confident: compare the end of the confidence interval that speaks against the candidate, not the estimate.
+    """
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+    against: str | None = None
+    at_most_worse: float | None = None
+    at_least_better: float | None = None
+    confident: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of its asset check: `roc_auc_at_least`, `roc_auc_against_champion`."""
+        if self.against:
+            return f"{self.metric}_against_{self.against}"
+        return f"{self.metric}_{'at_least' if self.at_least is not None else 'at_most'}"
+
+    def __str__(self) -> str:
+        """The condition in words."""
+        limits = {
+            "at least {}": self.at_least,
+            "at most {}": self.at_most,
+            f"at most {{}} worse than the {self.against}": self.at_most_worse,
+            f"at least {{}} better than the {self.against}": self.at_least_better,
+        }
+        (said,) = (words.format(limit) for words, limit in limits.items() if limit is not None)
+        return f"{self.metric} {said}{', with confidence' if self.confident else ''}"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Candidate minus other on the same rows, in units of the metric, with its confidence interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was measured.
+
+    Args:
+        candidate: metric → value on the test rows.
+        differences: other (`champion`, `baseline`) → metric → difference. A missing `champion` means there is none.
+        as_of: the candidate's as-of date.
+        champion_as_of: the champion's; None = no champion yet.
+    """
+
+    candidate: Mapping[str, float]
+    differences: Mapping[str, Mapping[str, Difference]] = field(default_factory=dict)
+    as_of: date | None = None
+    champion_as_of: date | None = None
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One gate's outcome: `value` against `limit`, and the sentence that a person reads."""
+
+    name: str
+    passed: bool
+    value: float | None
+    limit: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Ship or not, the reason in one sentence, and every gate's numbers."""
+
+    ship: bool
+    reason: str
+    gates: tuple[GateResult, ...]
+
+
+def judge(gates: Sequence[Gate], evidence: Evidence) -> Verdict:
+    """Ship if every gate passes and no newer champion stands.
+
+    Raises:
+        UnknownMetricError: a gate's metric was not measured.
+    """
+    results = tuple(_result(gate, evidence) for gate in gates)
+    failed = [result for result in results if not result.passed]
+    if failed:
+        return Verdict(False, "; ".join(result.reason for result in failed), results)
+    if evidence.as_of and evidence.champion_as_of and evidence.champion_as_of > evidence.as_of:
+        older = f"the champion is of {evidence.champion_as_of}, newer than this candidate of {evidence.as_of}"
+        return Verdict(False, older, results)
+    return Verdict(True, f"all {len(results)} gates passed" if results else "no gates are declared", results)
+
+
+def _result(gate: Gate, evidence: Evidence) -> GateResult:
+    if gate.against:
+        return _against(gate, evidence)
+    value = _measured(gate.metric, evidence.candidate)
+    if gate.at_least is not None:
+        return _outcome(gate, value, gate.at_least, value >= gate.at_least, "at least")
+    limit = _limit(gate, gate.at_most)
+    return _outcome(gate, value, limit, value <= limit, "at most")
+
+
+def _against(gate: Gate, evidence: Evidence) -> GateResult:
+    direction = DIRECTION.get(gate.metric)
+    if direction is None:
+        raise UnknownMetricError(f"gate {gate.name}: {gate.metric} has no better or worse: use {sorted(DIRECTION)}")
+    limit = _limit(gate, gate.at_least_better if gate.at_least_better is not None else gate.at_most_worse)
+    least = limit if gate.at_least_better is not None else -limit
+    measured = evidence.differences.get(str(gate.against))
+    if measured is None and gate.against == "champion":
+        return GateResult(gate.name, True, None, least, f"there is no other champion to compare {gate.metric} with")
+    difference = _measured(gate.metric, measured or {})
+    gain = direction * _speaking_against(gate, difference, direction)
+    sentence = f"{gate.metric} is {difference.estimate:+.4f} against the {gate.against}"
+    interval = f" ({difference.low:+.4f} to {difference.high:+.4f})"
+    return GateResult(gate.name, gain >= least, gain, least, f"{sentence}{interval}, limit {least:+.4f}")
+
+
+def _speaking_against(gate: Gate, difference: Difference, direction: int) -> float:
+    if not gate.confident:
+        return difference.estimate
+    return difference.low if direction > 0 else difference.high
+
+
+def _measured(metric: str, values: Mapping[str, _T]) -> _T:
+    if metric not in values:
+        raise UnknownMetricError(f"metric {metric!r} was not measured: measured are {sorted(values)}")
+    return values[metric]
+
+
+def _limit(gate: Gate, limit: float | None) -> float:
+    if limit is None or not math.isfinite(limit):
+        raise ValueError(f"gate on {gate.metric}: one of at_least, at_most, at_most_worse, at_least_better is needed")
+    return limit
+
+
+def _outcome(gate: Gate, value: float, limit: float, passed: bool, words: str) -> GateResult:
+    if math.isnan(value):
+        passed = False
+    return GateResult(gate.name, passed, value, limit, f"{gate.metric} is {value:.4g}, {words} {limit:.4g}")

@@ -1,0 +1,245 @@
+"""May the champion stand, or is it time to train another one?
+
+A trigger looks at one kind of evidence. Those that count or look at the calendar (`rows`, `age`, `schedule`) are sure
+at once. Those that stand on samples (`drift`, `floor`, `drop`, `estimate`) are `suspected` first, and `detected` only
+after `after` as-of dates in a row: a single odd week retrains nothing.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What follows from a verdict."""
+
+    RETRAIN = "retrain"
+    SUSPECTED = "suspected"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When to retrain; a trigger that is None is off.
+
+    Args:
+        rows: mature rows since the champion's training, as a share of the rows that it was fitted on.
+        drift: share of the importance that drifted features hold together, from 0 to 1.
+        floor: the measured metric may not fall below this (above, where smaller is better).
+        drop: how much worse than in its evaluation the champion may measure, in units of the metric.
+        estimate: how much worse than in its evaluation the estimated metric may be.
+        age: how old the champion may grow.
+        every: time from one retraining to the next, whatever else is seen.
+        after: as-of dates in a row after which a suspicion counts.
+        cooldown: time after a retraining in which no other one starts.
+    """
+
+    rows: float | None = None
+    drift: float | None = None
+    floor: float | None = None
+    drop: float | None = None
+    estimate: float | None = None
+    age: timedelta | None = None
+    every: timedelta | None = None
+    after: int = 2
+    cooldown: timedelta = timedelta(0)
+
+    def __post_init__(self) -> None:
+        if self.after < 1:
+            raise ValueError(f"after {self.after}: a suspicion counts after 1 as-of date or more")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric with its confidence interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known at an as-of date; None where it is not known, which never triggers anything.
+
+    Args:
+        as_of: `T`.
+        trained: the champion's as-of date; None = there is no champion.
+        attempted: the as-of date of the last training, shipped or not.
+        rows: mature rows that the champion was fitted on.
+        new_rows: mature rows since.
+        drifted: the share of importance that drifted features hold (`weigh`).
+        evaluated: the metric in the champion's evaluation.
+        measured: the metric on labels that matured since.
+        estimated: the metric as estimated from calibrated scores.
+        direction: 1 where a larger metric is better, -1 where a smaller one is.
+        before: trigger → as-of dates in a row, up to the one before this, at which it fired.
+    """
+
+    as_of: date
+    trained: date | None
+    attempted: date | None = None
+    rows: int = 0
+    new_rows: int = 0
+    drifted: float | None = None
+    evaluated: float | None = None
+    measured: Measured | None = None
+    estimated: Measured | None = None
+    direction: int = 1
+    before: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """One trigger's outcome: `value` against `limit`, how often it fired in a row, and the sentence for people."""
+
+    name: str
+    fired: bool
+    value: float
+    limit: float
+    in_a_row: int
+    needed: int
+    reason: str
+
+    @property
+    def detected(self) -> bool:
+        """Whether it fired often enough to count."""
+        return self.in_a_row >= self.needed
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do, why in one sentence, and every trigger that could be asked.
+
+    `in_a_row` is what the next as-of date takes as `Evidence.before`: what could not be asked keeps its count, for
+    silence neither confirms nor clears a suspicion.
+    """
+
+    action: Action
+    reason: str
+    triggers: tuple[Trigger, ...]
+    in_a_row: Mapping[str, int]
+
+
+def weigh(drifted: Mapping[str, bool], importance: Mapping[str, float]) -> float:
+    """The share of importance that drifted features hold; a feature that does no good (importance ≤ 0) weighs nothing.
+
+    Raises:
+        ValueError: no feature weighs anything, so that no share can be told.
+    """
+    weights = {name: max(importance.get(name, 0.0), 0.0) for name in drifted}
+    total = math.fsum(weights.values())
+    if not total > 0:
+        raise ValueError(f"none of {len(weights)} features has an importance above 0: drift cannot be weighed")
+    return math.fsum(weight for name, weight in weights.items() if drifted[name]) / total
+
+
+def decide(policy: Policy, evidence: Evidence) -> Verdict:
+    """Retrain, wait, or suspect."""
+    if _last(evidence) is None:
+        return Verdict(Action.RETRAIN, "there is no model yet", (), {})
+    triggers = tuple(found for found in _triggers(policy, evidence) if found is not None)
+    action, reason = _weighed(policy, evidence, triggers)
+    counts = {trigger.name: trigger.in_a_row for trigger in triggers}
+    return Verdict(action, reason, triggers, {**evidence.before, **counts})
+
+
+def _weighed(policy: Policy, evidence: Evidence, triggers: tuple[Trigger, ...]) -> tuple[Action, str]:
+    detected = [trigger for trigger in triggers if trigger.detected]
+    suspected = [trigger for trigger in triggers if trigger.fired and not trigger.detected]
+    why = "; ".join(trigger.reason for trigger in detected or suspected)
+    if detected and (ready := _ready(policy, evidence)) > evidence.as_of:
+        return Action.WAIT, f"{why}; but the cooldown lasts until {ready}"
+    if detected:
+        return Action.RETRAIN, why
+    if suspected:
+        return Action.SUSPECTED, why
+    return Action.WAIT, "nothing speaks for a retraining" if triggers else "no trigger could be asked"
+
+
+def _ready(policy: Policy, evidence: Evidence) -> date:
+    last = _last(evidence)
+    return date.min if last is None else last + policy.cooldown
+
+
+def _triggers(policy: Policy, evidence: Evidence) -> "list[Trigger | None]":
+    return [
+        _rows(policy, evidence),
+        _calendar("age", policy.age, evidence.trained, "the champion is", evidence),
+        _calendar("schedule", policy.every, _last(evidence), "the last training was", evidence),
+        _drift(policy, evidence),
+        _floor(policy, evidence),
+        _worse("drop", policy.drop, evidence.measured, "measured", policy, evidence),
+        _worse("estimate", policy.estimate, evidence.estimated, "estimated", policy, evidence),
+    ]
+
+
+def _last(evidence: Evidence) -> date | None:
+    return max(filter(None, (evidence.trained, evidence.attempted)), default=None)
+
+
+def _rows(policy: Policy, evidence: Evidence) -> Trigger | None:
+    if policy.rows is None or not evidence.rows:
+        return None
+    share = evidence.new_rows / evidence.rows
+    reason = f"{evidence.new_rows:,} new mature rows are {share:.0%} of the champion's {evidence.rows:,}"
+    return _sure("rows", share, policy.rows, f"{reason}, limit {policy.rows:.0%}")
+
+
+def _calendar(name: str, limit: timedelta | None, since: date | None, what: str, evidence: Evidence) -> Trigger | None:
+    if limit is None or since is None:
+        return None
+    days = (evidence.as_of - since).days
+    return _sure(name, days, limit.days, f"{what} {days} days ago, limit {limit.days}")
+
+
+def _sure(name: str, value: float, limit: float, reason: str) -> Trigger:
+    fired = value >= limit
+    return Trigger(name, fired, value, limit, int(fired), 1, reason)
+
+
+def _drift(policy: Policy, evidence: Evidence) -> Trigger | None:
+    if policy.drift is None or evidence.drifted is None:
+        return None
+    reason = f"drifted features hold {evidence.drifted:.0%} of the importance, limit {policy.drift:.0%}"
+    return _unsure("drift", evidence.drifted >= policy.drift, evidence.drifted, policy.drift, reason, policy, evidence)
+
+
+def _floor(policy: Policy, evidence: Evidence) -> Trigger | None:
+    if policy.floor is None or evidence.measured is None:
+        return None
+    found, sign = evidence.measured, evidence.direction
+    fired = sign * _best(found, sign) < sign * policy.floor
+    reason = f"the measured metric is {_shown(found)}, limit {policy.floor:.4g}"
+    return _unsure("floor", fired, found.estimate, policy.floor, reason, policy, evidence)
+
+
+def _worse(
+    name: str, limit: float | None, found: Measured | None, how: str, policy: Policy, evidence: Evidence
+) -> Trigger | None:
+    if limit is None or found is None or evidence.evaluated is None:
+        return None
+    sign, evaluated = evidence.direction, evidence.evaluated
+    lost = sign * (evaluated - found.estimate)
+    fired = sign * (evaluated - _best(found, sign)) > limit
+    reason = f"the {how} metric is {_shown(found)}, {lost:.4g} worse than the {evaluated:.4g} of the evaluation"
+    return _unsure(name, fired, lost, limit, f"{reason}, limit {limit:.4g}", policy, evidence)
+
+
+def _best(found: Measured, sign: int) -> float:
+    """The end of the interval that speaks for the champion: chance alone shall not accuse it."""
+    return found.high if sign > 0 else found.low
+
+
+def _shown(found: Measured) -> str:
+    return f"{found.estimate:.4g} ({found.low:.4g} to {found.high:.4g})"
+
+
+def _unsure(
+    name: str, fired: bool, value: float, limit: float, reason: str, policy: Policy, evidence: Evidence
+) -> Trigger:
+    in_a_row = evidence.before.get(name, 0) + 1 if fired else 0
+    counted = f" ({min(in_a_row, policy.after)} of {policy.after} in a row)" if fired and policy.after > 1 else ""
+    return Trigger(name, fired, value, limit, in_a_row, policy.after, reason + counted)

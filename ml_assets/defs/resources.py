@@ -1,0 +1,25 @@
+"""The resources of every asset, from the settings."""
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from ml_assets.components.resources import LakeResource, RegistryResource
+from ml_assets.settings import settings
+
+
+@dg.definitions
+def resources() -> dg.Definitions:
+    """The lake, the registry, and runs in one process: light steps do not pay for a process each."""
+    chosen = settings()
+    duckdb = DuckDBResource(
+        database=":memory:",
+        connection_config={
+            "threads": 1,  # sums of floats do not depend on the scheduling of threads; dates run side by side
+            "memory_limit": chosen.memory,
+            "temp_directory": str(chosen.data / "tmp"),
+        },
+    )
+    lake = LakeResource(root=str(chosen.lake), workers=chosen.workers, duckdb=duckdb)
+    artifacts = None if chosen.mlflow_tracking_uri else str(chosen.data / "mlflow" / "artifacts")
+    registry = RegistryResource(uri=chosen.tracking_uri, artifacts=artifacts, ui=chosen.mlflow_ui)
+    return dg.Definitions(resources={"lake": lake, "registry": registry}, executor=dg.in_process_executor)

@@ -1,0 +1,129 @@
+"""The as-of engine: a view at many dates, each seeing only what was known before it.
+
+The query never sees a table. It sees names that are bound, date by date, to the rows of a window; a row at or after
+the end of the window, or known only then, is not in any of them. Dates are computed side by side, each by one
+thread: a sum of floats then has the same digits every time.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_assets.duck import QueryError, literal, quote
+from ml_assets.errors import DataError, DeclarationError
+from ml_assets.lake import Lake
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ml_assets.features.view import Relation, View
+
+Computed = tuple[date, pa.Table]
+
+
+def compute(lake: Lake, view: "View", dates: Sequence[date], *, workers: int = 2) -> Iterator[Computed]:
+    """The view at each date, in order: a table of the query's columns with `as_of` in front.
+
+    Raises:
+        DeclarationError: the query fails, repeats an entity, or returns a column of no usable type.
+        DataError: a source has no table yet.
+    """
+    versions = {relation.table: _version(lake, relation) for relation in view.relations}
+    share = -(-len(dates) // workers)
+    blocks = [dates[i : i + share] for i in range(0, len(dates), share)] if dates else []
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        for block in pool.map(lambda block: _block(lake, view, block, versions), blocks):
+            yield from block
+
+
+def _version(lake: Lake, relation: "Relation") -> int:
+    version = lake.version(relation.table)
+    if version is None:
+        raise DataError(f"source {relation.name} has no rows yet: deliver its files and run again")
+    return version
+
+
+def _block(lake: Lake, view: "View", dates: Sequence[date], versions: dict[str, int]) -> list[Computed]:
+    with lake.connect() as connection:
+        return [(as_of, _at(lake, connection, view, as_of, versions)) for as_of in dates]
+
+
+def _at(
+    lake: Lake, connection: "duckdb.DuckDBPyConnection", view: "View", as_of: date, versions: dict[str, int]
+) -> pa.Table:
+    for relation in view.relations:
+        _bind(lake, connection, view, relation, as_of, versions[relation.table])
+    for name, upstream in view.views:
+        _bind_view(lake, connection, name, upstream, as_of)
+    parameters = {"as_of": datetime(as_of.year, as_of.month, as_of.day)} if view.query.parameters else {}  # noqa: DTZ001 - the lake's times are naive UTC
+    try:
+        rows = connection.sql(view.query.sql.strip().rstrip(";"), params=parameters).to_arrow_table()
+    except QueryError as error:
+        raise DeclarationError(f"{view.table} at {as_of}: {error}") from error
+    return _stamp(rows, view, as_of)
+
+
+def _bind(
+    lake: Lake,
+    connection: "duckdb.DuckDBPyConnection",
+    view: "View",
+    relation: "Relation",
+    as_of: date,
+    version: int,
+) -> None:
+    start, end = view.window(as_of)
+    event = quote(relation.event_time)
+    bounds = [f"{event} < TIMESTAMP {literal(end)}"]
+    bounds += [f"{event} >= TIMESTAMP {literal(start)}"] if start else []
+    bounds += [f"{quote(relation.known_at)} < TIMESTAMP {literal(end)}"] if relation.known_at else []
+    rows = lake.relation(connection, relation.table, version, within=(relation.event_time, start, end))
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW {quote(relation.name)} AS "
+        f"SELECT * EXCLUDE (_file) FROM {rows} WHERE {' AND '.join(bounds)}"
+    )
+
+
+def _bind_view(lake: Lake, connection: "duckdb.DuckDBPyConnection", name: str, view: "View", as_of: date) -> None:
+    rows = lake.relation(connection, view.kept)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS "
+        f"SELECT * EXCLUDE (as_of) FROM {rows} WHERE as_of = DATE {literal(as_of)}"
+    )
+
+
+def _stamp(rows: pa.Table, view: "View", as_of: date) -> pa.Table:
+    if view.entity not in rows.column_names:
+        raise DeclarationError(f"{view.table} returns no column {view.entity!r}: select it, one row per entity")
+    if "as_of" in rows.column_names:
+        raise DeclarationError(f"{view.table} returns a column as_of, which the engine adds itself: leave it out")
+    names = [name.lower() for name in rows.column_names]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise DeclarationError(f"{view.table} returns {min(repeated)!r} twice: give each column a name of its own")
+    entities = rows[view.entity]
+    if entities.null_count or pc.count_distinct(entities).as_py() != len(rows):
+        raise DeclarationError(
+            f"{view.table} at {as_of}: {len(rows)} rows, {pc.count_distinct(entities).as_py()} different "
+            f"{view.entity}, {entities.null_count} null: return one row per entity (GROUP BY {view.entity})"
+        )
+    rows = pa.table({name: _usable(rows[name], view, name) for name in rows.column_names})
+    return rows.add_column(0, "as_of", pa.repeat(pa.scalar(as_of, pa.date32()), len(rows)))
+
+
+def _usable(column: pa.ChunkedArray, view: "View", name: str) -> pa.ChunkedArray:
+    """Numbers as int64 or float64, text and booleans as they are: what a model and every version of a table take."""
+    kind = column.type
+    if pa.types.is_boolean(kind) or pa.types.is_string(kind) or pa.types.is_int64(kind) or pa.types.is_float64(kind):
+        return column
+    if pa.types.is_integer(kind) and not pa.types.is_uint64(kind):
+        return column.cast(pa.int64())
+    if pa.types.is_decimal(kind) or pa.types.is_floating(kind):
+        return column.cast(pa.float64(), safe=False)
+    if pa.types.is_large_string(kind) or pa.types.is_dictionary(kind) or pa.types.is_null(kind):
+        return column.cast(pa.string())
+    raise DeclarationError(
+        f"{view.table} returns {name!r} as {kind}: a view holds numbers, text and booleans (date_diff makes a number)"
+    )

@@ -1,0 +1,101 @@
+"""The point-in-time join: entities at as-of dates, each with the features that were in force there."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+
+import pyarrow as pa
+
+from ml_assets.duck import literal, quote
+from ml_assets.errors import DeclarationError
+from ml_assets.features.view import Features, View
+from ml_assets.lake import Lake
+
+
+def in_force(days: Sequence[date], computed: Sequence[date], ttl: timedelta) -> dict[date, date | None]:
+    """For each day the latest computed as-of date that is not after it and less than `ttl` before it.
+
+    An entity that the view did not return at that date has no features: an older value would be a guess.
+    """
+    ordered = sorted(computed)
+    latest = {day: max((d for d in ordered if d <= day), default=None) for day in days}
+    return {day: d if d is not None and day - d < ttl else None for day, d in latest.items()}
+
+
+def point_in_time(
+    lake: Lake,
+    spine: View,
+    days: Sequence[date],
+    features: Sequence[Features],
+    *,
+    computed: Mapping[str, Sequence[date]] | None = None,
+    label: View | None = None,
+) -> pa.Table:
+    """Every entity of the population `spine` at every day, with the columns of each view, ordered by day and entity.
+
+    Args:
+        lake: where the views are kept; they must have been refreshed.
+        spine: the population; its entities are the rows, and none is lost or repeated.
+        days: as-of dates.
+        features: the views to join, with their TTL.
+        computed: for a view's table, the dates at which it was computed; default: `days`.
+        label: a view of labels to join at exactly the same dates.
+
+    Returns:
+        `as_of`, the entity, the features (null where a view has none in force) and `label`.
+
+    Raises:
+        DeclarationError: two views return a column of the same name, or `label` none of that name.
+    """
+    columns = {item.view.table: _columns(lake, item.view) for item in features}
+    _distinct(columns | ({label.table: _label(lake, label)} if label else {}))
+    joins, chosen = [], ["spine.as_of", f"spine.{quote(spine.entity)}"]
+    with lake.connect() as connection:
+        for number, item in enumerate(features):
+            pairs = in_force(days, (computed or {}).get(item.view.table, days), item.ttl)
+            connection.register(f"force_{number}", _pairs(pairs))
+            joins.append(_join(lake.relation(connection, item.view.kept), number, spine.entity))
+            chosen += [f"view_{number}.{quote(column)}" for column in columns[item.view.table]]
+        if label:
+            rows = lake.relation(connection, label.kept)
+            entity = quote(spine.entity)
+            joins.append(f"JOIN {rows} AS labels ON labels.as_of = spine.as_of AND labels.{entity} = spine.{entity}")
+            chosen.append("labels.label")
+        listed = ", ".join(f"DATE {literal(day)}" for day in days)
+        found: pa.Table = connection.sql(
+            f"SELECT {', '.join(chosen)} FROM {lake.relation(connection, spine.kept)} AS spine {' '.join(joins)} "
+            f"WHERE spine.as_of IN ({listed}) ORDER BY spine.as_of, spine.{quote(spine.entity)}"
+        ).to_arrow_table()
+    return found
+
+
+def _columns(lake: Lake, view: View) -> list[str]:
+    return [name for name in lake.schema(view.kept).names if name not in {"as_of", view.entity}]
+
+
+def _label(lake: Lake, label: View) -> list[str]:
+    if "label" not in lake.schema(label.kept).names:
+        raise DeclarationError(f"{label.table} returns no column 'label': select it, 0 or 1 for each {label.entity}")
+    return ["label"]
+
+
+def _distinct(columns: Mapping[str, Sequence[str]]) -> None:
+    owners: dict[str, str] = {}  # DuckDB does not tell `A` from `a`
+    for table, names in columns.items():
+        for name in names:
+            if other := owners.get(name.lower()):
+                raise DeclarationError(f"{table} and {other} both return {name!r}: rename one of them")
+            owners[name.lower()] = table
+
+
+def _pairs(pairs: Mapping[date, date | None]) -> pa.Table:
+    known = {day: force for day, force in pairs.items() if force is not None}
+    kinds = pa.schema([("day", pa.date32()), ("computed", pa.date32())])
+    return pa.table({"day": list(known), "computed": list(known.values())}, schema=kinds)
+
+
+def _join(rows: str, number: int, entity: str) -> str:
+    return (
+        f"LEFT JOIN force_{number} ON force_{number}.day = spine.as_of "
+        f"LEFT JOIN {rows} AS view_{number} ON view_{number}.as_of = force_{number}.computed "
+        f"AND view_{number}.{quote(entity)} = spine.{quote(entity)}"
+    )

@@ -1,0 +1,145 @@
+"""What a query of a model folder may say: one SELECT over declared relations, whose only clock is `$as_of`.
+
+DuckDB parses the query, so what is checked here is what runs. Refused is everything that could see more than the
+engine binds: the wall clock, chance, files, other catalogs, samples.
+"""
+
+import atexit
+import json
+import re
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.duck import memory
+from ml_assets.errors import DeclarationError
+
+if TYPE_CHECKING:
+    import duckdb
+
+# DuckDB parses these as columns and only the binder makes them functions; two it calls consistent, which they are not.
+_CLOCKS = {
+    "current_date", "current_localtime", "current_localtimestamp", "current_time", "current_timestamp", "localtime",
+    "localtimestamp", "today",
+}  # fmt: skip
+_TABLE_FUNCTIONS = {"range", "generate_series", "unnest"}
+_POSITIONS = {"query_location", "query_location_length"}
+
+
+@dataclass(frozen=True)
+class Query:
+    """A checked query.
+
+    Args:
+        sql: the text as written.
+        relations: the declared relations that it reads.
+        parameters: the parameters that it uses (`as_of`).
+        meaning: its parse tree as JSON: the same for another layout, comment or letter case of keywords.
+    """
+
+    sql: str
+    relations: tuple[str, ...]
+    parameters: tuple[str, ...]
+    meaning: str
+
+
+def check(sql: str, relations: Collection[str], *, where: str) -> Query:
+    """Parse and check one query; `where` names it in errors.
+
+    Raises:
+        DeclarationError: it is no single SELECT, reads an undeclared relation, or is no pure function of its rows.
+    """
+    return _checked(sql, tuple(relations), where)
+
+
+@cache  # a folder is put together for each of its components
+def _checked(sql: str, relations: tuple[str, ...], where: str) -> Query:
+    nodes = list(_walk(tree := _parse(sql, where)))
+    ctes = {str(entry["key"]) for node in nodes for entry in node.get("cte_map", {}).get("map", [])}
+    if odd := {name for name in ctes if not name.isidentifier()}:  # outside of its scope it would name a file
+        raise DeclarationError(f"{where} names a WITH query {min(odd)!r}: use letters, digits and _")
+    read = [node["table_name"] for node in nodes if node.get("type") == "BASE_TABLE"]
+    for node in nodes:
+        _check_node(node, where)
+    for name in {str(name) for name in read} - ctes - set(relations):
+        near = get_close_matches(name, relations, n=1)
+        meant = f"did you mean {near[0]!r}?" if near else f"declared are {', '.join(sorted(relations))}"
+        raise DeclarationError(f"{where} reads {name!r}, which is no source of this folder: {meant}")
+    parameters = {str(node["identifier"]) for node in nodes if node.get("type") == "VALUE_PARAMETER"}
+    if unknown := parameters - {"as_of"}:
+        raise DeclarationError(f"{where} uses the parameter ${min(unknown)}: the only one is $as_of")
+    return Query(sql, tuple(sorted(set(read) & set(relations))), tuple(sorted(parameters)), _meaning(tree))
+
+
+@cache  # opening one takes longer than ten queries to parse
+def _parser() -> "duckdb.DuckDBPyConnection":
+    opened = ExitStack()
+    atexit.register(opened.close)
+    return opened.enter_context(memory())
+
+
+def _parse(sql: str, where: str) -> Any:  # noqa: ANN401 - JSON
+    with _parser().cursor() as connection:
+        found = connection.execute("SELECT json_serialize_sql(?)", [sql.strip().rstrip(";")]).fetchone()
+    tree = json.loads(found[0] if found else "{}")
+    if tree.get("error"):
+        raise DeclarationError(f"{where} is no SELECT that DuckDB can parse: {tree.get('error_message')}")
+    if len(tree["statements"]) != 1:
+        raise DeclarationError(f"{where} holds {len(tree['statements'])} statements: write one SELECT")
+    return tree
+
+
+@cache
+def _impure() -> frozenset[str]:
+    """Functions whose result is not a function of their arguments, as DuckDB itself declares them."""
+    with _parser().cursor() as connection:
+        rows = connection.execute(
+            "SELECT function_name, stability, macro_definition FROM duckdb_functions()"
+        ).fetchall()
+    volatile = {name for name, stability, _ in rows if stability not in {None, "CONSISTENT"}}
+    called = re.compile(rf"\b({'|'.join(map(re.escape, sorted(volatile)))})\s*\(|\b({'|'.join(sorted(_CLOCKS))})\b")
+    return frozenset(volatile | {name for name, _, body in rows if body and called.search(str(body))})
+
+
+def _check_node(node: dict[str, Any], where: str) -> None:
+    kind = node.get("type")
+    if kind == "BASE_TABLE" and (node.get("schema_name") or node.get("catalog_name")):
+        raise DeclarationError(f"{where} reads {node['table_name']!r} of another schema: use the names of sources")
+    if kind == "TABLE_FUNCTION" and node["function"]["function_name"] not in _TABLE_FUNCTIONS:
+        name = node["function"]["function_name"]
+        raise DeclarationError(f"{where} calls {name}(): a query reads declared sources only; add a source instead")
+    if kind == "SHOW_REF":
+        raise DeclarationError(f"{where} is no SELECT (DESCRIBE, SHOW, SUMMARIZE): write one SELECT")
+    if node.get("sample") or node.get("at_clause"):
+        raise DeclarationError(f"{where} samples or travels in time: the engine chooses the rows")
+    if kind == "FUNCTION" and _reads_clock(node):
+        raise DeclarationError(f"{where} calls {node['function_name']}(), which no replay can repeat: use $as_of")
+    if kind == "COLUMN_REF" and len(node["column_names"]) == 1 and node["column_names"][0].lower() in _CLOCKS:
+        raise DeclarationError(f"{where} reads {node['column_names'][0]}: the only clock is $as_of")
+
+
+def _reads_clock(node: dict[str, Any]) -> bool:
+    name = str(node["function_name"]).lower()
+    return name in _impure() or name in _CLOCKS or (name == "age" and len(node["arguments"]) == 1)
+
+
+def _walk(tree: object) -> Iterator[dict[str, Any]]:
+    if isinstance(tree, dict):
+        yield tree
+        children: Collection[object] = tree.values()
+    else:
+        children = tree if isinstance(tree, list) else []
+    for child in children:
+        yield from _walk(child)
+
+
+def _meaning(tree: object) -> str:
+    def bare(node: object) -> object:
+        if isinstance(node, dict):
+            return {key: bare(value) for key, value in node.items() if key not in _POSITIONS}
+        return [bare(value) for value in node] if isinstance(node, list) else node
+
+    return json.dumps(bare(tree), sort_keys=True)

@@ -1,0 +1,109 @@
+"""The feature store: a view at `T` is computed when it is asked for, and kept under its fingerprint.
+
+The fingerprint hashes the query and, of each source, the ingested files that hold rows in the view's window. A
+changed query or a late row gives other fingerprints to exactly the dates that it touches. Rows and fingerprint are
+one transaction, so a killed run leaves whole dates and nothing else.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+
+from ml_assets.duck import literal, quote
+from ml_assets.features.asof import compute
+from ml_assets.features.view import View
+from ml_assets.lake import Lake, fingerprint_of
+from ml_assets.sources.ingest import Ingest, ingests
+
+_DATES_PER_COMMIT = 32
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What one request computed: dates that were computed now, dates that stood already, and the table's version."""
+
+    computed: tuple[date, ...]
+    reused: tuple[date, ...]
+    version: int | None
+
+
+def refresh(
+    lake: Lake, view: View, dates: Sequence[date], *, workers: int = 2, progress: Progress | None = None
+) -> Refreshed:
+    """Compute those of `dates` at which the kept rows are not what the view says now.
+
+    Raises:
+        DeclarationError: the query fails or returns no usable rows.
+        DataError: a source has no table yet.
+    """
+    for _, upstream in view.views:
+        refresh(lake, upstream, dates, workers=workers)
+    wanted = fingerprints(lake, view, dates)
+    kept = lake.records(view.kept, [_key(day) for day in dates])
+    stale = [day for day in dates if kept.get(_key(day)) != wanted[day]]
+    for start in range(0, len(stale), _DATES_PER_COMMIT):
+        _commit(lake, view, stale[start : start + _DATES_PER_COMMIT], wanted, workers)
+        if progress:
+            progress(min(start + _DATES_PER_COMMIT, len(stale)), len(stale))
+    reused = tuple(day for day in dates if day not in set(stale))
+    return Refreshed(tuple(stale), reused, lake.version(view.kept))
+
+
+def fingerprints(lake: Lake, view: View, dates: Sequence[date]) -> dict[date, int]:
+    """What each date's rows are a function of, as a 63-bit number."""
+    arrivals = {relation.name: ingests(lake, relation.table) for relation in view.relations}
+    upstream = [fingerprints(lake, other, dates) for _, other in view.views]
+    return {day: _fingerprint(view, day, arrivals, [prints[day] for prints in upstream]) for day in dates}
+
+
+def _fingerprint(view: View, day: date, arrivals: dict[str, list[Ingest]], upstream: list[int]) -> int:
+    start, end = view.window(day)
+    seen = {
+        name: sorted(file.sha for file in files if file.earliest < end and (start is None or file.latest >= start))
+        for name, files in sorted(arrivals.items())
+    }
+    return fingerprint_of(view.recipe, seen, upstream)
+
+
+def _key(day: date) -> str:
+    return f"as_of={day}"
+
+
+def _commit(lake: Lake, view: View, days: Sequence[date], wanted: dict[date, int], workers: int) -> None:
+    rows = pa.concat_tables(
+        [rows for _, rows in compute(lake, view, days, workers=workers)], promote_options="permissive"
+    )
+    lake.replace(view.kept, rows, values=days, records={_key(day): wanted[day] for day in days})
+
+
+@dataclass(frozen=True)
+class Description:
+    """A view at one date: how many entities, and of each column its type, share of nulls, minimum, mean, maximum."""
+
+    count: int
+    columns: tuple[dict[str, object], ...]
+
+
+def describe(lake: Lake, view: View, day: date) -> Description:
+    """What the kept rows of a date look like."""
+    with lake.connect() as connection:
+        rows = lake.relation(connection, view.kept)
+        found = connection.sql(
+            f"SUMMARIZE SELECT * EXCLUDE (as_of, {quote(view.entity)}) FROM {rows} WHERE as_of = DATE {literal(day)}"
+        )
+        names = [str(name) for name in found.columns]
+        summary = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    shown = {
+        "column_name": "column",
+        "column_type": "type",
+        "null_percentage": "null %",
+        "min": "min",
+        "avg": "mean",
+        "max": "max",
+    }
+    columns = tuple({name: row[key] for key, name in shown.items()} for row in summary)
+    return Description(int(summary[0]["count"]) if summary else 0, columns)

@@ -1,0 +1,125 @@
+"""Feature views: what a folder declares, and what the engine computes."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any, Self
+
+from pydantic import Field, StringConstraints
+
+from ml_assets.declaration import Declaration, Duration
+from ml_assets.features.query import Query
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+
+# Raised when the engine computes something else from the same query and rows: all views are then computed anew.
+ENGINE = 1
+
+
+class ViewSpec(Declaration):
+    """A feature view: one SQL query over the sources as of a date, one row per entity."""
+
+    name: Name = Field(description="The view's name; its asset is `<folder>/features/<name>`")
+    sql: str = Field(description="The `.sql` file of the query, relative to the folder")
+    lookback: Duration | None = Field(None, description="How far back the query sees; default: all history")
+    ttl: Duration = Field(timedelta(days=14), description="How long its values may be used after their as-of date")
+    refresh: Duration | None = Field(
+        None, description="How often online values are refreshed; default: each as-of date"
+    )
+    description: str = Field("", description="What the view says about the entity")
+    owners: tuple[str, ...] = Field((), description="E-mail addresses or `team:name`")
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A source as a query sees it: a raw table and the columns that say when a row happened and was known."""
+
+    name: str
+    table: str
+    event_time: str
+    known_at: str | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """A pure function of an as-of date `T`: a query over rows with `event_time` in a window around `T`.
+
+    A feature view sees `[T - lookback, T)`, a label `[T, T + horizon)`; in both a row counts only if it was known
+    before the end of the window.
+
+    Args:
+        table: its asset key, such as `churn/features/purchases`.
+        query: the checked query.
+        entity: the column that identifies what is scored; unique in each result.
+        relations: the sources that the query reads.
+        views: other views, by the name under which the query reads them at the same `T`.
+        lookback: how far back it sees; None = all history. Ignored by a label.
+        horizon: how far ahead a label sees; None = a feature view.
+    """
+
+    table: str
+    query: Query
+    entity: str
+    relations: tuple[Relation, ...]
+    views: tuple[tuple[str, "View"], ...] = ()
+    lookback: timedelta | None = None
+    horizon: timedelta | None = None
+
+    def window(self, as_of: date) -> tuple[datetime | None, datetime]:
+        """The event times that the query sees at `as_of`: from (inclusive, None = unbounded), to (exclusive)."""
+        midnight = datetime.combine(as_of, time())
+        if self.horizon is not None:
+            return midnight, midnight + self.horizon
+        return (None if self.lookback is None else midnight - self.lookback), midnight
+
+    @property
+    def recipe(self) -> str:
+        """Everything but the rows that decides a result, as a hash."""
+        upstream = [(name, view.recipe) for name, view in self.views]
+        parts = (
+            ENGINE,
+            self.query.meaning,
+            self.entity,
+            self.relations,
+            self.lookback,
+            self.horizon,
+            upstream,
+        )
+        return hashlib.blake2b(repr(parts).encode(), digest_size=6).hexdigest()
+
+    @property
+    def kept(self) -> str:
+        """The lake table of its rows: one for each recipe, so another query never meets the columns of this one."""
+        return f"{self.table}/{self.recipe}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON from which `from_json` makes the same view: a version keeps its own features with it."""
+        plain = asdict(self) | {"views": [[name, view.to_json()] for name, view in self.views]}
+        return plain | {name: _seconds(getattr(self, name)) for name in ("lookback", "horizon")}
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Self:
+        """The view that `to_json` wrote."""
+        query = plain["query"] | {name: tuple(plain["query"][name]) for name in ("relations", "parameters")}
+        made = {
+            "query": Query(**query),
+            "relations": tuple(Relation(**relation) for relation in plain["relations"]),
+            "views": tuple((name, cls.from_json(view)) for name, view in plain["views"]),
+        }
+        return cls(**(plain | made | {name: _duration(plain[name]) for name in ("lookback", "horizon")}))
+
+
+def _seconds(value: timedelta | None) -> float | None:
+    return None if value is None else value.total_seconds()
+
+
+def _duration(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+@dataclass(frozen=True)
+class Features:
+    """A view and how long its values may be used after their as-of date."""
+
+    view: View
+    ttl: timedelta

@@ -1,0 +1,271 @@
+"""Delta tables, and DuckDB over them. The one module that opens either.
+
+A write and the record that it happened are one transaction: `records` are Delta's own application transactions
+(`txn` actions, https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifiers). A write whose
+records are already there is not done again, so a caller that was killed simply calls again.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import unquote
+
+import deltalake
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+from filelock import FileLock
+
+from ml_assets import parquet
+from ml_assets.duck import Connect, literal, memory, quote
+from ml_assets.errors import LakeError
+
+if TYPE_CHECKING:
+    import duckdb
+
+Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"
+# A column of times, from (inclusive; None = unbounded), to (exclusive).
+Window = tuple[str, datetime | None, datetime]
+
+_ATTEMPTS = 12
+_STATISTICS = timedelta(milliseconds=1)  # Delta keeps the statistics of times in milliseconds
+# Every version stays readable: a run that records versions can be repeated years later.
+_KEEP = {
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+}
+
+
+def fingerprint_of(*parts: object) -> int:
+    """A 63-bit number for parts with a stable `repr`: what a write records as what its rows are a function of."""
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
+
+
+def _overlap(actions: pa.Table, within: Window) -> pa.ChunkedArray:
+    """Which files may hold rows of a window; one without statistics may."""
+    column, start, end = within
+    low, high = (_statistic(actions, f"{which}.{column}") for which in ("min", "max"))
+    before_end = pc.fill_null(pc.less(low, pa.scalar(end + _STATISTICS)), fill_value=True)
+    if start is None:
+        return before_end
+    return pc.and_(before_end, pc.fill_null(pc.greater_equal(high, pa.scalar(start - _STATISTICS)), fill_value=True))
+
+
+def _statistic(actions: pa.Table, name: str) -> pa.ChunkedArray:
+    kind = pa.timestamp("us")
+    return actions[name].cast(kind) if name in actions.column_names else pa.nulls(len(actions), kind)
+
+
+def _records(found: Any, keys: Collection[str]) -> dict[str, int]:  # noqa: ANN401 - deltalake has no types
+    numbers = {key: found.transaction_version(key) for key in keys}
+    return {key: int(number) for key, number in numbers.items() if number is not None}
+
+
+def _append(found: Any, rows: Rows, commit: deltalake.CommitProperties) -> None:  # noqa: ANN401 - deltalake has no types
+    """Add rows in their order. New columns can come in the same transaction through deltalake only, as one batch."""
+    schema = pa.schema(found.schema().to_arrow())
+    if not set(rows.schema.names) <= set(schema.names):
+        whole = rows if isinstance(rows, pa.Table) else rows.read_all()
+        deltalake.write_deltalake(
+            found, whole.combine_chunks(), mode="append", schema_mode="merge", commit_properties=commit
+        )
+        return
+    from pyarrow.fs import PyFileSystem  # not at load
+
+    store = PyFileSystem(DeltaStorageHandler.from_table(found._table))  # noqa: SLF001 - deltalake's own recipe
+    reader = rows.to_reader() if isinstance(rows, pa.Table) else rows
+    typed = reader.cast(pa.schema([schema.field(name) for name in rows.schema.names]))
+    found.create_write_transaction(parquet.write(store, typed), "append", schema, commit_properties=commit)
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Delta tables below `root`, named like asset keys: `churn/features/purchases`.
+
+    Args:
+        root: a folder, or a URL that deltalake understands.
+        connect: opens a fresh in-memory DuckDB connection for each query.
+    """
+
+    root: str
+    connect: Connect = memory
+
+    def version(self, table: str) -> int | None:
+        """The current version of a table; None where there is no table yet."""
+        found = self._open(table)
+        return None if found is None else int(found.version())
+
+    def identity(self, table: str) -> tuple[str, int] | None:
+        """The id that a table was created with, and its current version: together they never mean other rows."""
+        found = self._open(table)
+        return None if found is None else (str(found.metadata().id), int(found.version()))
+
+    def record(self, table: str, key: str) -> int | None:
+        """The number that the last write under `key` recorded; None where there was none."""
+        found = self._open(table)
+        number = None if found is None else found.transaction_version(key)
+        return None if number is None else int(number)
+
+    def records(self, table: str, keys: Sequence[str]) -> dict[str, int]:
+        """The recorded numbers of those `keys` that have one; the table is opened once."""
+        found = self._open(table)
+        return {} if found is None else _records(found, keys)
+
+    def append(self, table: str, rows: Rows, *, records: Mapping[str, int] | None = None) -> int:
+        """Add rows (and columns that are new) in one transaction with `records`; returns the version.
+
+        Rows keep their order. Those of a reader are consumed as they come, so memory is bounded by a batch, unless
+        they bring new columns. Nothing is written where all
+        `records` stand already.
+        """
+        return self._write(table, rows, records or {})
+
+    def replace(
+        self,
+        table: str,
+        rows: pa.Table,
+        *,
+        column: str = "as_of",
+        values: Sequence[object],
+        partitioned: bool = True,
+        records: Mapping[str, int] | None = None,
+    ) -> int:
+        """Replace the rows whose `column` is one of `values` by `rows`, in one transaction with `records`.
+
+        Raises:
+            LakeError: other processes changed the same partitions again and again.
+        """
+        partition = {"partition_by": [column]} if partitioned else {}
+        where = f"{quote(column)} IN ({', '.join(literal(value) for value in values)})"
+        return self._write(
+            table, rows, records or {}, mode="overwrite", predicate=where, schema_mode="merge", **partition
+        )
+
+    def files(self, table: str, version: int | None = None, *, within: Window | None = None) -> list[str]:
+        """The Parquet files of a version, in the order in which they were written.
+
+        `within` leaves out those that by their statistics hold no row in the window.
+        """
+        return self._files(self._require(table, version), table, within)
+
+    def _files(self, found: Any, table: str, within: Window | None) -> list[str]:  # noqa: ANN401 - deltalake has no types
+        actions = pa.table(found.get_add_actions(flatten=True))
+        chosen = actions if within is None else actions.filter(_overlap(actions, within))
+        ordered = chosen.sort_by([("modification_time", "ascending"), ("path", "ascending")])
+        # The log keeps paths percent-encoded (Delta protocol, "Add File"); the folder is the one that we opened.
+        return [f"{self.root}/{table}/{unquote(path)}" for path in ordered["path"].to_pylist()]
+
+    def schema(self, table: str, version: int | None = None) -> pa.Schema:
+        """The Arrow schema of a version."""
+        return pa.schema(self._require(table, version).schema().to_arrow())
+
+    def relation(
+        self,
+        connection: "duckdb.DuckDBPyConnection",
+        table: str,
+        version: int | None = None,
+        *,
+        within: Window | None = None,
+    ) -> str:
+        """A SQL relation over a version of a table, for a FROM clause on `connection`.
+
+        `within` is a hint that lets whole files be left out; rows still have to be filtered.
+        """
+        found = self._require(table, version)
+        files, schema = self._files(found, table, within), pa.schema(found.schema().to_arrow())
+        name = f"_lake_{table}@{found.version()}"
+        if files and "://" in files[0]:
+            connection.register(name, found.to_pyarrow_dataset())
+            return quote(name)
+        # The columns and their types are the table's, whatever these files hold: one may have come with a later file.
+        connection.register(empty := f"{name}_empty", schema.empty_table())
+        if not files:
+            return quote(empty)
+        hive = ", ".join(f"{quote(name)}: 'DATE'" for name in found.metadata().partition_columns)
+        partitions = f"hive_partitioning = true, hive_types = {{{hive}}}" if hive else "hive_partitioning = false"
+        listed = ", ".join(literal(file) for file in files)
+        # Named columns: a folder above the lake that looks like `key=value` is no column of the table.
+        columns = ", ".join(quote(name) for name in schema.names)
+        read = f"FROM read_parquet([{listed}], union_by_name = true, {partitions})"
+        return f"(SELECT {columns} FROM ({read} UNION ALL BY NAME FROM {quote(empty)}))"
+
+    @contextlib.contextmanager
+    def open(self, **tables: str) -> Iterator["duckdb.DuckDBPyConnection"]:
+        """A DuckDB connection with one view per table: `open(p="churn/features/purchases")`."""
+        with self.connect() as connection:
+            for name, table in tables.items():
+                connection.execute(
+                    f"CREATE TEMP VIEW {quote(name)} AS SELECT * FROM {self.relation(connection, table)}"
+                )
+            yield connection
+
+    def query(self, sql: str, parameters: Mapping[str, object] | None = None, **tables: str) -> pa.Table:
+        """The result of one query over tables, as Arrow."""
+        with self.open(**tables) as connection:
+            found: pa.Table = connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
+            return found
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold `name` among the processes of this machine; it is free again when its holder is killed."""
+        if "://" in self.root:  # several machines: Dagster's pools keep the writers apart
+            yield
+            return
+        path = Path(self.root) / "_locks" / f"{name.replace('/', '.')}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path):
+            yield
+
+    def _open(self, table: str, version: int | None = None) -> Any:  # noqa: ANN401 - deltalake has no types
+        try:
+            return deltalake.DeltaTable(f"{self.root}/{table}", version=version)
+        except TableNotFoundError:
+            return None
+
+    def _require(self, table: str, version: int | None) -> Any:  # noqa: ANN401 - deltalake has no types
+        found = self._open(table, version)
+        if found is None:
+            raise LakeError(f"no table {table} below {self.root}: materialize the asset first")
+        return found
+
+    def _create(self, table: str, rows: Rows, partition_by: list[str] | None) -> None:
+        """An empty table: Delta lets two creations with rows both succeed, the second as an append."""
+        deltalake.write_deltalake(
+            f"{self.root}/{table}", rows.schema.empty_table(), configuration=_KEEP, partition_by=partition_by
+        )
+
+    def _write(self, table: str, rows: Rows, records: Mapping[str, int], **how: Any) -> int:  # noqa: ANN401 - of write_deltalake
+        commit = deltalake.CommitProperties(
+            app_transactions=[deltalake.Transaction(key, number) for key, number in records.items()]
+        )
+        for attempt in range(1, _ATTEMPTS + 1):
+            current = self._open(table)
+            if current is None:
+                with self.lock(f"create/{table}"):
+                    if self._open(table) is None:
+                        self._create(table, rows, how.get("partition_by"))
+                continue
+            found = _records(current, records)
+            if records and found == dict(records):
+                return int(current.version())
+            if not how and (done := [key for key in found if found[key] == records[key]]):
+                raise LakeError(f"table {table}: another process committed {done[0]} already; run again")
+            try:
+                # The table that was looked at is the one that is written: a commit in between is a conflict.
+                if how:
+                    # One batch: several would be shuffled.
+                    deltalake.write_deltalake(current, rows.combine_chunks(), commit_properties=commit, **how)
+                else:
+                    _append(current, rows, commit)
+            except CommitFailedError as error:
+                # A reader is spent after the first attempt; a table can be written again.
+                if attempt == _ATTEMPTS or not isinstance(rows, pa.Table):
+                    raise LakeError(f"table {table}: another process is writing it; run again ({error})") from error
+            else:
+                break
+        return int(self._open(table).version())

@@ -1,0 +1,85 @@
+"""Rows as one Parquet file of a Delta table, in the order in which they come.
+
+deltalake's own writer hands the batches of a stream to parallel workers, so that two tables with the same rows hold
+them in different orders, and sums of floats over them have different last digits
+(https://github.com/pola-rs/polars/issues/26912).
+"""
+
+import json
+import math
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+from deltalake.transaction import AddAction
+
+_GROUP = 250_000  # rows of a row group: what is held in memory at a time
+
+
+def write(store: Any, rows: pa.RecordBatchReader) -> list[AddAction]:  # noqa: ANN401 - pyarrow has no types
+    """Write rows below a table's folder; the file counts only once its action is committed.
+
+    Args:
+        store: the folder of the table, as a `pyarrow.fs.FileSystem`.
+        rows: consumed as they come.
+
+    Returns:
+        The action that adds the file; none where there are no rows.
+    """
+    import pyarrow.parquet as pq  # not at load
+
+    path, written = f"{uuid.uuid4()}.snappy.parquet", list[Any]()
+    with pq.ParquetWriter(path, rows.schema, filesystem=store, metadata_collector=written) as writer:
+        for group in _groups(rows):
+            writer.write_table(group, row_group_size=_GROUP)
+    (footer,) = written
+    if not footer.num_rows:
+        store.delete_file(path)
+        return []
+    size = store.get_file_info(path).size
+    return [AddAction(path, size, {}, int(time.time() * 1000), True, json.dumps(_statistics(footer)))]
+
+
+def _groups(rows: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    held: list[pa.RecordBatch] = []
+    for batch in rows:
+        held.append(batch)
+        if sum(len(part) for part in held) >= _GROUP:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
+
+
+def _statistics(footer: Any) -> dict[str, Any]:  # noqa: ANN401 - pyarrow has no types
+    """The file's statistics (Delta protocol, "Per-file Statistics"): of numbers and times the extremes as well."""
+    columns = [_column(footer, index) for index in range(footer.num_columns)]
+    return {
+        "numRecords": footer.num_rows,
+        "minValues": {name: low for name, low, _, _ in columns if low is not None},
+        "maxValues": {name: high for name, _, high, _ in columns if high is not None},
+        "nullCount": {name: nulls for name, _, _, nulls in columns if nulls is not None},
+    }
+
+
+def _column(footer: Any, index: int) -> tuple[str, object, object, int | None]:  # noqa: ANN401 - pyarrow has no types
+    parts = [footer.row_group(group).column(index) for group in range(footer.num_row_groups)]
+    name, known = parts[0].path_in_schema, [part.statistics for part in parts]
+    if "." in name or not all(known):
+        return name, None, None, None
+    bounds = [(one.min, one.max) for one in known if one.has_min_max]
+    nulls = sum(one.null_count for one in known) if all(one.has_null_count for one in known) else None
+    if not bounds:
+        return name, None, None, nulls
+    return name, _plain(min(low for low, _ in bounds)), _plain(max(high for _, high in bounds)), nulls
+
+
+def _plain(value: object) -> object:
+    """A number or time as JSON has it; None for what has no extremes there."""
+    if isinstance(value, date):
+        return value.isoformat()
+    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if known else None

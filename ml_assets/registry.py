@@ -1,0 +1,297 @@
+"""Runs, model versions and the champion alias. The one module that speaks MLflow.
+
+A version appears in the registry as the last step of a training, in one transaction with the tags that say what it
+is: a run without a version was killed, and is removed when the same recipe is trained again.
+"""
+
+import contextlib
+import hashlib
+import logging
+import os
+import sqlite3
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from ml_assets.errors import RegistryError
+
+CHAMPION = "champion"
+_PARENT = "mlflow.parentRunId"
+_EMBEDDED = "sqlite:///"
+# MLflow's own tables; a test holds what they say against its client.
+_ALIAS = (
+    "SELECT version, run_id FROM registered_model_aliases JOIN model_versions USING (name, version) "
+    "WHERE name = ? AND alias = ?"
+)
+_TAGS = "SELECT key, value FROM model_version_tags WHERE name = ? AND version = ?"
+_METRICS = "SELECT key, value FROM latest_metrics WHERE run_uuid = ?"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A trained version of a model.
+
+    Args:
+        model: the model's (and folder's) name.
+        number: the registry's version number.
+        run_id: the MLflow run that trained it.
+        tags: what the training and the gates said: `as_of`, `recipe`, `sha256`, `verdict`, `reason`.
+    """
+
+    model: str
+    number: int
+    run_id: str
+    tags: Mapping[str, str]
+
+    @property
+    def as_of(self) -> date:
+        """The as-of date at which it was trained."""
+        return date.fromisoformat(self.tags["as_of"])
+
+
+@dataclass(frozen=True)
+class Registry:
+    """An MLflow tracking server and model registry.
+
+    Args:
+        uri: `sqlite:///…`, `http://…` or any tracking URI of MLflow.
+        artifacts: where experiments keep files; None = where the server says.
+        ui: the address of the MLflow UI, for links.
+    """
+
+    uri: str
+    artifacts: str | None = None
+    ui: str = "http://127.0.0.1:5000"
+
+    def find(self, model: str, recipe: str) -> Version | None:
+        """The version that was trained from exactly this recipe and these rows."""
+        found = self._client.search_model_versions(f"name = '{model}' and tags.recipe = '{recipe}'")
+        return max((_version(item) for item in found), key=lambda version: version.number, default=None)
+
+    def version(self, model: str, number: int) -> Version:
+        """One version by its number."""
+        return _version(self._client.get_model_version(model, str(number)))
+
+    def champion(self, model: str) -> Version | None:
+        """The version that answers by default; None before the first release."""
+        found = self._client.search_registered_models(f"name = '{model}'")
+        number = found[0].aliases.get(CHAMPION) if found else None
+        return None if number is None else self.version(model, int(number))
+
+    def glance(self, model: str) -> tuple[Version, dict[str, float]] | None:
+        """The champion and its metrics, for who only looks: the embedded database is read without MLflow's 3 s."""
+        if not self.uri.startswith(_EMBEDDED):
+            found = self.champion(model)
+            return None if found is None else (found, self.metrics(found.run_id))
+        path = Path(self.uri.removeprefix(_EMBEDDED)).absolute().as_uri()
+        with contextlib.closing(sqlite3.connect(f"{path}?mode=ro", uri=True)) as database:
+            row = database.execute(_ALIAS, (model, CHAMPION)).fetchone()
+            if row is None:
+                return None
+            tags = database.execute(_TAGS, (model, row[0]))
+            metrics = database.execute(_METRICS, (row[1],))
+            return Version(model, row[0], row[1], dict(tags)), dict(metrics)
+
+    def promote(self, version: Version) -> None:
+        """Point the champion alias at a version."""
+        self._client.set_registered_model_alias(version.model, CHAMPION, str(version.number))
+
+    def tag(self, version: Version, **tags: str) -> None:
+        """Set tags of a version, and the same of its run."""
+        for key, value in tags.items():
+            self._client.set_model_version_tag(version.model, str(version.number), key, value)
+            self._client.set_tag(version.run_id, key, value)
+
+    def onnx(self, version: Version) -> bytes:
+        """The released artifact of a version.
+
+        Raises:
+            RegistryError: its SHA-256 is not the one that was recorded when it was trained.
+        """
+        import mlflow  # 3 s
+
+        uri = self._client.get_model_version_download_uri(version.model, str(version.number))
+        folder = mlflow.artifacts.download_artifacts(uri, tracking_uri=self.uri)
+        content = (Path(folder) / "model.onnx").read_bytes()
+        if hashlib.sha256(content).hexdigest() != version.tags["sha256"]:
+            raise RegistryError(
+                f"{version.model} version {version.number}: the artifact's SHA-256 is not the recorded "
+                f"{version.tags['sha256'][:12]}…: restore the file, or promote another version"
+            )
+        return content
+
+    def read(self, run_id: str, path: str) -> bytes | None:
+        """A file of a run; None where it has none."""
+        import mlflow  # 3 s
+
+        folder, _, name = path.rpartition("/")
+        if not any(item.path == path for item in self._client.list_artifacts(run_id, folder or None)):
+            return None
+        local = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path, tracking_uri=self.uri)
+        return (Path(local) if Path(local).is_file() else Path(local) / name).read_bytes()
+
+    def write(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Keep files with a run: path → content."""
+        with tempfile.TemporaryDirectory() as folder:
+            for path, content in files.items():
+                local = Path(folder) / path
+                local.parent.mkdir(parents=True, exist_ok=True)
+                local.write_bytes(content)
+            self._client.log_artifacts(run_id, folder)
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """The last value of each metric of a run."""
+        return dict(self._client.get_run(run_id).data.metrics)
+
+    def log(self, run_id: str, metrics: Mapping[str, float], parameters: Mapping[str, object] | None = None) -> None:
+        """Record metrics and parameters of a run in one request."""
+        from mlflow.entities import Metric, Param  # 3 s
+
+        now = int(time.time() * 1000)
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(key, float(value), now, 0) for key, value in metrics.items()],
+            params=[Param(key, str(value)) for key, value in (parameters or {}).items()],
+        )
+
+    def link(self, version: Version) -> str:
+        """The address of a version's run in the MLflow UI."""
+        experiment = self._client.get_run(version.run_id).info.experiment_id
+        return f"{self.ui}/#/experiments/{experiment}/runs/{version.run_id}"
+
+    @contextlib.contextmanager
+    def run(self, model: str, name: str, tags: Mapping[str, str]) -> Iterator["Run"]:
+        """A new training run. It is marked as failed when the body raises; what a killed one left is removed first."""
+        experiment = self._experiment(model)
+        self._remove_orphans(experiment, tags["recipe"])
+        run_id = self._client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id
+        try:
+            yield Run(self, self._client, model, experiment, run_id, dict(tags))
+        except BaseException:
+            self._client.set_terminated(run_id, "FAILED")
+            raise
+
+    def _experiment(self, model: str) -> str:
+        found = self._client.get_experiment_by_name(model)
+        if found is not None:
+            return str(found.experiment_id)
+        location = f"{self.artifacts}/{model}" if self.artifacts else None
+        return str(self._client.create_experiment(model, artifact_location=location))
+
+    def _remove_orphans(self, experiment: str, recipe: str) -> None:
+        for run in self._client.search_runs([experiment], f"tags.recipe = '{recipe}'"):
+            for child in self._client.search_runs([experiment], f"tags.`{_PARENT}` = '{run.info.run_id}'"):
+                self._client.delete_run(child.info.run_id)
+            self._client.delete_run(run.info.run_id)
+
+    @property
+    def _client(self) -> Any:  # noqa: ANN401 - mlflow's client has no strict types
+        return _client(self.uri)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run that is being written."""
+
+    registry: Registry
+    client: Any
+    model: str
+    experiment: str
+    run_id: str
+    tags: dict[str, str]
+
+    def log(self, parameters: Mapping[str, object], metrics: Mapping[str, float]) -> None:
+        """Record parameters and metrics in one request."""
+        self.registry.log(self.run_id, metrics, parameters)
+
+    def trial(self, number: int, parameters: Mapping[str, object], value: float, metric: str) -> None:
+        """Record one trial of a search as a nested run."""
+        child = self.client.create_run(self.experiment, run_name=f"trial {number}", tags={_PARENT: self.run_id})
+        self.registry.log(child.info.run_id, {metric: value}, parameters)
+        self.client.set_terminated(child.info.run_id)
+
+    def inputs(self, datasets: Sequence[tuple[str, str, int, str]]) -> None:
+        """Record the tables that went in: (name, path, version, context)."""
+        from mlflow.data.delta_dataset_source import DeltaDatasetSource  # 3 s
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        made = []
+        for name, path, version, context in datasets:
+            source = DeltaDatasetSource(path=path, delta_table_version=version)
+            kind = source._get_source_type()  # noqa: SLF001 - mlflow.log_input does the same for its global run
+            entity = Dataset(name=name, digest=str(version), source_type=kind, source=source.to_json())
+            made.append(DatasetInput(entity, [InputTag("mlflow.data.context", context)]))
+        self.client.log_inputs(self.run_id, made)
+
+    def register(
+        self, onnx: bytes, columns: Mapping[str, str], files: Mapping[str, bytes], requirements: Sequence[str]
+    ) -> Version:
+        """End the run and register its model: the version's appearance is the training's commit point.
+
+        Args:
+            onnx: the artifact.
+            columns: feature → `double`, `string`.
+            files: further files of the run.
+            requirements: what a server needs to run the artifact.
+        """
+        with warnings.catch_warnings():
+            # mlflow.pyfunc, which logging a model imports, then warns of a type hint of its own
+            warnings.filterwarnings("ignore", message=".*Any type hint is inferred")
+            import mlflow.onnx  # 3 s
+            import mlflow.pyfunc
+        import onnx as onnx_library
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, Schema
+
+        self.registry.write(self.run_id, files)
+        mlflow.set_tracking_uri(self.registry.uri)
+        with mlflow.start_run(run_id=self.run_id):
+            signature = ModelSignature(Schema([ColSpec(kind, name) for name, kind in columns.items()]))
+            info = mlflow.onnx.log_model(
+                onnx_library.load_from_string(onnx),
+                name="model",
+                signature=signature,
+                pip_requirements=list(requirements),
+            )
+        folder = mlflow.artifacts.download_artifacts(info.model_uri, tracking_uri=self.registry.uri)
+        digest = hashlib.sha256((Path(folder) / "model.onnx").read_bytes()).hexdigest()
+        return self._create_version(info.model_uri, digest)
+
+    def _create_version(self, source: str, digest: str) -> Version:
+        from mlflow.exceptions import MlflowException  # 3 s
+
+        with contextlib.suppress(MlflowException):  # it is there already
+            self.client.create_registered_model(self.model)
+        tags = {**self.tags, "sha256": digest}
+        return _version(self.client.create_model_version(self.model, source, self.run_id, tags=tags))
+
+
+def _version(item: Any) -> Version:  # noqa: ANN401 - mlflow's entity
+    return Version(item.name, int(item.version), item.run_id, dict(item.tags))
+
+
+@cache
+def _client(uri: str) -> Any:  # noqa: ANN401 - mlflow's client has no strict types
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from mlflow import MlflowClient  # 3 s
+
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if not uri.startswith(_EMBEDDED):
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    database = Path(uri.removeprefix(_EMBEDDED))
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(database.with_suffix(".lock")):  # processes that start at once create it one after the other
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client.search_experiments(max_results=1)
+    return client

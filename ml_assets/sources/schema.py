@@ -1,0 +1,187 @@
+"""The shape of a table, and how the rows of a file are brought into it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ml_assets.duck import quote
+from ml_assets.errors import DataError, DeclarationError
+from ml_assets.sources.casts import TYPES, cast, fits_text, named
+from ml_assets.sources.formats import Content, arrow, stored_type
+from ml_assets.sources.report import Drift
+from ml_assets.sources.spec import FILE_COLUMN, RESERVED, SourceSpec
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The columns of a table.
+
+    Args:
+        fields: names and types in order, without those that the lake adds.
+        optional: columns that came after the first file, so a file may lack them.
+    """
+
+    fields: dict[str, pa.DataType]
+    optional: frozenset[str] = frozenset()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """As Arrow."""
+        return pa.schema(list(self.fields.items()))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How one file becomes rows of a table.
+
+    Args:
+        shape: the table with the columns that the file adds.
+        drift: verdicts that are known before a row is read: `added`, `absent`, `cast`.
+        sources: the type of each column in the file.
+    """
+
+    file: str
+    shape: Shape
+    drift: tuple[Drift, ...]
+    sources: dict[str, pa.DataType]
+    times: tuple[str, ...]
+
+
+def stored_shape(schema: pa.Schema, added: Iterable[str], spec: SourceSpec) -> Shape:
+    """The shape of a table that exists.
+
+    Raises:
+        DeclarationError: the declaration names another type than the table holds.
+    """
+    fields = {field.name: stored_type(field.type) for field in schema if field.name != FILE_COLUMN}
+    for column, kind in spec.kinds.items():
+        if column in fields and fields[column] != TYPES[kind]:
+            held = named(fields[column])
+            raise DeclarationError(
+                f"source {spec.name}: column {column} is declared as {kind} and the table holds {held}: "
+                f"declare {held}, or give the source a new name and ingest its files again"
+            )
+    return Shape(fields, frozenset(added) & fields.keys())
+
+
+def fit(
+    file: str,
+    content: Content,
+    shape: Shape | None,
+    spec: SourceSpec,
+    connection: "duckdb.DuckDBPyConnection",
+) -> Fit:
+    """How a file is brought into a table; the first file of a table gives it its shape.
+
+    Args:
+        file: the name for reports.
+        content: the file.
+        shape: the table; None while there is none.
+        spec: its declared types win over those of the first file.
+        connection: infers the types of text.
+
+    Raises:
+        DataError: a column of the table is missing, or a name is taken.
+    """
+    sources = dict(zip(content.schema.names, content.schema.types, strict=True))
+    known = shape or Shape({})
+    _require_columns(file, sources, known, spec)
+    new = [column for column in sources if column not in known.fields]
+    types = _types(content, new, spec, connection)
+    optional = known.optional | (frozenset(new) if shape else frozenset())
+    grown = Shape({**known.fields, **types}, optional)
+    for column, source in sources.items():
+        cast(column, source, grown.fields[column])  # refuses what has no lossless form, before a row is read
+    added = [_added(file, column, grown) for column in new] if shape else []
+    drift = (*added, *_absent(file, grown, sources), *_cast(file, grown, sources, text=content.text))
+    return Fit(file, grown, drift, sources, tuple(spec.times))
+
+
+def counted(plan: Fit, unfit: dict[str, int]) -> tuple[Drift, ...]:
+    """The verdicts of a file after its last row: those of the plan, with how many values did not fit."""
+    known = {verdict.column for verdict in plan.drift if verdict.verdict == "cast"}
+    late = [
+        Drift(plan.file, column, "cast", f"some text is no {named(plan.shape.fields[column])}")
+        for column in unfit
+        if column not in known
+    ]
+    counts = [(verdict, unfit.get(verdict.column, 0)) for verdict in (*plan.drift, *late)]
+    return tuple(replace(v, unfit=count) if v.verdict == "cast" else v for v, count in counts)
+
+
+def _require_columns(file: str, sources: dict[str, pa.DataType], shape: Shape, spec: SourceSpec) -> None:
+    if taken := RESERVED & sources.keys():
+        raise DataError(f"{file}: column {min(taken)} is a name of the lake, rename it")
+    needed = [column for column in shape.fields if column not in shape.optional] or list(spec.kinds)
+    needed = [
+        *needed,
+        *(column for column in spec.kinds if column not in shape.fields and column not in needed),
+    ]
+    missing = [column for column in needed if column not in sources]
+    if missing:
+        raise DataError(
+            f"{file}: misses column {', '.join(missing)}; it has {', '.join(sources)}: "
+            "its values cannot be guessed, deliver the file with it"
+        )
+    lower = {column.lower(): column for column in shape.fields}
+    for column in sources:
+        if column not in shape.fields and column.lower() in lower:
+            raise DataError(f"{file}: column {column} is {lower[column.lower()]} in the table, rename it")
+
+
+def _types(
+    content: Content, new: list[str], spec: SourceSpec, connection: "duckdb.DuckDBPyConnection"
+) -> dict[str, pa.DataType]:
+    declared = {column: TYPES[spec.kinds[column]] for column in new if column in spec.kinds}
+    open_ = [column for column in new if column not in declared]
+    if content.text:
+        inferred = _infer(content, open_, connection) if open_ else {}
+    else:
+        inferred = {column: content.schema.field(column).type for column in open_}
+    return {column: declared.get(column) or inferred[column] for column in new}
+
+
+def _infer(content: Content, columns: list[str], connection: "duckdb.DuckDBPyConnection") -> dict[str, pa.DataType]:
+    """The narrowest type that every value of a text column fits; a column without values is text."""
+    kinds = ("boolean", "integer", "double", "date", "timestamp")
+    left = {
+        column: [k for k in kinds if column not in content.quoted or k in ("date", "timestamp")] for column in columns
+    }
+    filled: set[str] = set()
+    for batch in content.batches():
+        asked = [(column, kind) for column in columns for kind in left[column]]
+        fits = [f"coalesce(bool_and({fits_text(column, kind)}), true)" for column, kind in asked]
+        full = [f"count(nullif(trim({quote(column)}), '')) > 0" for column in columns]
+        aliased = ", ".join(f"{sql} AS c{nr}" for nr, sql in enumerate([*fits, *full]))
+        found = list(arrow(connection, f"SELECT {aliased} FROM rows", rows=batch).to_pylist()[0].values())
+        kept = {pair for pair, ok in zip(asked, found, strict=False) if ok}
+        left = {column: [kind for kind in left[column] if (column, kind) in kept] for column in columns}
+        filled |= {column for column, ok in zip(columns, found[len(asked) :], strict=True) if ok}
+    return {c: TYPES[left[c][0]] if left[c] and c in filled else pa.string() for c in columns}  # type: ignore[index]
+
+
+def _added(file: str, column: str, shape: Shape) -> Drift:
+    return Drift(file, column, "added", f"new column of type {named(shape.fields[column])}, null in older rows")
+
+
+def _absent(file: str, shape: Shape, sources: dict[str, pa.DataType]) -> list[Drift]:
+    absent = [column for column in shape.fields if column not in sources]
+    return [Drift(file, column, "absent", "a later column that this file lacks, null in its rows") for column in absent]
+
+
+def _cast(file: str, shape: Shape, sources: dict[str, pa.DataType], *, text: bool) -> list[Drift]:
+    changed = [column for column, source in sources.items() if source != shape.fields[column] and not text]
+    return [
+        Drift(
+            file,
+            column,
+            "cast",
+            f"{named(sources[column])} in the file, {named(shape.fields[column])} in the table",
+        )
+        for column in changed
+    ]

@@ -1,0 +1,105 @@
+"""What a source's `defs.yaml` declares."""
+
+import json
+from typing import Any, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from ml_assets.declaration import Declaration
+
+Kind = Literal["string", "integer", "double", "boolean", "timestamp", "date"]
+Severity = Literal["warn", "quarantine", "block"]
+
+FILE_COLUMN = "_file"
+"""The column of each source table that says from which file a row came (the SHA-256 of its content)."""
+
+POSITION = "_position"
+REASON = "_reason"
+RESERVED = {FILE_COLUMN, POSITION, REASON}
+"""Column names that a file cannot use."""
+
+
+class Expectation(Declaration):
+    """One Great Expectations check: `type` and `severity` are ours, every other field is its own keyword.
+
+    Great Expectations takes seconds to import, so its names and keywords are checked when a suite is first
+    built.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(pattern=r"^expect_[a-z0-9_]+$", description="A Great Expectations name")
+    severity: Severity = Field(
+        "warn",
+        description="warn: report; quarantine: keep the failing rows out; block: hold the whole file back",
+    )
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """What Great Expectations is given: every field but `type` and `severity`."""
+        return dict(self.model_extra or {})
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that the keywords name; empty for an expectation about the whole table."""
+        named = [self.kwargs.get(key) for key in ("column", "column_A", "column_B")]
+        listed = [self.kwargs.get(key) or [] for key in ("column_list", "column_set")]
+        return [*(str(name) for name in named if name), *(str(name) for names in listed for name in names)]
+
+    @property
+    def name(self) -> str:
+        """The expectation for people: its type and its columns."""
+        return f"{self.type}({', '.join(self.columns)})"
+
+    @property
+    def key(self) -> str:
+        """What makes it the same one in another run: type and keywords; the severity may change."""
+        return json.dumps({"type": self.type, **self.kwargs}, sort_keys=True, default=str)
+
+
+class SourceSpec(Declaration):
+    """A raw table: files that arrive, what their columns mean, and what must hold of them."""
+
+    name: str = Field(description="The table: a Python identifier")
+    files: str = Field(min_length=1, description="A glob below data/incoming, or a URL that fsspec opens")
+    event_time: str = Field(min_length=1, description="The column that says when a row happened (UTC)")
+    known_at: str | None = Field(None, description="The column that says when a row became known (UTC)")
+    columns: dict[str, Kind] | None = Field(
+        None, description="Types of columns; what is not named is inferred from the first file"
+    )
+    expectations: list[Expectation] = Field(default=[], description="Great Expectations checks, file by file")
+    description: str = Field("", description="What the rows are, for the catalogue")
+    owners: list[str] = Field(default=[], description="Who is asked when the source breaks")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if not self.name.isidentifier():
+            raise ValueError(f"name {self.name!r} is no identifier: use letters, digits and _ (order_lines)")
+        self._check_location()
+        for column in self._named_columns():
+            if column in RESERVED or not column:
+                raise ValueError(f"column {column!r}: this name is taken by the lake, rename it in the file")
+        for column in self.times:
+            if (kind := (self.columns or {}).get(column, "timestamp")) != "timestamp":
+                raise ValueError(f"columns: {column} is a time of the source, declare timestamp and not {kind}")
+        return self
+
+    @property
+    def times(self) -> list[str]:
+        """The columns that place a row in time: the event time, and the known-at time where there is one."""
+        return [self.event_time, *([self.known_at] if self.known_at else [])]
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """The declared types; the times of the source are timestamps whether declared or not."""
+        return {**(self.columns or {}), **dict.fromkeys(self.times, "timestamp")}
+
+    def _check_location(self) -> None:
+        if "://" not in self.files and (self.files.startswith("/") or ".." in self.files.split("/")):
+            raise ValueError(
+                f"files {self.files!r} leaves data/incoming: name a glob below it, or a URL (file:///archive/*.csv)"
+            )
+
+    def _named_columns(self) -> list[str]:
+        checked = [column for expectation in self.expectations for column in expectation.columns]
+        return [*self.times, *(self.columns or {}), *checked]

@@ -1,0 +1,198 @@
+"""The training set at `T`: population x features x mature labels over a window of as-of dates."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from ml_assets.errors import DataError, TrainingError
+from ml_assets.features.join import point_in_time
+from ml_assets.features.store import Refreshed, fingerprints, refresh
+from ml_assets.features.view import View
+from ml_assets.lake import Lake, fingerprint_of
+from ml_assets.sources.ingest import ingests
+from ml_assets.training.folder import Folder
+from ml_assets.training.split import Split, split
+
+ROW = "row_as_of"
+"""The as-of date of a row; `as_of` is the date of the training set that holds it."""
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """A training set in the lake.
+
+    Args:
+        table: its table; its partition is `as_of`.
+        version: the version of the table that holds it.
+        as_of: `T`.
+        split: which rows train, test and refit.
+        fingerprint: the same number for the same rows.
+        refreshed: what was computed for it, by view.
+        tables: every table that went in, with its version.
+    """
+
+    table: str
+    version: int
+    as_of: date
+    split: Split
+    fingerprint: int
+    refreshed: dict[str, Refreshed]
+    tables: dict[str, int]
+
+    def metadata(self) -> dict[str, Any]:
+        """The numbers that a person looks at first."""
+        days = {name: f"{days[0]} to {days[-1]} ({len(days)})" for name, days in asdict(self.split).items()}
+        computed = sum(len(done.computed) for done in self.refreshed.values())
+        return {
+            **days,
+            "computed_dates": computed,
+            "fingerprint": str(self.fingerprint),
+            "table": f"{self.table}@{self.version}",
+        }
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels that are mature at an as-of date."""
+
+    dates: tuple[date, ...]
+    rows: int
+    rate: float
+    computed: int
+
+    def metadata(self) -> dict[str, Any]:
+        """The numbers that a person looks at first."""
+        first, last = (str(day) for day in (self.dates[0], self.dates[-1]))
+        return {
+            "dagster/row_count": self.rows,
+            "label_rate": self.rate,
+            "first": first,
+            "last_mature": last,
+            "computed_dates": self.computed,
+        }
+
+
+def refresh_labels(lake: Lake, folder: Folder, as_of: date, *, workers: int = 2) -> Labels:
+    """Compute the labels that are mature at `as_of` and that the training window needs."""
+    days = _window(lake, folder, as_of).refit
+    done = refresh(lake, folder.labels, days, workers=workers)
+    found = lake.query(
+        "SELECT count(*) AS n, avg(label) AS rate FROM l WHERE as_of BETWEEN $first AND $last",
+        {"first": days[0], "last": days[-1]},
+        l=folder.labels.kept,
+    )
+    return Labels(days, found["n"][0].as_py(), found["rate"][0].as_py() or 0.0, len(done.computed))
+
+
+def known_until(lake: Lake, folder: Folder, as_of: date) -> date:
+    """Up to when the sources of the label are known at `as_of`.
+
+    A feed that stopped is no evidence that nothing happened: labels past its last event (and one step of the
+    cadence, for a quiet feed) are not mature, whatever the date says.
+
+    Raises:
+        DataError: a source of the label has no rows yet.
+    """
+    last = []
+    for relation in folder.labels.relations:
+        arrived = ingests(lake, relation.table)
+        if not arrived:
+            raise DataError(f"source {folder.name}/{relation.name} has no rows yet: deliver its files and run again")
+        last.append(max(file.latest for file in arrived).date())
+    return min(as_of, *(folder.spec.cadence.step(day) for day in last)) if last else as_of
+
+
+def build(
+    lake: Lake,
+    folder: Folder,
+    as_of: date,
+    *,
+    workers: int = 2,
+    progress: Callable[[str], None] | None = None,
+) -> TrainingSet:
+    """Compute what the window lacks, join it, and keep it under `as_of`; nothing is written where it stands already.
+
+    Raises:
+        DataError: a source is empty.
+        TrainingError: history is too short, or holds one class only.
+    """
+    window = _window(lake, folder, as_of)
+    views = [folder.population, folder.labels, *(item.view for item in folder.features)]
+    refreshed = {}
+    for view in views:
+        if progress:
+            progress(view.table)
+        refreshed[view.table] = refresh(lake, view, window.refit, workers=workers)
+    fingerprint = _fingerprint(lake, views, window)
+    kept, key = table(folder), f"as_of={as_of}"
+    if lake.record(kept, key) != fingerprint:
+        rows = _rows(lake, folder, window.refit, as_of)
+        lake.replace(kept, rows, values=[as_of], records={key: fingerprint})
+    tables = {item.kept: _version(lake, item.kept) for item in views}
+    return TrainingSet(kept, _version(lake, kept), as_of, window, fingerprint, refreshed, tables)
+
+
+def table(folder: Folder) -> str:
+    """The lake table of a folder's training sets: one for each set of queries, as for the views.
+
+    In one table for all, columns of an older query would stay as features without a value, and a column that changed
+    its type would be cast to the old one.
+    """
+    views = [folder.population, folder.labels, *(item.view for item in folder.features)]
+    return f"{folder.name}/training_set/{fingerprint_of([view.recipe for view in views]):016x}"
+
+
+def read(lake: Lake, table: str, as_of: date, version: int | None = None) -> pa.Table:
+    """The rows of a training set, in their own order."""
+    with lake.connect() as connection:
+        found: pa.Table = connection.sql(
+            f"SELECT * EXCLUDE (as_of) FROM {lake.relation(connection, table, version)} WHERE as_of = DATE '{as_of}'"
+        ).to_arrow_table()
+    return found
+
+
+def _window(lake: Lake, folder: Folder, as_of: date) -> Split:
+    return split(
+        folder.spec.cadence.dates(as_of),
+        known_until(lake, folder, as_of),
+        folder.spec.label.horizon,
+        train=folder.spec.window.train,
+        test=folder.spec.window.test,
+    )
+
+
+def _rows(lake: Lake, folder: Folder, days: Sequence[date], as_of: date) -> pa.Table:
+    rows = point_in_time(lake, folder.population, days, folder.features, label=folder.labels)
+    members = lake.query(
+        "SELECT count(*) AS n FROM p WHERE as_of IN (SELECT unnest($days))",
+        {"days": list(days)},
+        p=folder.population.kept,
+    )
+    expected = members["n"][0].as_py()
+    if len(rows) != expected:
+        raise DataError(
+            f"{folder.name}: the population has {expected} members over {len(days)} dates and labels cover "
+            f"{len(rows)}: label.sql must return one row for each member (LEFT JOIN from population)"
+        )
+    labels = set(rows["label"].unique().to_pylist())
+    if labels != {0, 1}:
+        raise TrainingError(
+            f"{folder.name}: labels are {sorted(map(str, labels))}: a classifier needs 0 and 1, both present"
+        )
+    rows = rows.rename_columns([ROW if name == "as_of" else name for name in rows.column_names])
+    return rows.add_column(0, "as_of", pa.repeat(pa.scalar(as_of, pa.date32()), len(rows)))
+
+
+def _fingerprint(lake: Lake, views: Sequence[View], window: Split) -> int:
+    parts = [(view.kept, sorted(fingerprints(lake, view, window.refit).items())) for view in views]
+    return fingerprint_of(parts, window)
+
+
+def _version(lake: Lake, table: str) -> int:
+    version = lake.version(table)
+    if version is None:
+        raise DataError(f"no table {table}: it was removed while the training set was built; run again")
+    return version

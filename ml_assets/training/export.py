@@ -1,0 +1,142 @@
+"""A fitted pipeline as ONNX, which answers a row in microseconds and runs no code when it is loaded."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml_assets.errors import TrainingError
+from ml_assets.training.converters import MISSING, converters
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+    from onnxruntime import InferenceSession
+    from sklearn.pipeline import Pipeline
+
+OUTPUT = "probabilities"
+_OPSET = {"": 21, "ai.onnx.ml": 3}
+
+
+def to_onnx(pipeline: "Pipeline", numeric: Sequence[str], categorical: Sequence[str]) -> bytes:
+    """The serialised model: one input per column, named like it; the output `probabilities` is float [n, 2].
+
+    Numbers are float tensors [n, 1] with NaN for missing, categories string tensors [n, 1] with `MISSING`.
+
+    Args:
+        pipeline: a fitted pipeline of `estimator.build`.
+        numeric: names of its number columns.
+        categorical: names of its category columns.
+
+    Raises:
+        TrainingError: skl2onnx has no faithful conversion of a step.
+    """
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
+
+    numbers = [(name, FloatTensorType([None, 1])) for name in numeric]
+    words = [(name, StringTensorType([None, 1])) for name in categorical]
+    exact, shapes = converters()
+    try:
+        model = convert_sklearn(
+            pipeline,
+            name="model",
+            initial_types=[*numbers, *words],
+            options={id(pipeline): {"zipmap": False}},
+            target_opset=_OPSET,
+            custom_conversion_functions=exact,
+            custom_shape_calculators=shapes,
+        )
+    # skl2onnx raises these for what it does not know; which one depends on where it notices.
+    except (
+        MissingConverter, MissingShapeCalculator, NotImplementedError, RuntimeError, TypeError, ValueError,
+        AttributeError, NameError, KeyError, IndexError,
+    ) as error:  # fmt: skip
+        why = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise TrainingError(
+            f"{type(pipeline[-1]).__name__} cannot be exported to ONNX: {why.rstrip('.')}. Choose an "
+            "estimator that skl2onnx converts: HistGradientBoostingClassifier, RandomForestClassifier "
+            "or LogisticRegression"
+        ) from error
+    # skl2onnx lists the operator sets in the order of a set of strings, which differs in every process.
+    model.opset_import.sort(key=lambda used: used.domain)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def session(onnx: bytes, threads: int = 1) -> "InferenceSession":
+    """An ONNX Runtime session on the CPU; one thread is fastest for single rows, with equal digits always."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors are raised; warnings are about shapes that nobody can act on
+    return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+
+
+def feed(model: "InferenceSession", X: "pd.DataFrame") -> "dict[str, NDArray[Any]]":  # noqa: N803 - scikit-learn's name
+    """The input tensors [n, 1] of `model` from the columns of `X`.
+
+    Raises:
+        TrainingError: a column that the model asks for is absent.
+    """
+    wanted = {tensor.name: tensor.type for tensor in model.get_inputs()}
+    absent = sorted(wanted.keys() - set(X.columns))
+    if absent:
+        raise TrainingError(
+            f"the model asks for {', '.join(absent)}, which the rows lack: bring every declared feature"
+        )
+    return {name: _tensor(X[name], words="string" in kind) for name, kind in wanted.items()}
+
+
+def score(onnx: "bytes | InferenceSession", X: "pd.DataFrame") -> "NDArray[np.float64]":  # noqa: N803 - scikit-learn's name
+    """P(label = 1) of each row, shape [n]."""
+    model = session(onnx) if isinstance(onnx, bytes) else onnx
+    (found,) = model.run([OUTPUT], feed(model, X))
+    return np.asarray(found, dtype=np.float64)[:, 1]
+
+
+def parity(pipeline: "Pipeline", onnx: bytes, X: "pd.DataFrame") -> float:  # noqa: N803 - scikit-learn's name
+    """The largest absolute difference between the probabilities of pipeline and export, over all rows of `X`.
+
+    Raises:
+        TrainingError: there is no row, or one of the two gives something that is no number.
+    """
+    if not len(X):
+        raise TrainingError("parity needs at least one row: pass the test rows")
+    gap = np.abs(pipeline.predict_proba(X)[:, 1] - score(onnx, X))
+    if not np.isfinite(gap).all():
+        raise TrainingError(
+            f"{int((~np.isfinite(gap)).sum())} of {len(X)} rows have no probability: check the features"
+        )
+    return float(gap.max())
+
+
+def latency(onnx: bytes, X: "pd.DataFrame", requests: int = 200) -> dict[str, float]:  # noqa: N803 - scikit-learn's name
+    """Milliseconds of one-row calls on one thread: `latency_p50_ms`, `latency_p99_ms`; they vary.
+
+    Raises:
+        TrainingError: there is no row.
+    """
+    if not len(X):
+        raise TrainingError("latency needs at least one row: pass the test rows")
+    model = session(onnx)
+    rows = [feed(model, X.iloc[[i % len(X)]]) for i in range(min(requests, len(X)))]
+    model.run([OUTPUT], rows[0])
+    taken = [_milliseconds(model, rows[i % len(rows)]) for i in range(requests)]
+    p50, p99 = np.percentile(taken, [50, 99])
+    return {"latency_p50_ms": float(p50), "latency_p99_ms": float(p99)}
+
+
+def _milliseconds(model: "InferenceSession", row: "dict[str, NDArray[Any]]") -> float:
+    start = time.perf_counter()
+    model.run([OUTPUT], row)
+    return (time.perf_counter() - start) * 1000
+
+
+def _tensor(column: "pd.Series[Any]", *, words: bool) -> "NDArray[Any]":
+    if words:
+        return column.astype(object).where(column.notna(), MISSING).to_numpy(dtype=object).reshape(-1, 1)
+    return column.to_numpy(dtype=np.float32, na_value=np.nan).reshape(-1, 1)

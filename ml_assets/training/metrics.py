@@ -1,0 +1,223 @@
+"""How good scores are: ranking, probabilities, costs, slices, curves. `y` is 0/1, `p` P(label = 1), [n]."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml_assets.errors import TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.float64]
+
+BINS = 10
+TOP = 0.1
+
+
+def checked(y: "ArrayLike", p: "ArrayLike") -> "tuple[Floats, Floats]":
+    """`y` and `p` as float64, if a metric of them means something.
+
+    Raises:
+        TrainingError: different lengths, no rows, a label that is not 0 or 1, one class only, or a score
+            that is no probability.
+    """
+    labels, scores_ = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
+    if labels.ndim != 1 or labels.shape != scores_.shape:
+        raise TrainingError(f"{labels.shape} labels and {scores_.shape} scores: pass one score for each label")
+    if not np.isin(labels, (0, 1)).all():
+        raise TrainingError("a label is neither 0 nor 1: leave rows without a mature label out")
+    if not (labels.any() and (labels == 0).any()):
+        what = f"all {len(labels)} rows have label {labels[0]:.0f}" if len(labels) else "there are no rows"
+        raise TrainingError(f"{what}, so no metric is defined: widen the window or check the label query")
+    wrong = ~((scores_ >= 0) & (scores_ <= 1))
+    if wrong.any():
+        raise TrainingError(
+            f"{int(wrong.sum())} scores are no probabilities, such as {scores_[wrong][0]}: check the model"
+        )
+    return labels, scores_
+
+
+def scores(y: "ArrayLike", p: "ArrayLike") -> dict[str, float]:
+    """All metrics of one score vector.
+
+    `roc_auc`, `pr_auc` (average precision), `log_loss` and `brier` as in scikit-learn; `calibration_error`,
+    `lift_at_10`, `base_rate`, `mean_score`, and `rows`.
+
+    Raises:
+        TrainingError: as `checked`.
+    """
+    from sklearn import metrics
+
+    labels, p = checked(y, p)
+    return {
+        "roc_auc": float(metrics.roc_auc_score(labels, p)),
+        "pr_auc": float(metrics.average_precision_score(labels, p)),
+        "log_loss": float(metrics.log_loss(labels, p)),
+        "brier": float(np.mean((p - labels) ** 2)),
+        "calibration_error": calibration_error(labels, p),
+        "lift_at_10": lift(labels, p),
+        "base_rate": float(labels.mean()),
+        "mean_score": float(p.mean()),
+        "rows": float(len(labels)),
+    }
+
+
+def calibration_error(y: "ArrayLike", p: "ArrayLike", bins: int = BINS) -> float:
+    """Mean |observed rate - mean score| over bins of equal mass, weighted by their rows.
+
+    Bins of equal mass are less biased than bins of equal width: Roelofs, Cain, Shlens & Mozer (2022),
+    Mitigating Bias in Calibration Error Estimation. Equal scores share a bin, so the order of rows does not
+    matter.
+    """
+    found = calibration(y, p, bins)
+    return float(np.average(np.abs(found.rate - found.mean), weights=found.rows))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Bins of equal mass: mean score, observed rate and number of rows of each."""
+
+    mean: "Floats"
+    rate: "Floats"
+    rows: "Floats"
+
+
+def calibration(y: "ArrayLike", p: "ArrayLike", bins: int = BINS) -> Calibration:
+    """The bins of a calibration plot; fewer than `bins` where scores repeat."""
+    labels, p = checked(y, p)
+    ordered = np.sort(p)
+    edges = np.unique(ordered[np.arange(1, bins) * len(p) // bins])
+    bin_ = np.searchsorted(edges, p, side="right")
+    rows = np.bincount(bin_, minlength=len(edges) + 1).astype(np.float64)
+    kept = rows > 0
+    means = [np.bincount(bin_, weights=value, minlength=len(rows))[kept] / rows[kept] for value in (p, labels)]
+    return Calibration(means[0], means[1], rows[kept])
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What a picture of one score vector needs; all arrays run from the highest score to the lowest.
+
+    `fpr`, `tpr`: the ROC. `share`, `captured`: the share of rows taken from the top, and of the positives
+    among them.
+    """
+
+    fpr: "Floats"
+    tpr: "Floats"
+    share: "Floats"
+    captured: "Floats"
+    calibration: Calibration
+    roc_auc: float
+    base_rate: float
+
+
+def curves(y: "ArrayLike", p: "ArrayLike", points: int = 200) -> Curves:
+    """The curves of one score vector, thinned to about `points` points.
+
+    Raises:
+        TrainingError: as `checked`.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    labels, p = checked(y, p)
+    rows, hits = _taken(labels, p)
+    fpr, tpr, share = (rows - hits) / (len(p) - hits[-1]), hits / hits[-1], rows / rows[-1]
+    kept = np.unique(np.linspace(0, len(rows) - 1, points).astype(int))
+    return Curves(
+        fpr=fpr[kept],
+        tpr=tpr[kept],
+        share=share[kept],
+        captured=tpr[kept],
+        calibration=calibration(labels, p),
+        roc_auc=float(roc_auc_score(labels, p)),
+        base_rate=float(labels.mean()),
+    )
+
+
+def lift(y: "ArrayLike", p: "ArrayLike", top: float = TOP) -> float:
+    """How many times more positives the `top` share of scores holds than rows taken at random.
+
+    Equal scores at the border count by their share, so the order of rows does not matter.
+    """
+    labels, p = checked(y, p)
+    rows, hits = _taken(labels, p)
+    return float(np.interp(top * rows[-1], rows, hits) / hits[-1] / top)
+
+
+def _taken(labels: "Floats", p: "Floats") -> "tuple[Floats, Floats]":
+    """Cumulative rows and positives from the highest score down, a step per distinct score, from (0, 0)."""
+    order = np.argsort(-p, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(p[order])), len(p) - 1)
+    hits = np.cumsum(labels[order])[last]
+    return np.append(0.0, last + 1.0), np.append(0.0, hits)
+
+
+def threshold(y: "ArrayLike", p: "ArrayLike", cost_fp: float, cost_fn: float) -> float:
+    """The score from which on acting is cheapest on these rows; above every score where not acting at all is.
+
+    Rows with `p >= threshold` are acted on. Among equal costs the highest threshold: the fewest actions. It
+    is chosen on the rows that it is given, so the cost there flatters a little.
+
+    Raises:
+        TrainingError: a cost that is not positive, or as `checked`.
+    """
+    labels, p = checked(y, p)
+    if not (cost_fp > 0 and cost_fn > 0):
+        raise TrainingError(f"costs of {cost_fp} (false positive) and {cost_fn} (false negative): both must be above 0")
+    rows, hits = _taken(labels, p)
+    cost = cost_fp * (rows - hits) + cost_fn * (hits[-1] - hits)
+    candidates = np.append(np.nextafter(p.max(), np.inf), np.unique(p)[::-1])
+    return float(candidates[np.argmin(cost)])
+
+
+def confusion(y: "ArrayLike", p: "ArrayLike", threshold: float) -> dict[str, int]:
+    """Counts `tp`, `fp`, `fn` and `tn` where rows with `p >= threshold` are acted on."""
+    labels, p = checked(y, p)
+    acted, positive = p >= threshold, labels == 1
+    return {
+        "tp": int((acted & positive).sum()),
+        "fp": int((acted & ~positive).sum()),
+        "fn": int((~acted & positive).sum()),
+        "tn": int((~acted & ~positive).sum()),
+    }
+
+
+def by_slice(
+    y: "ArrayLike", p: "ArrayLike", values: "Sequence[Any] | NDArray[Any]", min_rows: int = 100
+) -> dict[str, dict[str, float]]:
+    """The metrics of the rows of each value, in the order of the values.
+
+    A slice of one class has no ranking metrics: it keeps `rows`, `base_rate` and `mean_score`. Slices of
+    fewer than `min_rows` rows are only counted, together, as `(smaller slices)`. A missing value is the
+    slice `(missing)`.
+
+    Raises:
+        TrainingError: as `checked`, or `values` has another length.
+    """
+    labels, p = checked(y, p)
+    names = np.array([_name(value) for value in values], dtype=object)
+    if len(names) != len(p):
+        raise TrainingError(f"{len(names)} slice values for {len(p)} rows: pass one for each row")
+    found, small = {}, 0
+    for name in sorted(set(names)):
+        chosen = names == name
+        if chosen.sum() < min_rows:
+            small += int(chosen.sum())
+        else:
+            found[name] = _slice(labels[chosen], p[chosen])
+    return found | ({"(smaller slices)": {"rows": float(small)}} if small else {})
+
+
+def _slice(labels: "Floats", p: "Floats") -> dict[str, float]:
+    if 0 < labels.mean() < 1:
+        return scores(labels, p)
+    return {"base_rate": float(labels.mean()), "mean_score": float(p.mean()), "rows": float(len(p))}
+
+
+def _name(value: object) -> str:
+    missing = value is None or value != value  # noqa: PLR0124 - NaN of any type is not itself
+    return "(missing)" if missing else str(value)

@@ -1,0 +1,119 @@
+"""The declaration of a model: what is scored, what is predicted, how it is trained, when it ships."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from ml_assets.cadence import Cadence
+from ml_assets.decisions.gate import DIRECTION, Gate
+from ml_assets.declaration import Declaration, Duration
+from ml_assets.training.search import Search
+
+# ONNX must give scikit-learn's numbers; this gate is not the author's to leave out.
+PARITY = Gate(metric="onnx_parity", at_most=1e-5)
+
+
+class LabelSpec(Declaration):
+    """What is predicted: a query over what happens in `[T, T + horizon)`."""
+
+    sql: str = Field(description="The `.sql` file; returns the entity and `label` (0 or 1) for every member")
+    horizon: Duration = Field(description="How far ahead the label looks; it is mature once that has passed")
+
+
+class EstimatorSpec(Declaration):
+    """Any import path to a scikit-learn estimator, or to a function that returns one, and its parameters."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field("sklearn.ensemble.HistGradientBoostingClassifier", description="Import path")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters as written."""
+        return dict(self.model_extra or {})
+
+
+class WindowSpec(Declaration):
+    """How many as-of dates a model is trained and tested on."""
+
+    train: Annotated[int, Field(ge=1)] = Field(26, description="Training as-of dates")
+    test: Annotated[int, Field(ge=1)] = Field(4, description="Test as-of dates, after an embargo of one horizon")
+
+
+class CostsSpec(Declaration):
+    """What a wrong decision costs, in any unit; the decision threshold minimises the expected cost."""
+
+    false_positive: Annotated[float, Field(gt=0)] = Field(1.0, description="Acting on an entity that needed nothing")
+    false_negative: Annotated[float, Field(gt=0)] = Field(1.0, description="Missing an entity")
+
+
+class GateSpec(Declaration):
+    """A condition of release: one metric and one limit."""
+
+    metric: str = Field(description=f"One of {', '.join(sorted(DIRECTION))}")
+    at_least: float | None = Field(None, description="The value itself must reach this")
+    at_most: float | None = Field(None, description="The value itself may not pass this")
+    against: Literal["champion", "baseline"] | None = Field(None, description="Compare on the same test rows")
+    at_most_worse: Annotated[float, Field(ge=0)] | None = Field(None, description="How much worse it may be")
+    at_least_better: Annotated[float, Field(ge=0)] | None = Field(None, description="How much better it must be")
+    confident: bool = Field(False, description="Judge the bad end of the confidence interval, not the estimate")
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        if self.metric not in DIRECTION:
+            raise ValueError(f"metric {self.metric!r} is not measured: use one of {', '.join(sorted(DIRECTION))}")
+        limits = {"at_least", "at_most"} if self.against is None else {"at_most_worse", "at_least_better"}
+        given = {
+            name
+            for name in ("at_least", "at_most", "at_most_worse", "at_least_better")
+            if getattr(self, name) is not None
+        }
+        if len(given) != 1 or not given <= limits:
+            kind = "with" if self.against else "without"
+            raise ValueError(
+                f"a gate {kind} `against` has exactly one of {' or '.join(sorted(limits))}; got {sorted(given)}"
+            )
+        return self
+
+    @property
+    def gate(self) -> Gate:
+        """The gate that `decisions` judges."""
+        return Gate(**self.model_dump())
+
+
+class ModelSpec(Declaration):
+    """A model: one folder, one `Model` document."""
+
+    entity: str = Field(description="The column that identifies what is scored")
+    cadence: Cadence = Field(description="The grid of as-of dates")
+    population: str = Field("population.sql", description="The query of the entities scored at `T`")
+    label: LabelSpec = Field(description="What is predicted")
+    features: tuple[str, ...] = Field(min_length=1, description="Names of feature views of this folder")
+    estimator: EstimatorSpec = Field(EstimatorSpec(), description="What is fitted")
+    search: Search | None = Field(None, description="Hyperparameter search; default: the parameters as written")
+    window: WindowSpec = Field(WindowSpec(), description="Training and test as-of dates")
+    slices: tuple[str, ...] = Field((), description="Feature columns by whose values the metrics are also reported")
+    costs: CostsSpec = Field(CostsSpec(), description="Costs of wrong decisions")
+    ship_when: tuple[GateSpec, ...] = Field((), description="Gates; all must pass before a candidate becomes champion")
+    schedule: str = Field("0 2 * * 0", description="Cron line (UTC) of the whole loop")
+    seed: int = Field(0, description="Seed of every random choice")
+    description: str = Field("", description="What the model is for")
+    owners: tuple[str, ...] = Field((), description="E-mail addresses or `team:name`")
+
+    @model_validator(mode="after")
+    def _distinct_gates(self) -> Self:
+        names = [gate.name for gate in self.gates]
+        if repeated := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"ship_when has two gates {min(repeated)!r}: keep one of them")
+        return self
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """The declared gates and the one that always holds."""
+        return (*(spec.gate for spec in self.ship_when), PARITY)
+
+    @property
+    def trains_on(self) -> str:
+        """The part of the declaration that decides what a fit gives."""
+        parts = self.model_dump_json(include={"estimator", "search", "window", "seed", "slices", "costs"})
+        return f"{parts}|{self.label.horizon}"

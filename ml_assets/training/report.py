@@ -1,0 +1,179 @@
+"""The evaluation report: a version on rows that it never saw, beside the baseline and the champion, and its verdict."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.decisions.gate import Difference, Evidence, Verdict, judge
+from ml_assets.errors import TrainingError
+from ml_assets.lake import Lake
+from ml_assets.registry import Registry, Version
+from ml_assets.training import dataset
+from ml_assets.training.folder import Folder
+from ml_assets.training.frame import Frame, frame
+from ml_assets.training.score import rows, scores
+from ml_assets.training.train import EVALUATION, Record, record, required
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ml_assets.training.evaluate import Evaluation
+
+REPORT = "evaluation/report.json"
+PLOTS = "evaluation/plots.png"
+
+
+@dataclass(frozen=True)
+class Report:
+    """An evaluation and its verdict.
+
+    Args:
+        version: what was evaluated.
+        evaluation: everything measured, as plain JSON (`Evaluation.as_dict`).
+        verdict: of the gates.
+        plots: a PNG.
+        against: what the champion was when they were compared: its version and which of its artifacts; None = none.
+    """
+
+    version: Version
+    evaluation: Mapping[str, Any]
+    verdict: Verdict
+    plots: bytes
+    against: str | None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The candidate's metrics on the test rows."""
+        return dict(self.evaluation["metrics"])
+
+    def metadata(self) -> dict[str, Any]:
+        """The numbers that a person looks at first."""
+        keys = ("roc_auc", "pr_auc", "log_loss", "brier", "calibration_error", "lift_at_10", "base_rate")
+        return {
+            **{name: self.metrics[name] for name in keys},
+            "version": self.version.number,
+            "verdict": _word(self.verdict),
+            "reason": self.verdict.reason,
+            "compared_with": self.against or "no other champion",
+        }
+
+
+def report(lake: Lake, registry: Registry, folder: Folder, version: Version, *, workers: int = 2) -> Report:
+    """Evaluate a version, or read the report that stands for the same version, champion and costs."""
+    champion = _other(registry.champion(folder.name), version)
+    stands = _stored(registry, version)
+    asked = {"against": None if champion is None else champion.number, "declared": folder.spec.trains_on}
+    if stands is None or (champion is not None and stands["asked"] != asked):
+        stands = _evaluate(lake, registry, folder, version, champion, workers) | {"asked": asked}
+        registry.write(version.run_id, {REPORT: json.dumps(stands, default=float, indent=1).encode()})
+    verdict = _judge(registry, folder, version, stands)
+    if version.tags.get("verdict") != _word(verdict) or version.tags.get("reason") != verdict.reason:
+        registry.tag(version, verdict=_word(verdict), reason=verdict.reason[:4000])
+    plots = registry.read(version.run_id, PLOTS)
+    return Report(version, stands["evaluation"], verdict, plots or b"", stands["against"])
+
+
+def _other(champion: Version | None, version: Version) -> Version | None:
+    return None if champion is None or champion.number == version.number else champion
+
+
+def _word(verdict: Verdict) -> str:
+    return "passed" if verdict.ship else "failed"
+
+
+def _stored(registry: Registry, version: Version) -> dict[str, Any] | None:
+    content = registry.read(version.run_id, REPORT)
+    return None if content is None else dict(json.loads(content))
+
+
+def _judge(registry: Registry, folder: Folder, version: Version, stands: Mapping[str, Any]) -> Verdict:
+    evaluation = stands["evaluation"]
+    operations = {
+        name: value for name, value in registry.metrics(version.run_id).items() if name not in evaluation["metrics"]
+    }
+    differences = {
+        other: {metric: Difference(i["estimate"], i["low"], i["high"]) for metric, i in intervals.items()}
+        for other, intervals in evaluation["intervals"].items()
+    }
+    champion = _other(registry.champion(folder.name), version)
+    evidence = Evidence(
+        {**operations, **evaluation["metrics"]},
+        differences,
+        version.as_of,
+        champion.as_of if champion else None,
+    )
+    return judge(folder.spec.gates, evidence)
+
+
+def _evaluate(
+    lake: Lake, registry: Registry, folder: Folder, version: Version, champion: Version | None, workers: int
+) -> dict[str, Any]:
+    from ml_assets.training.evaluate import Costs, baseline, evaluate  # scikit-learn
+    from ml_assets.training.explain import importance
+    from ml_assets.training.export import score, session
+
+    kept = record(registry, version)
+    table = dataset.read(lake, kept.table, kept.as_of, kept.version)
+    data = frame(table, kept.columns, kept.entity, dataset.ROW)
+    train, test = data.at(kept.split.train), data.at(kept.split.test)
+    judged = session(required(registry, version, EVALUATION))
+    p = score(judged, test.X)
+    others = {"baseline": baseline(train.X, train.y, test.X)}
+    against = None
+    if champion is not None:
+        others["champion"], against = _champion(lake, registry, folder, champion, kept, test, workers)
+    made = evaluate(
+        test.y, p, test.groups, slices=_slices(folder, test), costs=Costs(**folder.spec.costs.model_dump()),
+        other=others, seed=folder.spec.seed,
+        importance=importance(partial(score, judged), test.X, test.y, seed=folder.spec.seed),
+    )  # fmt: skip
+    registry.log(version.run_id, made.metrics)
+    registry.write(
+        version.run_id,
+        {PLOTS: _plots(made, test.y, {"candidate": p, **others}, f"{folder.name} {version.as_of}")},
+    )
+    return {"evaluation": made.as_dict(), "against": against}
+
+
+def _champion(
+    lake: Lake,
+    registry: Registry,
+    folder: Folder,
+    champion: Version,
+    candidate: Record,
+    test: Frame,
+    workers: int,
+) -> "tuple[NDArray[np.float64], str]":
+    """The champion's scores of the same rows, by an artifact that was not fitted on them.
+
+    That is the released one, where its labels ended before the test; else, for a recent champion, the one that its
+    own evaluation fitted.
+    """
+    kept = record(registry, champion)
+    fresh = max(kept.split.refit) + folder.spec.label.horizon <= min(candidate.split.test)
+    artifact = registry.onnx(champion) if fresh else required(registry, champion, EVALUATION)
+    table = rows(lake, folder, kept, candidate.split.test, workers=workers)
+    if len(table) != len(test.y):
+        raise TrainingError(
+            f"{folder.name}: the population has {len(table)} members on the test dates, the training set "
+            f"{len(test.y)}: late rows arrived in between; run again"
+        )
+    return scores(artifact, kept, table), f"version {champion.number}, {'as released' if fresh else 'as evaluated'}"
+
+
+def _slices(folder: Folder, test: Frame) -> "dict[str, NDArray[Any]]":
+    if unknown := set(folder.spec.slices) - set(test.X.columns):
+        raise TrainingError(
+            f"{folder.name}: slices name {min(unknown)!r}, which is no feature: use some of {', '.join(test.X.columns)}"
+        )
+    return {name: test.X[name].to_numpy() for name in folder.spec.slices}
+
+
+def _plots(made: "Evaluation", y: "NDArray[Any]", vectors: "Mapping[str, NDArray[np.float64]]", title: str) -> bytes:
+    from ml_assets.training.metrics import curves
+    from ml_assets.training.plots import figure
+
+    return figure({name: curves(y, p) for name, p in vectors.items()}, made.importance, title)

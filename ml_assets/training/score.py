@@ -1,0 +1,101 @@
+"""Scores of a version with its own features, whatever the folder declares today."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ml_assets.errors import DataError
+from ml_assets.features.join import point_in_time
+from ml_assets.features.store import fingerprints, refresh
+from ml_assets.features.view import Features
+from ml_assets.lake import Lake, fingerprint_of
+from ml_assets.registry import Registry, Version
+from ml_assets.training.folder import Folder
+from ml_assets.training.frame import features
+from ml_assets.training.train import Record, record
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Batch predictions of one as-of date in the lake; `reused` if they stood already."""
+
+    table: str
+    table_version: int | None
+    version: Version
+    fingerprint: int
+    reused: bool
+
+
+def standing(registry: Registry, folder: Folder) -> tuple[Version, Record]:
+    """The champion, and what it was trained from.
+
+    Raises:
+        DataError: there is none yet.
+    """
+    champion = registry.champion(folder.name)
+    if champion is None:
+        raise DataError(f"{folder.name} has no champion yet: see why in {folder.name}/evaluation_report")
+    return champion, record(registry, champion)
+
+
+def prints(lake: Lake, folder: Folder, kept: Record, as_of: date) -> list[int]:
+    """The fingerprints of what a version sees of the population at a date: `rows` are a function of them.
+
+    Ask for them before the rows: what arrives in between is then seen by the next run, and not lost.
+    """
+    return [fingerprints(lake, view, [as_of])[as_of] for view in (folder.population, *kept.features)]
+
+
+def rows(lake: Lake, folder: Folder, kept: Record, days: Sequence[date], *, workers: int = 2) -> pa.Table:
+    """The population at some dates with the features that a version was trained on."""
+    used = [Features(view, timedelta(seconds=ttl)) for view, ttl in zip(kept.features, kept.ttls, strict=True)]
+    for view in (folder.population, *kept.features):
+        refresh(lake, view, days, workers=workers)
+    return point_in_time(lake, folder.population, days, used)
+
+
+def scores(onnx: bytes, kept: Record, table: pa.Table) -> "NDArray[np.float64]":
+    """P(label = 1) of each row, from a released artifact."""
+    from ml_assets.training.export import score  # onnxruntime
+
+    return score(onnx, features(table, kept.columns))
+
+
+def predict(lake: Lake, registry: Registry, folder: Folder, as_of: date, *, workers: int = 2) -> Predicted:
+    """Score the population at `as_of` with the champion; nothing is computed where the same scores stand already.
+
+    Raises:
+        DataError: there is no champion yet.
+    """
+    champion, kept = standing(registry, folder)
+    fingerprint = fingerprint_of(champion.tags["sha256"], *prints(lake, folder, kept, as_of))
+    table, key = f"{folder.name}/predictions", f"as_of={as_of}"
+    reused = lake.record(table, key) == fingerprint
+    if not reused:
+        scored = rows(lake, folder, kept, [as_of], workers=workers)
+        columns = {
+            "as_of": scored["as_of"],
+            folder.spec.entity: scored[folder.spec.entity],
+            "score": pa.array(scores(registry.onnx(champion), kept, scored), pa.float64()),
+            "model_version": pa.repeat(pa.scalar(champion.number, pa.int64()), len(scored)),
+        }
+        lake.replace(table, pa.table(columns), values=[as_of], records={key: fingerprint})
+    return Predicted(table, lake.version(table), champion, fingerprint, reused)
+
+
+def summary(lake: Lake, predicted: Predicted, as_of: date) -> Mapping[str, float]:
+    """How many were scored, and the mean and quantiles of their scores."""
+    found = lake.query(
+        "SELECT count(*) AS rows, avg(score) AS mean_score, quantile_cont(score, 0.1) AS p10, "
+        "quantile_cont(score, 0.5) AS p50, quantile_cont(score, 0.9) AS p90 FROM p WHERE as_of = $day",
+        {"day": as_of},
+        p=predicted.table,
+    )
+    return {name: found[name][0].as_py() or 0 for name in found.column_names}

@@ -1,0 +1,185 @@
+"""Hyperparameter search: Optuna's tree-structured Parzen estimator, seeded, in memory."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+
+from ml_assets.declaration import Declaration
+from ml_assets.errors import TrainingError
+
+if TYPE_CHECKING:
+    import optuna
+
+Value = str | int | float | bool | None
+
+
+class Range(Declaration):
+    """Numbers from `low` to `high`, both included; whole numbers where both (and `step`) are whole."""
+
+    low: int | float = Field(description="The smallest value")
+    high: int | float = Field(description="The largest value")
+    log: bool = Field(False, description="Search on a logarithmic scale: for rates and strengths")
+    step: int | float | None = Field(None, description="Only every `step`-th value from `low` on")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError(f"low {self.low} is not below high {self.high}: widen the range, or declare one value")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low {self.low} has no logarithm: start above 0, or leave `log` out")
+        if self.step is not None:
+            self._require_step(self.step)
+        return self
+
+    def _require_step(self, step: float) -> None:
+        if self.log:
+            raise ValueError(f"step {step} and log exclude each other: leave one out")
+        steps = (self.high - self.low) / step if step > 0 else 0
+        if steps < 1 or not math.isclose(steps, round(steps), rel_tol=1e-9):
+            raise ValueError(
+                f"step {step} does not lead from {self.low} to {self.high}: choose a divisor of the distance"
+            )
+
+    def suggest(self, trial: "optuna.Trial", name: str) -> Value:
+        """The value that `trial` tries for the parameter `name`."""
+        low, high, step = self.low, self.high, self.step
+        if isinstance(low, int) and isinstance(high, int) and (step is None or isinstance(step, int)):
+            whole: int = trial.suggest_int(name, low, high, step=step or 1, log=self.log)
+            return whole
+        number: float = trial.suggest_float(name, low, high, step=step, log=self.log)
+        return number
+
+
+class Choices(Declaration):
+    """One of a few values."""
+
+    choices: tuple[Value, ...] = Field(min_length=1, description="The values to choose from")
+
+    def suggest(self, trial: "optuna.Trial", name: str) -> Value:
+        """The value that `trial` tries for the parameter `name`."""
+        value: Value = trial.suggest_categorical(name, self.choices)
+        return value
+
+
+def _kind(entry: object) -> str | None:
+    if isinstance(entry, Choices) or (isinstance(entry, Mapping) and "choices" in entry):
+        return "choices"
+    return "range" if isinstance(entry, Range | Mapping) else None
+
+
+Entry = Annotated[
+    Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")],
+    Discriminator(
+        _kind,
+        custom_error_type="search_entry",
+        custom_error_message="write {low: 1, high: 9} or {choices: [a, b]}; one value goes under `estimator`",
+    ),
+]
+
+
+class Search(Declaration):
+    """`search: {trials: 20, learning_rate: {low: 0.01, high: 0.3, log: true}}`: other keys are parameters."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Entry]
+
+    trials: int = Field(20, ge=1, le=10_000, description="How many candidates are tried")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.__pydantic_extra__:
+            raise ValueError("search names no parameter: add one, such as max_leaf_nodes: {low: 7, high: 63}")
+        return self
+
+    @property
+    def space(self) -> dict[str, Range | Choices]:
+        """What is searched, by parameter."""
+        return dict(self.__pydantic_extra__)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination of parameters and what the objective said of it; `number` counts from 0."""
+
+    number: int
+    parameters: dict[str, Value]
+    value: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best trial (the earliest among equals), and all of them in order."""
+
+    parameters: dict[str, Value]
+    value: float
+    trials: tuple[Trial, ...]
+
+
+def search(
+    space: Mapping[str, Range | Choices],
+    trials: int,
+    objective: Callable[[dict[str, Value]], float],
+    seed: int,
+    on_trial: Callable[[Trial], None] = lambda _: None,
+) -> Found:
+    """The parameters of `space` with the largest `objective`, the same for the same seed.
+
+    Bergstra et al. (2011), Algorithms for Hyper-Parameter Optimization. A combination that comes up again is
+    not fitted again.
+
+    Args:
+        space: what may be tried, by parameter.
+        trials: how many combinations, at least 1.
+        objective: what is maximised.
+        seed: of the sampler.
+        on_trial: called after each trial, for progress.
+
+    Raises:
+        TrainingError: the objective gave something that is no number.
+    """
+    if trials < 1 or not space:
+        raise TrainingError(f"a search with {trials} trials over {len(space)} parameters finds nothing: use at least 1")
+    done: list[Trial] = []
+    known: dict[str, float] = {}
+    study = _study(seed)
+    for number in range(trials):
+        asked = study.ask()
+        parameters = {name: entry.suggest(asked, name) for name, entry in space.items()}
+        value = known.setdefault(repr(parameters), math.nan)
+        if math.isnan(value):
+            value = known[repr(parameters)] = _finite(objective(parameters), parameters)
+        study.tell(asked, value)
+        done.append(Trial(number, parameters, value))
+        on_trial(done[-1])
+    best = max(done, key=lambda trial: trial.value)
+    return Found(best.parameters, best.value, tuple(done))
+
+
+def _finite(value: float, parameters: Mapping[str, Value]) -> float:
+    if not math.isfinite(value):
+        raise TrainingError(f"the objective is {value} for {dict(parameters)}: narrow the search, or check the folds")
+    return float(value)
+
+
+def _study(seed: int) -> Any:  # noqa: ANN401 - optuna is imported here only
+    import optuna
+
+    with _quiet():
+        return optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna announces each study on stderr."""
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)

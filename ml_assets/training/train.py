@@ -1,0 +1,254 @@
+"""From a training set to a registered version: search, fit, export, refit, and everything that traces it."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from importlib.metadata import version as installed
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.errors import TrainingError
+from ml_assets.features.view import View
+from ml_assets.lake import Lake
+from ml_assets.registry import Registry, Run, Version
+from ml_assets.training import dataset
+from ml_assets.training.folder import Folder
+from ml_assets.training.frame import Columns, Frame, columns, frame
+from ml_assets.training.split import Split, validation
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+EVALUATION = "evaluation/model.onnx"
+"""The artifact that was fitted on the training dates only."""
+
+RECORD = "training.json"
+_LIBRARIES = ("scikit-learn", "skl2onnx", "numpy", "optuna")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training step gives: the version for this recipe, and whether it was trained now or stood already."""
+
+    version: Version
+    trained: bool
+    reason: str
+
+    def metadata(self) -> dict[str, Any]:
+        """The numbers that a person looks at first."""
+        return {"trained": self.trained, "reason": self.reason, "run_id": self.version.run_id}
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a version was trained from; kept with its run.
+
+    Args:
+        entity: the column that identifies what is scored.
+        table: the training set's table; its partition is `as_of`.
+        version: the table's version.
+        as_of: `T`.
+        split: which rows trained, tested and refitted.
+        columns: the model's inputs.
+        features: the feature views, with their queries: the version is scored with these, whatever the folder says.
+        ttls: for each view, for how many seconds its values may be used.
+        parameters: of the estimator, searched ones included.
+        tables: every table that went in, with its version.
+    """
+
+    entity: str
+    table: str
+    version: int
+    as_of: date
+    split: Split
+    columns: Columns
+    features: tuple[View, ...]
+    ttls: tuple[float, ...]
+    parameters: dict[str, Any]
+    tables: dict[str, int]
+
+    def to_json(self) -> bytes:
+        """As JSON."""
+        plain = asdict(self) | {"features": [view.to_json() for view in self.features]}
+        return json.dumps(plain, default=str, indent=1).encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> "Record":
+        """The record that `to_json` wrote."""
+        plain = json.loads(content)
+        dates = {name: tuple(map(date.fromisoformat, days)) for name, days in plain["split"].items()}
+        made = {
+            "as_of": date.fromisoformat(plain["as_of"]),
+            "split": Split(**dates),
+            "columns": Columns(*(tuple(plain["columns"][name]) for name in ("numeric", "categorical"))),
+            "features": tuple(View.from_json(view) for view in plain["features"]),
+            "ttls": tuple(plain["ttls"]),
+        }
+        return cls(**(plain | made))
+
+
+def record(registry: Registry, version: Version) -> Record:
+    """What a version was trained from."""
+    return Record.from_json(required(registry, version, RECORD))
+
+
+def required(registry: Registry, version: Version, path: str) -> bytes:
+    """A file that the training kept with a version.
+
+    Raises:
+        TrainingError: the version has none.
+    """
+    content = registry.read(version.run_id, path)
+    if content is None:
+        raise TrainingError(f"{version.model} version {version.number} has no {path}: it was not trained here")
+    return content
+
+
+def recipe(folder: Folder, fingerprint: int) -> str:
+    """The same text for the same rows, declaration and libraries: what was trained once need not be again."""
+    libraries = [(name, installed(name)) for name in _LIBRARIES]
+    return hashlib.sha256(repr((folder.spec.trains_on, fingerprint, libraries)).encode()).hexdigest()[:24]
+
+
+def candidate(lake: Lake, registry: Registry, folder: Folder, as_of: date) -> Version:
+    """The version that was trained for the training set of `as_of`."""
+    fingerprint = lake.record(dataset.table(folder), f"as_of={as_of}")
+    found = None if fingerprint is None else registry.find(folder.name, recipe(folder, fingerprint))
+    if found is None:
+        raise TrainingError(f"{folder.name} has no model for {as_of}: materialize {folder.name}/model first")
+    return found
+
+
+def train(
+    lake: Lake,
+    registry: Registry,
+    folder: Folder,
+    built: dataset.TrainingSet,
+    *,
+    tags: Mapping[str, str],
+    files: Mapping[str, bytes] | None = None,
+    say: Say = lambda _: None,
+) -> Trained:
+    """The version for a training set: trained now, or found where the same recipe was trained before.
+
+    Args:
+        lake: where the training set is.
+        registry: where versions are.
+        folder: the model.
+        built: the training set.
+        tags: further tags of the run (git commit, Dagster run).
+        files: further files of the run (the lock file).
+        say: told what is being done.
+    """
+    identity = recipe(folder, built.fingerprint)
+    with lake.lock(folder.name):
+        if found := registry.find(folder.name, identity):
+            return Trained(found, False, f"rows and recipe are those of version {found.number}")
+        champion = registry.champion(folder.name)
+        reason = f"rows or recipe changed since version {champion.number}" if champion else "there is no model yet"
+        described = {"as_of": str(built.as_of), "recipe": identity, "reason_to_train": reason, **tags}
+        with registry.run(folder.name, str(built.as_of), described) as run:
+            made = _fit_and_register(lake, folder, built, run, files or {}, say)
+    return Trained(made, True, reason)
+
+
+def _fit_and_register(
+    lake: Lake, folder: Folder, built: dataset.TrainingSet, run: Run, files: Mapping[str, bytes], say: Say
+) -> Version:
+    from ml_assets.training.export import latency, parity, to_onnx  # onnxruntime, skl2onnx
+
+    rows = dataset.read(lake, built.table, built.as_of, built.version)
+    chosen = columns(rows, {dataset.ROW, folder.spec.entity, "label"})
+    data = frame(rows, chosen, folder.spec.entity, dataset.ROW)
+    parameters = folder.spec.estimator.parameters | _search(folder, data, built.split, chosen, run, say)
+    say("fit for the evaluation")
+    judged = _fit(folder, chosen, parameters, data.at(built.split.train))
+    tested = data.at(built.split.test)
+    artifact = to_onnx(judged, chosen.numeric, chosen.categorical)
+    difference = parity(judged, artifact, tested.X)
+    say("refit on every mature row")
+    final = _fit(folder, chosen, parameters, data)
+    shipped = to_onnx(final, chosen.numeric, chosen.categorical)
+    measured = {
+        "onnx_parity": max(difference, parity(final, shipped, tested.X)),
+        **latency(shipped, tested.X),
+    }
+    run.log(
+        {**parameters, **_counts(built.split)},
+        {**measured, "rows_refit": len(data.y), "rows_test": len(tested.y)},
+    )
+    run.inputs([(table, f"{lake.root}/{table}", number, "training") for table, number in built.tables.items()])
+    kept = _record(folder, built, chosen, parameters)
+    kinds = dict.fromkeys(chosen.numeric, "double") | dict.fromkeys(chosen.categorical, "string")
+    return run.register(
+        shipped,
+        kinds,
+        {RECORD: kept.to_json(), EVALUATION: artifact, **files},
+        [f"onnxruntime=={installed('onnxruntime')}"],
+    )
+
+
+def _search(folder: Folder, data: Frame, window: Split, chosen: Columns, run: Run, say: Say) -> dict[str, Any]:
+    """The best parameters on validation rows inside the training dates; the test rows are not looked at."""
+    declared = folder.spec.search
+    if declared is None or not declared.trials:
+        return {}
+    from sklearn.metrics import roc_auc_score  # 2 s
+
+    from ml_assets.training.search import search
+
+    inner = validation(window.train, folder.spec.label.horizon, dates=folder.spec.window.test)
+    if inner is None:
+        raise TrainingError(
+            f"{folder.name}: {len(window.train)} training dates are too few to search: with a horizon of "
+            f"{folder.spec.label.horizon.days} days no date is left before the validation; raise window.train, or "
+            "leave search out"
+        )
+    fitted, held = data.at(inner.train), data.at(inner.test)
+
+    def objective(parameters: Mapping[str, Any]) -> float:
+        model = _fit(folder, chosen, folder.spec.estimator.parameters | dict(parameters), fitted)
+        return float(roc_auc_score(held.y, model.predict_proba(held.X)[:, 1]))
+
+    def on_trial(trial: Any) -> None:  # noqa: ANN401 - a Trial
+        say(f"search: trial {trial.number + 1} of {declared.trials}")
+        run.trial(trial.number, trial.parameters, trial.value, "validation_roc_auc")
+
+    found = search(declared.space, declared.trials, objective, folder.spec.seed, on_trial)
+    return dict(found.parameters)
+
+
+def _fit(folder: Folder, chosen: Columns, parameters: Mapping[str, Any], data: Frame) -> "Pipeline":
+    from ml_assets.training.estimator import build
+
+    path = folder.spec.estimator.type
+    made = build(path, parameters, chosen.numeric, chosen.categorical, folder.spec.seed)
+    try:
+        return made.fit(data.X, data.y)
+    except ValueError as error:  # scikit-learn looks at the values of parameters when it fits
+        raise TrainingError(
+            f"{folder.name}: {path} cannot be fitted with {dict(parameters)} ({error}): put right what it names under "
+            "estimator, search or window in defs.yaml"
+        ) from error
+
+
+def _counts(window: Split) -> dict[str, object]:
+    return {f"{name}_dates": f"{days[0]} to {days[-1]} ({len(days)})" for name, days in asdict(window).items()}
+
+
+def _record(folder: Folder, built: dataset.TrainingSet, chosen: Columns, parameters: Mapping[str, Any]) -> Record:
+    return Record(
+        entity=folder.spec.entity,
+        table=built.table,
+        version=built.version,
+        as_of=built.as_of,
+        split=built.split,
+        columns=chosen,
+        features=tuple(item.view for item in folder.features),
+        ttls=tuple(item.ttl.total_seconds() for item in folder.features),
+        parameters=dict(parameters),
+        tables=built.tables,
+    )

@@ -1,0 +1,218 @@
+"""What several folders of tests share. Nothing heavy is imported here: most tests need DuckDB and Delta only."""
+
+import contextlib
+import functools
+import os
+import shutil
+
+# Before any heavy library is imported: no telemetry, and no threads that spin while they wait.
+os.environ.update({
+    "GOMP_SPINCOUNT": "1000",
+    "DAGSTER_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "False",
+    "EVIDENTLY_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "true",
+})  # fmt: skip
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ml_assets.features.asof import compute
+from ml_assets.features.query import check
+from ml_assets.features.view import Relation, View, ViewSpec
+from ml_assets.lake import Lake
+from ml_assets.registry import Registry
+from ml_assets.sources.ingest import Ingested, ingest
+from ml_assets.sources.spec import SourceSpec
+from ml_assets.training.folder import Folder, assemble
+from ml_assets.training.recipe import ModelSpec
+
+Row = Mapping[str, Any]
+
+TIME = pa.timestamp("us")
+SCHEMAS = {
+    "orders": pa.schema([("customer", pa.int64()), ("made_at", TIME), ("amount", pa.float64()), ("kind", pa.string())]),
+    "tickets": pa.schema([("customer", pa.int64()), ("made_at", TIME), ("known", TIME), ("weight", pa.float64())]),
+}
+SOURCES = {
+    "orders": SourceSpec(name="orders", files="orders/*.parquet", event_time="made_at"),
+    "tickets": SourceSpec(name="tickets", files="tickets/*.parquet", event_time="made_at", known_at="known"),
+}
+RELATIONS = {
+    "orders": Relation("orders", "shop/raw/orders", "made_at"),
+    "tickets": Relation("tickets", "shop/raw/tickets", "made_at", "known"),
+}
+
+
+@functools.cache
+def _database() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(":memory:", config={"threads": 1})
+
+
+@contextlib.contextmanager
+def shared() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to one DuckDB in memory, in place of a DuckDB of its own: that takes 15 ms, and there are hundreds.
+
+    What a `Lake` puts into it is temporary, and so seen by this connection only.
+    """
+    with _database().cursor() as connection:
+        yield connection
+
+
+# The check of a query opens a DuckDB too, and is a pure function.
+_checked = functools.cache(check)
+
+
+def made(source: str, rows: Sequence[Row]) -> pa.Table:
+    """Rows as a file of a source has them; what a row leaves out is null."""
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMAS[source])
+
+
+class Shop:
+    """A drop zone, a lake and two sources: deliver rows, ask views."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.lake = Lake(str(root / "lake"), shared)
+        self.delivered = 0
+
+    def deliver(self, source: str, rows: Sequence[Row], **more: pa.Array) -> Ingested:
+        """Ingest a file of rows, with `more` columns than the source has had."""
+        self.delivered += 1
+        path = self.root / "incoming" / source / f"{self.delivered:04}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table = made(source, rows)
+        for name, column in more.items():
+            table = table.append_column(name, column)
+        pq.write_table(table, path)
+        return ingest(self.lake, RELATIONS[source].table, SOURCES[source], self.root / "incoming")
+
+    def append(self, source: str, rows: Sequence[Row]) -> None:
+        """Rows in the lake without the ingest: for tests of what reads them."""
+        table = made(source, rows)
+        table = table.append_column("_file", pa.repeat(pa.scalar("a"), len(table)))
+        self.lake.append(RELATIONS[source].table, table)
+
+    def view(
+        self,
+        sql: str,
+        name: str = "features/view",
+        *,
+        lookback: timedelta | None = None,
+        horizon: timedelta | None = None,
+        views: tuple[tuple[str, View], ...] = (),
+    ) -> View:
+        """A view of `customer` over the sources."""
+        query = _checked(sql, (*RELATIONS, *(other for other, _ in views)), where=f"shop/{name}.sql")
+        read = tuple(RELATIONS[relation] for relation in query.relations if relation in RELATIONS)
+        return View(f"shop/{name}", query, "customer", read, views, lookback, horizon)
+
+    def at(self, view: View, *days: date) -> list[list[dict[str, Any]]]:
+        """The view's rows at each day, without `as_of`, in the order of the entity."""
+        return [
+            sorted(rows.drop_columns("as_of").to_pylist(), key=lambda row: row["customer"])
+            for _, rows in compute(self.lake, view, days, workers=1)
+        ]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+FIRST = date(2025, 1, 5)
+AS_OF = FIRST + timedelta(weeks=14)
+QUERIES = {
+    "population.sql": "SELECT DISTINCT customer FROM orders",
+    "label.sql": "SELECT population.customer, CASE WHEN count(made_at) = 0 THEN 1 ELSE 0 END AS label "
+    "FROM population LEFT JOIN orders USING (customer) GROUP BY population.customer",
+    "features/habits.sql": "SELECT customer, count(*) AS orders, avg(amount) AS mean_amount, "
+    "date_diff('second', max(made_at), $as_of) / 86400.0 AS days_since, max(kind) AS kind FROM orders "
+    "GROUP BY customer",
+}
+MODEL: dict[str, Any] = {
+    "entity": "customer",
+    "cadence": {"every": "weekly", "start": FIRST},
+    "label": {"sql": "label.sql", "horizon": "14d"},
+    "features": ["habits"],
+    "estimator": {"type": "sklearn.linear_model.LogisticRegression"},
+    "window": {"train": 6, "test": 2},
+}
+
+
+class Tiny(Shop):
+    """A shop with a model folder, `shop`: who will not order within two weeks?"""
+
+    def __init__(self, root: Path, queries: Mapping[str, str] = QUERIES) -> None:
+        super().__init__(root)
+        self.path = root / "shop"
+        for name, sql in queries.items():
+            self.write(name, sql)
+
+    def write(self, name: str, sql: str) -> None:
+        """A query of the folder."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(sql, encoding="utf-8")
+
+    @property
+    def registry(self) -> Registry:
+        """An MLflow of its own."""
+        return Registry(f"sqlite:///{self.root}/mlflow/mlflow.db", str(self.root / "artifacts"))
+
+    def take_registry(self, empty: Path) -> None:
+        """Start with a copy of an empty database: to create one takes MLflow seconds."""
+        (self.root / "mlflow").mkdir(parents=True)
+        shutil.copy(empty, self.root / "mlflow" / "mlflow.db")
+
+    def folder(self, **changes: Any) -> Folder:
+        """The folder, checked."""
+        views = [ViewSpec(name="habits", sql="features/habits.sql", lookback=timedelta(weeks=8))]
+        return assemble("shop", self.path, ModelSpec(**(MODEL | changes)), [*SOURCES.values()], views)
+
+
+def habits(weeks: range, *, customers: int = 80, seed: int = 0) -> list[Row]:
+    """Orders of customers who come with a rate of their own: the label can be learned."""
+    rng = np.random.default_rng(seed)
+    rates = rng.uniform(0.02, 0.9, customers)
+    start = datetime(FIRST.year, FIRST.month, FIRST.day)  # noqa: DTZ001 - the lake's times are naive UTC
+    found: list[Row] = []
+    for week in weeks:
+        for customer in map(int, np.flatnonzero(rng.random(customers) < rates)):
+            at = start + timedelta(days=7 * week, hours=float(rng.uniform(1, 160)))
+            amount = float(rng.normal(20, 5))
+            found.append({"customer": customer, "made_at": at, "amount": amount, "kind": "ab"[customer % 2]})
+    return found
+
+
+@pytest.fixture(scope="session")
+def stocked_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shop with orders from ten weeks before the first as-of date up to `AS_OF`; nobody writes to it."""
+    stocked = Tiny(tmp_path_factory.mktemp("stocked"))
+    stocked.deliver("orders", habits(range(-10, 14)))
+    return stocked.root
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, stocked_shop: Path) -> Tiny:
+    """A copy of that shop."""
+    copied = Tiny(Path(shutil.copytree(stocked_shop, tmp_path / "tiny")))
+    copied.delivered = 1
+    return copied
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of MLflow without a model."""
+    database = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    assert Registry(f"sqlite:///{database}").champion("any") is None
+    return database

@@ -1,0 +1,161 @@
+"""The release gate: a stricter limit never lets more through, and every verdict says its numbers."""
+
+import math
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from ml_assets.decisions.gate import DIRECTION, Difference, Evidence, Gate, UnknownMetricError, judge
+
+DAY = date(2025, 6, 1)
+metrics = st.sampled_from(sorted(DIRECTION))
+numbers = st.floats(-2, 2)
+limits = st.floats(0, 2)
+others = st.sampled_from(["champion", "baseline"])
+
+
+@st.composite
+def differences(draw: st.DrawFn) -> Difference:
+    low, estimate, high = sorted(draw(st.tuples(numbers, numbers, numbers)))
+    return Difference(estimate, low, high)
+
+
+def measured(metric: str, value: float = 0.5, **against: Any) -> Evidence:
+    return Evidence({metric: value}, {other: {metric: found} for other, found in against.items()}, DAY)
+
+
+@given(metrics, numbers, numbers, numbers)
+def test_a_stricter_limit_never_lets_more_through(metric: str, value: float, one: float, two: float) -> None:
+    low, high = sorted((one, two))
+    evidence = measured(metric, value)
+    assert judge([Gate(metric, at_least=high)], evidence).ship <= judge([Gate(metric, at_least=low)], evidence).ship
+    assert judge([Gate(metric, at_most=low)], evidence).ship <= judge([Gate(metric, at_most=high)], evidence).ship
+
+
+@given(metrics, others, differences(), limits, limits, st.booleans())
+def test_a_stricter_comparison_never_lets_more_through(
+    metric: str, other: str, found: Difference, one: float, two: float, confident: bool
+) -> None:
+    low, high = sorted((one, two))
+    evidence = measured(metric, 0.5, **{other: found})
+    worse = [Gate(metric, against=other, at_most_worse=limit, confident=confident) for limit in (low, high)]
+    better = [Gate(metric, against=other, at_least_better=limit, confident=confident) for limit in (low, high)]
+    assert judge(worse[:1], evidence).ship <= judge(worse[1:], evidence).ship
+    assert judge(better[1:], evidence).ship <= judge(better[:1], evidence).ship
+    assert judge(better[:1], evidence).ship <= judge(worse[:1], evidence).ship
+
+
+@given(metrics, others, differences(), limits, st.booleans())
+def test_confident_is_never_more_lenient(
+    metric: str, other: str, found: Difference, limit: float, better: bool
+) -> None:
+    field = {"at_least_better" if better else "at_most_worse": limit}
+    plain = Gate(metric, against=other, **field)  # type: ignore[arg-type]
+    evidence = measured(metric, 0.5, **{other: found})
+    assert judge([replace(plain, confident=True)], evidence).ship <= judge([plain], evidence).ship
+
+
+@given(metrics, differences(), st.floats(0.001, 1))
+def test_the_direction_of_a_metric_decides_what_worse_is(metric: str, found: Difference, limit: float) -> None:
+    assume(found.estimate)
+    good = found.estimate * DIRECTION[metric] > 0
+    (result,) = judge([Gate(metric, against="baseline", at_most_worse=limit)], measured(metric, baseline=found)).gates
+    assert result.value == pytest.approx(abs(found.estimate) if good else -abs(found.estimate))
+    assert result.passed == (good or abs(found.estimate) <= limit)
+
+
+@given(metrics, st.integers(-400, 400))
+def test_a_candidate_older_than_the_champion_never_ships(metric: str, days: int) -> None:
+    evidence = replace(measured(metric), champion_as_of=DAY + timedelta(days=days))
+    verdict = judge([Gate(metric, at_least=0)], evidence)
+    assert verdict.ship == (days <= 0)
+    assert verdict.ship or str(evidence.champion_as_of) in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        Gate("roc_auc", at_least=-math.inf),
+        Gate("roc_auc", at_least=0.0),
+        Gate("roc_auc", at_most=1.0),
+        Gate("roc_auc", against="baseline", at_most_worse=2.0),
+        Gate("brier", against="baseline", at_most_worse=2.0),
+        Gate("roc_auc", against="baseline", at_least_better=0.0, confident=True),
+    ],
+    ids=lambda gate: gate.name,
+)
+def test_what_is_no_number_fails(gate: Gate) -> None:
+    nothing = Difference(math.nan, math.nan, math.nan)
+    assert not judge([gate], measured(gate.metric, math.nan, baseline=nothing)).ship
+
+
+@pytest.mark.parametrize(
+    ("gate", "words"),
+    [
+        (Gate("roc_acu", at_least=0.5), "'roc_acu' was not measured: measured are ['roc_auc']"),
+        (Gate("brier", at_most=0.5), "'brier' was not measured"),
+        (Gate("brier", against="baseline", at_most_worse=0.1), "'brier' was not measured"),
+        (Gate("rows", against="baseline", at_most_worse=0.1), "rows has no better or worse"),
+        (Gate("roc_auc", against="rival", at_most_worse=0.1), "'roc_auc' was not measured: measured are []"),
+    ],
+)
+def test_a_metric_that_was_not_measured_is_an_error_and_no_verdict(gate: Gate, words: str) -> None:
+    found = Difference(0.0, -0.1, 0.1)
+    with pytest.raises(UnknownMetricError) as error:
+        judge([gate], measured("roc_auc", baseline=found))
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "gate", [Gate("roc_auc"), Gate("roc_auc", at_most=math.nan), Gate("roc_auc", against="baseline")]
+)
+def test_a_gate_without_a_limit_is_an_error(gate: Gate) -> None:
+    with pytest.raises(ValueError, match="one of at_least, at_most, at_most_worse, at_least_better is needed"):
+        judge([gate], measured("roc_auc", baseline=Difference(0.0, 0.0, 0.0)))
+
+
+def test_without_a_champion_its_gates_pass_and_say_so() -> None:
+    verdict = judge([Gate("roc_auc", against="champion", at_least_better=0.01, confident=True)], measured("roc_auc"))
+    assert (verdict.ship, verdict.gates[0].value) == (True, None)
+    assert verdict.gates[0].reason == "there is no other champion to compare roc_auc with"
+
+
+def test_a_reason_holds_the_numbers_and_names_every_gate_that_failed() -> None:
+    gates = [
+        Gate("roc_auc", at_least=0.7),
+        Gate("roc_auc", against="champion", at_most_worse=0.01),
+        Gate("brier", at_most=0.3),
+    ]
+    difference = {"champion": {"roc_auc": Difference(-0.02, -0.05, 0.01)}}
+    verdict = judge(gates, Evidence({"roc_auc": 0.6543, "brier": 0.2}, difference, DAY))
+    assert verdict.reason == (
+        "roc_auc is 0.6543, at least 0.7; roc_auc is -0.0200 against the champion (-0.0500 to +0.0100), limit -0.0100"
+    )
+    assert [(gate.name, gate.passed, gate.value, gate.limit) for gate in verdict.gates] == [
+        ("roc_auc_at_least", False, 0.6543, 0.7),
+        ("roc_auc_against_champion", False, -0.02, -0.01),
+        ("brier_at_most", True, 0.2, 0.3),
+    ]
+
+
+def test_a_limit_that_is_met_exactly_passes() -> None:
+    gates = [Gate("roc_auc", at_least=0.5), Gate("roc_auc", at_most=0.5)]
+    assert judge(gates, measured("roc_auc")).reason == "all 2 gates passed"
+    assert judge([], measured("roc_auc")).reason == "no gates are declared"
+
+
+def test_a_gate_says_its_condition_in_words() -> None:
+    gates = (
+        Gate("roc_auc", at_least=0.7),
+        Gate("roc_auc", against="champion", at_most_worse=0.01),
+        Gate("roc_auc", against="baseline", at_least_better=0.0, confident=True),
+    )
+    assert [str(gate) for gate in gates] == [
+        "roc_auc at least 0.7",
+        "roc_auc at most 0.01 worse than the champion",
+        "roc_auc at least 0.0 better than the baseline, with confidence",
+    ]

@@ -1,0 +1,106 @@
+"""A file that cannot be used is named with the remedy, stays where it is, and stops nothing else."""
+
+import gzip
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ml_assets.errors import DataError
+from ml_assets.sources.files import arrivals, identify, require_unchanged
+from ml_assets_tests.sources.conftest import Inbox, orders
+
+WHOLE = orders("1,2025-01-01,1.5")
+
+
+def _parquet(path: Path) -> bytes:
+    pq.write_table(pa.table({"id": list(range(1000))}), path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("b.csv", b"", "is empty"),
+        ("b.csv", b"id,at,amount\n", "holds no rows"),
+        ("b.csv", WHOLE.encode()[:-1], "rename"),
+        ("b.csv", b"id,at,amount\n1,2025-01-01\n", "cannot be read as csv"),
+        ("b.csv", b"id,at,amount\n1,2025-01-01,\xff\n", "invalid UTF8"),
+        ("b.csv", b'at,amount,id\n2025-01-01,1,"1\n2025-01-01,1,2\n', "quotation mark is never closed"),
+        ("b.csv", b"id,at,amount,ID\n1,2025-01-01,1,1\n", "have one name"),
+        ("b.csv", b"id,at,amount,\n1,2025-01-01,1,1\n", "has no name"),
+        ("b.csv", b"id,at,amount,_file\n1,2025-01-01,1,1\n", "name of the lake"),
+        ("b.csv", b"id,at,Amount\n1,2025-01-01,1\n", "misses column amount; it has id, at, Amount"),
+        ("b.csv.gz", gzip.compress(WHOLE.encode() * 50)[:-9], "end-of-stream"),
+        ("b.csv.gz", b"no archive\n", "cannot be read as csv"),
+        ("b.jsonl", b'{"id": 1}\n[2]\n', r"'\[2\]' is no JSON object"),
+        ("b.ndjson", b'{"id": 1}\n{"id":\n', "is no JSON object"),
+        ("b.parquet", b"PAR1 but not more", "cannot be read as parquet"),
+        ("b.xlsx", b"x", "unknown extension"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_and_stays(inbox: Inbox, name: str, content: bytes, reason: str) -> None:
+    inbox.put("a.csv", orders("1,2025-01-01,1.5"))
+    path = inbox.put(name, content)
+    inbox.put("c.csv", orders("2,2025-01-02,2.5"))
+    found = inbox.ingest()
+    assert [note.file for note in found.refused] == [f"orders/{name}"]
+    with pytest.raises(DataError, match=reason):
+        raise DataError(found.refused[0].reason)
+    assert path.read_bytes() == content
+    assert [row["id"] for row in inbox.rows()] == [1, 2]
+
+
+def test_a_truncated_parquet_file_is_refused_and_taken_once_it_is_whole(inbox: Inbox, tmp_path: Path) -> None:
+    whole = _parquet(tmp_path / "whole.parquet")
+    inbox.put("a.parquet", whole[: len(whole) // 2])
+    assert len(inbox.ingest(columns=None).refused) == 1
+
+
+def test_a_refused_file_is_taken_once_it_is_delivered_whole(inbox: Inbox) -> None:
+    inbox.put("a.csv", WHOLE[:-1])
+    assert inbox.ingest().refused
+    inbox.put("a.csv", WHOLE)
+    found = inbox.ingest()
+    assert (found.refused, found.new_files) == ((), ("orders/a.csv",))
+
+
+@pytest.mark.parametrize("name", [".a.csv", "_a.csv", "a.csv.tmp", "a.csv.part", "a.csv.crdownload"])
+def test_a_file_under_a_temporary_name_is_not_seen(inbox: Inbox, name: str) -> None:
+    inbox.put(name, WHOLE)
+    found = inbox.ingest()
+    assert (found.files, found.refused) == (0, ())
+
+
+def test_folders_of_other_tools_are_not_seen(inbox: Inbox) -> None:
+    (inbox.folder / "orders" / "_temporary").mkdir()
+    (inbox.folder / "orders" / "_temporary" / "part.csv").write_text(WHOLE)
+    assert inbox.ingest(files="orders/**/*.csv").files == 0
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(inbox: Inbox) -> None:
+    path = inbox.put("a.csv", WHOLE)
+    (arrival,) = arrivals("orders/*", inbox.folder)
+    identity = identify(arrival)
+    with path.open("a") as file:
+        file.write("2,2025-01-01,1\n")
+    with pytest.raises(DataError, match="changed while it was read"):
+        require_unchanged(arrival, identity)
+    path.unlink()
+    with pytest.raises(DataError, match="vanished"):
+        require_unchanged(arrival, identity)
+
+
+def test_a_relative_glob_needs_a_drop_zone() -> None:
+    with pytest.raises(DataError, match="no drop zone"):
+        arrivals("orders/*", None)
+
+
+def test_a_link_is_read_as_the_file_that_it_points_to(inbox: Inbox, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.csv").write_text(WHOLE)
+    (inbox.folder / "orders" / "a.csv").symlink_to(tmp_path / "elsewhere.csv")
+    (inbox.folder / "orders" / "b.csv").symlink_to(tmp_path / "nowhere.csv")
+    found = inbox.ingest()
+    assert found.rows == 1
+    assert "link to nothing" in found.refused[0].reason

@@ -1,0 +1,130 @@
+"""The registry on a real SQLite: a version appears whole or not at all."""
+
+import contextlib
+import multiprocessing
+from datetime import date
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_assets.errors import RegistryError
+from ml_assets.registry import Registry, Version
+
+pytestmark = pytest.mark.slow  # MLflow takes seconds to import, and its database seconds to create
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    root = tmp_path_factory.mktemp("mlflow")
+    return Registry(f"sqlite:///{root}/mlflow.db", str(root / "artifacts"))
+
+
+@pytest.fixture(scope="module")
+def onnx() -> bytes:
+    """The smallest model: it returns what it is given."""
+    from onnx import TensorProto, helper
+
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 1]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "same", [x], [y])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    return bytes(made.SerializeToString())
+
+
+def trained(registry: Registry, onnx: bytes, model: str, recipe: str = "r1", as_of: str = "2025-01-05") -> Version:
+    with registry.run(model, as_of, {"as_of": as_of, "recipe": recipe}) as run:
+        run.log({"C": 1.0}, {"onnx_parity": 0.0})
+        run.trial(0, {"C": 0.5}, 0.7, "validation_roc_auc")
+        run.inputs([("shop/raw/orders", "/lake/shop/raw/orders", 3, "training")])
+        return run.register(onnx, {"x": "double"}, {"training.json": b"{}", "a/b.txt": b"c"}, ["onnxruntime"])
+
+
+def runs(registry: Registry, model: str) -> list[str]:
+    experiment = registry._client.get_experiment_by_name(model)
+    return [] if experiment is None else [
+        run.info.run_id for run in registry._client.search_runs([experiment.experiment_id])
+    ]  # fmt: skip
+
+
+def test_a_run_becomes_a_version_that_is_found_promoted_and_read(registry: Registry, onnx: bytes) -> None:
+    assert (registry.find("loop", "r1"), registry.champion("loop")) == (None, None)
+    version = trained(registry, onnx, "loop")
+    assert (version.number, version.as_of) == (1, date(2025, 1, 5))
+    assert registry.find("loop", "r1") == version == registry.version("loop", 1)
+    assert registry.find("loop", "r2") is None
+    assert registry.champion("loop") is None
+    assert registry.glance("loop") is None
+    registry.promote(version)
+    champion = registry.champion("loop")
+    assert champion is not None
+    assert champion.number == 1
+    assert registry.glance("loop") == (champion, registry.metrics(version.run_id)), "MLflow's tables are as they were"
+    assert len(registry.onnx(version)) > 0
+    assert registry.read(version.run_id, "training.json") == b"{}"
+    assert registry.read(version.run_id, "a/b.txt") == b"c"
+    assert registry.read(version.run_id, "a/other.txt") is None
+    assert registry.metrics(version.run_id) == {"onnx_parity": 0.0}
+    assert registry.link(version).endswith(version.run_id)
+
+
+def test_tags_are_on_the_version_and_on_its_run(registry: Registry, onnx: bytes) -> None:
+    version = trained(registry, onnx, "tagged")
+    registry.tag(version, verdict="failed", reason="too bad")
+    assert registry.version("tagged", 1).tags["verdict"] == "failed"
+    assert registry._client.get_run(version.run_id).data.tags["reason"] == "too bad"
+
+
+def test_a_promotion_and_a_rollback_move_one_alias(registry: Registry, onnx: bytes) -> None:
+    one, two = (trained(registry, onnx, "moved", recipe) for recipe in ("r1", "r2"))
+    for version in (one, two, one):
+        registry.promote(version)
+        champion = registry.champion("moved")
+        assert champion is not None
+        assert champion.number == version.number
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next_of_its_recipe(registry: Registry, onnx: bytes) -> None:
+    kept = trained(registry, onnx, "killed", "other recipe")
+    tags = {"as_of": "2025-01-05", "recipe": "r1"}
+    with contextlib.suppress(KeyboardInterrupt), registry.run("killed", "x", tags) as run:
+        run.trial(0, {}, 0.5, "validation_roc_auc")
+        raise KeyboardInterrupt
+    assert registry.find("killed", "r1") is None
+    assert registry._client.get_run(run.run_id).info.status == "FAILED"
+    version = trained(registry, onnx, "killed")
+    left = runs(registry, "killed")
+    assert run.run_id not in left
+    assert {kept.run_id, version.run_id} < set(left)
+    assert len(left) == 4  # two versions with a trial each
+
+
+def test_an_artifact_that_was_changed_is_refused(registry: Registry, onnx: bytes) -> None:
+    version = trained(registry, onnx, "tampered")
+    (file,) = Path(str(registry.artifacts)).glob("tampered/**/model.onnx")
+    file.write_bytes(file.read_bytes() + b"\0")
+    with pytest.raises(RegistryError, match=r"tampered version 1: the artifact's SHA-256 is not the recorded \w{12}…"):
+        registry.onnx(version)
+
+
+def _start(barrier: Barrier, said: Any, uri: str, artifacts: str) -> None:
+    registry = Registry(uri, artifacts)
+    barrier.wait()
+    try:
+        said.put(registry.champion("any"))
+    except Exception as error:  # noqa: BLE001 - the parent asserts on it
+        said.put(repr(error))
+
+
+@pytest.mark.timeout(600)
+def test_processes_that_start_at_once_on_an_empty_database_all_succeed(tmp_path: Path) -> None:
+    barrier, said = SPAWN.Barrier(4), SPAWN.Queue()
+    uri = f"sqlite:///{tmp_path}/new/mlflow.db"
+    running = [SPAWN.Process(target=_start, args=(barrier, said, uri, str(tmp_path))) for _ in range(4)]
+    for process in running:
+        process.start()
+    assert [said.get(timeout=300) for _ in running] == [None] * 4
+    for process in running:
+        process.join()

@@ -1,0 +1,67 @@
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from ml_assets.errors import DeclarationError
+from ml_assets.settings import PROJECT, Settings, settings
+
+
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ML_ASSETS_DATA", "MLFLOW_TRACKING_URI", "ML_ASSETS_MLFLOW_TRACKING_URI", "ML_ASSETS_WORKERS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_everything_lies_below_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert Settings().data == PROJECT / "data"
+    monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path))
+    found = Settings()
+    assert {found.incoming, found.lake, found.reports, found.dagster} == {
+        tmp_path / name for name in ("incoming", "lake", "reports", "dagster")
+    }
+    assert found.tracking_uri == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_tracking_server_goes_before_the_embedded_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
+    assert Settings().tracking_uri == "http://tracking:5000"
+
+
+def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first = settings()
+    monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "elsewhere"))
+    assert settings() is first
+
+
+@pytest.mark.parametrize("workers", ["0", "two"])
+def test_a_wrong_value_is_refused(monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
+    monkeypatch.setenv("ML_ASSETS_WORKERS", workers)
+    with pytest.raises(ValidationError, match="workers"):
+        Settings()
+
+
+def test_every_setting_is_described() -> None:
+    undocumented = [name for name, field in Settings.model_fields.items() if not field.description]
+    assert undocumented == []
+
+
+def test_every_variable_that_the_code_reads_itself_is_no_setting() -> None:
+    """`os.environ` is for what other libraries read; a setting of ours goes through `Settings`."""
+    pattern = re.compile(r"environ(?:\.get)?[\[(]\s*[\"']ML_ASSETS_(\w+)")
+    read = {
+        name.lower()
+        for path in (PROJECT / "ml_assets").rglob("*.py")
+        for name in pattern.findall(path.read_text(encoding="utf-8"))
+    }
+    assert read & set(Settings.model_fields) == set()
+
+
+def test_a_wrong_value_names_the_variable_and_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ML_ASSETS_WORKERS", "0")
+    settings.cache_clear()
+    with pytest.raises(DeclarationError, match="ML_ASSETS_WORKERS='0': input should be greater than or equal to 1"):
+        settings()
+    settings.cache_clear()

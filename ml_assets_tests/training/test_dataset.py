@@ -1,0 +1,148 @@
+"""The training set: population x features x mature labels, built once for the same rows."""
+
+# ruff: noqa: DTZ001 - the lake's times are naive UTC
+
+from datetime import date, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from ml_assets.errors import DataError, DeclarationError, TrainingError
+from ml_assets.features.store import refresh
+from ml_assets.training.dataset import ROW, build, known_until, read, refresh_labels
+from ml_assets.training.frame import columns
+from ml_assets_tests.conftest import AS_OF, FIRST, QUERIES, Tiny
+
+HORIZON = timedelta(days=14)
+WITHOUT_POPULATION = (
+    "SELECT DISTINCT customer, 0 AS label FROM orders UNION SELECT DISTINCT customer, 1 AS label FROM orders"
+)
+
+
+def test_the_same_rows_are_built_once(tiny: Tiny) -> None:
+    first = build(tiny.lake, tiny.folder(), AS_OF)
+    again = build(tiny.lake, tiny.folder(), AS_OF)
+    assert (again.version, again.fingerprint, again.tables) == (first.version, first.fingerprint, first.tables)
+    assert all(done.computed == () for done in again.refreshed.values())
+    assert first.metadata()["computed_dates"] == 3 * len(first.split.refit)
+
+
+def test_the_rows_are_the_population_of_every_date_of_the_window(tiny: Tiny) -> None:
+    folder = tiny.folder()
+    built = build(tiny.lake, folder, AS_OF)
+    rows = read(tiny.lake, built.table, AS_OF, built.version)
+    assert rows.column_names == [ROW, "customer", "orders", "mean_amount", "days_since", "kind", "label"]
+    for day, members in zip(built.split.refit, tiny.at(folder.population, *built.split.refit), strict=True):
+        chosen = rows.filter(pc.equal(rows[ROW], day))
+        assert chosen["customer"].to_pylist() == [row["customer"] for row in members]
+
+
+def test_another_query_leaves_no_column_and_no_type_behind(tiny: Tiny) -> None:
+    tiny.write("features/habits.sql", "SELECT customer, count(*) AS n, max(kind) AS old FROM orders GROUP BY customer")
+    build(tiny.lake, tiny.folder(), AS_OF)
+    tiny.write("features/habits.sql", "SELECT customer, count(*) / 2.0 AS n FROM orders GROUP BY customer")
+    rows = read(tiny.lake, build(tiny.lake, tiny.folder(), AS_OF).table, AS_OF)
+    assert rows.column_names == [ROW, "customer", "n", "label"]
+    assert 0.5 in rows["n"].to_pylist()
+
+
+def test_a_column_of_a_later_file_is_a_feature_only_where_it_has_values(tiny: Tiny) -> None:
+    """`SELECT *` sees each column of the source; its rows are still those that were known."""
+    last = "QUALIFY row_number() OVER (PARTITION BY customer ORDER BY made_at DESC) = 1"
+    tiny.write("features/habits.sql", f"SELECT * EXCLUDE (made_at) FROM orders {last}")
+    folder, other = tiny.folder(), {ROW, "customer", "label"}
+    known = build(tiny.lake, folder, AS_OF)
+    before = read(tiny.lake, known.table, AS_OF)
+    late = {"customer": 1, "made_at": datetime(AS_OF.year, AS_OF.month, AS_OF.day, 12), "amount": 1.0, "kind": "a"}
+    tiny.deliver("orders", [late], coupon=pa.array([7]))
+    assert build(tiny.lake, folder, AS_OF).version == known.version
+
+    far = AS_OF + timedelta(weeks=3)
+    tiny.deliver("orders", [late | {"made_at": datetime(far.year, far.month, far.day)}])
+    rows = read(tiny.lake, build(tiny.lake, folder, far).table, far)
+    assert rows["coupon"].drop_null().unique().to_pylist() == [7]
+    assert {*columns(rows, other).all} == {*columns(before, other).all, "coupon"}
+    assert columns(read(tiny.lake, known.table, AS_OF), other) == columns(before, other)
+
+
+def test_labels_say_what_is_mature(tiny: Tiny) -> None:
+    found = refresh_labels(tiny.lake, tiny.folder(), AS_OF)
+    assert found.dates[-1] + HORIZON <= AS_OF
+    assert found.rows == len(read(tiny.lake, build(tiny.lake, tiny.folder(), AS_OF).table, AS_OF))
+    assert 0 < found.rate < 1
+
+
+def test_a_late_row_makes_another_training_set_and_a_row_after_it_does_not(tiny: Tiny) -> None:
+    first = build(tiny.lake, tiny.folder(), AS_OF)
+    later = datetime(AS_OF.year, AS_OF.month, AS_OF.day)
+    tiny.deliver("orders", [{"customer": 1, "made_at": later, "amount": 1.0, "kind": "a"}])
+    assert build(tiny.lake, tiny.folder(), AS_OF).version == first.version
+    tiny.deliver("orders", [{"customer": 1, "made_at": later - timedelta(days=40), "amount": 1.0, "kind": "a"}])
+    again = build(tiny.lake, tiny.folder(), AS_OF)
+    assert again.fingerprint != first.fingerprint
+    assert 0 < len(again.refreshed["shop/features/habits"].computed) < len(first.split.refit)
+
+
+def test_a_feed_that_stopped_gives_no_mature_labels_beyond_it(tiny: Tiny) -> None:
+    folder, late = tiny.folder(), AS_OF + timedelta(weeks=20)
+    until = known_until(tiny.lake, folder, late)
+    assert AS_OF - timedelta(days=7) <= until <= AS_OF + timedelta(days=7)
+    built = build(tiny.lake, folder, late)
+    assert max(built.split.refit) + HORIZON <= until
+    assert known_until(tiny.lake, folder, FIRST) == FIRST
+
+
+def test_labels_that_do_not_cover_the_population_are_refused(tiny: Tiny) -> None:
+    tiny.write("label.sql", QUERIES["label.sql"].replace("LEFT JOIN", "JOIN"))
+    with pytest.raises(DataError, match=r"labels cover \d+: label.sql must return one row for each member"):
+        build(tiny.lake, tiny.folder(), AS_OF)
+
+
+@pytest.mark.parametrize("label", ["0", "count(made_at)", "NULL"])
+def test_labels_that_are_not_two_classes_are_refused(tiny: Tiny, label: str) -> None:
+    tiny.write("label.sql", QUERIES["label.sql"].replace("CASE WHEN count(made_at) = 0 THEN 1 ELSE 0 END", label))
+    with pytest.raises(TrainingError, match="a classifier needs 0 and 1, both present"):
+        build(tiny.lake, tiny.folder(), AS_OF)
+
+
+def test_a_label_by_another_name_is_refused(tiny: Tiny) -> None:
+    tiny.write("label.sql", QUERIES["label.sql"].replace("AS label", "AS churned"))
+    with pytest.raises(DeclarationError, match="shop/labels returns no column 'label'"):
+        build(tiny.lake, tiny.folder(), AS_OF)
+
+
+def test_the_population_is_brought_up_to_date_though_the_label_does_not_read_it(tiny: Tiny) -> None:
+    """A population of a few dates only would silently be a training set of a few dates."""
+    tiny.write("population.sql", "SELECT DISTINCT customer FROM orders WHERE made_at >= $as_of - INTERVAL 28 DAY")
+    tiny.write(
+        "label.sql",
+        "SELECT customer, (customer % 2)::INTEGER AS label FROM (SELECT unnest(range(0, 80)) AS customer)",
+    )
+    folder = tiny.folder()
+    refresh(tiny.lake, folder.population, [AS_OF - timedelta(weeks=4)])  # as a prediction leaves it
+    built = build(tiny.lake, folder, AS_OF)
+    assert set(read(tiny.lake, built.table, AS_OF)[ROW].unique().to_pylist()) == set(built.split.refit)
+
+
+def test_a_label_that_reads_sources_only_gets_the_whole_population(tiny: Tiny) -> None:
+    tiny.write("population.sql", "SELECT DISTINCT customer FROM orders WHERE customer < 3")
+    tiny.write(
+        "label.sql", "SELECT customer, (count(*) > 2 + customer)::INTEGER AS label FROM orders GROUP BY customer"
+    )
+    tiny.deliver("orders", [
+        {"customer": customer, "made_at": datetime(day.year, day.month, day.day, 12), "amount": 1.0, "kind": "a"}
+        for day in (FIRST + timedelta(days=i) for i in range(0, 98, 7)) for customer in range(3)
+    ])  # fmt: skip
+    folder = tiny.folder()
+    built = build(tiny.lake, folder, AS_OF)
+    assert len(read(tiny.lake, built.table, AS_OF)) == 3 * len(built.split.refit)
+    assert folder.population.kept in built.tables
+
+
+def test_too_little_history_and_an_empty_source_are_errors(tiny: Tiny) -> None:
+    with pytest.raises(TrainingError, match="no training date"):
+        build(tiny.lake, tiny.folder(), FIRST + timedelta(weeks=2))
+    empty = Tiny(tiny.root / "empty")
+    with pytest.raises(DataError, match="source shop/orders has no rows yet"):
+        build(empty.lake, empty.folder(), date(2025, 4, 6))
