@@ -1,7 +1,6 @@
 """The loop as a user runs it: real processes, real files."""
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ml_assets_tests.processes import environment
 from ml_assets_tests.real_data import INVOICES, needs_invoices
 
 pytestmark = pytest.mark.slow
@@ -25,13 +25,9 @@ class Loop:
 
     data: Path
 
-    @property
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "ML_ASSETS_DATA": str(self.data)}
-
     def __call__(self, *arguments: str, code: int = 0) -> str:
         done = subprocess.run(
-            [COMMAND, *arguments], env=self.environment, capture_output=True, text=True, check=False, timeout=600
+            [COMMAND, *arguments], env=environment(self.data), capture_output=True, text=True, check=False, timeout=600
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout if code == 0 else done.stderr

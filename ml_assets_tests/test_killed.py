@@ -1,7 +1,6 @@
 """A run that is killed at any moment and run again ends as if it had not been killed: real processes, SIGKILL."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from deltalake import DeltaTable
 from mlflow import MlflowClient
 
 from ml_assets.settings import PROJECT
+from ml_assets_tests.processes import environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # sixteen runs of the loop
 
@@ -55,7 +55,7 @@ class Loop:
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [COMMAND, *arguments],
-            env={**os.environ, "ML_ASSETS_DATA": str(self.data)},
+            env=environment(self.data),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -22,6 +22,7 @@ from ml_assets.commands.doctor import (
 from ml_assets.commands.environment import prepare
 from ml_assets.errors import DataError
 from ml_assets.settings import PROJECT, Settings
+from ml_assets_tests.processes import environment
 
 LOCK = """
 [[package]]
@@ -123,10 +124,8 @@ def test_a_password_is_not_shown() -> None:
 
 
 def _ml_assets(data: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("ML_ASSETS", "MLFLOW"))}
-    own |= {"ML_ASSETS_DATA": str(data), **variables}
     command = [str(Path(sys.executable).parent / "ml-assets"), *arguments]
-    return subprocess.run(command, env=own, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=environment(data, **variables), capture_output=True, text=True, check=False)
 
 
 def _doctor(data: Path, **variables: str) -> "subprocess.CompletedProcess[str]":

@@ -1,5 +1,4 @@
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -23,6 +22,7 @@ from ml_assets.features.view import ViewSpec
 from ml_assets.settings import PROJECT
 from ml_assets.sources.spec import SourceSpec
 from ml_assets.training.recipe import ModelSpec
+from ml_assets_tests.processes import environment
 
 END = date(2026, 11, 15)
 
@@ -187,8 +187,7 @@ def _cli(project: Path, data: Path) -> Cli:
     """Run a program of the environment on a copy."""
 
     def call(*arguments: str, program: str = "ml-assets") -> "subprocess.CompletedProcess[str]":
-        own = {name: value for name, value in os.environ.items() if not name.startswith(("ML_ASSETS", "MLFLOW"))}
-        own |= {"PYTHONPATH": str(project), "ML_ASSETS_DATA": str(data), "DAGSTER_DISABLE_TELEMETRY": "1"}
+        own = environment(data, PYTHONPATH=str(project), DAGSTER_DISABLE_TELEMETRY="1")
         command = [str(Path(sys.executable).parent / program), *arguments]
         return subprocess.run(command, cwd=project, env=own, capture_output=True, text=True, check=False)
 

@@ -17,6 +17,7 @@ from ml_assets.sources.ingest import ingest
 from ml_assets.sources.spec import SourceSpec
 from ml_assets.training.release import _append
 from ml_assets_tests.conftest import shared
+from ml_assets_tests.processes import environment
 
 FIRST, SECOND = date(2026, 11, 8), date(2026, 11, 15)
 
@@ -101,10 +102,8 @@ def test_the_champion_of_an_embedded_database_is_read_without_mlflow() -> None:
 
 @pytest.mark.slow
 def test_a_fresh_project_has_a_status_and_a_registry_is_not_asked(tmp_path: Path) -> None:
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("ML_ASSETS", "MLFLOW"))}
     command = [str(Path(sys.executable).parent / "ml-assets"), "status", "--json"]
-    own |= {"ML_ASSETS_DATA": str(tmp_path)}
-    done = subprocess.run(command, env=own, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, check=True)
     models = json.loads(done.stdout)["models"]
     assert {"churn", "retail"} <= models.keys()
     assert models["churn"]["champion"] is None

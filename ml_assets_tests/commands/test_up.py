@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from ml_assets.commands.up import HOST, Service, UpError, _start, _stopping, _watch, require_free
+from ml_assets_tests.processes import environment
 
 _SLEEPS = "import time; time.sleep(60)"
 # A service whose child does not listen to anybody.
@@ -127,8 +127,7 @@ def ports() -> tuple[int, int]:
 
 @pytest.fixture
 def up(tmp_path: Path, ports: tuple[int, int]) -> Iterator["subprocess.Popen[str]"]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("ML_ASSETS", "MLFLOW"))}
-    own |= {"ML_ASSETS_DATA": str(tmp_path / "data"), "PYTHONUNBUFFERED": "1"}
+    own = environment(tmp_path / "data", PYTHONUNBUFFERED="1")
     command = [str(Path(sys.executable).parent / "ml-assets"), "up"]
     command += ["--port", str(ports[0]), "--mlflow-port", str(ports[1])]
     with (tmp_path / "log").open("w") as log:
@@ -169,9 +168,8 @@ def test_both_answer_with_everything_running_and_ctrl_c_leaves_nothing(
 
 
 def _second(data: Path, ports: tuple[int, int]) -> "subprocess.CompletedProcess[str]":
-    own = os.environ | {"ML_ASSETS_DATA": str(data)}
     command = [str(Path(sys.executable).parent / "ml-assets"), "up", "--port", str(ports[0])]
-    return subprocess.run(command, env=own, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=environment(data), capture_output=True, text=True, check=False)
 
 
 def _graphql(port: int) -> dict[str, Any]:
