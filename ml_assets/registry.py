@@ -6,8 +6,6 @@ is: a run without a version was killed, and is removed when the same recipe is t
 
 import contextlib
 import hashlib
-import logging
-import os
 import sqlite3
 import tempfile
 import time
@@ -15,17 +13,14 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from ml_assets.errors import RegistryError
+from ml_assets.tracking import EMBEDDED, client
 
 CHAMPION = "champion"
 _PARENT = "mlflow.parentRunId"
-_EMBEDDED = "sqlite:///"
 # MLflow's own tables; a test holds what they say against its client.
 _ALIAS = (
     "SELECT version, run_id FROM registered_model_aliases JOIN model_versions USING (name, version) "
@@ -86,12 +81,17 @@ class Registry:
         number = found[0].aliases.get(CHAMPION) if found else None
         return None if number is None else self.version(model, int(number))
 
+    def latest(self, model: str) -> Version | None:
+        """The version that was trained last; None before the first training."""
+        found = self._client.search_model_versions(f"name = '{model}'", 1, ["version_number DESC"])
+        return _version(found[0]) if found else None
+
     def glance(self, model: str) -> tuple[Version, dict[str, float]] | None:
         """The champion and its metrics, for who only looks: the embedded database is read without MLflow's 3 s."""
-        if not self.uri.startswith(_EMBEDDED):
+        if not self.uri.startswith(EMBEDDED):
             found = self.champion(model)
             return None if found is None else (found, self.metrics(found.run_id))
-        path = Path(self.uri.removeprefix(_EMBEDDED)).absolute().as_uri()
+        path = Path(self.uri.removeprefix(EMBEDDED)).absolute().as_uri()
         with contextlib.closing(sqlite3.connect(f"{path}?mode=ro", uri=True)) as database:
             row = database.execute(_ALIAS, (model, CHAMPION)).fetchone()
             if row is None:
@@ -194,7 +194,7 @@ class Registry:
 
     @property
     def _client(self) -> Any:  # noqa: ANN401 - mlflow's client has no strict types
-        return _client(self.uri)
+        return client(self.uri)
 
 
 @dataclass(frozen=True)
@@ -276,22 +276,3 @@ class Run:
 
 def _version(item: Any) -> Version:  # noqa: ANN401 - mlflow's entity
     return Version(item.name, int(item.version), item.run_id, dict(item.tags))
-
-
-@cache
-def _client(uri: str) -> Any:  # noqa: ANN401 - mlflow's client has no strict types
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from mlflow import MlflowClient  # 3 s
-
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    if not uri.startswith(_EMBEDDED):
-        return MlflowClient(tracking_uri=uri, registry_uri=uri)
-    database = Path(uri.removeprefix(_EMBEDDED))
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(database.with_suffix(".lock")):  # processes that start at once create it one after the other
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        client.search_experiments(max_results=1)
-    return client

@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import time
 from datetime import date
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -128,3 +129,20 @@ def test_processes_that_start_at_once_on_an_empty_database_all_succeed(tmp_path:
     assert [said.get(timeout=300) for _ in running] == [None] * 4
     for process in running:
         process.join()
+
+
+def _create(uri: str) -> None:
+    Registry(uri).champion("shop")
+
+
+def test_a_database_whose_creation_was_killed_is_created_anew(tmp_path: Path) -> None:
+    database = tmp_path / "mlflow" / "mlflow.db"
+    process = SPAWN.Process(target=_create, args=(f"sqlite:///{database}",))
+    process.start()
+    while not database.with_suffix(".part").exists():
+        time.sleep(0.01)
+    time.sleep(0.2)  # in the middle of its forty migrations
+    process.kill()
+    process.join()
+    assert not database.exists()
+    assert Registry(f"sqlite:///{database}").champion("shop") is None
