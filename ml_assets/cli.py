@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -54,6 +55,24 @@ def status(json: Annotated[bool, typer.Option("--json", help="One JSON object")]
     from ml_assets.commands.status import status
 
     status(Project(PROJECT), as_json=json)
+
+
+@app.command()
+def replay(
+    model: Annotated[str, typer.Argument(help="The model folder")],
+    first: Annotated[str, typer.Option("--from", help="No as-of date before it [default: the first possible]")] = "",
+    last: Annotated[str, typer.Option("--to", help="No as-of date after it [default: the last with labels]")] = "",
+    policy: Annotated[list[Path] | None, typer.Option(help="YAML with fields of `retrain`; repeatable")] = None,
+    metric: Annotated[str, typer.Option(help="What is compared [default: what the declared policy watches]")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Finish the replay that was interrupted")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False,
+) -> None:
+    """Replay retraining policies over history: never, at each date, on drift, on performance, the declared one."""
+    from ml_assets.commands.project import Project
+    from ml_assets.commands.replay import Request, read, run
+
+    asked = Request(first, last, metric, read(policy or []))
+    run(Project(PROJECT), model, asked, resume=resume, as_json=json)
 
 
 @app.command()

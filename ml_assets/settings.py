@@ -1,21 +1,37 @@
 """Every path, URL and secret, read from the environment once."""
 
 import os
+import re
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ml_assets.errors import DeclarationError
 
 PROJECT = Path(__file__).resolve().parent.parent
 
+_SCHEME = "[A-Za-z][A-Za-z0-9+.-]*://"
+
+
+def _urls(text: object) -> object:
+    """The URLs of a text, parted by whitespace, or by a comma before a scheme: `?to=a@x.org,b@x.org` is one URL."""
+    if not isinstance(text, str):
+        return text
+    urls = [url.rstrip(",") for url in re.split(rf"\s+|,(?={_SCHEME})", text) if url.rstrip(",")]
+    for number, url in enumerate(urls, start=1):
+        if not re.match(rf"{_SCHEME}.", url):
+            raise ValueError(f"part {number} of {len(urls)} is no Apprise URL, scheme://… with %20 for a space")
+    return tuple(urls)
+
 
 class Settings(BaseSettings):
     """The settings table of the README; each field is `ML_ASSETS_<NAME>` unless it names its own variable."""
 
-    model_config = SettingsConfigDict(env_prefix="ML_ASSETS_", frozen=True)
+    # An error that repeats what it was given would print a secret.
+    model_config = SettingsConfigDict(env_prefix="ML_ASSETS_", frozen=True, hide_input_in_errors=True)
 
     data: Path = Field(PROJECT / "data", description="The folder that holds everything that the loop owns")
     mlflow_tracking_uri: str | None = Field(
@@ -24,8 +40,12 @@ class Settings(BaseSettings):
         description="A tracking server; default: SQLite in `data`",
     )
     mlflow_ui: str = Field("http://127.0.0.1:5000", description="Where links to MLflow runs point")
+    dagster_ui: str = Field("http://127.0.0.1:3000", description="Where links in alerts point")
     memory: str = Field("1GB", description="What DuckDB may hold in memory before it spills to `data/tmp`")
     workers: int = Field(2, ge=1, description="As-of dates computed side by side")
+    alerts: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_urls)] = Field(
+        (), description="Apprise URLs that alerts are sent to, parted by whitespace; a secret"
+    )
 
     @property
     def incoming(self) -> Path:
@@ -66,6 +86,5 @@ def settings() -> Settings:
         wrong = error.errors()[0]
         name = "_".join(map(str, wrong["loc"])).upper()
         variable = name if name in os.environ else f"ML_ASSETS_{name}"
-        raise DeclarationError(
-            f"{variable}={wrong['input']!r}: {wrong['msg'].lower()}; see the settings in README.md"
-        ) from error
+        given = "…" if name.endswith("ALERTS") else repr(wrong["input"])
+        raise DeclarationError(f"{variable}={given}: {wrong['msg'].lower()}; see the settings in README.md") from error

@@ -1,4 +1,5 @@
 import re
+import traceback
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from ml_assets.settings import PROJECT, Settings, settings
 
 @pytest.fixture(autouse=True)
 def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ML_ASSETS_DATA", "MLFLOW_TRACKING_URI", "ML_ASSETS_MLFLOW_TRACKING_URI", "ML_ASSETS_WORKERS"):
+    names = ("DATA", "MLFLOW_TRACKING_URI", "WORKERS", "ALERTS")
+    for name in ("MLFLOW_TRACKING_URI", *(f"ML_ASSETS_{name}" for name in names)):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -64,4 +66,35 @@ def test_a_wrong_value_names_the_variable_and_the_value(monkeypatch: pytest.Monk
     settings.cache_clear()
     with pytest.raises(DeclarationError, match="ML_ASSETS_WORKERS='0': input should be greater than or equal to 1"):
         settings()
+    settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("", []),
+        ("json://host/token", ["json://host/token"]),
+        ("mailto://u:p@h/?to=a@x.org,b@x.org\n json://h", ["mailto://u:p@h/?to=a@x.org,b@x.org", "json://h"]),
+        ("slack://a/b/c,\n\tjson://h/x,mailto://h/,", ["slack://a/b/c", "json://h/x", "mailto://h/"]),
+    ],
+)
+def test_alert_urls_are_parted_by_whitespace_and_may_hold_commas(
+    monkeypatch: pytest.MonkeyPatch, written: str, read: list[str]
+) -> None:
+    monkeypatch.setenv("ML_ASSETS_ALERTS", written)
+    assert [url.get_secret_value() for url in Settings().alerts] == read
+
+
+def test_alert_urls_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ML_ASSETS_ALERTS", "json://host/s3cret")
+    assert "s3cret" not in repr(Settings()) + str(Settings().model_dump()) + Settings().model_dump_json()
+    monkeypatch.setenv("ML_ASSETS_ALERTS", "json://host s3cret/token")
+    settings.cache_clear()
+    said = ""
+    try:
+        settings()
+    except DeclarationError:
+        said = traceback.format_exc()
+    assert "ML_ASSETS_ALERTS=…: value error, part 2 of 2 is no apprise url" in said
+    assert "s3cret" not in said
     settings.cache_clear()

@@ -73,7 +73,8 @@ def _execute(
             run_config=_QUIET,
             asset_selection=selection,
             raise_on_error=False,
-            tags={CLI: name, "reason": "ml-assets run"},
+            # Whoever called is there to call again: the daemon does not.
+            tags={CLI: name, "reason": "ml-assets run", "dagster/max_retries": "0"},
         )
 
 

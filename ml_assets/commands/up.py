@@ -70,6 +70,7 @@ def up(port: int, mlflow_port: int) -> int:
     if embedded and port == mlflow_port:
         raise UpError(f"port {port} cannot serve both UIs: give another --mlflow-port")
     with _alone(chosen), _listening(told), _stopping() as running:
+        _take_up()
         running[dagster(port)] = _start(dagster(port))
         if embedded:
             _prepare_database(chosen)
@@ -133,6 +134,17 @@ def _listening(told: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _take_up() -> None:
+    """Runs that were killed with the last daemon are marked, so that this one takes them up again."""
+    import dagster as dg  # 1 s, which a refused port need not pay
+
+    from ml_assets.commands.recover import bury
+
+    with dg.DagsterInstance.get() as instance:
+        if dead := bury(instance):
+            typer.echo(f"{len(dead)} runs were killed: they are taken up again")
 
 
 def _prepare_database(chosen: Settings) -> None:

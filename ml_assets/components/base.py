@@ -1,7 +1,7 @@
 """What the component types share: a strict declaration, the folder that they stand in, partitions."""
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
@@ -66,6 +66,7 @@ class Declared(dg.Component, Generic[Spec]):
         deps: Sequence[dg.AssetKey | dg.AssetDep | dg.AssetsDefinition] = (),
         checks: Sequence[dg.AssetCheckSpec] = (),
         cadence: Cadence | None = None,
+        freshness: timedelta | None = None,
         **more: Any,  # noqa: ANN401 - further arguments of dagster.asset
     ) -> Callable[[Callable[..., Result]], dg.AssetsDefinition]:
         """`dagster.asset` with what every asset of a folder has: group, owners, the loop's tag, as-of dates."""
@@ -78,30 +79,10 @@ class Declared(dg.Component, Generic[Spec]):
             kinds={*kinds},
             tags={LOOP: self.folder},
             owners=[*getattr(self.spec, "owners", ())] or None,
+            freshness_policy=dg.FreshnessPolicy.time_window(fail_window=freshness) if freshness else None,
             **more,
         )
         return made
-
-
-def follows(*, whether_or_not: dg.AssetKey | None = None) -> dg.AutomationCondition[Any]:
-    """Run at the latest as-of date once the dependencies stand there and nobody is at work on it.
-
-    What a blocked gate left out of a run of the loop is caught up in this way.
-
-    Args:
-        whether_or_not: a dependency that may be missing: the champion of before still answers.
-    """
-    missing = dg.AutomationCondition.any_deps_missing()
-    blocked = missing.ignore(dg.AssetSelection.assets(whether_or_not)) if whether_or_not else missing
-    mine = dg.AutomationCondition
-    return (
-        mine.in_latest_time_window()
-        & mine.missing()
-        & ~blocked
-        & ~mine.any_deps_in_progress()
-        & ~mine.in_progress()
-        & ~mine.execution_failed()
-    )
 
 
 def as_of(context: dg.AssetExecutionContext) -> date:

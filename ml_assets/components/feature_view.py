@@ -1,10 +1,13 @@
 """`<folder>/features/<view>`: one query as of a date."""
 
+from datetime import date
+
 import dagster as dg
 
 from ml_assets.components.base import Declared, Result, as_of, only
+from ml_assets.components.condition import begins
 from ml_assets.components.metadata import table
-from ml_assets.components.resources import LakeResource
+from ml_assets.components.resources import LakeResource, lake_here
 from ml_assets.components.source import Source
 from ml_assets.features.view import ViewSpec
 
@@ -19,18 +22,27 @@ class FeatureView(Declared[ViewSpec]):
         from ml_assets.components.model import Model  # it names the views, and they its cadence
         from ml_assets.training.folder import feature_view, relations
 
-        model = only(self.siblings(context.component_tree, Model), self.path, "Model").spec
-        sources = relations(self.folder, [source.spec for source in self.siblings(context.component_tree, Source)])
-        view = feature_view(self.folder, self.path, self.spec, model.entity, sources)
+        tree = context.component_tree
+        model = only(self.siblings(tree, Model), self.path, "Model")
+        sources = relations(self.folder, [source.spec for source in self.siblings(tree, Source)])
+        view = feature_view(self.folder, self.path, self.spec, model.spec.entity, sources)
+        due = model.due(tree)
+
+        def stale() -> list[date]:
+            from ml_assets.features.store import stale  # pyarrow: not at load
+
+            return stale(lake_here(), view, due())
 
         @self.asset(
             self.key("features", self.spec.name),
             "duckdb",
             "deltalake",
             deps=[dg.AssetKey.from_user_string(relation.table) for relation in view.relations],
-            cadence=model.cadence,
+            cadence=model.spec.cadence,
             description=self.spec.description or f"`{self.spec.sql}` as of a date",
             code_version=view.recipe,
+            freshness=self.spec.freshness,
+            automation_condition=begins(due, stale),
         )
         def features(context: dg.AssetExecutionContext, lake: LakeResource) -> Result:
             from ml_assets.features.store import describe, refresh  # pyarrow: not at load

@@ -1,16 +1,19 @@
 """`<folder>/labels` … `<folder>/predictions`: from features to a champion that predicts."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from ml_assets.components.base import LOOP, Declared, Result, as_of, follows, partitions
+from ml_assets.components.base import Declared, Result, as_of
+from ml_assets.components.condition import Dates, follows
 from ml_assets.components.feature_view import FeatureView
 from ml_assets.components.metadata import picture, table
 from ml_assets.components.provenance import files, tags
-from ml_assets.components.resources import LakeResource, RegistryResource
+from ml_assets.components.resources import LakeResource, RegistryResource, lake_here
+from ml_assets.components.sensors import automation_sensor, data_sensor, loop_job, loop_schedule
 from ml_assets.components.source import Source
 from ml_assets.components.templates.scaffold import ModelScaffolder
 from ml_assets.training.recipe import ModelSpec
@@ -29,11 +32,28 @@ class Model(Declared[ModelSpec]):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The assets of the loop, its job and its schedule."""
-        folder = self.assemble(context.component_tree)
-        loop = (
-            self._labels, self._training_set, self._model, self._evaluation_report, self._champion, self._predictions,
-        )  # fmt: skip
-        return dg.Definitions(assets=[asset(folder) for asset in loop], schedules=[self._schedule()])
+        tree = context.component_tree
+        folder = self.assemble(tree)
+        loop = (self._labels, self._training_set, self._model, self._evaluation_report, self._champion)
+        sources, cron = [source.spec for source in self.siblings(tree, Source)], self.spec.schedule
+        return dg.Definitions(
+            assets=[*(asset(folder) for asset in loop), self._predictions(folder, self.due(tree))],
+            jobs=[loop_job(self.folder, self.spec.cadence)],
+            schedules=[loop_schedule(self.folder, self.spec.cadence, cron)] if cron else [],
+            sensors=[data_sensor(self.folder, sources), automation_sensor(self.folder)],
+        )
+
+    def due(self, tree: dg.ComponentTree) -> Dates:
+        """The as-of date that the loop works on, asked when a condition is evaluated."""
+        assembled = cache(lambda: self.assemble(tree))
+
+        def dates() -> list[date]:
+            from ml_assets.monitoring.verdict import due  # pyarrow: not at load
+
+            found = due(lake_here(), assembled(), datetime.now(UTC).date())
+            return [] if found is None else [found]
+
+        return dates
 
     def assemble(self, tree: dg.ComponentTree) -> "Folder":
         """The folder, checked as a whole: a bad query or name is refused at load."""
@@ -42,28 +62,6 @@ class Model(Declared[ModelSpec]):
         sources = [source.spec for source in self.siblings(tree, Source)]
         views = [view.spec for view in self.siblings(tree, FeatureView)]
         return assemble(self.folder, self.path, self.spec, sources, views)
-
-    def _schedule(self) -> dg.ScheduleDefinition:
-        """The whole loop as a job, at the as-of date that the tick has reached."""
-        cadence, name = self.spec.cadence, f"{self.folder}_loop"
-        job = dg.define_asset_job(
-            name,
-            selection=dg.AssetSelection.tag(LOOP, self.folder),
-            partitions_def=partitions(cadence),
-            description=f"The whole loop of {self.folder} at an as-of date",
-        )
-
-        @dg.schedule(
-            name=f"{self.folder}_schedule",
-            job=job,
-            cron_schedule=self.spec.schedule,
-            default_status=dg.DefaultScheduleStatus.RUNNING,
-        )
-        def loop(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-            day = cadence.latest(context.scheduled_execution_time.date())
-            return dg.RunRequest(run_key=f"{name}/{day}", partition_key=str(day), tags={"reason": "schedule"})
-
-        return loop
 
     def _labels(self, folder: "Folder") -> dg.AssetsDefinition:
         raw = [dg.AssetKey.from_user_string(relation.table) for relation in folder.labels.relations]
@@ -129,7 +127,9 @@ class Model(Declared[ModelSpec]):
         return evaluation_report
 
     def _champion(self, folder: "Folder") -> dg.AssetsDefinition:
-        @self._asset("champion", "mlflow", "deltalake", deps=[self.key("evaluation_report")])
+        report, window = self.key("evaluation_report"), self.spec.freshness
+
+        @self._asset("champion", "mlflow", "deltalake", deps=[report], freshness=window)
         def champion(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
             """The version that answers by default, and the ledger of who did from when to when and why."""
             from ml_assets.training.release import history, release
@@ -148,7 +148,7 @@ class Model(Declared[ModelSpec]):
 
         return champion
 
-    def _predictions(self, folder: "Folder") -> dg.AssetsDefinition:
+    def _predictions(self, folder: "Folder", due: Dates) -> dg.AssetsDefinition:
         champion = self.key("champion")
 
         @self._asset(
@@ -156,12 +156,14 @@ class Model(Declared[ModelSpec]):
             "onnx",
             "deltalake",
             deps=[champion, *_views(folder)],
-            automation_condition=follows(whether_or_not=champion),
+            automation_condition=follows(due, whether_or_not=champion),
         )
         def predictions(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
             """The champion's scores of the population at the as-of date."""
             from ml_assets.training.score import predict, summary
 
+            if registry.open().champion(folder.name) is None:
+                return Result(metadata={"reason": "there is no champion yet: nobody was scored"})
             done = predict(lake.open(), registry.open(), folder, as_of(context), workers=lake.workers)
             return Result(metadata=summary(lake.open(), done, as_of(context)))
 

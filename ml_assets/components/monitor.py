@@ -1,91 +1,151 @@
-"""`<folder>/drift_report`: does the population still look like what the champion was trained on?
+"""The reports that follow the champion, the verdict and the alerts that they lead to, and the sensor that acts."""
 
-Performance reports, alerts and the sensors that act on them join this component; each is one asset more.
-"""
-
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from ml_assets.components.base import Declared, Result, as_of, follows, only
+from ml_assets.components import reports
+from ml_assets.components.alerting import asset_link
+from ml_assets.components.base import Declared, Result, as_of, only
+from ml_assets.components.condition import Dates, follows
 from ml_assets.components.metadata import table
 from ml_assets.components.model import Model
 from ml_assets.components.resources import LakeResource, RegistryResource
+from ml_assets.components.sensors import retrain_sensor
+from ml_assets.decisions.gate import DIRECTION
 from ml_assets.monitoring.declaration import MonitorSpec
-from ml_assets.settings import settings
 
 if TYPE_CHECKING:
-    from ml_assets.monitoring.feature import FeatureDrift
+    from ml_assets.training.folder import Folder
 
 
 class Monitor(Declared[MonitorSpec]):
-    """Reports on the champion: for now the drift report."""
+    """Watches the champion: reports, verdicts, alerts, retraining."""
 
     declaration = MonitorSpec
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """The drift report with its checks."""
-        model = only(self.siblings(context.component_tree, Model), self.path, "Model")
-        folder, spec, key = model.assemble(context.component_tree), self.spec.drift, self.key("drift_report")
-        checks = ["drift", *(f"drift_{feature}" for feature in spec.features)]
-
-        @self.asset(
-            key,
-            "evidently",
-            "deltalake",
-            deps=[self.key("predictions")],
-            cadence=model.spec.cadence,
-            checks=[dg.AssetCheckSpec(name, asset=key) for name in checks],
-            automation_condition=follows(),
+        """The reports with their checks, the verdict, the alerts, and the sensor that starts a retraining."""
+        tree = context.component_tree
+        model = only(self.siblings(tree, Model), self.path, "Model")
+        folder, due = model.assemble(tree), model.due(tree)
+        made = (self._drift, self._performance, self._predictions, self._verdict, self._alerts)
+        return dg.Definitions(
+            assets=[asset(folder, due) for asset in made],
+            sensors=[retrain_sensor(self.folder)],
         )
+
+    def _drift(self, folder: "Folder", due: Dates) -> dg.AssetsDefinition:
+        key, spec = self.key("drift_report"), self.spec.drift
+        named = [dg.AssetCheckSpec(name, asset=key) for name in reports.checks(spec)]
+
+        @self._report(folder, due, "drift_report", "evidently", deps=["predictions"], checks=named)
         def drift_report(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
-            """The population at the as-of date against the champion's training sample."""
-            from ml_assets.monitoring.latest import drift_report
+            """The population at the as-of date against the reference; what the champion says and leans on."""
+            return reports.shown_drift(reports.drift(context, lake, registry, folder, spec), spec)
 
-            done = drift_report(
-                lake.open(), registry.open(), folder, spec, as_of(context),
-                pages=settings().reports, workers=lake.workers,
+        return drift_report
+
+    def _performance(self, folder: "Folder", due: Dates) -> dg.AssetsDefinition:
+        @self._report(folder, due, "performance_report", "scikitlearn", deps=["predictions"])
+        def performance_report(
+            context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
+        ) -> Result:
+            """Predictions against the labels that matured since; until then an estimate, and it says so."""
+            done = reports.performance(context, lake, registry, folder, self.spec.performance)
+            return reports.shown_performance(done, self.spec.retrain.metric)
+
+        return performance_report
+
+    def _predictions(self, folder: "Folder", due: Dates) -> dg.AssetsDefinition:
+        @self._report(folder, due, "prediction_report", "duckdb", deps=["predictions"])
+        def prediction_report(
+            context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
+        ) -> Result:
+            """Volume and scores of the predictions, and what was missing or stale."""
+            return reports.shown_predictions(reports.predicted(context, lake, registry, folder))
+
+        return prediction_report
+
+    def _verdict(self, folder: "Folder", due: Dates) -> dg.AssetsDefinition:
+        deps = ["drift_report", "performance_report", "prediction_report"]
+
+        @self._report(folder, due, "retraining_verdict", deps=deps)
+        def retraining_verdict(
+            context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
+        ) -> Result:
+            """Retrain, wait, or suspect: the policy applied to what the reports say."""
+            from ml_assets.monitoring import verdict
+
+            retrain = self.spec.retrain
+            drift = reports.drift(context, lake, registry, folder, self.spec.drift)
+            found = reports.performance(context, lake, registry, folder, self.spec.performance)
+            seen = verdict.Seen(
+                {name: feature.drifted for name, feature in drift.features.items()} if drift else {},
+                found.evaluated(retrain.metric), found.headline(retrain.metric), found.estimated(retrain.metric),
             )  # fmt: skip
-            shown = [{"feature": name, **_row(feature)} for name, feature in done.features.items()]
-            psi = {f"psi_{name}": f.psi for name, f in done.features.items() if f.psi is not None}
-            return Result(
-                metadata={
-                    "features": table(shown),
-                    "drifted": len(done.drifted),
-                    "reference": f"training sample of version {done.champion.number} ({done.champion.as_of})",
-                    **({"page": dg.MetadataValue.path(done.html)} if done.html else {}),
-                    **psi,
-                },
-                check_results=[_check(name, done.features, spec.features) for name in checks],
-            )
+            done = verdict.judge(
+                lake.open(), registry.open(), folder, retrain.policy, seen, as_of(context),
+                direction=DIRECTION[retrain.metric], decided_at=_now(), workers=lake.workers,
+            )  # fmt: skip
+            return Result(metadata={**done.metadata(), "ledger": table(verdict.history(lake.open(), folder.name))})
 
-        return dg.Definitions(assets=[drift_report])
+        return retraining_verdict
+
+    def _alerts(self, folder: "Folder", due: Dates) -> dg.AssetsDefinition:
+        @self._report(folder, due, "alerts", deps=["retraining_verdict"])
+        def alerts(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
+            """What people are told of the as-of date; the sensor `alerts` delivers it."""
+            from ml_assets.monitoring.alerts import evaluate
+
+            numbers = self._numbers(context, lake, registry, folder)
+            link = asset_link(self.key("alerts"))
+            rules = self.spec.alerts.judged
+            found = evaluate(lake.open(), folder.name, rules, numbers, as_of(context), link=link, decided_at=_now())
+            said = [{"rule": alert.rule, "kind": str(alert.kind), "text": alert.text} for alert in found]
+            return Result(metadata={"alerts": table(said), "said": len(said), "rules": len(rules), **numbers})
+
+        return alerts
+
+    def _numbers(
+        self, context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource, folder: "Folder"
+    ) -> dict[str, float]:
+        """The metrics that a rule may name: every number of the reports and the verdict."""
+        from ml_assets.monitoring import verdict
+
+        drift = reports.drift(context, lake, registry, folder, self.spec.drift)
+        psi = {f"psi_{name}": found.psi for name, found in drift.features.items()} if drift else {}
+        parts: tuple[Mapping[str, Any], ...] = (
+            psi,
+            drift.metadata() if drift else {},
+            reports.performance(context, lake, registry, folder, self.spec.performance).metadata(),
+            reports.predicted(context, lake, registry, folder).metadata(),
+            verdict.numbers(lake.open(), folder.name, as_of(context)),
+        )
+        return {name: float(value) for part in parts for name, value in part.items() if isinstance(value, int | float)}
+
+    def _report(
+        self,
+        folder: "Folder",
+        due: Dates,
+        name: str,
+        *kinds: str,
+        deps: list[str],
+        **more: Any,  # noqa: ANN401 - of `asset`
+    ) -> Callable[[Callable[..., Result]], dg.AssetsDefinition]:
+        return self.asset(
+            self.key(name),
+            *kinds,
+            "deltalake",
+            deps=[self.key(dep) for dep in deps],
+            cadence=folder.spec.cadence,
+            freshness=self.spec.freshness,
+            automation_condition=follows(due),
+            **more,
+        )
 
 
-def _row(feature: "FeatureDrift") -> dict[str, object]:
-    numbers = {"psi": feature.psi, "K-S": feature.ks_statistic, "Jensen–Shannon": feature.jensen_shannon}
-    missing = {"missing then": feature.missing_reference, "missing now": feature.missing_current}
-    verdict = {True: "drifted", False: "stable", None: "unknown"}[feature.drifted]
-    return {
-        **{name: "" if value is None else value for name, value in (numbers | missing).items()},
-        "verdict": verdict,
-        "reason": feature.reason,
-    }
-
-
-def _check(name: str, features: "Mapping[str, FeatureDrift]", own: Collection[str]) -> dg.AssetCheckResult:
-    """`drift` speaks for the features under the common limits, `drift_<feature>` for one with its own."""
-    chosen = (
-        [name.removeprefix("drift_")] if name != "drift" else [feature for feature in features if feature not in own]
-    )
-    drifted = {feature: features[feature].reason for feature in chosen if features[feature].drifted}
-    return dg.AssetCheckResult(
-        check_name=name,
-        passed=not drifted,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={
-            "drifted": len(drifted),
-            "features": table([{"feature": k, "reason": v} for k, v in drifted.items()]),
-        },
-    )
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

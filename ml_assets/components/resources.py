@@ -6,9 +6,17 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from ml_assets.registry import Registry
+from ml_assets.settings import settings
 
 if TYPE_CHECKING:
     from ml_assets.lake import Lake
+
+
+def lake_here() -> "Lake":
+    """The lake of this process's settings, where Dagster hands out no resource: in conditions."""
+    from ml_assets.lake import Lake  # deltalake, pyarrow: not at load
+
+    return Lake(str(settings().lake))
 
 
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]

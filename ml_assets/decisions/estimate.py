@@ -20,32 +20,36 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+_NAMES = ("roc_auc", "brier", "log_loss", "base_rate", "accuracy")
 _CLIP = 1e-15  # a score of exactly 0 or 1 would make one wrong label infinitely surprising
 
 
-def expected(scores: "Floats", *, seed: int, draws: int = 400, level: float = 0.95) -> Mapping[str, Measured]:
-    """`roc_auc`, `brier`, `log_loss` and `base_rate` of rows whose labels are not known yet.
+def expected(
+    scores: "Floats", *, seed: int, draws: int = 400, level: float = 0.95, threshold: float | None = None
+) -> Mapping[str, Measured]:
+    """`roc_auc`, `brier`, `log_loss` and `base_rate` of rows whose labels are not known yet; `accuracy` at a threshold.
 
     Args:
         scores: calibrated P(label = 1), shape [n], each from 0 to 1.
         seed: of the drawn labels.
         draws: how many label vectors are drawn; memory does not grow with it.
         level: of the intervals, which say what chance in the labels may do and nothing about calibration.
+        threshold: rows from this score on are acted on; None = no accuracy.
 
     Raises:
         ValueError: scores that are no probabilities, or rows that can hardly have both labels.
     """
     p = _probabilities(scores)
+    acted = None if threshold is None else np.asarray(scores) >= threshold  # as they came: not clipped
     rng, ranks = np.random.default_rng(seed), rankdata(p)
-    drawn = np.array([_metrics(rng.random(len(p)) < p, p, ranks) for _ in range(draws)])
-    if np.isnan(drawn).mean() > 1 - level:
+    drawn = np.array([_drawn(rng.random(len(p)) < p, p, ranks, acted) for _ in range(draws)])
+    if np.isnan(drawn[:, 0]).mean() > 1 - level:
         raise ValueError(f"{len(p)} scores with mean {p.mean():.2g} hardly give both labels: wait for more rows")
     low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    means = [np.nanmean(drawn[:, 0]), *_exact(p)]
-    names = ("roc_auc", "brier", "log_loss", "base_rate")
+    means = [np.nanmean(drawn[:, 0]), *_exact(p, acted)]
     return {
         name: Measured(float(mean), float(one), float(two))
-        for name, mean, one, two in zip(names, means, low, high, strict=True)
+        for name, mean, one, two in zip(_NAMES, means, low, high, strict=False)
     }
 
 
@@ -56,9 +60,16 @@ def _probabilities(scores: "Floats") -> "Floats":
     return np.clip(p, _CLIP, 1 - _CLIP)
 
 
-def _exact(p: "Floats") -> tuple[float, float, float]:
-    """Brier score, log loss and base rate are means over rows: their expectations need no draws."""
-    return float(np.mean(p * (1 - p))), float(np.mean(entr(p) + entr(1 - p))), float(np.mean(p))
+def _exact(p: "Floats", acted: "NDArray[np.bool_] | None") -> list[float]:
+    """Brier score, log loss, base rate and accuracy are means over rows: their expectations need no draws."""
+    found = [p * (1 - p), entr(p) + entr(1 - p), p, *([] if acted is None else [np.where(acted, p, 1 - p)])]
+    return [float(np.mean(each)) for each in found]
+
+
+def _drawn(
+    labels: "NDArray[np.bool_]", p: "Floats", ranks: "Floats", acted: "NDArray[np.bool_] | None"
+) -> tuple[float, ...]:
+    return (*_metrics(labels, p, ranks), *([] if acted is None else [float(np.mean(labels == acted))]))
 
 
 def _metrics(labels: "NDArray[np.bool_]", p: "Floats", ranks: "Floats") -> tuple[float, float, float, float]:

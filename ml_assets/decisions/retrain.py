@@ -138,12 +138,23 @@ def weigh(drifted: Mapping[str, bool], importance: Mapping[str, float]) -> float
 
 def decide(policy: Policy, evidence: Evidence) -> Verdict:
     """Retrain, wait, or suspect."""
-    if _last(evidence) is None:
-        return Verdict(Action.RETRAIN, "there is no model yet", (), {})
+    if evidence.trained is None:
+        return _first(policy, evidence)
     triggers = tuple(found for found in _triggers(policy, evidence) if found is not None)
     action, reason = _weighed(policy, evidence, triggers)
     counts = {trigger.name: trigger.in_a_row for trigger in triggers}
     return Verdict(action, reason, triggers, {**evidence.before, **counts})
+
+
+def _first(policy: Policy, evidence: Evidence) -> Verdict:
+    """Nobody answers: nothing but the cooldown speaks against the next try."""
+    if evidence.attempted is None:
+        return Verdict(Action.RETRAIN, "there is no model yet", (), {})
+    why = f"there is no champion: the candidate of {evidence.attempted} was not released"
+    ready = _ready(policy, evidence)
+    if evidence.as_of <= evidence.attempted or ready > evidence.as_of:
+        return Verdict(Action.WAIT, f"{why}; but the cooldown lasts until {ready}", (), {})
+    return Verdict(Action.RETRAIN, why, (), {})
 
 
 def _weighed(policy: Policy, evidence: Evidence, triggers: tuple[Trigger, ...]) -> tuple[Action, str]:

@@ -43,14 +43,23 @@ def refresh(
     for _, upstream in view.views:
         refresh(lake, upstream, dates, workers=workers)
     wanted = fingerprints(lake, view, dates)
-    kept = lake.records(view.kept, [_key(day) for day in dates])
-    stale = [day for day in dates if kept.get(_key(day)) != wanted[day]]
-    for start in range(0, len(stale), _DATES_PER_COMMIT):
-        _commit(lake, view, stale[start : start + _DATES_PER_COMMIT], wanted, workers)
+    missing = _stale(lake, view, wanted)
+    for start in range(0, len(missing), _DATES_PER_COMMIT):
+        _commit(lake, view, missing[start : start + _DATES_PER_COMMIT], wanted, workers)
         if progress:
-            progress(min(start + _DATES_PER_COMMIT, len(stale)), len(stale))
-    reused = tuple(day for day in dates if day not in set(stale))
-    return Refreshed(tuple(stale), reused, lake.version(view.kept))
+            progress(min(start + _DATES_PER_COMMIT, len(missing)), len(missing))
+    reused = tuple(day for day in dates if day not in set(missing))
+    return Refreshed(tuple(missing), reused, lake.version(view.kept))
+
+
+def stale(lake: Lake, view: View, dates: Sequence[date]) -> list[date]:
+    """Those of `dates` at which the kept rows, if any, are not what the view says now."""
+    return _stale(lake, view, fingerprints(lake, view, dates))
+
+
+def _stale(lake: Lake, view: View, wanted: dict[date, int]) -> list[date]:
+    kept = lake.records(view.kept, [_key(day) for day in wanted])
+    return [day for day in wanted if kept.get(_key(day)) != wanted[day]]
 
 
 def fingerprints(lake: Lake, view: View, dates: Sequence[date]) -> dict[date, int]:

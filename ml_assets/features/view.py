@@ -26,6 +26,7 @@ class ViewSpec(Declaration):
     refresh: Duration | None = Field(
         None, description="How often online values are refreshed; default: each as-of date"
     )
+    freshness: Duration | None = Field(None, description="How old its last computation may grow; default: any age")
     description: str = Field("", description="What the view says about the entity")
     owners: tuple[str, ...] = Field((), description="E-mail addresses or `team:name`")
 

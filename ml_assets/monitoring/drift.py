@@ -1,27 +1,23 @@
 """Drift: does the current sample still look like the reference?
 
-The numbers come from `distances`, the HTML report from Evidently with the same functions registered in it:
-the two cannot disagree, and whoever needs no page (a replay over history) does not wait for one.
+Every number is of all rows, column by column, and whoever needs no page (a replay over history) does not wait for one.
 
 Evidently's own PSI is not used: its equal-width bins span both samples (Sturges), so one large order squeezes
 everybody else into one bin, and each current sample cuts the same reference otherwise. Nor is its chi-square,
 which takes the reference for the truth and so rejects too often.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ml_assets.errors import DeclarationError
-from ml_assets.monitoring.feature import FeatureDrift, compare
-from ml_assets.monitoring.report import write
-from ml_assets.monitoring.samples import draw
+from ml_assets.monitoring import distances
+from ml_assets.monitoring.feature import FeatureDrift, Kind, judge, measure
+from ml_assets.monitoring.histogram import Histogram
+from ml_assets.monitoring.samples import Rows, opened
 from ml_assets.monitoring.spec import DriftSpec
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -30,20 +26,20 @@ class Drift:
 
     Attributes:
         features: by name, in the order of the declaration, numeric ones first.
-        rows_reference: rows handed in; `sampled_reference` of them were compared.
+        rows_reference: all of them were compared.
         rows_current: the same of the current sample.
-        sampled_reference: rows compared.
-        sampled_current: rows compared.
+        chance: the p-value up to which a difference is more than chance, all tests of the report considered (Holm).
         share_drifted: drifted features among those with a verdict; None where no feature has one.
-        html: the report, where one was written.
+        histograms: of the features with values in both samples.
+        html: the page, where one was written.
     """
 
     features: dict[str, FeatureDrift]
     rows_reference: int
     rows_current: int
-    sampled_reference: int
-    sampled_current: int
+    chance: float
     share_drifted: float | None
+    histograms: Mapping[str, Histogram] = field(repr=False)
     html: str | None = None
 
     @property
@@ -52,48 +48,64 @@ class Drift:
         return [name for name, feature in self.features.items() if feature.drifted]
 
     def to_json(self) -> dict[str, object]:
-        """Plain dicts, strings, numbers and None."""
-        return asdict(self)
+        """Plain dicts, strings, numbers and None, without the histograms."""
+        return {name: value for name, value in asdict(self).items() if name != "histograms"}
 
 
 def drift(
-    reference: "pa.Table | pd.DataFrame",
-    current: "pa.Table | pd.DataFrame",
+    reference: Rows,
+    current: Rows,
     numeric: Sequence[str],
     categorical: Sequence[str],
     options: DriftSpec,
-    html: Path | None,
+    html: Path | None = None,
+    *,
+    workers: int = 2,
 ) -> Drift:
-    """Compare two samples feature by feature, and write the HTML report where `html` names a file.
+    """Compare two samples feature by feature, and write a page where `html` names a file.
 
-    At most `options.sample` rows of each are compared, drawn with `options.seed`. The report appears whole or
-    not at all (not, where no feature has values in both samples); of its folder, the last `options.keep`
-    reports are kept.
+    A limit counts only where chance does not explain the difference: of the p-values of the whole report, Holm's
+    procedure rejects those that it may. So a population that does not change has a report with any drift at all in
+    at most `options.false_alarms` of the dates, however many features there are and however they hang together.
+
+    Args:
+        reference: a table, a frame, or `samples.stored` rows, of which a column at a time is in memory.
+        current: the same.
+        numeric: features that are numbers.
+        categorical: features that are categories.
+        options: limits and bounds.
+        html: of its folder, the last `options.keep` pages are kept. It appears whole or not at all.
+        workers: features compared side by side.
 
     Raises:
         DataError: a sample has no rows, lacks a column, or a column is not of its declared kind.
         DeclarationError: a limit names a feature that is not there, or a feature is listed twice.
     """
+    kinds: dict[str, Kind] = {**dict.fromkeys(numeric, "numeric"), **dict.fromkeys(categorical, "categorical")}
     names = [*numeric, *categorical]
     _require(names, options.features)
-    before, after = (
-        draw(name, rows, numeric, categorical, sample=options.sample, seed=options.seed)
-        for name, rows in (("reference", reference), ("current", current))
-    )
-    features = {name: compare(name, before, after, options) for name in names}
-    shown = [name for name in names if before.present(name) and after.present(name)]
-    if html is not None and shown:
-        write(html, before, after, shown, options)
+    before, after = (opened(side, rows, names) for side, rows in (("reference", reference), ("current", current)))
+    with ThreadPoolExecutor(workers) as pool:  # NumPy, Arrow and DuckDB let go of the interpreter while they work
+        made = pool.map(lambda name: measure(name, kinds[name], before, after, options), names)
+        measured = dict(zip(names, made, strict=True))
+    tests = [p_value for each in measured.values() for p_value in each.tests(options.min_rows)]
+    chance = distances.holm(tests, options.false_alarms)
+    features = {name: judge(each, options.limits(name), options.min_rows, chance) for name, each in measured.items()}
     verdicts = [feature.drifted for feature in features.values() if feature.drifted is not None]
-    return Drift(
+    found = Drift(
         features=features,
         rows_reference=before.rows,
         rows_current=after.rows,
-        sampled_reference=before.used,
-        sampled_current=after.used,
+        chance=chance,
         share_drifted=sum(verdicts) / len(verdicts) if verdicts else None,
-        html=str(html) if html is not None and shown else None,
+        histograms={name: each.histogram for name, each in measured.items() if each.histogram},
+        html=None if html is None else str(html),
     )
+    if html is not None:
+        from ml_assets.monitoring.page import Page, write
+
+        write(html, Page(found, options))
+    return found
 
 
 def _require(names: Sequence[str], limited: Iterable[str]) -> None:

@@ -1,34 +1,43 @@
-"""One feature in both samples: its distances, and whether they pass a limit."""
+"""One feature in both samples: its distances first, and whether they pass a limit once all p-values are known."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from ml_assets.monitoring import distances
-from ml_assets.monitoring.samples import Sample
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.monitoring import distances, histogram
+from ml_assets.monitoring.histogram import Histogram
+from ml_assets.monitoring.samples import Columns, aligned, numbers, words
+from ml_assets.monitoring.spec import DriftSpec, Limits
 
 Kind = Literal["numeric", "categorical"]
+Numbers = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
 class FeatureDrift:
     """One feature in both samples. A number that cannot be had is None, and `reason` says why.
 
+    Beside each p-value stands what it is about: PSI or the Jensen–Shannon distance for `chi_square_p`, the K-S
+    statistic for `ks_p_value`, the change of the missing share for `missing_p_value`. (Not Cramér's V: for the same
+    shares it depends on how many times larger the reference is.)
+
     Attributes:
         kind: numeric features have a PSI and K-S, categorical ones a Jensen–Shannon distance.
-        chi_square_p: of the bins or categories; PSI and Jensen–Shannon count only below `false_alarms`.
         missing_reference: the share of rows without a value; infinite numbers count.
         missing_current: the same in the current sample.
-        drifted: None where it cannot be told: nothing to compare, or no limit set.
+        drifted: None where it cannot be told: nothing to compare, too few rows, or no limit set.
         reason: the limits that were passed, with the numbers; else what was compared.
+        chi_square_p: of the bins or categories.
+        mean_shift: how far the mean moved, in standard deviations of the reference.
+        missing_p_value: chi-square, of the rows with and without a value.
+        severity: the largest of the numbers as a multiple of its limit, to sort by.
     """
 
     kind: Kind
-    missing_reference: float
-    missing_current: float
+    missing_reference: float | None
+    missing_current: float | None
     drifted: bool | None
     reason: str
     psi: float | None = None
@@ -36,6 +45,44 @@ class FeatureDrift:
     ks_p_value: float | None = None
     jensen_shannon: float | None = None
     chi_square_p: float | None = None
+    mean_shift: float | None = None
+    missing_p_value: float | None = None
+    severity: float | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The numbers of a feature before anybody judges them.
+
+    Args:
+        kind: of the feature.
+        rows: of the reference and the current sample.
+        present: those of them with a value.
+        numbers: of the values, by the names of `FeatureDrift`; empty where a sample has none.
+        missing_p_value: None where no row, or every row, has a value.
+        histogram: None where a sample has no values.
+    """
+
+    kind: Kind
+    rows: tuple[int, int]
+    present: tuple[int, int]
+    numbers: Numbers
+    missing_p_value: float | None
+    histogram: Histogram | None
+
+    @property
+    def missing(self) -> tuple[float, float]:
+        """The share of rows without a value, in both samples."""
+        before, after = (1 - here / all_ for here, all_ in zip(self.present, self.rows, strict=True))
+        return before, after
+
+    def tests(self, min_rows: int) -> list[float]:
+        """The p-values that may take part in a verdict."""
+        if min(self.rows) < min_rows:
+            return []
+        named = ("ks_p_value", "chi_square_p") if min(self.present) >= min_rows else ()
+        found = [self.missing_p_value, *(self.numbers.get(name) for name in named)]
+        return [p_value for p_value in found if p_value is not None]
 
 
 @dataclass(frozen=True)
@@ -45,97 +92,120 @@ class _Check:
     text: str
     limit: float | None
     passed: bool
+    severity: float | None = None
 
 
-Measured = tuple[dict[str, float | None], list[_Check]]
-"""The numbers of `FeatureDrift` by name, and each against its limit."""
+def measure(name: str, kind: Kind, reference: Columns, current: Columns, spec: DriftSpec) -> Measured:
+    """Every number of one feature, from all rows of both samples.
+
+    Raises:
+        DataError: the column is not of its kind.
+    """
+    rows = reference.rows, current.rows
+    present, found, shown = (_numbers if kind == "numeric" else _categories)(name, reference, current, spec)
+    counts = [np.array([here, all_ - here]) for here, all_ in zip(present, rows, strict=True)]
+    return Measured(kind, rows, present, found, distances.chi_square_p(counts[0], counts[1]), shown)
 
 
-def compare(name: str, reference: Sample, current: Sample, spec: DriftSpec) -> FeatureDrift:
-    """One feature of two samples against the limits of `spec`."""
-    if not reference.present(name) or not current.present(name):
-        return _incomparable(name, reference, current, spec)
-    measure = _numbers if name in reference.numbers else _categories
-    found, checks = measure(name, reference, current, spec)
-    drifted, reason = _verdict(checks, _missing(name, reference, current, spec))
+def judge(measured: Measured, limits: Limits, min_rows: int, chance: float) -> FeatureDrift:
+    """The verdict; a p-value above `chance` lets no limit pass."""
+    found, missing = measured.numbers, _missing(measured, limits, chance)
+    checks = _checks(found, limits, chance) if min(measured.present) >= min_rows else []
+    if min(measured.rows) < min_rows or not checks:
+        passed = missing.passed and min(measured.rows) >= min_rows
+        why = _too_few(measured, min_rows) + (f"; {missing.text}" if passed else "")
+        drifted, reason = True if passed else None, why
+    else:
+        drifted, reason = _verdict(checks, missing)
+    severity = max((check.severity for check in (*checks, missing) if check.severity is not None), default=None)
     return FeatureDrift(
-        _kind(name, reference), reference.missing(name), current.missing(name), drifted, reason, **found
+        measured.kind, *measured.missing, drifted, reason, **found,
+        missing_p_value=measured.missing_p_value, severity=severity,
+    )  # fmt: skip
+
+
+Found = tuple[tuple[int, int], Numbers, Histogram | None]
+
+
+def _numbers(name: str, reference: Columns, current: Columns, spec: DriftSpec) -> Found:
+    before, after = (
+        numbers(side, name, rows.column(name)) for side, rows in (("reference", reference), ("current", current))
     )
-
-
-def _numbers(name: str, reference: Sample, current: Sample, spec: DriftSpec) -> Measured:
-    before, after, limits = reference.values(name), current.values(name), spec.limits(name)
+    present = len(before), len(after)
+    if not all(present):
+        return present, {}, None
     edges = distances.bin_edges(before, spec.bins)
     counts = distances.count_bins(before, edges), distances.count_bins(after, edges)
-    psi, rare = distances.psi(*counts), distances.chi_square_p(*counts)
     statistic, p_value = distances.kolmogorov_smirnov(before, after)
-    checks = [
-        _at_least("psi", psi, limits.psi, beyond_chance=_surprising(rare, spec)),
-        _at_least("ks_statistic", statistic, limits.ks_statistic, beyond_chance=_surprising(p_value, spec)),
-        _below("ks_p_value", p_value, limits.ks_p_value),
-        _below("chi_square_p", rare, limits.chi_square_p),
-    ]
-    return {"psi": psi, "ks_statistic": statistic, "ks_p_value": p_value, "chi_square_p": rare}, checks
+    found = {
+        "psi": distances.psi(*counts),
+        "chi_square_p": distances.chi_square_p(*counts),
+        "ks_statistic": statistic,
+        "ks_p_value": p_value,
+        "mean_shift": distances.mean_shift(before, after),
+    }
+    return present, found, histogram.of_numbers(before, after)
 
 
-def _categories(name: str, reference: Sample, current: Sample, spec: DriftSpec) -> Measured:
-    limits = spec.limits(name)
-    counts = distances.count_categories(reference.words(name), current.words(name))
-    apart = distances.jensen_shannon(*counts)
-    p_value = distances.chi_square_p(*counts)
-    checks = [
-        _at_least("jensen_shannon", apart, limits.jensen_shannon, beyond_chance=_surprising(p_value, spec)),
-        _below("chi_square_p", p_value, limits.chi_square_p),
-    ]
-    return {"jensen_shannon": apart, "chi_square_p": p_value}, checks
-
-
-def _incomparable(name: str, reference: Sample, current: Sample, spec: DriftSpec) -> FeatureDrift:
-    """A sample without any value: the change of the missing share can be judged, the values cannot."""
-    empty = " and ".join(sample.name for sample in (reference, current) if not sample.present(name))
-    check = _missing(name, reference, current, spec)
-    found = f"; {check.text}" if check.passed else ""
-    return FeatureDrift(
-        _kind(name, reference),
-        reference.missing(name),
-        current.missing(name),
-        drifted=True if check.passed else None,
-        reason=f"no values in the {empty} sample, nothing to compare{found}",
+def _categories(name: str, reference: Columns, current: Columns, _: DriftSpec) -> Found:
+    before, after = (
+        words(side, name, rows.column(name)) for side, rows in (("reference", reference), ("current", current))
     )
+    present = int(before.counts.sum()), int(after.counts.sum())
+    if not all(present):
+        return present, {}, None
+    labels, *counts = aligned(before, after)
+    found = {
+        "jensen_shannon": distances.jensen_shannon(*counts),
+        "chi_square_p": distances.chi_square_p(*distances.pooled(*counts)),
+    }
+    return present, found, histogram.of_words(labels, *counts)
 
 
-def _kind(name: str, sample: Sample) -> Kind:
-    return "numeric" if name in sample.numbers else "categorical"
+def _checks(found: Numbers, limits: Limits, chance: float) -> list[_Check]:
+    """The values against their limits, in the order in which a reason names them."""
+    effects = (("psi", "chi_square_p"), ("ks_statistic", "ks_p_value"), ("jensen_shannon", "chi_square_p"))
+    made = [
+        _at_least(name, value, getattr(limits, name), found[p_value], chance)
+        for name, p_value in effects
+        if (value := found.get(name)) is not None
+    ]
+    return made + [
+        _below(name, found[name], getattr(limits, name), chance)
+        for name in ("ks_p_value", "chi_square_p")
+        if name in found
+    ]
 
 
-def _surprising(p_value: float | None, spec: DriftSpec) -> bool:
-    return p_value is not None and p_value < spec.false_alarms
-
-
-def _at_least(what: str, value: float, limit: float | None, *, beyond_chance: bool) -> _Check:
+def _at_least(what: str, value: float, limit: float | None, p_value: float | None, chance: float) -> _Check:
     if limit is None:
         return _Check(f"{what} {value:.3g}", limit, passed=False)
-    passed = value >= limit and beyond_chance
+    passed = value >= limit and p_value is not None and p_value <= chance
     small = ", as small samples of one population do" if value >= limit and not passed else ""
-    return _Check(f"{what} {value:.3g} {'≥' if value >= limit else '<'} {limit:g}{small}", limit, passed)
+    text = f"{what} {value:.3g} {'≥' if value >= limit else '<'} {limit:g}{small}"
+    return _Check(text, limit, passed, value / limit)
 
 
-def _below(what: str, value: float | None, limit: float | None) -> _Check:
+def _below(what: str, value: float | None, limit: float | None, chance: float) -> _Check:
     if limit is None or value is None:
         return _Check(f"{what} {'not defined' if value is None else f'{value:.3g}'}", limit, passed=False)
-    return _Check(f"{what} {value:.3g} {'<' if value < limit else '≥'} {limit:g}", limit, value < limit)
-
-
-def _missing(name: str, reference: Sample, current: Sample, spec: DriftSpec) -> _Check:
-    change = abs(current.missing(name) - reference.missing(name))
-    counts = [np.array([sample.present(name), sample.used - sample.present(name)]) for sample in (reference, current)]
-    p_value = distances.chi_square_p(counts[0], counts[1])
-    return _at_least(
-        "missing share changed by",
-        change,
-        spec.limits(name).missing,
-        beyond_chance=_surprising(p_value, spec),
+    many = ", as one of many tests does" if chance < value < limit else ""
+    return _Check(
+        f"{what} {value:.3g} {'<' if value < limit else '≥'} {limit:g}{many}", limit, value < limit and value <= chance
     )
+
+
+def _missing(measured: Measured, limits: Limits, chance: float) -> _Check:
+    before, after = measured.missing
+    return _at_least("missing share changed by", abs(after - before), limits.missing, measured.missing_p_value, chance)
+
+
+def _too_few(measured: Measured, min_rows: int) -> str:
+    names = ("reference", "current")
+    if empty := [name for name, here in zip(names, measured.present, strict=True) if not here]:
+        return f"no values in the {' and '.join(empty)} sample, nothing to compare"
+    few = [f"{n:,} in the {name} sample" for name, n in zip(names, measured.present, strict=True) if n < min_rows]
+    return f"too few values to tell: {', '.join(few)}, min_rows is {min_rows:,}"
 
 
 def _verdict(checks: Sequence[_Check], missing: _Check) -> tuple[bool | None, str]:

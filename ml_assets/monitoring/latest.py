@@ -1,21 +1,29 @@
-"""The drift report of an as-of date: the population as the champion sees it, against its training sample."""
+"""The drift report of an as-of date: the population as the champion sees it, against its reference."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
 
 from ml_assets.lake import Lake, fingerprint_of
+from ml_assets.monitoring import champion as answers
+from ml_assets.monitoring import reference, report_table
+from ml_assets.monitoring.attribution import AttributionDrift
 from ml_assets.monitoring.drift import Drift, drift
-from ml_assets.monitoring.feature import FeatureDrift
+from ml_assets.monitoring.feature import FeatureDrift, Kind
+from ml_assets.monitoring.pages import EVIDENTLY
+from ml_assets.monitoring.reference import Reference
+from ml_assets.monitoring.report_table import Contents
+from ml_assets.monitoring.samples import Columns, InMemory
+from ml_assets.monitoring.score_drift import Change, ScoreDrift
 from ml_assets.monitoring.spec import DriftSpec
 from ml_assets.registry import Registry, Version
-from ml_assets.training import dataset
 from ml_assets.training.folder import Folder
+from ml_assets.training.frame import Columns as Inputs
 from ml_assets.training.score import prints, rows, standing
+from ml_assets.training.train import Record
+
+_ENGINE = 2  # raised when the same rows give other numbers: all reports are then made anew
 
 
 @dataclass(frozen=True)
@@ -23,23 +31,75 @@ class DriftReport:
     """The drift of an as-of date.
 
     Args:
-        features: feature → its numbers and verdict.
-        champion: the version whose training sample is the reference.
-        html: the page that a person opens.
+        contents: everything that it says.
+        champion: the version that sees the population.
         reused: it stood already.
         table_version: of `<folder>/drift_report`.
     """
 
-    features: Mapping[str, FeatureDrift]
+    contents: Contents
     champion: Version
-    html: str | None
     reused: bool
     table_version: int | None
+
+    @property
+    def features(self) -> Mapping[str, FeatureDrift]:
+        """Feature → its numbers and verdict."""
+        return self.contents.features
 
     @property
     def drifted(self) -> list[str]:
         """The features that drifted."""
         return [name for name, feature in self.features.items() if feature.drifted]
+
+    @property
+    def html(self) -> str | None:
+        """The page that a person opens; None without a reference."""
+        return self.contents.html
+
+    @property
+    def evidently(self) -> str | None:
+        """Evidently's page of a sample, where one was written."""
+        return self.contents.evidently
+
+    @property
+    def reference(self) -> str:
+        """What the population was compared with."""
+        return self.contents.reference
+
+    @property
+    def scores(self) -> ScoreDrift | None:
+        """The champion's scores; None without a reference."""
+        return self.contents.scores
+
+    @property
+    def attribution(self) -> AttributionDrift | None:
+        """What the champion leans on; None without a reference."""
+        return self.contents.attribution
+
+    def metadata(self) -> dict[str, float | int | str]:
+        """The plain numbers of the whole, beside those of the features; what is not known is left out."""
+        found, scores, leant = self.contents, self.scores, self.attribution
+        numbers: dict[str, float | None] = {"rows_reference": found.rows_reference, "rows_current": found.rows_current}
+        if scores is not None:
+            numbers |= {"score_psi": scores.psi, "score_ks_statistic": scores.ks_statistic}
+            numbers |= _change("score_mean", scores.mean) | _change("score_share", scores.share)
+        if leant is not None:
+            numbers["attribution_ndcg"] = leant.ndcg
+        said: dict[str, float | int | str] = {"reference": found.reference, "drifted": len(self.drifted)}
+        return said | {name: value for name, value in numbers.items() if value is not None}
+
+
+def _change(name: str, change: Change | None) -> dict[str, float | None]:
+    if change is None:
+        return {}
+    return {
+        f"{name}_reference": change.reference,
+        f"{name}_current": change.current,
+        f"{name}_difference": change.difference,
+        f"{name}_difference_low": change.low,
+        f"{name}_difference_high": change.high,
+    }
 
 
 def drift_report(
@@ -52,47 +112,69 @@ def drift_report(
     pages: Path,
     workers: int = 2,
 ) -> DriftReport:
-    """Compare the population at `as_of` with the champion's training sample; kept in the lake, one row a feature.
+    """Compare the population at `as_of` with the reference; kept in the lake, and nothing is done where it stands.
+
+    Where there is no reference yet, no feature has a verdict, and the reason says why.
 
     Raises:
-        DataError: there is no champion yet.
+        DataError: there is no champion yet, or nobody in the population.
     """
     champion, kept = standing(registry, folder)
-    seen = prints(lake, folder, kept, as_of)
-    fingerprint = fingerprint_of(champion.tags["sha256"], kept.version, seen, spec.model_dump_json())
-    table, key = f"{folder.name}/drift_report", f"as_of={as_of}"
-    reused = lake.record(table, key) == fingerprint
+    chosen = reference.choose(spec, folder.spec.cadence, as_of, champion)
+    days = [as_of] if chosen.day is None else [as_of, chosen.day]
+    seen = [prints(lake, folder, kept, day) for day in days]
+    fingerprint = fingerprint_of(_ENGINE, champion.tags["sha256"], kept.version, seen, spec.model_dump_json())
+    table = report_table.features_table(folder.name)
+    reused = lake.record(table, report_table.key(as_of)) == fingerprint
     if not reused:
-        current = rows(lake, folder, kept, [as_of], workers=workers)
-        reference = dataset.read(lake, kept.table, kept.as_of, kept.version)
         page = pages / folder.name / f"drift_{as_of}_version_{champion.number}.html"
-        found = drift(reference, current, kept.columns.numeric, kept.columns.categorical, spec, page)
-        lake.replace(table, _table(found, champion, as_of), values=[as_of], records={key: fingerprint})
-    features, html = _read(lake, table, as_of)
-    return DriftReport(features, champion, html, reused, lake.version(table))
+        contents = _contents(lake, registry, folder, champion, kept, chosen, spec, as_of, page, workers)
+        report_table.write(lake, folder.name, as_of, champion.number, contents, fingerprint)
+    contents = report_table.read(lake, folder.name, as_of)
+    return DriftReport(contents, champion, reused, lake.version(table))
 
 
-def _table(found: Drift, champion: Version, as_of: date) -> pa.Table:
-    kinds = {"str": pa.string(), "bool": pa.bool_(), "float": pa.float64()}
-    schema = pa.schema(
-        [
-            ("as_of", pa.date32()),
-            ("feature", pa.string()),
-            ("model_version", pa.int64()),
-            ("html", pa.string()),
-        ]
-        + [
-            (f.name, next((k for word, k in kinds.items() if word in str(f.type)), pa.string()))
-            for f in fields(FeatureDrift)
-        ]
-    )
-    fixed = {"as_of": as_of, "model_version": champion.number, "html": found.html}
-    made = [fixed | {"feature": name} | asdict(feature) for name, feature in found.features.items()]
-    return pa.Table.from_pylist(made, schema=schema)
+def _contents(
+    lake: Lake, registry: Registry, folder: Folder, champion: Version, kept: Record, chosen: Reference,
+    spec: DriftSpec, as_of: date, page: Path, workers: int,
+) -> Contents:  # fmt: skip
+    current = InMemory(rows(lake, folder, kept, [as_of], workers=workers))
+    with reference.opened(lake, folder, kept, chosen, workers=workers) as before:
+        if before is None:
+            return _none_yet(kept.columns, chosen)
+        found = drift(before, current, kept.columns.numeric, kept.columns.categorical, spec, workers=workers)
+        leaning = answers.compare(lake, registry, champion, kept, chosen, before, current, spec)
+        shown = Contents(
+            found.features, chosen.text, found.rows_reference, found.rows_current, found.chance,
+            leaning.scores, leaning.attribution, str(page),
+            _evidently(page, before, current, found, spec),
+        )  # fmt: skip
+    _page(page, f"Drift of {folder.name} at {as_of}", shown, found, leaning, spec)
+    return shown
 
 
-def _read(lake: Lake, table: str, as_of: date) -> tuple[dict[str, FeatureDrift], str | None]:
-    found: list[dict[str, Any]] = lake.query("SELECT * FROM d WHERE as_of = $day", {"day": as_of}, d=table).to_pylist()
-    names = [field.name for field in fields(FeatureDrift)]
-    features = {row["feature"]: FeatureDrift(**{name: row[name] for name in names}) for row in found}
-    return features, found[0]["html"] if found else None
+def _none_yet(columns: Inputs, chosen: Reference) -> Contents:
+    why = chosen.missing or f"no reference yet: nobody is in the {chosen.text}"
+    kinds: dict[str, Kind] = {
+        **dict.fromkeys(columns.numeric, "numeric"),
+        **dict.fromkeys(columns.categorical, "categorical"),
+    }
+    return Contents({name: FeatureDrift(kind, None, None, None, why) for name, kind in kinds.items()}, chosen.text)
+
+
+def _evidently(page: Path, before: Columns, after: Columns, found: Drift, spec: DriftSpec) -> str | None:
+    if spec.evidently == "never" or (spec.evidently == "drifted" and not found.drifted):
+        return None
+    from ml_assets.monitoring.report import Rule, write
+
+    path = page.with_name(f"{page.stem}{EVIDENTLY}")
+    kinds = {name: feature.kind for name, feature in found.features.items()}
+    return None if write(path, before, after, kinds, Rule(spec, found.chance)) is None else str(path)
+
+
+def _page(page: Path, title: str, shown: Contents, found: Drift, leaning: answers.Leaning, spec: DriftSpec) -> None:
+    from ml_assets.monitoring.page import Page, write
+
+    link = None if shown.evidently is None else Path(shown.evidently).name
+    scores = leaning.scores, leaning.histogram
+    write(page, Page(found, spec, title, shown.reference, scores, leaning.attribution, link))

@@ -146,11 +146,13 @@ def _sessions(simulation: Simulation, week: Week) -> pa.Table:
     rate = 1.8 * np.exp(week.traits.taste) * (1 + 0.1 * season(simulation, week.number))
     who, when = _events(rng, week, rate * _slipping(week, shift.sessions))
     slips = week.state[who] == SLIPPING
-    longer = 1.5 if simulation.drifts(week.number, "covariate") else 1.0
+    longer, more = (1.5, 0.16) if simulation.drifts(week.number, "covariate") else (1.0, 0.0)
     minutes = 14 * longer * np.where(slips, shift.minutes, 1.0) * np.exp(rng.normal(0.2 * week.traits.taste[who], 0.7))
     bounced = rng.random(len(who)) < 0.15 + np.where(slips, shift.bounced, 0.0)
     minutes = np.where(bounced, 0.1 * minutes, minutes).round(2)
-    usage = 0.5 + 0.1 * week.traits.taste[who] + np.where(slips, shift.usage, 0.0) + rng.normal(0, 0.16, len(who))
+    usage = (
+        0.5 + more + 0.1 * week.traits.taste[who] + np.where(slips, shift.usage, 0.0) + rng.normal(0, 0.16, len(who))
+    )
     pages = 1 + np.where(bounced, 0, rng.poisson(0.4 * minutes))
     return _table(
         "sessions",

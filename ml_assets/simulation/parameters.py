@@ -17,8 +17,9 @@ class Simulation:
             those who leave.
         months: how far the history reaches back from `end`, to the Sunday at or before.
         seed: of all random numbers.
-        drift: `covariate` moves the distributions (three times the sign-ups, other channels and countries,
-            longer sessions), keeps the churn law; `concept` changes how plan and behaviour relate to churn.
+        drift: `covariate` moves the distributions (three times the sign-ups, other channels and countries, longer
+            sessions that use more of the product), keeps the churn law; `concept` changes how plan and behaviour
+            relate to churn.
         drift_from: the first week that begins on or after this date drifts.
         dirty: how many rows that break expectations are added, as a share of the clean rows.
         since: the first Sunday of the history, in place of `months`; it stays when a history gets longer.

@@ -1,4 +1,4 @@
-"""A confidence interval for the difference between two models on the same rows.
+"""Confidence intervals: of the difference between two models on the same rows, and of the metrics of one.
 
 The paired cluster bootstrap: whole entities are drawn with replacement, each with all its rows, because the
 rows of one entity at several as-of dates are not independent; and both models are scored on the same draw,
@@ -7,7 +7,7 @@ Methods and their Application, section 3.8; Field & Welsh (2007), Bootstrapping 
 The interval is the percentile interval.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ _FEWEST = 10  # entities; with fewer, draws repeat and the interval is far too s
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference and its confidence interval, in the metric's own unit."""
+    """A metric, or a difference of it between two models, with its confidence interval, in the metric's own unit."""
 
     estimate: float
     low: float
@@ -88,12 +88,66 @@ def compare(
     _require_metrics(metrics)
     entity, entities = _entities(groups, len(labels))
     models = [_Scored.of(labels, p, entity, entities) for p in (mine, theirs)]
-    whole = np.ones((1, entities))
-    estimate = _difference(models, whole, metrics)
-    chunk = max(1, _CELLS // max(len(labels), entities))
-    parts = [_difference(models, counts, metrics) for counts in _draws(entities, resamples, chunk, seed)]
-    drawn = {metric: np.concatenate([part[metric] for part in parts]) for metric in metrics}
-    return {metric: _interval(metric, float(estimate[metric][0]), drawn[metric], confidence) for metric in metrics}
+
+    def values(counts: "Floats") -> "dict[str, Floats]":
+        return _difference(models, counts, metrics)
+
+    return _drawn(values, len(labels), entities, resamples, confidence, seed)
+
+
+def intervals(
+    y: "ArrayLike",
+    p: "ArrayLike",
+    groups: "ArrayLike",
+    *,
+    metrics: Sequence[str] = METRICS,
+    means: "Mapping[str, ArrayLike] | None" = None,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int,
+) -> dict[str, Interval]:
+    """Metrics of one score vector, each with its confidence interval, from the same draws of entities.
+
+    Args:
+        y: labels 0/1, [n].
+        p: P(label = 1), [n].
+        groups: the entity of each row, [n].
+        metrics: some of `METRICS`.
+        means: further metrics by name, each the mean of a number for each row, [n], such as right (1) or wrong (0).
+        resamples: as `compare`.
+        confidence: as `compare`.
+        seed: of the draws.
+
+    Raises:
+        TrainingError: as `compare`.
+    """
+    labels, mine = checked(y, p)
+    _require_metrics(metrics)
+    entity, entities = _entities(groups, len(labels))
+    scored = _Scored.of(labels, mine, entity, entities)
+    sums = {name: _summed(np.asarray(each, np.float64), entity, entities) for name, each in (means or {}).items()}
+
+    def values(counts: "Floats") -> "dict[str, Floats]":
+        rows = counts @ scored.rows
+        return scored.values(counts, metrics) | {name: (counts @ each) / rows for name, each in sums.items()}
+
+    return _drawn(values, len(labels), entities, resamples, confidence, seed)
+
+
+def _drawn(
+    values: "Callable[[Floats], dict[str, Floats]]",
+    rows: int,
+    entities: int,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> dict[str, Interval]:
+    """What `values` gives for the rows as they are, with the interval of what it gives for draws of entities."""
+    estimate = values(np.ones((1, entities)))
+    chunk = max(1, _CELLS // max(rows, entities))
+    parts = [values(counts) for counts in _draws(entities, resamples, chunk, seed)]
+    drawn = {metric: np.concatenate([part[metric] for part in parts]) for metric in estimate}
+    return {metric: _interval(metric, float(estimate[metric][0]), drawn[metric], confidence) for metric in estimate}
 
 
 @dataclass(frozen=True)
@@ -115,10 +169,7 @@ class _Scored:
         order = np.argsort(-p, kind="stable")
         starts = np.append(0, np.flatnonzero(np.diff(p[order])) + 1)
         rows = np.bincount(entity, minlength=entities).astype(np.float64)
-        losses = {
-            name: np.bincount(entity, weights=loss, minlength=entities).astype(np.float64)
-            for name, loss in _losses(labels, p).items()
-        }
+        losses = {name: _summed(loss, entity, entities) for name, loss in _losses(labels, p).items()}
         return cls(labels[order], entity[order], starts, losses, rows)
 
     def values(self, counts: "Floats", metrics: Sequence[str]) -> "dict[str, Floats]":
@@ -137,6 +188,10 @@ class _Scored:
         """One column for each distinct score."""
         distinct = len(self.starts) == len(self.labels)  # the usual case, and then half of the time
         return weights if distinct else np.asarray(np.add.reduceat(weights, self.starts, axis=1))
+
+
+def _summed(values: "Floats", entity: "NDArray[np.intp]", entities: int) -> "Floats":
+    return np.bincount(entity, weights=values, minlength=entities).astype(np.float64)
 
 
 def _losses(labels: "Floats", p: "Floats") -> "dict[str, Floats]":

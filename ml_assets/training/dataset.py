@@ -1,6 +1,6 @@
 """The training set at `T`: population x features x mature labels over a window of as-of dates."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -119,20 +119,19 @@ def build(
         DataError: a source is empty.
         TrainingError: history is too short, or holds one class only.
     """
-    window = _window(lake, folder, as_of)
-    views = [folder.population, folder.labels, *(item.view for item in folder.features)]
-    refreshed = {}
-    for view in views:
+    needed = _window(lake, folder, as_of)
+    asked, refreshed = views(folder), {}
+    for view in asked:
         if progress:
             progress(view.table)
-        refreshed[view.table] = refresh(lake, view, window.refit, workers=workers)
-    fingerprint = _fingerprint(lake, views, window)
+        refreshed[view.table] = refresh(lake, view, needed.refit, workers=workers)
+    fingerprint = identity({view.kept: fingerprints(lake, view, needed.refit) for view in asked}, needed)
     kept, key = table(folder), f"as_of={as_of}"
     if lake.record(kept, key) != fingerprint:
-        rows = _rows(lake, folder, window.refit, as_of)
+        rows = _rows(lake, folder, needed.refit, as_of)
         lake.replace(kept, rows, values=[as_of], records={key: fingerprint})
-    tables = {item.kept: _version(lake, item.kept) for item in views}
-    return TrainingSet(kept, _version(lake, kept), as_of, window, fingerprint, refreshed, tables)
+    tables = {item.kept: _version(lake, item.kept) for item in asked}
+    return TrainingSet(kept, _version(lake, kept), as_of, needed, fingerprint, refreshed, tables)
 
 
 def table(folder: Folder) -> str:
@@ -141,8 +140,23 @@ def table(folder: Folder) -> str:
     In one table for all, columns of an older query would stay as features without a value, and a column that changed
     its type would be cast to the old one.
     """
-    views = [folder.population, folder.labels, *(item.view for item in folder.features)]
-    return f"{folder.name}/training_set/{fingerprint_of([view.recipe for view in views]):016x}"
+    return f"{folder.name}/training_set/{fingerprint_of([view.recipe for view in views(folder)]):016x}"
+
+
+def views(folder: Folder) -> list[View]:
+    """The views of a training set: population, labels, features."""
+    return [folder.population, folder.labels, *(item.view for item in folder.features)]
+
+
+def identity(prints: Mapping[str, Mapping[date, int]], needed: Split) -> int:
+    """The fingerprint of a training set: the same number for the same rows.
+
+    Args:
+        prints: for the table of each of `views`, in their order, the fingerprint of each date's rows.
+        needed: which dates go in.
+    """
+    parts = [(kept, sorted((day, days[day]) for day in needed.refit)) for kept, days in prints.items()]
+    return fingerprint_of(parts, needed)
 
 
 def read(lake: Lake, table: str, as_of: date, version: int | None = None) -> pa.Table:
@@ -154,14 +168,18 @@ def read(lake: Lake, table: str, as_of: date, version: int | None = None) -> pa.
     return found
 
 
+def window(folder: Folder, as_of: date, until: date) -> Split:
+    """Which dates train, test and refit a model at `as_of`, with labels known `until` then.
+
+    Raises:
+        TrainingError: history is too short.
+    """
+    spec = folder.spec
+    return split(spec.cadence.dates(as_of), until, spec.label.horizon, train=spec.window.train, test=spec.window.test)
+
+
 def _window(lake: Lake, folder: Folder, as_of: date) -> Split:
-    return split(
-        folder.spec.cadence.dates(as_of),
-        known_until(lake, folder, as_of),
-        folder.spec.label.horizon,
-        train=folder.spec.window.train,
-        test=folder.spec.window.test,
-    )
+    return window(folder, as_of, known_until(lake, folder, as_of))
 
 
 def _rows(lake: Lake, folder: Folder, days: Sequence[date], as_of: date) -> pa.Table:
@@ -184,11 +202,6 @@ def _rows(lake: Lake, folder: Folder, days: Sequence[date], as_of: date) -> pa.T
         )
     rows = rows.rename_columns([ROW if name == "as_of" else name for name in rows.column_names])
     return rows.add_column(0, "as_of", pa.repeat(pa.scalar(as_of, pa.date32()), len(rows)))
-
-
-def _fingerprint(lake: Lake, views: Sequence[View], window: Split) -> int:
-    parts = [(view.kept, sorted(fingerprints(lake, view, window.refit).items())) for view in views]
-    return fingerprint_of(parts, window)
 
 
 def _version(lake: Lake, table: str) -> int:

@@ -95,7 +95,10 @@ class ModelSpec(Declaration):
     slices: tuple[str, ...] = Field((), description="Feature columns by whose values the metrics are also reported")
     costs: CostsSpec = Field(CostsSpec(), description="Costs of wrong decisions")
     ship_when: tuple[GateSpec, ...] = Field((), description="Gates; all must pass before a candidate becomes champion")
-    schedule: str = Field("0 2 * * 0", description="Cron line (UTC) of the whole loop")
+    schedule: str | None = Field(
+        None, description="Cron line (UTC) of a training whatever the reports say; default: the monitor decides"
+    )
+    freshness: Duration | None = Field(None, description="How old the champion may grow; default: any age")
     seed: int = Field(0, description="Seed of every random choice")
     description: str = Field("", description="What the model is for")
     owners: tuple[str, ...] = Field((), description="E-mail addresses or `team:name`")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import version as installed
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ml_assets.errors import TrainingError
 from ml_assets.features.view import View
@@ -155,15 +155,44 @@ def train(
     return Trained(made, True, reason)
 
 
-def _fit_and_register(
-    lake: Lake, folder: Folder, built: dataset.TrainingSet, run: Run, files: Mapping[str, bytes], say: Say
-) -> Version:
-    from ml_assets.training.export import latency, parity, to_onnx  # onnxruntime, skl2onnx
+class Trials(Protocol):
+    """What is told about each trial of a search: a run of the registry, or nobody."""
+
+    def trial(self, number: int, parameters: Mapping[str, object], value: float, metric: str) -> None:
+        """One trial, its parameters and what it reached."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model before anybody registers it.
+
+    Args:
+        columns: its inputs.
+        parameters: of the estimator, searched ones included.
+        evaluation: the artifact (ONNX) that was fitted on the training dates only.
+        shipped: the artifact that was refitted on every mature row.
+        parity: the largest difference between pipeline and export, of both artifacts on the test rows.
+        data: the rows of the training set.
+        tested: those of the test dates.
+    """
+
+    columns: Columns
+    parameters: dict[str, Any]
+    evaluation: bytes
+    shipped: bytes
+    parity: float
+    data: Frame
+    tested: Frame
+
+
+def fit(lake: Lake, folder: Folder, built: dataset.TrainingSet, trials: Trials, say: Say = lambda _: None) -> Fitted:
+    """Search, fit, export and refit on a training set; the registry is not asked, so a replay fits in the same way."""
+    from ml_assets.training.export import parity, to_onnx  # onnxruntime, skl2onnx
 
     rows = dataset.read(lake, built.table, built.as_of, built.version)
     chosen = columns(rows, {dataset.ROW, folder.spec.entity, "label"})
     data = frame(rows, chosen, folder.spec.entity, dataset.ROW)
-    parameters = folder.spec.estimator.parameters | _search(folder, data, built.split, chosen, run, say)
+    parameters = folder.spec.estimator.parameters | _search(folder, data, built.split, chosen, trials, say)
     say("fit for the evaluation")
     judged = _fit(folder, chosen, parameters, data.at(built.split.train))
     tested = data.at(built.split.test)
@@ -172,26 +201,33 @@ def _fit_and_register(
     say("refit on every mature row")
     final = _fit(folder, chosen, parameters, data)
     shipped = to_onnx(final, chosen.numeric, chosen.categorical)
-    measured = {
-        "onnx_parity": max(difference, parity(final, shipped, tested.X)),
-        **latency(shipped, tested.X),
-    }
+    difference = max(difference, parity(final, shipped, tested.X))
+    return Fitted(chosen, parameters, artifact, shipped, difference, data, tested)
+
+
+def _fit_and_register(
+    lake: Lake, folder: Folder, built: dataset.TrainingSet, run: Run, files: Mapping[str, bytes], say: Say
+) -> Version:
+    from ml_assets.training.export import latency  # onnxruntime, skl2onnx
+
+    made = fit(lake, folder, built, run, say)
+    measured = {"onnx_parity": made.parity, **latency(made.shipped, made.tested.X)}
     run.log(
-        {**parameters, **_counts(built.split)},
-        {**measured, "rows_refit": len(data.y), "rows_test": len(tested.y)},
+        {**made.parameters, **_counts(built.split)},
+        {**measured, "rows_refit": len(made.data.y), "rows_test": len(made.tested.y)},
     )
     run.inputs([(table, f"{lake.root}/{table}", number, "training") for table, number in built.tables.items()])
-    kept = _record(folder, built, chosen, parameters)
-    kinds = dict.fromkeys(chosen.numeric, "double") | dict.fromkeys(chosen.categorical, "string")
+    kept = recorded(folder, built, made)
+    kinds = dict.fromkeys(made.columns.numeric, "double") | dict.fromkeys(made.columns.categorical, "string")
     return run.register(
-        shipped,
+        made.shipped,
         kinds,
-        {RECORD: kept.to_json(), EVALUATION: artifact, **files},
+        {RECORD: kept.to_json(), EVALUATION: made.evaluation, **files},
         [f"onnxruntime=={installed('onnxruntime')}"],
     )
 
 
-def _search(folder: Folder, data: Frame, window: Split, chosen: Columns, run: Run, say: Say) -> dict[str, Any]:
+def _search(folder: Folder, data: Frame, window: Split, chosen: Columns, trials: Trials, say: Say) -> dict[str, Any]:
     """The best parameters on validation rows inside the training dates; the test rows are not looked at."""
     declared = folder.spec.search
     if declared is None or not declared.trials:
@@ -215,7 +251,7 @@ def _search(folder: Folder, data: Frame, window: Split, chosen: Columns, run: Ru
 
     def on_trial(trial: Any) -> None:  # noqa: ANN401 - a Trial
         say(f"search: trial {trial.number + 1} of {declared.trials}")
-        run.trial(trial.number, trial.parameters, trial.value, "validation_roc_auc")
+        trials.trial(trial.number, trial.parameters, trial.value, "validation_roc_auc")
 
     found = search(declared.space, declared.trials, objective, folder.spec.seed, on_trial)
     return dict(found.parameters)
@@ -239,16 +275,17 @@ def _counts(window: Split) -> dict[str, object]:
     return {f"{name}_dates": f"{days[0]} to {days[-1]} ({len(days)})" for name, days in asdict(window).items()}
 
 
-def _record(folder: Folder, built: dataset.TrainingSet, chosen: Columns, parameters: Mapping[str, Any]) -> Record:
+def recorded(folder: Folder, built: dataset.TrainingSet, made: Fitted) -> Record:
+    """What a fitted model was trained from."""
     return Record(
         entity=folder.spec.entity,
         table=built.table,
         version=built.version,
         as_of=built.as_of,
         split=built.split,
-        columns=chosen,
+        columns=made.columns,
         features=tuple(item.view for item in folder.features),
         ttls=tuple(item.ttl.total_seconds() for item in folder.features),
-        parameters=dict(parameters),
+        parameters=dict(made.parameters),
         tables=built.tables,
     )

@@ -154,7 +154,7 @@ def test_both_answer_with_everything_running_and_ctrl_c_leaves_nothing(
     assert {"churn", "retail"} <= {node["groupName"] for node in found["assetNodes"]}
     states = {sensor["name"]: sensor["sensorState"]["status"] for sensor in found["sensorsOrError"]["results"]}
     states |= {each["name"]: each["scheduleState"]["status"] for each in found["schedulesOrError"]["results"]}
-    assert states["automation"] == states["churn_schedule"] == "RUNNING"
+    assert states["churn_automation"] == states["churn_data"] == "RUNNING"
     groups = [int(pid) for pid in Path(f"/proc/{up.pid}/task/{up.pid}/children").read_text().split()]
     assert len(groups) == 2
     again = _second(tmp_path / "data", ports)

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from ml_assets import components
 from ml_assets.components import Model
 from ml_assets.components.base import LOOP, Declared
+from ml_assets.components.sensors import loop_schedule
 from ml_assets.declaration import Declaration
 from ml_assets.settings import PROJECT
 
@@ -88,9 +89,6 @@ def test_every_folder_loads_on_its_own(tree: dg.ComponentTree, folder: str) -> N
 def test_every_folder_tells_its_story_and_runs_by_itself(definitions: dg.Definitions, folder: str) -> None:
     assert len((PACKAGE / "defs" / folder / "README.md").read_text(encoding="utf-8").split()) > 100
     assert definitions.resolve_job_def(f"{folder}_loop").partitions_def is not None
-    schedule = definitions.resolve_schedule_def(f"{folder}_schedule")
-    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
-    assert schedule.job_name == f"{folder}_loop"
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -139,10 +137,18 @@ def test_every_gate_of_a_model_is_a_blocking_check(tree: dg.ComponentTree, defin
             assert graph.get_check_spec(key).blocking, key
 
 
-def test_the_automation_sensor_runs_from_the_start(definitions: dg.Definitions) -> None:
-    (sensor,) = definitions.sensors or []
-    assert isinstance(sensor, dg.AutomationConditionSensorDefinition)
-    assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+def test_every_sensor_runs_from_the_start(definitions: dg.Definitions) -> None:
+    sensors = {sensor.name: sensor for sensor in definitions.sensors or []}
+    own = {f"{folder}_{what}" for folder in FOLDERS for what in ("data", "automation", "retrain")}
+    assert set(sensors) == own | {"alerts", "failed_runs", "recovered_runs"}
+    assert {sensor.default_status for sensor in sensors.values()} == {dg.DefaultSensorStatus.RUNNING}
+
+
+def test_a_schedule_runs_the_whole_loop(tree: dg.ComponentTree) -> None:
+    model = next(model for model in tree.get_all_components(of_type=Model) if model.folder == "churn")
+    schedule = loop_schedule("churn", model.spec.cadence, "0 2 * * 0")
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+    assert schedule.job_name == "churn_loop"
 
 
 def test_no_file_got_away() -> None:

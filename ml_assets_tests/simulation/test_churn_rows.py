@@ -134,6 +134,7 @@ def test_a_covariate_drift_moves_the_distributions() -> None:
     usual = _all(CLEAN, DRIFT_FROM)
     moved = _all(replace(CLEAN, drift="covariate", drift_from=DRIFT_FROM), DRIFT_FROM)
     assert _mean(moved["sessions"], "minutes") > 1.3 * _mean(usual["sessions"], "minutes")
+    assert _mean(moved["sessions"], "feature_usage") > 0.1 + _mean(usual["sessions"], "feature_usage")
     for column, value in (("channel", "ads"), ("country", "BR")):
         assert _share(moved["customers"], column, value) > 2 * _share(usual["customers"], column, value)
     assert len(moved["customers"]) > 2 * len(usual["customers"])

@@ -1,0 +1,207 @@
+"""`ml-assets replay`: retraining policies over history, compared.
+
+Models, scores and measurements are always reused where they stand. An interrupted replay leaves what it was asked for
+in `<data>/replay/<model>/request.json`; `--resume` finishes exactly that, with the same dates and policies.
+"""
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+import yaml
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from ml_assets.commands.progress import display
+from ml_assets.commands.project import Project
+from ml_assets.components.monitor import Monitor
+from ml_assets.errors import DataError, DeclarationError
+from ml_assets.monitoring.declaration import MonitorSpec, RetrainSpec
+from ml_assets.monitoring.replay import Replay, Store, replay, span, standard
+from ml_assets.settings import settings
+from ml_assets.sources.ingest import ingests
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_REQUEST = "request.json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a replay was asked for.
+
+    Args:
+        first: the first as-of date, as ISO text; empty = the first possible.
+        last: the last one; empty = the last possible.
+        metric: what is compared; empty = what the declared policy watches.
+        policies: further ones: file name → its text.
+    """
+
+    first: str = ""
+    last: str = ""
+    metric: str = ""
+    policies: Mapping[str, str] = field(default_factory=dict)
+
+
+def run(project: Project, name: str, asked: Request, *, resume: bool, as_json: bool) -> None:
+    """Replay the policies of a model and print the comparison: a table, or one JSON object.
+
+    Raises:
+        DataError: a date, a file or the data are not there; another process replays the model.
+        DeclarationError: a policy says what it may not.
+        TrainingError: there is no date to replay.
+    """
+    from rich.console import Console
+
+    from ml_assets.monitoring.replay_plot import figure
+
+    started, root = time.perf_counter(), settings().data / "replay" / project.model(name).folder
+    store = Store(root)
+    with _alone(name, root):
+        done = _replayed(project, name, _resumed(store, name, asked) if resume else asked, store)
+    picture = Store(settings().reports).write(name, "policy_replay.png", content=figure(done))
+    if as_json:
+        typer.echo(json.dumps(done.to_json() | {"plot": str(picture)}))
+    else:
+        console = Console()
+        console.print(table(done, time.perf_counter() - started))
+        console.print(f"plot: {picture}", soft_wrap=True, highlight=False)
+
+
+def table(done: Replay, seconds: float) -> "Table":
+    """The comparison for people."""
+    from rich import box
+    from rich.table import Table
+
+    span = f"{len(done.dates)} as-of dates from {done.dates[0]} to {done.dates[-1]}"
+    made = Table(
+        title=f"{done.model}: retraining policies over {span}", title_justify="left", box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0), caption_justify="left",
+        caption=f"{done.metric}, {done.beside}: realised, mean of the dates. lost: {done.metric} × weeks behind the "
+        "best policy of each date. seconds: of the retrainings, as measured when they were done. "
+        f"{done.best} lost least. Replayed in {seconds:.1f} s",
+    )  # fmt: skip
+    rows = done.rows()
+    for column in rows[0]:
+        words = column in {"policy", "why and when"}
+        made.add_column(column, justify="left" if words else "right", no_wrap=column != "why and when")
+    for row in rows:
+        made.add_row(*(str(value) for value in row.values()))
+    return made
+
+
+def read(paths: Sequence[Path]) -> dict[str, str]:
+    """The texts of policy files, by path.
+
+    Raises:
+        DataError: one cannot be read.
+    """
+    found = {}
+    for path in paths:
+        try:
+            found[str(path)] = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"--policy {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return found
+
+
+def policy(where: str, text: str) -> RetrainSpec:
+    """A policy file: the fields of `retrain` in a `defs.yaml`; what it leaves out has its default.
+
+    Raises:
+        DeclarationError: it is no YAML, or a field is wrong; the message names file, line and remedy.
+    """
+    try:
+        node, plain = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise DeclarationError(f"{where}{line}: no YAML: {getattr(error, 'problem', None) or error}") from error
+    if not isinstance(plain, dict) or not isinstance(node, yaml.MappingNode):
+        raise DeclarationError(f"{where}: write fields of a policy, one a line, such as `drift: 0.3`")
+    lines = {str(key.value): key.start_mark.line + 1 for key, _ in node.value}
+    try:
+        return RetrainSpec.model_validate(plain)
+    except ValidationError as error:
+        raise DeclarationError("; ".join(_refused(where, lines, item) for item in error.errors())) from error
+
+
+def _refused(where: str, lines: Mapping[str, int], item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    said = str(item["msg"]).removeprefix("Value error, ")
+    # What is wrong with the policy as a whole names its field in the sentence only.
+    named = (
+        str(item["loc"][0]) if item["loc"] else next((word for word in re.findall(r"\w+", said) if word in lines), "")
+    )
+    at = f":{lines[named]}" if named in lines else ""
+    given = "" if not item["loc"] or str(item["input"]) in said else f" (got {item['input']!r})"
+    return f"{where}{at}: {f'{named}: ' if item['loc'] else ''}{said}{given}"
+
+
+def _replayed(project: Project, name: str, asked: Request, store: Store) -> Replay:
+    folder, lake = project.folder(name), project.lake
+    found = project.model(name).siblings(project.tree, Monitor)
+    monitor = found[0].spec if found else MonitorSpec()
+    policies = _policies(standard(folder, monitor), asked.policies)
+    for relation in (*folder.population.relations, *folder.labels.relations):
+        if not ingests(lake, relation.table):
+            raise DataError(f"{relation.table} holds no rows: `ml-assets run {name}` brings its files into the lake")
+    dates = span(lake, folder, _date("--from", asked.first), _date("--to", asked.last))
+    fixed = asdict(asked) | {"first": str(dates[0]), "last": str(dates[-1])}
+    store.write(_REQUEST, content=json.dumps(fixed).encode())
+    with display() as shown:
+        task = shown.add_task(f"replay {name}", total=None)
+
+        def say(done: int, total: int, what: str) -> None:
+            shown.update(task, description=f"replay {name}: {what}", completed=done, total=total)
+
+        done = replay(
+            lake, folder, monitor, policies, dates,
+            store=store, metric=asked.metric or None, workers=settings().workers, say=say,
+        )  # fmt: skip
+    store.remove(_REQUEST)
+    return done
+
+
+def _policies(known: dict[str, RetrainSpec], files: Mapping[str, str]) -> dict[str, RetrainSpec]:
+    """The standard policies and those of files, which are named after them."""
+    for where, text in files.items():
+        name = Path(where).stem
+        if name in known:
+            raise DeclarationError(f"{where}: there is a policy {name!r} already: give the file another name")
+        known[name] = policy(where, text)
+    return known
+
+
+def _resumed(store: Store, name: str, asked: Request) -> Request:
+    if asked != Request():
+        raise DataError("--resume goes on with the dates and policies of the interrupted replay: leave the others out")
+    kept = store.read(_REQUEST)
+    if kept is None:
+        raise DataError(f"no replay of {name} was interrupted: run it without --resume; what stands is reused anyway")
+    return Request(**json.loads(kept))
+
+
+def _date(option: str, text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise DataError(f"{option} {text!r} is no date: write it like 2026-03-01") from error
+
+
+@contextmanager
+def _alone(name: str, root: Path) -> Iterator[None]:
+    """One replay of a model at a time; the lock of a killed process is free."""
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(root / "lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise DataError(f"another process replays {name}: wait for it, or stop it (lock {root / 'lock'})") from error

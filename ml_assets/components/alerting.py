@@ -1,0 +1,91 @@
+"""What is told to people: alerts out of the outbox, and runs that failed or succeeded again."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from ml_assets.components.resources import LakeResource, lake_here
+from ml_assets.components.sensors import ALWAYS
+from ml_assets.decisions.alert import Severity
+from ml_assets.settings import settings
+
+Severities = Mapping[str, Severity | None]
+"""Folder → how severe a failed run of it is; None: it is not told."""
+
+
+def delivery_sensor(folders: Severities) -> dg.SensorDefinition:
+    """Send what waits in the outboxes. It stays there until its URL took it, whatever is killed in between."""
+
+    @dg.sensor(name="alerts", **ALWAYS)
+    def alerts(lake: LakeResource) -> dg.SkipReason:
+        """Alerts that are not delivered yet are sent."""
+        from ml_assets.monitoring.delivery import deliver  # pyarrow: not at load
+
+        done = deliver(lake.open(), folders, settings().alerts, now=_now())
+        return dg.SkipReason(f"{done.sent} delivered, {done.left} left: {done.reason}")
+
+    return alerts
+
+
+def failure_sensor(folders: Severities) -> dg.SensorDefinition:
+    """A run that failed for good becomes an alert."""
+
+    @dg.run_failure_sensor(name="failed_runs", **ALWAYS)
+    def failed_runs(context: dg.RunFailureSensorContext) -> None:
+        """A run that will be tried again is told when that fails too."""
+        from ml_assets.monitoring.alerts import failed_run  # pyarrow: not at load
+
+        run = context.dagster_run
+        folder = _folder(run, folders)
+        severity = folders.get(folder, Severity.CRITICAL)
+        if severity is None or run.tags.get("dagster/will_retry") == "true":
+            return
+        steps = context.get_step_failure_events()
+        step, said = (steps[0].step_key, steps[0].step_failure_data.error) if steps else (None, None)
+        error = said.cause or said if said else None
+        line = error.message if error else context.failure_event.message or ""
+        failed_run(
+            lake_here(), folder, run.run_id, _work(run), step, line, _link(run.run_id), _now(), severity=severity
+        )
+
+    return failed_runs
+
+
+def success_sensor(folders: Severities) -> dg.SensorDefinition:
+    """A run that succeeds after others of its kind failed is told too."""
+
+    @dg.run_status_sensor(name="recovered_runs", run_status=dg.DagsterRunStatus.SUCCESS, **ALWAYS)
+    def recovered_runs(context: dg.RunStatusSensorContext) -> None:
+        """The end of a failure."""
+        from ml_assets.monitoring.alerts import succeeded_run  # pyarrow: not at load
+
+        run = context.dagster_run
+        succeeded_run(lake_here(), _folder(run, folders), run.run_id, _work(run), _link(run.run_id), _now())
+
+    return recovered_runs
+
+
+def asset_link(key: dg.AssetKey) -> str:
+    """The address of an asset in the Dagster UI."""
+    return f"{settings().dagster_ui}/assets/{'/'.join(key.path)}"
+
+
+def _link(run_id: str) -> str:
+    return f"{settings().dagster_ui}/runs/{run_id}"
+
+
+def _folder(run: dg.DagsterRun, folders: Severities) -> str:
+    """Whose run it is: that of its assets, or of its job."""
+    selected = {key.path[0] for key in run.asset_selection or ()}
+    named = selected or {run.job_name.removesuffix("_loop")}
+    return min(named & folders.keys(), default="project")
+
+
+def _work(run: dg.DagsterRun) -> str:
+    """What has to succeed for a recovery: what the same sensor starts, or the same job."""
+    return run.tags.get("dagster/sensor_name", run.job_name)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,143 @@
+"""`<folder>/drift_report`, `performance_report`, `prediction_report`: what is seen of the champion at an as-of date."""
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from ml_assets.components.base import Result, as_of
+from ml_assets.components.metadata import picture, table
+from ml_assets.components.resources import LakeResource, RegistryResource
+from ml_assets.settings import settings
+
+if TYPE_CHECKING:
+    from ml_assets.monitoring.feature import FeatureDrift
+    from ml_assets.monitoring.latest import DriftReport
+    from ml_assets.monitoring.performance_spec import PerformanceSpec
+    from ml_assets.monitoring.predictions import PredictionReport
+    from ml_assets.monitoring.spec import DriftSpec
+    from ml_assets.monitoring.standing import PerformanceReport
+    from ml_assets.training.folder import Folder
+
+NOBODY = "there is no champion yet: nobody to watch"
+
+
+def drift(
+    context: dg.AssetExecutionContext,
+    lake: LakeResource,
+    registry: RegistryResource,
+    folder: "Folder",
+    spec: "DriftSpec",
+) -> "DriftReport | None":
+    """The drift report of the run's as-of date; it is kept, so asking again costs little. None without a champion."""
+    from ml_assets.monitoring.latest import drift_report
+
+    if registry.open().champion(folder.name) is None:
+        return None
+    return drift_report(
+        lake.open(), registry.open(), folder, spec, as_of(context), pages=settings().reports, workers=lake.workers
+    )
+
+
+def performance(
+    context: dg.AssetExecutionContext,
+    lake: LakeResource,
+    registry: RegistryResource,
+    folder: "Folder",
+    spec: "PerformanceSpec",
+) -> "PerformanceReport":
+    """The performance report of the run's as-of date; it is kept."""
+    from ml_assets.monitoring.performance import performance_report
+
+    return performance_report(lake.open(), registry.open(), folder, spec, as_of(context), workers=lake.workers)
+
+
+def predicted(
+    context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource, folder: "Folder"
+) -> "PredictionReport":
+    """The prediction report of the run's as-of date; it is kept."""
+    from ml_assets.monitoring.predictions import prediction_report
+
+    return prediction_report(lake.open(), registry.open(), folder, as_of(context), workers=lake.workers)
+
+
+def checks(spec: "DriftSpec") -> list[str]:
+    """The names of the drift report's checks: one for the common limits, one for each feature with its own."""
+    return ["drift", "score_drift", "attribution_drift", *(f"drift_{feature}" for feature in spec.features)]
+
+
+def shown_drift(done: "DriftReport | None", spec: "DriftSpec") -> Result:
+    """The drift report in the UI."""
+    names = checks(spec)
+    if done is None:
+        return Result(metadata={"reason": NOBODY}, check_results=[_passed(name, NOBODY) for name in names])
+    links = {"page": done.html, "evidently": done.evidently}
+    psi = {f"psi_{name}": feature.psi for name, feature in done.features.items() if feature.psi is not None}
+    return Result(
+        metadata={
+            "features": table([{"feature": name, **_row(feature)} for name, feature in done.features.items()]),
+            **done.metadata(),
+            **psi,
+            **{name: dg.MetadataValue.path(path) for name, path in links.items() if path},
+        },
+        check_results=[
+            _answers("score_drift", done.scores),
+            _answers("attribution_drift", done.attribution),
+            *(_check(name, done.features, spec.features) for name in names if name not in _OF_ANSWERS),
+        ],
+    )
+
+
+def shown_performance(done: "PerformanceReport", metric: str) -> Result:
+    """The performance report in the UI."""
+    plots = {"plot": picture(done.plot(metric), "measured and estimated performance")} if done.rows else {}
+    return Result(metadata={**plots, **done.metadata(), "groups": table(done.table())})
+
+
+def shown_predictions(done: "PredictionReport") -> Result:
+    """The prediction report in the UI."""
+    plots = {"plot": picture(done.plot(), "scores beside the reference; missing and stale")} if done.rows else {}
+    return Result(metadata={**plots, **done.metadata(), "shares": table(done.table())})
+
+
+_OF_ANSWERS = ("score_drift", "attribution_drift")
+
+
+def _answers(name: str, found: object) -> dg.AssetCheckResult:
+    """What the champion says and leans on; None where it cannot be told."""
+    drifted, reason = getattr(found, "drifted", None), str(getattr(found, "reason", "there is no reference yet"))
+    if not drifted:
+        return _passed(name, reason)
+    return dg.AssetCheckResult(check_name=name, passed=False, severity=dg.AssetCheckSeverity.WARN, description=reason)
+
+
+def _passed(name: str, reason: str) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(check_name=name, passed=True, description=reason)
+
+
+def _row(feature: "FeatureDrift") -> dict[str, object]:
+    numbers = {"psi": feature.psi, "K-S": feature.ks_statistic, "Jensen–Shannon": feature.jensen_shannon}
+    missing = {"missing then": feature.missing_reference, "missing now": feature.missing_current}
+    verdict = {True: "drifted", False: "stable", None: "unknown"}[feature.drifted]
+    return {
+        **{name: "" if value is None else value for name, value in (numbers | missing).items()},
+        "verdict": verdict,
+        "reason": feature.reason,
+    }
+
+
+def _check(name: str, features: "Mapping[str, FeatureDrift]", own: Collection[str]) -> dg.AssetCheckResult:
+    """`drift` speaks for the features under the common limits, `drift_<feature>` for one with its own."""
+    chosen = (
+        [name.removeprefix("drift_")] if name != "drift" else [feature for feature in features if feature not in own]
+    )
+    drifted = {feature: features[feature].reason for feature in chosen if features[feature].drifted}
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=not drifted,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "drifted": len(drifted),
+            "features": table([{"feature": k, "reason": v} for k, v in drifted.items()]),
+        },
+    )

@@ -1,0 +1,143 @@
+"""What starts runs: files that arrived, a verdict that says so, and the conditions of the assets themselves.
+
+Each sensor reads small state only and keeps what it has answered in its cursor or in the key of the run, so that a tick
+that is killed and repeated asks for the same run, and Dagster starts it once.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from ml_assets.components.base import LOOP, partitions
+from ml_assets.components.resources import LakeResource
+from ml_assets.settings import settings
+from ml_assets.sources.watch import Listing, changed, listing
+
+if TYPE_CHECKING:
+    from ml_assets.cadence import Cadence
+    from ml_assets.sources.spec import SourceSpec
+
+EVERY = 15
+"""Seconds between two looks."""
+
+REASON = "reason"
+"""The tag of a run that says why it was started."""
+
+ALWAYS: dict[str, Any] = {"minimum_interval_seconds": EVERY, "default_status": dg.DefaultSensorStatus.RUNNING}
+"""How each sensor looks: from the start, and often."""
+
+
+def loop_name(folder: str) -> str:
+    """The name of the job that runs a model's whole loop."""
+    return f"{folder}_loop"
+
+
+def loop_job(folder: str, cadence: "Cadence") -> Any:  # noqa: ANN401 - Dagster's unresolved job is not public
+    """The whole loop of a model at an as-of date."""
+    return dg.define_asset_job(
+        loop_name(folder),
+        selection=dg.AssetSelection.tag(LOOP, folder),
+        partitions_def=partitions(cadence),
+        description=f"The whole loop of {folder} at an as-of date",
+    )
+
+
+def loop_schedule(folder: str, cadence: "Cadence", cron: str) -> dg.ScheduleDefinition:
+    """The whole loop at the as-of date that the tick has reached, whatever the reports say."""
+
+    @dg.schedule(
+        name=f"{folder}_schedule",
+        job_name=loop_name(folder),
+        cron_schedule=cron,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    def loop(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        day = cadence.latest(context.scheduled_execution_time.date())
+        return dg.RunRequest(run_key=f"{loop_name(folder)}/{day}", partition_key=str(day), tags={REASON: "schedule"})
+
+    return loop
+
+
+def data_sensor(folder: str, sources: "Sequence[SourceSpec]") -> dg.SensorDefinition:
+    """Watch the files of a model's sources, and ingest those sources whose files changed.
+
+    Views, predictions and reports follow by their own conditions. The cursor keeps one digest for each source's names,
+    sizes and times, so no file is read; the number in the run's key tells two equal states at different times apart.
+    """
+    raw = {source.name: dg.AssetKey([folder, "raw", source.name]) for source in sources}
+
+    @dg.sensor(name=f"{folder}_data", target=dg.AssetSelection.assets(*raw.values()), **ALWAYS)
+    def data(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        """New or changed files are ingested."""
+        found = {source.name: listing(source, settings().incoming) for source in sources}
+        number, before = _read(context.cursor)
+        if not (new := changed(before, found)):
+            return dg.SensorResult(skip_reason=_unchanged(found))
+        request = dg.RunRequest(
+            run_key=f"{folder}/data/{number + 1}/" + "-".join(found[name].digest for name in new),
+            asset_selection=[raw[name] for name in new],
+            tags={REASON: f"new files: {', '.join(new)}"},
+        )
+        return dg.SensorResult([request], cursor=_written(number + 1, found))
+
+    return data
+
+
+def retrain_sensor(folder: str) -> dg.SensorDefinition:
+    """Start one run of the loop for a verdict that says `retrain`, with its reason as a tag.
+
+    A sensor over the ledger in the lake, neither an `asset_sensor` nor an automation condition: both act on events, and
+    would have to ask the lake what the verdict was; and only a sensor says why it skips. The as-of date in the run's
+    key makes the retraining of a date happen once, whatever is killed and started again.
+    """
+
+    @dg.sensor(name=f"{folder}_retrain", job_name=loop_name(folder), **ALWAYS)
+    def retrain(lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
+        """The last verdict is followed."""
+        from ml_assets.monitoring.verdict import latest  # pyarrow: not at load
+
+        found = latest(lake.open(), folder)
+        if found is None:
+            return dg.SkipReason("no verdict yet")
+        if found["action"] != "retrain":
+            return dg.SkipReason(f"{found['action']} at {found['as_of']}: {found['reason']}")
+        return retraining(folder, found)
+
+    return retrain
+
+
+def retraining(folder: str, verdict: Mapping[str, Any]) -> dg.RunRequest:
+    """The run that follows from a verdict: the same verdict gives the same key."""
+    day = str(verdict["as_of"])
+    return dg.RunRequest(
+        run_key=f"{folder}/retrain/{day}",
+        partition_key=day,
+        tags={REASON: verdict["reason"], "ml_assets/verdict": f"{day} {verdict['action']}"},
+    )
+
+
+def automation_sensor(folder: str) -> dg.AutomationConditionSensorDefinition:
+    """Evaluate the conditions of a model's assets. The default one starts stopped, and knows its own kinds only."""
+    return dg.AutomationConditionSensorDefinition(
+        f"{folder}_automation",
+        target=dg.AssetSelection.groups(folder),
+        use_user_code_server=True,
+        emit_backfills=False,
+        run_tags={REASON: "what it stands on is new"},
+        **ALWAYS,
+    )
+
+
+def _read(cursor: str | None) -> tuple[int, dict[str, str]]:
+    kept: dict[str, Any] = json.loads(cursor) if cursor else {"number": 0, "digests": {}}
+    return kept["number"], kept["digests"]
+
+
+def _written(number: int, found: Mapping[str, Listing]) -> str:
+    return json.dumps({"number": number, "digests": {name: seen.digest for name, seen in found.items()}})
+
+
+def _unchanged(found: Mapping[str, Listing]) -> str:
+    return ", ".join(f"{name}: {seen.files} files, none new" for name, seen in found.items())

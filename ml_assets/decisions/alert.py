@@ -1,0 +1,177 @@
+"""Which alerts does an as-of date give? Rules, metrics and what was said before in, events with their sentence out.
+
+A metric that is missing, None or NaN neither fires nor clears a rule: silence is no evidence. A rule speaks once when
+it starts to fire, again after its cooldown while it goes on, and once when it recovers. Each as-of date is said once:
+judged again it gives no second event, and one older than what was judged gives none at all.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+
+_LONGEST = timedelta(hours=1)  # between two attempts to deliver
+
+
+class Severity(StrEnum):
+    """How bad it is, from harmless to bad."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Kind(StrEnum):
+    """What an event says: it started, it goes on, it is over."""
+
+    FIRED = "fired"
+    REMINDER = "reminder"
+    RECOVERED = "recovered"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One metric and its limit; exactly one of `above` and `below` is set.
+
+    Args:
+        name: under which its state is kept.
+        metric: a number of an as-of date.
+        above: it fires where the metric is larger.
+        below: it fires where the metric is smaller.
+        severity: of what it says.
+        cooldown: how long it stays silent while it goes on firing, on the clock of the as-of dates.
+        description: what it means, for whoever is woken by it.
+    """
+
+    name: str
+    metric: str
+    above: float | None = None
+    below: float | None = None
+    severity: Severity = Severity.WARNING
+    cooldown: timedelta = timedelta(days=7)
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.above is None) == (self.below is None) or not math.isfinite(self.limit):
+            raise ValueError(f"alert {self.name}: exactly one of above and below is needed, a finite number")
+
+    @property
+    def limit(self) -> float:
+        """The number that the metric may not pass."""
+        limit = self.below if self.above is None else self.above
+        return math.nan if limit is None else limit
+
+    @property
+    def side(self) -> str:
+        """`above` or `below`."""
+        return "below" if self.above is None else "above"
+
+    def fires(self, value: float) -> bool:
+        """Whether a value passes the limit; the limit itself does not."""
+        return value < self.limit if self.above is None else value > self.limit
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of a rule before an as-of date.
+
+    Args:
+        since: the as-of date at which it started to fire; None = it does not fire.
+        said: the as-of date of its last event.
+        seen: the last as-of date that was judged, with an event or without.
+    """
+
+    since: date | None = None
+    said: date | None = None
+    seen: date | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a rule says at an as-of date: the value against the limit, and the sentence that a person reads."""
+
+    kind: Kind
+    rule: str
+    metric: str
+    value: float
+    limit: float
+    as_of: date
+    severity: Severity
+    sentence: str
+
+
+def judge(
+    rules: Sequence[Rule], metrics: Mapping[str, float | None], state: Mapping[str, State], as_of: date
+) -> tuple[tuple[Event, ...], Mapping[str, State]]:
+    """The events of an as-of date, in the order of the rules, and the state that the next one takes.
+
+    Args:
+        rules: with names of their own.
+        metrics: name → number; None and NaN are not known.
+        state: rule → what is known of it; a rule without one has never spoken.
+        as_of: the date that the metrics stand for.
+    """
+    events, after = list[Event](), dict(state)
+    for rule in rules:
+        before, value = state.get(rule.name, State()), metrics.get(rule.metric)
+        if value is None or math.isnan(value) or not _new(before, as_of):
+            continue
+        kind = _kind(rule, value, before, as_of)
+        if kind is not None:
+            events.append(_event(kind, rule, float(value), before, as_of))
+        after[rule.name] = _after(kind, before, as_of)
+    return tuple(events), after
+
+
+def backoff(attempts: int) -> timedelta:
+    """How long to wait after so many failed attempts in a row: 1, 2, 4 … 60 minutes; it never gives up."""
+    return min(timedelta(minutes=2 ** min(attempts - 1, 10)), _LONGEST) if attempts > 0 else timedelta(0)
+
+
+def _new(state: State, as_of: date) -> bool:
+    return (state.seen is None or as_of >= state.seen) and (state.said is None or as_of > state.said)
+
+
+def _kind(rule: Rule, value: float, state: State, as_of: date) -> Kind | None:
+    if not rule.fires(value):
+        return None if state.since is None else Kind.RECOVERED
+    if state.since is None:
+        return Kind.FIRED
+    over = state.said is None or as_of - state.said >= rule.cooldown
+    return Kind.REMINDER if over else None
+
+
+def _after(kind: Kind | None, before: State, as_of: date) -> State:
+    since = {Kind.FIRED: as_of, Kind.RECOVERED: None}.get(kind, before.since) if kind else before.since
+    return State(since, as_of if kind else before.said, as_of)
+
+
+def _event(kind: Kind, rule: Rule, value: float, before: State, as_of: date) -> Event:
+    sentence = _sentence(kind, rule, value, before.since or as_of, as_of)
+    if rule.description and kind is not Kind.RECOVERED:
+        sentence = f"{sentence} ({rule.description})"
+    return Event(kind, rule.name, rule.metric, value, rule.limit, as_of, rule.severity, sentence)
+
+
+def _sentence(kind: Kind, rule: Rule, value: float, since: date, as_of: date) -> str:
+    shown, limit = _numbers(value, rule.limit)
+    days = (as_of - since).days
+    lasted = f"{days} day{'' if days == 1 else 's'}"
+    if kind is Kind.RECOVERED:
+        return (
+            f"{rule.metric} is {shown}, no longer {rule.side} {limit}; it fired for {lasted}, from {since} to {as_of}"
+        )
+    if kind is Kind.REMINDER:
+        return f"{rule.metric} is {shown}, still {rule.side} {limit}; it has fired for {lasted}, since {since}"
+    return f"{rule.metric} is {shown}, {rule.side} {limit}"
+
+
+def _numbers(value: float, limit: float) -> tuple[str, str]:
+    """Both in four digits, and in all of them where four do not tell them apart."""
+    short = (_shown(value), _shown(limit))
+    return (repr(value), repr(limit)) if short[0] == short[1] and value != limit else short
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) < 1e15 and value == round(value) else f"{value:.4g}"

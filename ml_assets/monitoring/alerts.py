@@ -1,0 +1,245 @@
+"""The outbox: every alert of a folder as a row of `<folder>/alerts`, whether anybody could be told or not.
+
+A rule's state is what its rows say, so an as-of date that is judged again, after a kill or by hand, writes nothing
+twice. `delivery.py` tells people.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from ml_assets.decisions.alert import Event, Kind, Rule, Severity, State, judge
+from ml_assets.lake import Lake, fingerprint_of
+
+# The folder of what belongs to no model.
+PROJECT = "project"
+
+_OUTBOX = pa.schema([
+    ("id", pa.string()),
+    ("as_of", pa.date32()),
+    ("rule", pa.string()),
+    ("metric", pa.string()),
+    ("kind", pa.string()),
+    ("severity", pa.string()),
+    ("value", pa.float64()),
+    ("limit", pa.float64()),
+    ("text", pa.string()),
+    ("link", pa.string()),
+    ("created_at", pa.timestamp("us")),
+])  # fmt: skip
+_JUDGED = "judged"  # the record that holds the last as-of date that was judged, as its ordinal
+_LINE = 300  # characters of an error; the whole one is behind the link
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One row of an outbox.
+
+    Args:
+        folder: whose outbox.
+        id: the same for the same alert, however often it is written or sent.
+        as_of: None for a run that has none.
+        rule: its name; `run <job>` for runs.
+        metric: None for runs, as are `value` and `limit`.
+        kind: fired, reminder or recovered.
+        severity: info, warning or critical.
+        value: what was measured.
+        limit: what it was measured against.
+        text: the sentence for people.
+        link: the asset or the run.
+        created_at: UTC, without a zone.
+    """
+
+    folder: str
+    id: str
+    as_of: date | None
+    rule: str
+    metric: str | None
+    kind: Kind
+    severity: Severity
+    value: float | None
+    limit: float | None
+    text: str
+    link: str
+    created_at: datetime
+
+
+def outbox(folder: str) -> str:
+    """The table of a folder's alerts."""
+    return f"{folder}/alerts"
+
+
+def alerts(lake: Lake, folder: str) -> list[Alert]:
+    """Every alert of a folder, in the order in which they came up."""
+    if lake.version(outbox(folder)) is None:
+        return []
+    found = lake.query("SELECT * FROM a ORDER BY created_at, as_of, rule", a=outbox(folder)).to_pylist()
+    return [Alert(folder, **row | {"kind": Kind(row["kind"]), "severity": Severity(row["severity"])}) for row in found]
+
+
+def states(lake: Lake, folder: str) -> Mapping[str, State]:
+    """Rule → its state, of every rule that ever fired; `since` is None where it does not fire now."""
+    judged = lake.record(outbox(folder), _JUDGED)
+    if judged is None:
+        return {}
+    found = lake.query(
+        "SELECT rule, max(as_of) AS said, arg_max(kind, as_of) AS kind, max(as_of) FILTER (kind = 'fired') AS since "
+        "FROM a WHERE metric IS NOT NULL GROUP BY rule",
+        a=outbox(folder),
+    ).to_pylist()
+    seen = date.fromordinal(judged)
+    return {
+        row["rule"]: State(None if row["kind"] == "recovered" else row["since"], row["said"], seen) for row in found
+    }
+
+
+def evaluate(
+    lake: Lake,
+    folder: str,
+    rules: Sequence[Rule],
+    metrics: Mapping[str, float | None],
+    as_of: date,
+    *,
+    link: str,
+    decided_at: datetime,
+) -> list[Alert]:
+    """Judge the metrics of an as-of date, and append what is to be said in one transaction.
+
+    Args:
+        lake: where the outbox is.
+        folder: whose.
+        rules: what is judged; one that is declared no longer keeps its state and says nothing.
+        metrics: name → number; None and NaN are not known.
+        as_of: the date that the metrics stand for. One older than the last that was judged says nothing.
+        link: to the asset.
+        decided_at: UTC, without a zone.
+
+    Returns:
+        The rules' alerts of the as-of date, whether written now or before.
+
+    Raises:
+        LakeError: another machine wrote one of them at the same moment; run again.
+    """
+    with lake.lock(outbox(folder)):
+        judged = lake.record(outbox(folder), _JUDGED)
+        seen, known = None if judged is None else date.fromordinal(judged), states(lake, folder)
+        state = {rule.name: replace(known.get(rule.name, State()), seen=seen) for rule in rules}
+        events, _ = judge(rules, metrics, state, as_of)
+        rows = [_row(folder, event, link, decided_at) for event in events]
+        newer = {_JUDGED: as_of.toordinal()} if rules and (seen is None or as_of > seen) else {}
+        _append(lake, folder, rows, newer)
+    return [alert for alert in alerts(lake, folder) if alert.as_of == as_of and alert.metric is not None]
+
+
+def failed_run(
+    lake: Lake,
+    folder: str,
+    run_id: str,
+    job: str,
+    step: str | None,
+    error_line: str,
+    link: str,
+    created_at: datetime,
+    *,
+    severity: Severity = Severity.CRITICAL,
+    as_of: date | None = None,
+) -> None:
+    """Append that a run failed; once for each run, however often this is called.
+
+    Args:
+        lake: where the outbox is.
+        folder: of the model, or `PROJECT`.
+        run_id: Dagster's.
+        job: what has to succeed for a recovery: runs share it only if one makes up for the other.
+        step: where it failed.
+        error_line: its first line is kept.
+        link: to the run.
+        created_at: when it failed: UTC, without a zone.
+        severity: of the alert.
+        as_of: the run's as-of date, where it has one.
+    """
+    error = (error_line.strip().splitlines() or ["no message"])[0][:_LINE]
+    text = f"run {run_id[:8]} of {job} failed{f' in {step}' if step else ''}: {error}"
+    _append(lake, folder, [_run(folder, run_id, job, Kind.FIRED, severity, text, link, created_at, as_of)], {})
+
+
+def succeeded_run(lake: Lake, folder: str, run_id: str, job: str, link: str, created_at: datetime) -> bool:
+    """Append that a job recovered, if runs of it had failed before `created_at` and nothing was said since.
+
+    Returns:
+        Whether there was something to recover from.
+    """
+    with lake.lock(outbox(folder)):
+        failures = [alert for alert in _unrecovered(lake, folder, job) if alert.created_at <= created_at]
+        if not failures:
+            return False
+        lasted, count = _lasted(created_at - failures[0].created_at), len(failures)
+        runs = f"{count} run{'' if count == 1 else 's'} failed"
+        text = f"run {run_id[:8]} of {job} succeeded; before it {runs}, for {lasted}"
+        severity, as_of = failures[-1].severity, failures[-1].as_of
+        _append(lake, folder, [_run(folder, run_id, job, Kind.RECOVERED, severity, text, link, created_at, as_of)], {})
+    return True
+
+
+def _unrecovered(lake: Lake, folder: str, job: str) -> list[Alert]:
+    said = [alert for alert in alerts(lake, folder) if alert.metric is None and alert.rule == f"run {job}"]
+    over = max((alert.created_at for alert in said if alert.kind is Kind.RECOVERED), default=datetime.min)  # noqa: DTZ901 - the lake's times are naive UTC
+    return [alert for alert in said if alert.kind is Kind.FIRED and alert.created_at > over]
+
+
+def _lasted(time: timedelta) -> str:
+    hours, seconds = divmod(int(time.total_seconds()), 3600)
+    return f"{hours} h {seconds // 60} min"
+
+
+def _row(folder: str, event: Event, link: str, decided_at: datetime) -> dict[str, Any]:
+    return {
+        "id": _id(folder, event.rule, event.as_of.isoformat(), event.kind.value),
+        "as_of": event.as_of,
+        "rule": event.rule,
+        "metric": event.metric,
+        "kind": event.kind.value,
+        "severity": event.severity.value,
+        "value": event.value,
+        "limit": event.limit,
+        "text": event.sentence,
+        "link": link,
+        "created_at": decided_at,
+    }
+
+
+def _run(
+    folder: str,
+    run_id: str,
+    job: str,
+    kind: Kind,
+    severity: Severity,
+    text: str,
+    link: str,
+    created_at: datetime,
+    as_of: date | None,
+) -> dict[str, Any]:
+    return {
+        "id": _id(folder, "run", run_id, kind.value),
+        "as_of": as_of,
+        "rule": f"run {job}",
+        "kind": kind.value,
+        "severity": severity.value,
+        "text": text,
+        "link": link,
+        "created_at": created_at,
+    }
+
+
+def _id(*parts: str) -> str:
+    return f"{fingerprint_of(*parts):016x}"
+
+
+def _append(lake: Lake, folder: str, rows: list[dict[str, Any]], records: Mapping[str, int]) -> None:
+    """Rows and a record of each, in one transaction: what stands is not written again."""
+    everything = {f"alert={row['id']}": 1 for row in rows} | dict(records)
+    if everything:
+        lake.append(outbox(folder), pa.Table.from_pylist(rows, schema=_OUTBOX), records=everything)

@@ -1,0 +1,259 @@
+"""What stands in the outboxes is told to people by Apprise, all that waits in one message, each URL at its own pace.
+
+At least once: an alert is marked only after its URL took the message. Killed in between, it is sent again, under the
+same ids. A URL that does not answer is tried again after 1, 2, 4 … 60 minutes, for ever. The URLs are secrets: the lake
+knows them by a hash, and what Apprise logs is dropped, for it names them.
+"""
+
+import contextlib
+import functools
+import hashlib
+import logging
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+from pydantic import SecretStr
+
+from ml_assets.decisions.alert import Severity, backoff
+from ml_assets.lake import Lake
+from ml_assets.monitoring.alerts import PROJECT, Alert, alerts
+from ml_assets.monitoring.message import Message, message
+
+# One row for each alert and URL that took it. `complete`: with this row every URL of the settings has it.
+_DELIVERED = pa.schema([
+    ("id", pa.string()),
+    ("target", pa.string()),
+    ("delivered_at", pa.timestamp("us")),
+    ("attempt", pa.int64()),
+    ("complete", pa.bool_()),
+])  # fmt: skip
+# One row for each message, taken (`failure` is null) or not: what the waiting time after a failure follows from.
+_ATTEMPTS = pa.schema([
+    ("target", pa.string()),
+    ("attempted_at", pa.timestamp("us")),
+    ("alerts", pa.int64()),
+    ("failure", pa.string()),
+])  # fmt: skip
+_TABLE = f"{PROJECT}/alerts_attempts"
+_TALKATIVE = ("apprise", "urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry", "urllib3.poolmanager")
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What became of the alerts that waited.
+
+    Args:
+        sent: those that every URL has now.
+        left: those that wait on.
+        reason: what was sent where and what waits for what, without a secret.
+    """
+
+    sent: int
+    left: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Target:
+    name: str
+    key: str
+    url: SecretStr
+    failed: int = 0
+    last: datetime | None = None
+
+
+_NOBODY = _Target("", "", SecretStr(""))  # what marks that nobody is left to tell
+
+
+@dataclass(frozen=True)
+class _Round:
+    """One call of `deliver`: `taken` holds (id, target) and grows with what is sent."""
+
+    lake: Lake
+    targets: Sequence[_Target]
+    taken: set[tuple[str, str]]
+    now: datetime
+
+    def complete(self, alert: Alert) -> bool:
+        return all((alert.id, target.key) in self.taken for target in self.targets)
+
+    def mark(self, alerts: Sequence[Alert], target: _Target) -> None:
+        for folder in dict.fromkeys(alert.folder for alert in alerts):
+            row = {"target": target.key, "delivered_at": self.now, "attempt": target.failed + 1}
+            own = [alert for alert in alerts if alert.folder == folder]
+            rows = [row | {"id": alert.id, "complete": self.complete(alert)} for alert in own]
+            self.lake.append(_delivered(folder), pa.Table.from_pylist(rows, schema=_DELIVERED))
+
+
+def pending(lake: Lake, folders: Iterable[str]) -> list[Alert]:
+    """The alerts of the folders and of the project that some URL has not taken yet, in the order of the outboxes."""
+    found = list[Alert]()
+    for folder in _all(folders):
+        said = alerts(lake, folder)
+        complete = {row["id"] for row in _taken(lake, folder) if row["complete"]} if said else set()
+        found += [alert for alert in said if alert.id not in complete]
+    return found
+
+
+def deliver(lake: Lake, folders: Iterable[str], urls: Sequence[SecretStr], *, now: datetime) -> Delivered:
+    """Send what waits to every URL that is not waiting itself, in one message for each.
+
+    Without a URL nothing is sent and nothing marked: the alerts stay in the outboxes. A URL that was added takes what
+    is not complete; one that was removed is waited for no more.
+
+    Args:
+        lake: where the outboxes are.
+        folders: whose; the project's is always among them.
+        urls: of Apprise.
+        now: UTC, without a zone.
+    """
+    chosen = _all(folders)
+    if not urls:
+        return Delivered(0, len(pending(lake, chosen)), "no URL in ML_ASSETS_ALERTS: alerts stay in the outbox")
+    with lake.lock("alerts_delivered"):  # one at a time: two would both send
+        waiting = pending(lake, chosen)
+        if not waiting:
+            return Delivered(0, 0, "nothing waits")
+        taken = {(row["id"], row["target"]) for folder in chosen for row in _taken(lake, folder)}
+        this = _Round(lake, _targets(lake, urls), taken, now)
+        this.mark([alert for alert in waiting if this.complete(alert)], _NOBODY)
+        reasons = [_deliver(this, waiting, target) for target in this.targets]
+    left = {alert.id for alert in pending(lake, chosen)}
+    sent = sum(alert.id not in left for alert in waiting)  # another one may have come meanwhile
+    return Delivered(sent, len(left), "; ".join(filter(None, reasons)) or "nothing waits")
+
+
+def _deliver(this: _Round, waiting: Sequence[Alert], target: _Target) -> str:
+    """One message to one URL, marked in the lake; what became of it in words, none where it has everything."""
+    due = [alert for alert in waiting if (alert.id, target.key) not in this.taken]
+    ready = target.last + backoff(target.failed) if target.last else this.now
+    if not due:
+        return ""
+    if ready > this.now:
+        return f"{target.name} failed {target.failed} times in a row, again from {ready:%Y-%m-%d %H:%M} UTC"
+    failure = _send(target.url, message(due))
+    if not failure:
+        this.taken.update((alert.id, target.key) for alert in due)
+        this.mark(due, target)
+    row = {"target": target.key, "attempted_at": this.now, "alerts": len(due), "failure": failure or None}
+    this.lake.append(_TABLE, pa.Table.from_pylist([row], schema=_ATTEMPTS))
+    if not failure:
+        return f"{target.name} took {len(due):,}"
+    again = this.now + backoff(target.failed + 1)
+    return f"{target.name} {failure}: attempt {target.failed + 1}, again from {again:%Y-%m-%d %H:%M} UTC"
+
+
+def _all(folders: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys((*folders, PROJECT)))
+
+
+def _delivered(folder: str) -> str:
+    return f"{folder}/alerts_delivered"
+
+
+def _taken(lake: Lake, folder: str) -> list[dict[str, Any]]:
+    if lake.version(_delivered(folder)) is None:
+        return []
+    rows: list[dict[str, Any]] = lake.query("SELECT id, target, complete FROM d", d=_delivered(folder)).to_pylist()
+    return rows
+
+
+def _targets(lake: Lake, urls: Sequence[SecretStr]) -> list[_Target]:
+    """The URLs, each once, with their failed attempts since they took a message the last time."""
+    failed = {row["target"]: row for row in _failed(lake)}
+    found = dict[str, _Target]()
+    for number, url in enumerate(urls, start=1):
+        scheme = re.match("[a-z0-9+.-]+(?=://)", url.get_secret_value().lower())
+        name = f"URL {number} of {len(urls)} ({scheme[0] if scheme else 'no'}://)"
+        target = _Target(name, _hash(url.get_secret_value()), url)
+        row = failed.get(target.key, {"failed": 0, "last": None})
+        found.setdefault(target.key, replace(target, failed=row["failed"], last=row["last"]))
+    return list(found.values())
+
+
+def _failed(lake: Lake) -> list[dict[str, Any]]:
+    if lake.version(_TABLE) is None:
+        return []
+    rows: list[dict[str, Any]] = lake.query(
+        "WITH taken AS (SELECT target, max(attempted_at) FILTER (failure IS NULL) AS sent_at FROM t GROUP BY target) "
+        "SELECT target, count(*) AS failed, max(attempted_at) AS last FROM t JOIN taken USING (target) "
+        "WHERE failure IS NOT NULL AND (sent_at IS NULL OR attempted_at > sent_at) GROUP BY target",
+        t=_TABLE,
+    ).to_pylist()
+    return rows
+
+
+@functools.cache
+def _hash(url: str) -> str:
+    """What the lake knows a URL by: slow to guess, for a password in it may be short."""
+    return hashlib.scrypt(url.encode(), salt=b"ml_assets alerts", n=2**14, r=8, p=1, dklen=12).hex()
+
+
+def _send(url: SecretStr, said: Message) -> str:
+    """What kept a URL from taking a message; empty where Apprise says that it took it."""
+    with _quiet():
+        try:
+            import apprise  # 0.2 s
+
+            kinds = {
+                None: apprise.NotifyType.SUCCESS,
+                Severity.INFO: apprise.NotifyType.INFO,
+                Severity.WARNING: apprise.NotifyType.WARNING,
+                Severity.CRITICAL: apprise.NotifyType.FAILURE,
+            }
+            sender = _sender(url)
+            if sender is None:
+                return "is no URL that Apprise knows"
+            kind, text = kinds[said.severity], apprise.NotifyFormat.TEXT
+            taken = sender.notify(said.body, said.title, notify_type=kind, body_format=text)
+        except Exception as error:  # noqa: BLE001 - what a plugin raises may quote its URL, and must not stop the others
+            return f"failed by {type(error).__name__}"
+    return "" if taken else "refused it or did not answer"
+
+
+def _sender(url: SecretStr) -> Any:  # noqa: ANN401 - an Apprise with one plugin; None where it does not know the URL
+    import apprise
+
+    asset = apprise.AppriseAsset(
+        app_id="ml_assets",
+        app_desc="ml_assets",
+        app_url="",
+        image_url_mask="",  # no pictures from elsewhere
+        image_url_logo="",
+        async_mode=False,  # in this thread: nothing goes on, or logs, after it returned
+        service_timeout=0,  # which would need another one; sockets time out
+        storage_mode="memory",  # no files
+        pgp_autogen=False,
+        pem_autogen=False,
+        allow_templates=False,
+    )
+    plugin = apprise.Apprise.instantiate(url.get_secret_value(), asset=asset)
+    if plugin is None:
+        return None
+    if plugin.overflow_mode == apprise.OverflowMode.UPSTREAM:
+        plugin.overflow_mode = apprise.OverflowMode.SPLIT  # a service that refuses long texts would refuse for ever
+    sender = apprise.Apprise(asset=asset)
+    sender.add(plugin)
+    return sender
+
+
+def _drop(record: logging.LogRecord) -> bool:
+    del record
+    return False
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop what Apprise, and the HTTP library below it, log: URLs with their tokens."""
+    talkative = [logging.getLogger(name) for name in _TALKATIVE]
+    for logger in talkative:
+        logger.addFilter(_drop)
+    try:
+        yield
+    finally:
+        for logger in talkative:
+            logger.removeFilter(_drop)

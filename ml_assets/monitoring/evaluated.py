@@ -1,0 +1,147 @@
+"""What a version promised: its evaluation, on test rows that it was not fitted on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import hypot
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_assets.decisions.gate import DIRECTION
+from ml_assets.errors import TrainingError
+from ml_assets.lake import Lake
+from ml_assets.monitoring.performance_spec import PerformanceSpec
+from ml_assets.registry import Registry, Version
+from ml_assets.training import dataset
+from ml_assets.training.bootstrap import PROPER, RANKING, Interval, intervals
+from ml_assets.training.report import REPORT
+from ml_assets.training.score import scores
+from ml_assets.training.train import EVALUATION, Record, required
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+BETTER = DIRECTION | {"accuracy": 1}
+"""1 where a larger metric is better, -1 where a smaller one is; a number that is neither has no drop."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Rows with a label: `y` 0/1, `p` P(label = 1), and the entity of each row as a number, all [n]."""
+
+    y: "Floats"
+    p: "Floats"
+    entity: "NDArray[np.int64]"
+
+    def at(self, chosen: "NDArray[np.bool_]") -> "Scored":
+        """Some of the rows."""
+        return Scored(self.y[chosen], self.p[chosen], self.entity[chosen])
+
+
+@dataclass(frozen=True)
+class Drop:
+    """How much worse than in the evaluation, in units of the metric: positive is worse. The interval may be unknown."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The evaluation of a version.
+
+    Args:
+        metrics: on all test rows, with `accuracy` at the threshold.
+        intervals: of those that have one.
+        slices: slice → value → metrics.
+        threshold: the score from which on acting was cheapest on the test rows.
+        reason: why there is nothing to compare with; None where there is.
+    """
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    slices: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    threshold: float | None = None
+    reason: str | None = None
+
+    def value(self, metric: str, slice_: str | None = None, slice_value: str | None = None) -> float | None:
+        """A metric of all test rows, or of those of one slice; None where the evaluation does not know it."""
+        known = self.metrics if slice_ is None else self.slices.get(slice_, {}).get(slice_value or "", {})
+        return known.get(metric)
+
+    def drop(self, metric: str, value: float, interval: Interval | None, slice_: str | None = None,
+             slice_value: str | None = None) -> Drop | None:  # fmt: skip
+        """How much worse a value is than the evaluation; None where there is no better or worse, or no evaluation."""
+        before = self.value(metric, slice_, slice_value)
+        if before is None or metric not in BETTER:
+            return None
+        known = self.intervals.get(metric) if slice_ is None else None
+        if interval is None or known is None:
+            return Drop(BETTER[metric] * (before - value))
+        return _difference(BETTER[metric], before, known, value, interval)
+
+
+def _difference(sign: int, before: float, known: Interval, value: float, now: Interval) -> Drop:
+    """The square-and-add interval of a difference: both ends are uncertain, the evaluation's as much as today's.
+
+    Zou & Donner (2008), Construction of confidence limits about effect measures, Statistics in Medicine 27. It takes
+    the two samples as independent; where the same entities are in both, it is rather too wide.
+    """
+    most = before - value + hypot(known.high - before, value - now.low)
+    least = before - value - hypot(before - known.low, now.high - value)
+    low, high = sorted((sign * least, sign * most))
+    return Drop(sign * (before - value), low, high)
+
+
+def evaluated(
+    lake: Lake, registry: Registry, version: Version, kept: Record, spec: PerformanceSpec, labels: str
+) -> Evaluated:
+    """The evaluation of a version; empty, with the reason, where there is none for labels of the table `labels`."""
+    content = registry.read(version.run_id, REPORT)
+    if content is None:
+        return Evaluated(reason=f"version {version.number} has no evaluation report, so there is no drop")
+    if labels not in kept.tables:
+        reason = f"the label query changed since version {version.number} was trained, so there is no drop"
+        return Evaluated(reason=reason)
+    found = json.loads(content)["evaluation"]
+    counts, threshold = found["confusion"], float(found["threshold"])
+    right = {"accuracy": (counts["tp"] + counts["tn"]) / sum(counts.values())}
+    known, _ = bootstrapped(tested(lake, registry, version, kept), threshold, spec)
+    return Evaluated(found["metrics"] | right, known, found["slices"], threshold)
+
+
+def bootstrapped(rows: Scored, threshold: float | None, spec: PerformanceSpec) -> tuple[dict[str, Interval], str]:
+    """The intervals of the metrics that can have one, and why others have none."""
+    means = {"base_rate": rows.y, "mean_score": rows.p}
+    if threshold is not None:
+        means["accuracy"] = ((rows.p >= threshold) == rows.y).astype(np.float64)
+    found: dict[str, Interval] = {}
+    reasons = []
+    for metrics, more in ((RANKING, {}), (PROPER, means)):
+        try:
+            found |= intervals(
+                rows.y, rows.p, rows.entity, metrics=metrics, means=more, resamples=spec.resamples, seed=spec.seed
+            )
+        except TrainingError as error:  # too few entities, or hardly one of the other class
+            reasons.append(f"no interval: {error}")
+    return found, reasons[0] if reasons else ""
+
+
+def tested(lake: Lake, registry: Registry, version: Version, kept: Record) -> Scored:
+    """The version's test rows, scored by the artifact that was not fitted on them."""
+    table = dataset.read(lake, kept.table, kept.as_of, kept.version)
+    days = pa.array(kept.split.test, pa.date32())
+    rows = table.filter(pc.is_in(table[dataset.ROW], value_set=days))
+    p = scores(required(registry, version, EVALUATION), kept, rows)
+    return Scored(np.asarray(rows["label"].cast(pa.float64())), p, entities(rows[kept.entity]))
+
+
+def entities(column: pa.ChunkedArray) -> "NDArray[np.int64]":
+    """Each entity as a number."""
+    return np.asarray(pc.dictionary_encode(column).combine_chunks().indices).astype(np.int64)

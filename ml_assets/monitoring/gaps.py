@@ -1,0 +1,72 @@
+"""What the features of a population lack at an as-of date: missing values by feature, stale entities by view."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_assets.duck import quote
+from ml_assets.features.view import View
+from ml_assets.lake import Lake
+from ml_assets.sources.ingest import ingests
+from ml_assets.training.train import Record
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of entities, from 0 to 1, of a feature or view."""
+
+    name: str
+    share: float
+
+
+def missing(rows: pa.Table, features: Sequence[str]) -> tuple[Share, ...]:
+    """The share of rows without a value, by feature; infinite numbers count, as in the drift report."""
+    return tuple(Share(name, _missing(rows[name])) for name in features)
+
+
+def _missing(column: pa.ChunkedArray) -> float:
+    number = pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
+    held = pc.fill_null(pc.is_finite(column), fill_value=False) if number else pc.is_valid(column)
+    return 1 - float(pc.mean(held).as_py() or 0)
+
+
+def stale(
+    lake: Lake, population: View, views: Sequence[View], silent: Sequence[bool], as_of: date
+) -> tuple[Share, ...]:
+    """The share of the population, by view, of which the view says nothing at `as_of`; all of it for a silent view.
+
+    A batch computes its views at `as_of` itself, so a value is never older than its TTL by its date. The views must
+    have been refreshed.
+    """
+    return tuple(
+        Share(view.table.rpartition("/")[2], 1.0 if still else _absent(lake, population, view, as_of))
+        for view, still in zip(views, silent, strict=True)
+    )
+
+
+def _absent(lake: Lake, population: View, view: View, as_of: date) -> float:
+    entity = quote(population.entity)
+    found = lake.query(
+        f"SELECT avg(CASE WHEN v.{entity} IS NULL THEN 1.0 ELSE 0.0 END) AS share FROM s "
+        f"LEFT JOIN v ON v.as_of = s.as_of AND v.{entity} = s.{entity} WHERE s.as_of = $day",
+        {"day": as_of},
+        s=population.kept,
+        v=view.kept,
+    )
+    return float(found["share"][0].as_py() or 0)
+
+
+def silent(lake: Lake, kept: Record, as_of: date) -> tuple[bool, ...]:
+    """By view, whether all its sources stopped a TTL ago: its values are then those of long before, stamped anew."""
+    ttls = [timedelta(seconds=seconds) for seconds in kept.ttls]
+    return tuple(_silent(lake, view, ttl, as_of) for view, ttl in zip(kept.features, ttls, strict=True))
+
+
+def _silent(lake: Lake, view: View, ttl: timedelta, as_of: date) -> bool:
+    midnight = datetime.combine(as_of, time())
+    arrived = [file for relation in view.relations for file in ingests(lake, relation.table)]
+    newest = max((min(file.latest, midnight) for file in arrived if file.earliest < midnight), default=None)
+    return newest is None or midnight - newest >= ttl

@@ -1,0 +1,51 @@
+"""Alerts as one message for people, in plain text: markup in an error is escaped by Apprise where a service has any."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ml_assets.decisions.alert import Kind, Severity
+from ml_assets.monitoring.alerts import Alert, outbox
+
+_LINES = 25  # alerts that a message spells out; the rest is counted
+_WORST = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
+
+
+@dataclass(frozen=True)
+class Message:
+    """What people read, as plain text, and how bad it is."""
+
+    title: str
+    body: str
+    severity: Severity | None
+
+
+def message(waiting: Sequence[Alert]) -> Message:
+    """One message for all alerts: the worst first, recoveries last, the first 25 spelled out and the rest counted."""
+    order = sorted(waiting, key=lambda alert: (_rank(alert), alert.created_at))
+    blocks = [_block(alert) for alert in order[:_LINES]]
+    if rest := order[_LINES:]:
+        tables = ", ".join(outbox(folder) for folder in dict.fromkeys(alert.folder for alert in rest))
+        blocks.append(f"and {len(rest):,} more ({_counted(rest)}): see {tables}")
+    severities = [alert.severity for alert in order if alert.kind is not Kind.RECOVERED]
+    worst = next((severity for severity in _WORST if severity in severities), None)
+    where = list(dict.fromkeys(alert.folder for alert in order))
+    named = ", ".join(where[:3]) + (f" and {len(where) - 3} more" if len(where) > 3 else "")
+    count = f"{len(order):,} alert{'' if len(order) == 1 else 's'}"
+    title = f"ml_assets: {count}, {f'worst {worst}' if worst else 'all recovered'}: {named}"
+    return Message(title, "\n\n".join(blocks), worst)
+
+
+def _rank(alert: Alert) -> int:
+    return len(_WORST) if alert.kind is Kind.RECOVERED else _WORST.index(alert.severity)
+
+
+def _block(alert: Alert) -> str:
+    word = "RECOVERED" if alert.kind is Kind.RECOVERED else alert.severity.upper()
+    details = (f"as of {alert.as_of}" if alert.as_of else f"at {alert.created_at:%Y-%m-%d %H:%M} UTC", alert.link)
+    return f"{word} {alert.folder}: {alert.text}\n{' | '.join(filter(None, (*details, f'id {alert.id}')))}"
+
+
+def _counted(rest: Iterable[Alert]) -> str:
+    counts = Counter("recovered" if alert.kind is Kind.RECOVERED else alert.severity.value for alert in rest)
+    return ", ".join(f"{count:,} {word}" for word, count in counts.items())

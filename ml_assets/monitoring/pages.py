@@ -1,0 +1,36 @@
+"""HTML pages in a folder: each appears whole or not at all, and a bounded number of each kind is kept."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+EVIDENTLY = ".evidently.html"
+"""How the name of Evidently's pages ends; ours end in `.html`."""
+
+
+def write(path: Path, save: Callable[[Path], object], keep: int) -> None:
+    """Write a page under another name and rename it, then delete all but the last `keep` pages of its kind.
+
+    Args:
+        path: the page; its folder holds the pages of one model.
+        save: writes a file of the name that it is given.
+        keep: at least 1.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        save(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    prune(path.parent, keep, evidently=path.name.endswith(EVIDENTLY))
+
+
+def prune(folder: Path, keep: int, *, evidently: bool = False) -> list[Path]:
+    """Delete all but the last `keep` pages of a kind written to a folder; returns what was deleted."""
+    pages = [path for path in folder.glob("*.html") if path.name.endswith(EVIDENTLY) is evidently]
+    written = sorted(pages, key=lambda path: (path.stat().st_mtime_ns, path.name))
+    old = written[: max(len(written) - keep, 0)]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return old

@@ -1,0 +1,195 @@
+"""Replay: what would a retraining policy have done, and what would have come of it?
+
+History is walked as-of date by as-of date, with the decision function, the training code, the gates (but those on
+latency) and the drift numbers of the loop. A decision at `T` sees what was known before `T`; the labels of `T` itself
+are used for the comparison only. The registry is not touched: models live in the replay's own store, where each is
+trained once for the same rows and recipe, whichever policy asks.
+
+All policies start from the same model: until a first candidate passes its gates, each date tries again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+
+from ml_assets.decisions.retrain import Action, Verdict, decide
+from ml_assets.errors import DeclarationError, TrainingError
+from ml_assets.lake import Lake
+from ml_assets.monitoring.declaration import MonitorSpec, RetrainSpec
+from ml_assets.monitoring.replay_history import History, State, against
+from ml_assets.monitoring.replay_known import Say, prepare
+from ml_assets.monitoring.replay_models import Models
+from ml_assets.monitoring.replay_result import REALISED, Replay, Step, Training, Walk
+from ml_assets.monitoring.replay_store import Store
+from ml_assets.training.dataset import known_until, window
+from ml_assets.training.folder import Folder
+from ml_assets.training.split import Split, validation
+
+__all__ = ["Replay", "Store", "replay", "span", "standard"]
+
+_OFF = {"rows": None, "drift": None, "floor": None, "drop": None, "estimate": None, "age": None, "every": None}
+_STEPS = {"daily": 1, "weekly": 7, "monthly": 28}
+_MEASURED = ("roc_auc", "pr_auc", "lift_at_10", "log_loss", "brier")
+_ESTIMATED = ("roc_auc", "log_loss", "brier")
+
+
+def standard(folder: Folder, monitor: MonitorSpec) -> dict[str, RetrainSpec]:
+    """The policies that every replay compares: never, at every as-of date, on drift, on performance, the declared one.
+
+    "On drift" and "on performance" are the declared policy with those triggers alone; where it has none of them, with
+    the default limit.
+    """
+    declared, default, every = monitor.retrain, RetrainSpec(), folder.spec.cadence.every
+    drift = declared.drift or default.drift
+    seen = {"floor": declared.floor, "drop": declared.drop}
+    performance = seen if any(limit is not None for limit in seen.values()) else {"drop": default.drop}
+    always = {"every": timedelta(days=_STEPS[every]), "cooldown": timedelta(0)}
+    return {
+        "never": declared.model_copy(update=_OFF),
+        every: declared.model_copy(update=_OFF | always),
+        "drift": declared.model_copy(update=_OFF | {"drift": drift}),
+        "performance": declared.model_copy(update=_OFF | performance),
+        "declared": declared,
+    }
+
+
+def span(lake: Lake, folder: Folder, first: date | None = None, last: date | None = None) -> list[date]:
+    """The as-of dates that can be replayed: from the first at which a model can be trained to the last with labels.
+
+    Args:
+        lake: which rows are there.
+        folder: the model.
+        first: no date before this one.
+        last: no date after this one.
+
+    Raises:
+        DataError: a source of the label has no rows yet.
+        TrainingError: there is no such date.
+    """
+    reached = folder.spec.cadence.dates(known_until(lake, folder, date.max))
+    mature = [day for day in reached if day + folder.spec.label.horizon <= reached[-1]]
+    able = [day for day in mature if _window(folder, day) is not None]
+    found = [day for day in able if (first or day) <= day <= (last or day)]
+    if found:
+        return found
+    known = f"{able[0]} to {able[-1]}" if able else "none"
+    raise TrainingError(
+        f"{folder.name}: no as-of date to replay from {first or 'the first'} to {last or 'the last'}: a model must be "
+        f"trainable there and the labels mature by {reached[-1] if reached else 'then'}, which leaves {known}"
+    )
+
+
+def replay(
+    lake: Lake,
+    folder: Folder,
+    monitor: MonitorSpec,
+    policies: Mapping[str, RetrainSpec],
+    dates: Sequence[date],
+    *,
+    store: Store,
+    metric: str | None = None,
+    workers: int = 2,
+    say: Say = lambda _done, _all, _what: None,
+) -> Replay:
+    """Walk all policies through history, side by side; two replays of a model wait for each other.
+
+    Args:
+        lake: the rows; views and training sets that are lacking are computed, as the loop would.
+        folder: the model.
+        monitor: how drift and performance are told.
+        policies: by name.
+        dates: of `span`.
+        store: where models, scores and measurements are kept.
+        metric: the realised metric that is compared; default: the one that the declared policy watches.
+        workers: as-of dates computed side by side.
+        say: told steps done, all steps, and what is being done.
+
+    Raises:
+        DeclarationError: a policy's metric cannot be had from history.
+        TrainingError: a model cannot be trained.
+    """
+    compared = metric or monitor.retrain.metric
+    _require(compared, policies)
+    with lake.lock(f"replay/{folder.name}"):
+        store.sweep()
+        known = prepare(lake, folder, _needed(folder, monitor, dates), workers=workers, say=say)
+        history = History(Models(lake, folder, store, known, workers), monitor)
+        walks = _walk(history, policies, dates, say)
+    after = folder.spec.cadence.step(dates[-1])
+    return Replay(folder.name, compared, tuple(dates), after, walks)
+
+
+def _walk(history: History, policies: Mapping[str, RetrainSpec], dates: Sequence[date], say: Say) -> dict[str, Walk]:
+    """All policies at one date before any at the next: the rows of a date are read once, whoever asks."""
+    states = dict.fromkeys(policies, State())
+    steps: dict[str, list[Step]] = {name: [] for name in policies}
+    for nr, day in enumerate(dates):
+        for place, (name, spec) in enumerate(policies.items()):
+            say(nr * len(policies) + place, len(dates) * len(policies), f"{day} {name}")
+            states[name], step = _step(history, spec, states[name], day)
+            steps[name].append(step)
+    say(len(dates) * len(policies), len(dates) * len(policies), "done")
+    return {name: Walk(spec, tuple(steps[name])) for name, spec in policies.items()}
+
+
+def _step(history: History, spec: RetrainSpec, state: State, day: date) -> tuple[State, Step]:
+    verdict = decide(spec.policy, history.evidence(spec, state, day))
+    moved, training = _moved(history, state, verdict, day)
+    realised = history.realised(moved.champion, day) if moved.champion else None
+    return moved, Step(
+        as_of=day,
+        action=verdict.action.value,
+        reason=verdict.reason,
+        triggers=tuple(trigger.name for trigger in verdict.triggers if trigger.detected),
+        training=training,
+        champion=moved.champion.record.as_of if moved.champion else None,
+        metrics={name: realised[name] for name in REALISED} if realised else {},
+    )
+
+
+def _moved(history: History, state: State, verdict: Verdict, day: date) -> tuple[State, Training | None]:
+    """The state after a decision: the champion of `day` has answered `day`."""
+    if verdict.action is not Action.RETRAIN:
+        answered = (*state.answered, day) if state.champion else ()
+        return replace(state, before=verdict.in_a_row, answered=answered), None
+    candidate = history.candidate(day)
+    gates = history.models.judge(candidate, state.champion)
+    training = Training(candidate.recipe, candidate.seconds, gates.ship, gates.reason)
+    if gates.ship:
+        return State(candidate, attempted=day, answered=(day,)), training
+    answered = (*state.answered, day) if state.champion else ()
+    return replace(state, attempted=day, before=verdict.in_a_row, answered=answered), training
+
+
+def _window(folder: Folder, day: date) -> Split | None:
+    """The split at an as-of date of the past; None where history is too short to train."""
+    spec = folder.spec
+    try:
+        found = window(folder, day, day)
+    except TrainingError:
+        return None
+    searched = spec.search is not None and spec.search.trials
+    short = searched and validation(found.train, spec.label.horizon, dates=spec.window.test) is None
+    return None if short else found
+
+
+def _needed(folder: Folder, monitor: MonitorSpec, dates: Sequence[date]) -> list[date]:
+    """Every as-of date that is trained, tested or scored on, or that drift is told against."""
+    windows = [found for day in dates if (found := _window(folder, day)) is not None]
+    references = {against(folder, monitor.drift, day, day).day for day in dates}
+    return sorted({*dates, *(day for window in windows for day in window.refit), *filter(None, references)})
+
+
+def _require(compared: str, policies: Mapping[str, RetrainSpec]) -> None:
+    """Refuse what would silently never be seen."""
+    if compared not in REALISED:
+        raise DeclarationError(
+            f"{compared} is not in history, so policies cannot be compared by it: use one of {', '.join(REALISED)}"
+        )
+    for name, spec in policies.items():
+        for limit, metrics in (("floor", _MEASURED), ("drop", _MEASURED), ("estimate", _ESTIMATED)):
+            if getattr(spec, limit) is not None and spec.metric not in metrics:
+                raise DeclarationError(
+                    f"policy {name}: {limit} of {spec.metric} cannot be had from history: use metric "
+                    f"{' or '.join(metrics)}, or leave {limit} out"
+                )

@@ -1,0 +1,55 @@
+"""What is there at each as-of date, taken once before anything is read: sizes, and what rows are a function of."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from ml_assets.features.store import fingerprints, refresh
+from ml_assets.features.view import View
+from ml_assets.lake import Lake, fingerprint_of
+from ml_assets.training.dataset import views
+from ml_assets.training.folder import Folder
+
+Say = Callable[[int, int, str], None]
+"""Told steps done, all steps, and what is being done."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Fingerprints and sizes by as-of date.
+
+    Args:
+        views: by lake table, the fingerprint of each date's rows; population, labels and features.
+        members: of the population.
+        features: what the population's features are a function of.
+        labels: what its labels are a function of.
+    """
+
+    views: Mapping[str, Mapping[date, int]]
+    members: Mapping[date, int]
+    features: Mapping[date, int]
+    labels: Mapping[date, int]
+
+
+def prepare(lake: Lake, folder: Folder, days: Sequence[date], *, workers: int, say: Say) -> Known:
+    """Compute every view at every date that lacks it; what stands in the feature store is not touched."""
+    found: dict[str, Mapping[date, int]] = {}
+    asked = views(folder)
+    for nr, view in enumerate(asked):
+        say(nr, len(asked), f"features: {view.table}")
+        refresh(lake, view, days, workers=workers)
+        found[view.kept] = fingerprints(lake, view, days)
+    seen = [found[view.kept] for view in asked if view is not folder.labels]
+    labels = found[folder.labels.kept]
+    return Known(
+        views=found,
+        members=_members(lake, folder.population),
+        # With the day: one file may hold the rows of many dates, whose fingerprints are then the same number.
+        features={day: fingerprint_of(day, [prints[day] for prints in seen]) for day in days},
+        labels={day: fingerprint_of(day, labels[day]) for day in days},
+    )
+
+
+def _members(lake: Lake, population: View) -> dict[date, int]:
+    found = lake.query("SELECT as_of, count(*) AS n FROM p GROUP BY as_of", p=population.kept)
+    return dict(zip(found["as_of"].to_pylist(), found["n"].to_pylist(), strict=True))

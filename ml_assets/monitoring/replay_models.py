@@ -1,0 +1,213 @@
+"""The models of a replay: trained by the loop's own code, kept on disk under their recipe, never registered.
+
+Gates are judged as in the loop, but for those on latency: it says something about the machine of today, and nothing
+about the as-of date.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_assets.decisions.gate import Difference, Evidence, Gate, Verdict, judge
+from ml_assets.lake import Lake
+from ml_assets.monitoring.replay_known import Known
+from ml_assets.monitoring.replay_store import Store
+from ml_assets.training import dataset
+from ml_assets.training.folder import Folder
+from ml_assets.training.frame import Frame, frame
+from ml_assets.training.train import Fitted, Record, fit, recipe, recorded
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_RESAMPLES, _FEW_RESAMPLES = 1000, 100
+_SHIPPED, _EVALUATION, _DONE = "model.onnx", "evaluation.onnx", "version.json"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained version that only the replay knows.
+
+    Args:
+        recipe: rows, declaration and libraries, as a hash: the version's identity.
+        record: what it was trained from.
+        metrics: on its test rows, by the artifact of its evaluation; and `onnx_parity`.
+        importance: of each feature on the same rows.
+        seconds: what training and evaluation took when they were really done.
+    """
+
+    recipe: str
+    record: Record
+    metrics: Mapping[str, float]
+    importance: Mapping[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a folder, trained when they are first asked for.
+
+    Args:
+        lake: where training sets are.
+        folder: the model folder.
+        store: where trained models are kept.
+        known: what is there at each as-of date.
+        workers: as-of dates computed side by side.
+    """
+
+    lake: Lake
+    folder: Folder
+    store: Store
+    known: Known
+    workers: int = 2
+
+    def at(self, as_of: date) -> Model:
+        """The candidate of an as-of date: trained now, or found where the same rows and recipe were trained before.
+
+        Raises:
+            TrainingError: as `dataset.build` and `train.fit`.
+        """
+        window = dataset.window(self.folder, as_of, as_of)
+        found = self._kept(recipe(self.folder, dataset.identity(self.known.views, window)))
+        return found or self._trained(as_of)
+
+    def shipped(self, model: Model) -> bytes:
+        """The artifact that answers (ONNX)."""
+        return self._artifact(model, _SHIPPED)
+
+    def judge(self, candidate: Model, champion: Model | None) -> Verdict:
+        """Whether a candidate may ship, by the gates of the folder that need no latency."""
+        gates = [gate for gate in self.folder.spec.gates if not gate.metric.startswith("latency")]
+        others = {"baseline": None, **({"champion": champion} if champion else {})}
+        differences = {
+            name: self._differences(candidate, other, [gate for gate in gates if gate.against == name])
+            for name, other in others.items()
+        }
+        return judge(gates, _evidence(gates, candidate, champion, differences))
+
+    def placed(self, model: Model) -> Record:
+        """The record of a model, with its training set as it stands in the lake today.
+
+        The lake may have been built anew since: the rows are the same, the numbers of its versions are not.
+        """
+        built = dataset.build(self.lake, self.folder, model.record.as_of, workers=self.workers)
+        return replace(model.record, table=built.table, version=built.version, tables=built.tables)
+
+    def _trained(self, as_of: date) -> Model:
+        built = dataset.build(self.lake, self.folder, as_of, workers=self.workers)
+        identity = recipe(self.folder, built.fingerprint)
+        started = time.perf_counter()
+        made = fit(self.lake, self.folder, built, _Nobody())
+        kept = {
+            "record": json.loads(recorded(self.folder, built, made).to_json()),
+            **self._evaluated(made),
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+        for name, content in ((_SHIPPED, made.shipped), (_EVALUATION, made.evaluation)):
+            self.store.write("versions", identity, name, content=content)
+        # The last file says that the others are there.
+        self.store.write("versions", identity, _DONE, content=json.dumps(kept, indent=1).encode())
+        return _model(identity, kept)
+
+    def _kept(self, identity: str) -> Model | None:
+        content = self.store.read("versions", identity, _DONE)
+        return None if content is None else _model(identity, json.loads(content))
+
+    def _evaluated(self, made: Fitted) -> dict[str, Any]:
+        from ml_assets.training.explain import importance
+        from ml_assets.training.export import score, session
+        from ml_assets.training.metrics import scores
+
+        judged, tested = session(made.evaluation), made.tested
+        leaned = importance(partial(score, judged), tested.X, tested.y, seed=self.folder.spec.seed)
+        return {
+            "metrics": scores(tested.y, score(judged, tested.X)) | {"onnx_parity": made.parity},
+            "importance": {name: found.mean for name, found in leaned.items()},
+        }
+
+    def _artifact(self, model: Model, name: str) -> bytes:
+        content = self.store.read("versions", model.recipe, name)
+        if content is None:
+            raise FileNotFoundError(f"{self.store.root}/versions/{model.recipe}/{name} was removed: run again")
+        return content
+
+    def _differences(self, candidate: Model, other: Model | None, gates: Sequence[Gate]) -> dict[str, Difference]:
+        """Candidate minus `other` (None = the best single feature) on the candidate's test rows."""
+        from ml_assets.training.bootstrap import METRICS
+
+        asked = sorted({gate.metric for gate in gates if gate.metric in METRICS})
+        if not asked:
+            return {}
+        # A gate that looks at the estimate alone passes or not whatever the interval: it is only said.
+        resamples = _RESAMPLES if any(gate.confident for gate in gates) else _FEW_RESAMPLES
+        key = (candidate.recipe, other.recipe if other else None, asked, resamples, self.folder.spec.seed)
+        found = self.store.fact("compared", *key, make=lambda: self._compare(candidate, other, asked, resamples))
+        return {metric: Difference(**numbers) for metric, numbers in found.items()}
+
+    def _compare(
+        self, candidate: Model, other: Model | None, metrics: Sequence[str], resamples: int
+    ) -> dict[str, dict[str, float]]:
+        from ml_assets.training.bootstrap import compare
+        from ml_assets.training.export import score
+
+        kept = self.placed(candidate)
+        rows = dataset.read(self.lake, kept.table, kept.as_of, kept.version)
+        data = frame(rows, kept.columns, kept.entity, dataset.ROW)
+        test = data.at(kept.split.test)
+        mine = score(self._artifact(candidate, _EVALUATION), test.X)
+        theirs = self._other(other, candidate, rows) if other else _baseline(data, test, kept)
+        seed = self.folder.spec.seed
+        found = compare(test.y, mine, theirs, test.groups, metrics=metrics, resamples=resamples, seed=seed)
+        return {metric: asdict(interval) for metric, interval in found.items()}
+
+    def _other(self, champion: Model, candidate: Model, rows: pa.Table) -> "NDArray[np.float64]":
+        """The champion's scores of the test rows, by an artifact that was not fitted on them (as `report` does)."""
+        from ml_assets.training.score import scores
+
+        test = candidate.record.split.test
+        fresh = max(champion.record.split.refit) + self.folder.spec.label.horizon <= min(test)
+        artifact = self._artifact(champion, _SHIPPED if fresh else _EVALUATION)
+        tested = rows.filter(pc.is_in(rows[dataset.ROW], pa.array(test, rows[dataset.ROW].type)))
+        return scores(artifact, champion.record, tested)
+
+
+class _Nobody:
+    """Who is told about the trials of a search: a replay has no run to note them in."""
+
+    def trial(self, number: int, parameters: Mapping[str, object], value: float, metric: str) -> None:
+        """Nothing."""
+
+
+def _model(identity: str, kept: Mapping[str, Any]) -> Model:
+    record = Record.from_json(json.dumps(kept["record"]).encode())
+    return Model(identity, record, kept["metrics"], kept["importance"], kept["seconds"])
+
+
+def _baseline(data: Frame, test: Frame, kept: Record) -> "NDArray[np.float64]":
+    from ml_assets.training.evaluate import baseline
+
+    train = data.at(kept.split.train)
+    return baseline(train.X, train.y, test.X)
+
+
+def _evidence(
+    gates: Sequence[Gate],
+    candidate: Model,
+    champion: Model | None,
+    differences: Mapping[str, Mapping[str, Difference]],
+) -> Evidence:
+    asked = {gate.against for gate in gates if gate.against}
+    return Evidence(
+        candidate.metrics,
+        {name: found for name, found in differences.items() if name in asked},
+        candidate.record.as_of,
+        champion.record.as_of if champion else None,
+    )

@@ -1,0 +1,80 @@
+"""What a replay keeps on disk: models, scores and measured facts, each under a name of everything it depends on.
+
+A file appears whole or not at all (written beside, then renamed), so a replay that was killed at any moment is simply
+run again: what stands is never done twice, and never half.
+"""
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.lake import fingerprint_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Raised when the code gives another answer for the same key: everything is then computed anew.
+_FORMAT = 1
+_WRITING = "_writing"
+
+
+@dataclass(frozen=True)
+class Store:
+    """Files below `root`, one folder for each kind: `<data>/replay/<model>`."""
+
+    root: Path
+
+    def sweep(self) -> None:
+        """Remove what a killed replay was writing; the caller holds the lock of the model's replays."""
+        shutil.rmtree(self.root / _WRITING, ignore_errors=True)
+
+    def read(self, *name: str) -> bytes | None:
+        """A file; None where there is none."""
+        try:
+            return self._path(*name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def remove(self, *name: str) -> None:
+        """Remove a file, if it is there."""
+        self._path(*name).unlink(missing_ok=True)
+
+    def write(self, *name: str, content: bytes) -> Path:
+        """A file, whole or not at all; returns where it is."""
+        path, beside = self._path(*name), self.root / _WRITING / str(os.getpid())
+        for folder in (path.parent, beside.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(content)
+        return beside.replace(path)
+
+    def fact(self, kind: str, *parts: object, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - plain JSON
+        """What `make` gives, as plain JSON: computed once for the same `parts`, which have a stable `repr`."""
+        name = f"{fingerprint_of(_FORMAT, kind, *parts):016x}.json"
+        kept = self.read("facts", kind, name)
+        if kept is None:
+            kept = json.dumps(make()).encode()
+            self.write("facts", kind, name, content=kept)
+        return json.loads(kept)
+
+    def vector(self, kind: str, *parts: object, make: "Callable[[], NDArray[np.float64]]") -> "NDArray[np.float64]":
+        """The same for a vector of numbers."""
+        import numpy as np
+
+        name = f"{fingerprint_of(_FORMAT, kind, *parts):016x}.npy"
+        kept = self.read(kind, name)
+        if kept is not None:
+            found: NDArray[np.float64] = np.load(io.BytesIO(kept), allow_pickle=False)
+            return found
+        made, buffer = make(), io.BytesIO()
+        np.save(buffer, made, allow_pickle=False)
+        self.write(kind, name, content=buffer.getvalue())
+        return made
+
+    def _path(self, *name: str) -> Path:
+        return self.root.joinpath(*name)

@@ -1,0 +1,184 @@
+"""What starts by itself: at the date that is due, once, and nothing downstream of a blocking check that failed."""
+
+import warnings
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ml_assets.components.base import Result
+from ml_assets.components.condition import begins, follows
+
+FIRST = date(2026, 1, 4)
+DUE, LATER = FIRST + timedelta(weeks=2), FIRST + timedelta(weeks=3)
+WEEKS = dg.TimeWindowPartitionsDefinition(
+    start=str(FIRST), end=str(FIRST + timedelta(weeks=8)), cron_schedule="0 0 * * 0", fmt="%Y-%m-%d"
+)
+
+
+class State:
+    """What the lake would say: which date is due, and where the rows are not what the sources say."""
+
+    def __init__(self) -> None:
+        self.due: list[date] = [DUE]
+        self.stale: list[date] = []
+        self.passed, self.fails = True, False
+
+
+class Graph:
+    """Two sources, a view of each, predictions, a report; ticks of the automation sensor."""
+
+    def __init__(self, state: State, instance: dg.DagsterInstance) -> None:
+        self.state, self.instance, self.cursor = state, instance, None
+        self.assets: list[Any] = [*self._raw("a"), *self._raw("b"), *self._views(), *self._rest()]
+
+    def _raw(self, name: str) -> Iterator[Any]:
+        check = dg.AssetCheckSpec("fit", asset=f"raw_{name}", blocking=True)
+
+        @dg.asset(name=f"raw_{name}", check_specs=[check])
+        def raw() -> Result:
+            passed = self.state.passed or name != "a"
+            return dg.MaterializeResult(check_results=[dg.AssetCheckResult(check_name="fit", passed=passed)])
+
+        yield raw
+
+    def _views(self) -> Iterator[Any]:
+        for name in ("a", "b"):
+            condition = begins(lambda: self.state.due, lambda: self.state.stale)
+
+            @dg.asset(name=f"view_{name}", deps=[f"raw_{name}"], partitions_def=WEEKS, automation_condition=condition)
+            def view() -> None:
+                if self.state.fails:
+                    raise ValueError("the query fails")
+
+            yield view
+
+    def _rest(self) -> Iterator[Any]:
+        @dg.asset(partitions_def=WEEKS)
+        def champion() -> None: ...
+
+        condition = follows(lambda: self.state.due, whether_or_not=dg.AssetKey("champion"))
+
+        @dg.asset(deps=["view_a", "view_b", champion], partitions_def=WEEKS, automation_condition=condition)
+        def predictions() -> None: ...
+
+        @dg.asset(deps=[predictions], partitions_def=WEEKS, automation_condition=follows(lambda: self.state.due))
+        def report() -> None: ...
+
+        yield from (champion, predictions, report)
+
+    def tick(self) -> set[tuple[str, str | None]]:
+        """What one look of the sensor asks for."""
+        found = dg.evaluate_automation_conditions(self.assets, self.instance, cursor=self.cursor)  # type: ignore[arg-type]
+        self.cursor = found.cursor  # type: ignore[assignment]
+        return {
+            (key.to_user_string(), part)
+            for result in found.results
+            for key in [result.key]
+            for part in sorted(found.get_requested_partitions(key))  # type: ignore[arg-type]
+        }
+
+    def run(self, names: set[str], day: date | None = None) -> None:
+        selection = [asset for asset in self.assets if asset.key.to_user_string() in names]
+        dg.materialize(
+            self.assets, selection=selection, instance=self.instance, partition_key=day and str(day),
+            raise_on_error=False,
+        )  # fmt: skip
+
+    def settle(self) -> list[set[tuple[str, str | None]]]:
+        """Tick and run what is asked for until nothing is."""
+        asked = []
+        while found := self.tick():
+            asked.append(found)
+            assert len(asked) < 6, asked
+            for day in sorted({part for _, part in found if part}):
+                self.run({name for name, part in found if part == day}, date.fromisoformat(day))
+        return asked
+
+
+ALL = {"view_a", "view_b", "predictions", "report"}
+
+
+@pytest.fixture
+def state() -> State:
+    return State()
+
+
+@pytest.fixture
+def graph(state: State) -> Iterator[Graph]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with dg.DagsterInstance.ephemeral() as instance:
+            yield Graph(state, instance)
+
+
+def at(day: date, *names: str) -> set[tuple[str, str | None]]:
+    return {(name, str(day)) for name in names}
+
+
+def test_nothing_begins_before_the_sources_are_there(graph: Graph) -> None:
+    assert graph.settle() == []
+
+
+def test_what_is_due_is_computed_once_in_one_run(graph: Graph) -> None:
+    graph.tick()
+    graph.run({"raw_a", "raw_b"})
+    assert graph.settle() == [at(DUE, *ALL)]
+    assert graph.settle() == []
+
+
+def test_the_next_date_follows_when_it_is_due(graph: Graph, state: State) -> None:
+    graph.run({"raw_a", "raw_b"})
+    graph.settle()
+    state.due = [LATER]
+    assert graph.settle() == [at(LATER, *ALL)]
+
+
+def test_new_rows_that_touch_nothing_start_nothing(graph: Graph, state: State) -> None:
+    graph.run({"raw_a", "raw_b"})
+    graph.settle()
+    graph.run({"raw_a"})
+    assert graph.settle() == []
+    graph.run({"raw_a"})
+    state.stale = [DUE]
+    asked = graph.tick()
+    state.stale = []
+    assert asked >= at(DUE, "view_a", "predictions", "report")
+
+
+def test_an_older_date_is_left_alone(graph: Graph, state: State) -> None:
+    graph.run({"raw_a", "raw_b"})
+    graph.settle()
+    state.due = [LATER]
+    graph.settle()
+    graph.run({"view_a", "view_b"}, DUE)  # a backfill by hand
+    assert graph.settle() == []
+
+
+def test_a_blocking_check_stops_what_is_downstream_and_nothing_else(graph: Graph, state: State) -> None:
+    state.passed = False
+    graph.tick()
+    graph.run({"raw_a", "raw_b"})
+    assert graph.settle() == [at(DUE, "view_b")]
+    state.passed = True
+    graph.run({"raw_a"})
+    assert graph.settle() == [at(DUE, "view_a", "predictions", "report")]
+
+
+def test_what_failed_is_not_repeated_before_new_rows_arrive(graph: Graph, state: State) -> None:
+    state.fails = True
+    graph.run({"raw_a", "raw_b"})
+    assert graph.settle() == [at(DUE, *ALL)]
+    assert graph.settle() == []
+    state.fails = False
+    graph.run({"raw_a", "raw_b"})
+    assert graph.settle() == [at(DUE, *ALL)]
+
+
+def test_a_new_champion_predicts_again(graph: Graph) -> None:
+    graph.run({"raw_a", "raw_b"})
+    graph.settle()
+    graph.run({"champion"}, DUE)
+    assert graph.settle() == [at(DUE, "predictions", "report")]

@@ -1,0 +1,223 @@
+"""The loop runs itself: the real daemon, files that arrive, a drift, one retraining, one alert, its end; and a kill.
+
+Nothing is called here but what a user calls: `ml-assets up`, and files that are put into the drop zone.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TypeVar
+
+import dagster as dg
+import pytest
+
+from ml_assets.lake import Lake
+from ml_assets.monitoring.alerts import alerts
+from ml_assets.monitoring.delivery import pending
+from ml_assets.monitoring.verdict import at
+from ml_assets.registry import Registry
+from ml_assets.settings import PROJECT
+from ml_assets_tests.processes import environment
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+END = date(2026, 8, 30)
+COMMAND = Path(sys.executable).with_name("ml-assets")
+PATIENCE = 420.0
+Found = TypeVar("Found")
+GONE = suppress(ProcessLookupError, FileNotFoundError)  # a process may end while it is looked at
+
+
+@dataclass
+class Inbox:
+    """A web hook that keeps what it is told."""
+
+    said: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def open(self) -> Iterator[str]:
+        said = self.said
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                said.append(f"{body['title']}\n{body['message']}")
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"json://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+        server.server_close()
+
+
+@dataclass
+class Loop:
+    """A data folder, and the daemon over it."""
+
+    data: Path
+    hook: str
+    up: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(str(self.data / "lake"))
+
+    def __call__(self, *arguments: str) -> None:
+        done = subprocess.run([COMMAND, *arguments], env=environment(self.data), capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+
+    def start(self) -> None:
+        command = [str(COMMAND), "up", "--port", str(_free()), "--mlflow-port", str(_free())]
+        with (self.data / "up.log").open("ab") as log:
+            self.up = subprocess.Popen(
+                command, env=environment(self.data, ML_ASSETS_ALERTS=self.hook), stdout=log, stderr=log
+            )
+
+    def kill(self) -> None:
+        """SIGKILL to the daemon, its servers and the runs, as when the machine loses its power."""
+        for pid in [*_below(self._running.pid), self._running.pid]:
+            with GONE:
+                os.kill(pid, signal.SIGKILL)
+        self._running.wait()
+
+    def stop(self) -> None:
+        self._running.send_signal(signal.SIGINT)
+        self._running.wait(60)
+
+    @property
+    def _running(self) -> "subprocess.Popen[bytes]":
+        assert self.up is not None
+        return self.up
+
+    def wait(self, what: str, look: Callable[[], Found | None]) -> Found:
+        """What `look` finds, once it finds something."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            assert self._running.poll() is None, self.log()
+            if found := look():
+                return found
+            time.sleep(1)
+        pytest.fail(f"{what} did not come within {PATIENCE:.0f} s: {self.runs()}\n{self.log()}")
+
+    def log(self) -> str:
+        return (self.data / "up.log").read_text()[-3000:]
+
+    def week(self, *drift: str) -> None:
+        """A week passes: its files arrive."""
+        self("data", "simulate", "--append", "1", *drift)
+
+    def verdict(self, day: date) -> dict[str, Any]:
+        """The verdict at a day, once the date is through: its alerts are judged after it."""
+        return self.wait(f"the verdict of {day}", lambda: at(self.lake, "churn", day) if self._judged(day) else None)
+
+    def _judged(self, day: date) -> bool:
+        return (self.lake.record("churn/alerts", "judged") or 0) >= day.toordinal()
+
+    def runs(self) -> list[dg.DagsterRun]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ML_ASSETS_DAGSTER", str(self.data / "dagster"))
+            with dg.DagsterInstance.from_config(str(PROJECT)) as instance:
+                return [*instance.get_runs()]
+
+    def retraining(self, status: dg.DagsterRunStatus) -> dg.DagsterRun | None:
+        """The run that a verdict started, or what took it up again."""
+        return next((run for run in self.runs() if "ml_assets/verdict" in run.tags and run.status == status), None)
+
+
+@pytest.fixture(scope="module")
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture(scope="module")
+def loop(inbox: Inbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    """A champion as of `END`, and the daemon."""
+    with inbox.open() as hook:
+        loop = Loop(tmp_path_factory.mktemp("daemon"), hook)
+        loop("data", "simulate", "--customers", "600", "--months", "20", "--end", str(END), "--seed", "3")
+        loop("run", "churn", "--as-of", str(END))
+        loop.start()
+        yield loop
+        loop.kill()
+
+
+def test_the_loop_runs_itself(loop: Loop, inbox: Inbox) -> None:
+    days = [END + timedelta(weeks=number) for number in range(1, 6)]
+
+    # Files arrive, nobody calls anything: features, predictions, reports, a verdict.
+    loop.week("--drift", "covariate")
+    assert loop.verdict(days[0])["action"] == "wait"
+    for table in ("predictions", "drift_report", "performance_report", "prediction_report"):
+        assert _rows(loop.lake, f"churn/{table}", days[0]) > 0, table
+    assert inbox.said == []
+
+    # One odd week is a suspicion; the second in a row is a reason.
+    loop.week()
+    assert loop.verdict(days[1])["action"] == "suspected"
+    loop.week()
+    found = loop.verdict(days[2])
+    assert found["action"] in {"retrain", "wait"}  # `wait` once it has been retrained already
+
+    # The daemon and the run are killed in the middle of the retraining, and start again.
+    loop.wait("the retraining", lambda: loop.retraining(dg.DagsterRunStatus.STARTED))
+    loop.kill()
+    loop.start()
+    done = loop.wait("its end", lambda: loop.retraining(dg.DagsterRunStatus.SUCCESS))
+    assert done.tags["dagster/partition"] == str(days[2])
+    assert "2 of 2 in a row" in done.tags["reason"]
+    registry = Registry(f"sqlite:///{loop.data}/mlflow/mlflow.db", str(loop.data / "mlflow" / "artifacts"))
+    champion, last = registry.champion("churn"), registry.latest("churn")
+    assert champion is not None
+    assert last is not None
+    assert (champion.number, last.number) == (2, 2), "one retraining, and its gates pass"
+    told = loop.wait("the alert", lambda: [text for text in inbox.said if "detected" in text])
+    assert len(told) == 1, inbox.said
+
+    # The new champion knows the population as it is now: the alarm clears, and nothing is trained again.
+    loop.week()
+    assert loop.verdict(days[3])["action"] == "wait"
+    loop.wait("the recovery", lambda: any("recovered" in text or "again" in text for text in inbox.said))
+    started = {run.run_id for run in loop.runs() if "ml_assets/verdict" in run.tags and not run.parent_run_id}
+    assert len(started) == 1
+    assert registry.latest("churn") == last
+    kinds = [str(alert.kind) for alert in alerts(loop.lake, "churn") if alert.rule == "detected_above"]
+    assert kinds == ["fired", "recovered"]
+    assert pending(loop.lake, ["churn"]) == []
+
+
+def _rows(lake: Lake, table: str, day: date) -> int:
+    found = lake.query("SELECT count(*) AS n FROM t WHERE as_of = $day", {"day": day}, t=table)
+    return int(found["n"][0].as_py())
+
+
+def _free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _below(pid: int) -> list[int]:
+    """The processes below another one, from /proc."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with GONE:
+            rest = entry.read_text().rpartition(")")[2].split()
+            parents.setdefault(int(rest[1]), []).append(int(entry.parent.name))
+    found = parents.get(pid, [])
+    return [*found, *(below for child in found for below in _below(child))]
