@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import asof, drift, estimate, load, loop, scale
+from benchmarks import alarms, asof, drift, estimate, load, loop, scale
 from benchmarks.figure import Figure, table
 from benchmarks.machine import describe
 
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "load": load.measure,
     "scale": scale.measure,
     "asof": asof.measure,
+    "alarms": alarms.measure,
     "drift": drift.measure,
     "estimate": estimate.measure,
 }

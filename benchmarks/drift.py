@@ -130,9 +130,7 @@ def _columns(rows: int, seed: int, shift: float) -> dict[str, Any]:
 
     rng = np.random.default_rng(seed)
     shapes = (rng.normal, rng.exponential, lambda size: np.where(rng.random(size) < 0.6, 0, rng.gamma(2, 1, size)))
-    numbers = {
-        name: shapes[index % 3](size=rows) + shift * (index % 9 == 0) for index, name in enumerate(_numbers())
-    }
+    numbers = {name: shapes[index % 3](size=rows) + shift * (index % 9 == 0) for index, name in enumerate(_numbers())}
     words = [np.array([f"word {number}" for number in range(3 + 8 * index)]) for index in range(CATEGORIES)]
     return numbers | {name: rng.choice(values, rows) for name, values in zip(_categories(), words, strict=True)}
 
@@ -212,7 +210,8 @@ def nannyml() -> dict[str, Any]:
         column_names=[*_numbers(), *_categories()],
         continuous_methods=["jensen_shannon", "kolmogorov_smirnov"],
         categorical_methods=["jensen_shannon", "chi2"],
-        computation_params={"kolmogorov_smirnov": {"calculation_method": "exact"}},
+        # 0.13.1 looks whether the method is named, and then for its parameters one level higher.
+        computation_params={"kolmogorov_smirnov": {}, "calculation_method": "exact"},
         chunk_number=1,
     )
     found = calculator.fit(before).calculate(after).filter(period="analysis").to_df()

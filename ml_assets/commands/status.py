@@ -13,6 +13,7 @@ from ml_assets.commands.project import Project
 from ml_assets.commands.summary import SHOWN, numbers, sheet
 from ml_assets.components import Model, Source
 from ml_assets.lake import Lake
+from ml_assets.monitoring.verdict import latest
 from ml_assets.registry import Registry
 from ml_assets.settings import settings
 from ml_assets.sources.ledger import committed
@@ -114,6 +115,7 @@ def _model(project: Project, lake: Lake, instance: dg.DagsterInstance, model: Mo
         "candidate": _candidate(instance, name),
         "predictions": _predictions(lake, name),
         "drift": _drift(lake, name),
+        "verdict": _verdict(lake, name),
         "sources": {source: _source(lake, f"{name}/raw/{source}") for source in sources},
     }
 
@@ -172,6 +174,11 @@ def _drift(lake: Lake, name: str) -> dict[str, Any] | None:
     return {"as_of": rows[0]["as_of"], "features": len(rows), "drifted": drifted} if rows else None
 
 
+def _verdict(lake: Lake, name: str) -> dict[str, Any] | None:
+    found = latest(lake, name)
+    return None if found is None else {key: found[key] for key in ("as_of", "action", "reason")}
+
+
 def _source(lake: Lake, table: str) -> dict[str, Any]:
     """Accepted and quarantined rows and the last event of a source, from its record of files."""
     entries = committed(lake, table)
@@ -195,7 +202,7 @@ def tables(found: Mapping[str, Any]) -> "Iterator[Table]":
 
 
 def _lines(model: Mapping[str, Any]) -> list[tuple[str, str]]:
-    run, predictions, drift = model["last_run"], model["predictions"], model["drift"]
+    run, predictions, drift, verdict = (model[name] for name in ("last_run", "predictions", "drift", "verdict"))
     scored = (
         f"{predictions['entities']:,} entities at {predictions['as_of']}, by version {predictions['model_version']}"
         if predictions
@@ -213,6 +220,7 @@ def _lines(model: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("last candidate", _tried(model["candidate"]) if model["candidate"] else "none yet"),
         ("predictions", scored),
         ("drift", _drifted(drift) if drift else "no report yet"),
+        ("verdict", f"{verdict['action']} at {verdict['as_of']}: {verdict['reason']}" if verdict else "none yet"),
         ("sources", "\n".join(sources)),
     ]
 

@@ -33,6 +33,7 @@ class Summary:
         rows: by source: `accepted`, `quarantined` (all runs), `new_files` (this run), `refused`.
         predictions: entities scored at `T`.
         drift: by feature: its distances and whether it drifted.
+        verdict: `action` and `reason` of the retraining policy; None without a report.
         table_versions: every table that went into the candidate, with its version.
         mlflow: the address of the candidate's run.
         seconds: of this run.
@@ -50,6 +51,7 @@ class Summary:
     rows: dict[str, dict[str, Any]]
     predictions: int
     drift: dict[str, dict[str, Any]]
+    verdict: dict[str, str] | None
     table_versions: dict[str, int]
     mlflow: str
     seconds: float
@@ -83,6 +85,7 @@ def summarise(project: Project, name: str, as_of: date, metadata: dict[str, dict
         rows={source.spec.name: _rows(metadata.get(f"raw/{source.spec.name}", {})) for source in project.sources(name)},
         predictions=_count(lake, f"{name}/predictions", as_of),
         drift=_drift(lake, name, as_of),
+        verdict=_verdict(lake, name, as_of),
         table_versions=record(registry, version).tables,
         mlflow=registry.link(version),
         seconds=seconds,
@@ -103,6 +106,13 @@ def _count(lake: Lake, table: str, as_of: date) -> int:
     if lake.version(table) is None:
         return 0
     return int(lake.query("SELECT count(*) AS n FROM t WHERE as_of = $day", {"day": as_of}, t=table)["n"][0].as_py())
+
+
+def _verdict(lake: Lake, name: str, as_of: date) -> dict[str, str] | None:
+    from ml_assets.monitoring.verdict import at
+
+    found = at(lake, name, as_of)
+    return found and {key: found[key] for key in ("action", "reason")}
 
 
 def _drift(lake: Lake, name: str, as_of: date) -> dict[str, dict[str, Any]]:
@@ -164,6 +174,7 @@ def _lines(done: Summary) -> list[tuple[str, str]]:
         ("gates", "\n".join(_gate(gate) for gate in done.gates)),
         ("champion", f"{champion}; {done.predictions:,} entities scored"),
         ("drift", _drifted(done)),
+        ("verdict", f"{done.verdict['action']}: {done.verdict['reason']}" if done.verdict else "none"),
         ("seconds", f"{done.seconds:.1f}"),
         (
             "look next",

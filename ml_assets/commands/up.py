@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -24,6 +25,7 @@ GRACE = 10.0
 """Seconds that a service has to stop by itself before it is killed."""
 
 _LOOK = 0.25
+_SHOWN = 4000  # characters of the log of a service that ended by itself
 _PYTHON = (sys.executable, "-m")
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -44,6 +46,7 @@ class Service:
         command: program and arguments.
         address: where it answers.
         health: the path that answers 200 once it is ready.
+        log: where what it says goes.
         environment: variables beside those of this process.
     """
 
@@ -51,6 +54,7 @@ class Service:
     command: tuple[str, ...]
     address: str
     health: str
+    log: Path
     environment: tuple[tuple[str, str], ...] = ()
 
 
@@ -71,7 +75,7 @@ def up(port: int, mlflow_port: int) -> int:
         raise UpError(f"port {port} cannot serve both UIs: give another --mlflow-port")
     with _alone(chosen), _listening(told), _stopping() as running:
         _take_up()
-        running[dagster(port)] = _start(dagster(port))
+        running[dagster(port, chosen)] = _start(dagster(port, chosen))
         if embedded:
             _prepare_database(chosen)
             running[mlflow(mlflow_port, chosen)] = _start(mlflow(mlflow_port, chosen))
@@ -80,11 +84,12 @@ def up(port: int, mlflow_port: int) -> int:
         return _watch(running, told)
 
 
-def dagster(port: int) -> Service:
+def dagster(port: int, chosen: Settings) -> Service:
     """The Dagster UI with the daemon that runs schedules and sensors."""
     workspace = str(PROJECT / "workspace.yaml")
     how = ("-w", workspace, "--host", HOST, "--port", str(port), "--log-level", "warning")
-    return Service("Dagster", (*_PYTHON, "dagster", "dev", *how), f"http://{HOST}:{port}", "/server_info")
+    command = (*_PYTHON, "dagster", "dev", *how)
+    return Service("Dagster", command, f"http://{HOST}:{port}", "/server_info", chosen.dagster / "dagster.log")
 
 
 def mlflow(port: int, chosen: Settings) -> Service:
@@ -94,7 +99,8 @@ def mlflow(port: int, chosen: Settings) -> Service:
     how = ("--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning")
     # Its job runners would be processes for nothing, and its warnings are about its own code.
     quiet = (("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false"), ("PYTHONWARNINGS", "ignore"))
-    return Service("MLflow", (*_PYTHON, "mlflow", "server", *where, *how), f"http://{HOST}:{port}", "/health", quiet)
+    command, log = (*_PYTHON, "mlflow", "server", *where, *how), chosen.dagster / "mlflow.log"
+    return Service("MLflow", command, f"http://{HOST}:{port}", "/health", log, quiet)
 
 
 def require_free(port: int) -> None:
@@ -155,15 +161,21 @@ def _prepare_database(chosen: Settings) -> None:
 
 
 def _start(service: Service) -> Process:
-    """A service in a process group of its own: Ctrl-C reaches this process alone, which then stops them all."""
-    return subprocess.Popen(  # noqa: S603 - our own command
-        service.command,
-        cwd=PROJECT,
-        env=os.environ | dict(service.environment),
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr.fileno(),  # standard output is for the addresses
-        start_new_session=True,
-    )
+    """A service in a process group of its own: Ctrl-C reaches this process alone, which then stops them all.
+
+    What it says goes into a file, anew at each start: a line for each event of each run hides the addresses.
+    """
+    service.log.parent.mkdir(parents=True, exist_ok=True)
+    with service.log.open("wb") as log:
+        return subprocess.Popen(  # noqa: S603 - our own command
+            service.command,
+            cwd=PROJECT,
+            env=os.environ | dict(service.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 @contextmanager
@@ -191,12 +203,12 @@ def _watch(running: Mapping[Service, Process], told: threading.Event) -> int:
     while not told.wait(_LOOK):
         for service, process in running.items():
             if process.poll() is not None:
-                code = process.returncode
-                sys.stderr.write(f"ml-assets: {service.name} ended by itself (exit code {code}): see above\n")
+                code, said = process.returncode, service.log.read_text(errors="replace")[-_SHOWN:]
+                sys.stderr.write(f"{said}\nml-assets: {service.name} ended by itself (exit code {code}): see above\n")
                 return 1
         for service in [service for service in waiting if _answers(service)]:
             waiting.remove(service)
-            typer.echo(f"{service.name}: {service.address} (after {time.monotonic() - since:.0f} s)")
+            typer.echo(f"{service.name}: {service.address} (after {time.monotonic() - since:.0f} s; log {service.log})")
             if not waiting:
                 typer.echo("Ctrl-C stops everything")
     sys.stderr.write("ml-assets: stopping ...\n")

@@ -1,7 +1,8 @@
 """The reports that follow the champion, the verdict and the alerts that they lead to, and the sensor that acts."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -18,6 +19,7 @@ from ml_assets.decisions.gate import DIRECTION
 from ml_assets.monitoring.declaration import MonitorSpec
 
 if TYPE_CHECKING:
+    from ml_assets.decisions.alert import Rule
     from ml_assets.training.folder import Folder
 
 
@@ -101,13 +103,25 @@ class Monitor(Declared[MonitorSpec]):
             from ml_assets.monitoring.alerts import evaluate
 
             numbers = self._numbers(context, lake, registry, folder)
-            link = asset_link(self.key("alerts"))
-            rules = self.spec.alerts.judged
+            link, rules = asset_link(self.key("alerts")), self._rules(lake, as_of(context))
             found = evaluate(lake.open(), folder.name, rules, numbers, as_of(context), link=link, decided_at=_now())
             said = [{"rule": alert.rule, "kind": str(alert.kind), "text": alert.text} for alert in found]
             return Result(metadata={"alerts": table(said), "said": len(said), "rules": len(rules), **numbers})
 
         return alerts
+
+    def _rules(self, lake: LakeResource, day: date) -> list["Rule"]:
+        """The rules; one on a number of the verdict tells its reason."""
+        from ml_assets.monitoring import verdict
+
+        found, of_verdict = verdict.at(lake.open(), self.folder, day), verdict.numbers(lake.open(), self.folder, day)
+        why = found["reason"] if found else ""
+        return [
+            replace(rule, description=": ".join(filter(None, (rule.description, why))))
+            if rule.metric in of_verdict
+            else rule
+            for rule in self.spec.alerts.judged
+        ]
 
     def _numbers(
         self, context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource, folder: "Folder"

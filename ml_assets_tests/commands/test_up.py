@@ -3,6 +3,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ _STUBBORN = (
 
 
 def _service(name: str, code: str) -> Service:
-    return Service(name, (sys.executable, "-c", code), "http://127.0.0.1:9", "/")
+    return Service(name, (sys.executable, "-c", code), "http://127.0.0.1:9", "/", Path(tempfile.mkdtemp()) / "log")
 
 
 def _members(group: int) -> list[str]:

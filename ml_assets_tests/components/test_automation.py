@@ -71,19 +71,18 @@ class Graph:
 
     def tick(self) -> set[tuple[str, str | None]]:
         """What one look of the sensor asks for."""
-        found = dg.evaluate_automation_conditions(self.assets, self.instance, cursor=self.cursor)  # type: ignore[arg-type]
+        found = dg.evaluate_automation_conditions(self.assets, self.instance, cursor=self.cursor)
         self.cursor = found.cursor  # type: ignore[assignment]
         return {
             (key.to_user_string(), part)
-            for result in found.results
-            for key in [result.key]
-            for part in sorted(found.get_requested_partitions(key))  # type: ignore[arg-type]
+            for key in (asset.key for asset in self.assets)
+            for part in found.get_requested_partitions(key)
         }
 
     def run(self, names: set[str], day: date | None = None) -> None:
         selection = [asset for asset in self.assets if asset.key.to_user_string() in names]
         dg.materialize(
-            self.assets, selection=selection, instance=self.instance, partition_key=day and str(day),
+            self.assets, selection=selection, instance=self.instance, partition_key=str(day) if day else None,
             raise_on_error=False,
         )  # fmt: skip
 
