@@ -46,7 +46,7 @@ def measure(quick: bool) -> list[Figure]:
         say(f"{simulations} shifts of {SHIFT} standard deviations")
         moved = call("alarms:shifted", data, simulations=simulations)
     return [
-        _rate(f"reports with drift in {dates} dates without any, `false_alarms` {level:g}", still, "alarms", 100 * level),
+        _rate(f"reports with drift in {dates} dates without, `false_alarms` {level:g}", still, "alarms", 100 * level),
         _rate(f"retrainings in {dates} dates without any drift", still, "retrainings", 100 * level),
         _rate(f"reports in {5 * dates} dates, limits off, other customers each date, `false_alarms` 0.05", fresh,
               "alarms", 5.0),

@@ -6,7 +6,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from ml_assets.monitoring import pages, picture
+from ml_assets.monitoring import attribution, pages, picture
 from ml_assets.monitoring.attribution import AttributionDrift
 from ml_assets.monitoring.drift import Drift
 from ml_assets.monitoring.feature import FeatureDrift
@@ -121,7 +121,8 @@ def _attribution(found: AttributionDrift) -> str:
     return (
         f"<section><h2>What the model leans on {_badge(found.drifted)}</h2>"
         f"{picture.bars(rows, 'attribution of each feature')}"
-        f"<p>{escape(found.reason)}: rank of the features by the change of the score when one is shuffled{more}</p>"
+        f"<p>{escape(found.reason)}: rank of the features by the change of the score when one is shuffled, in at most "
+        f"{attribution.ROWS:,} rows of each sample{more}</p>"
         "</section>"
     )
 
@@ -179,9 +180,10 @@ def _badge(drifted: bool | None) -> str:
 
 def _method(page: Page) -> str:
     return (
-        "<footer><p>Every number is of all rows. A feature drifted where a number passes its limit and its p-value is "
-        f"at most {page.drift.chance:.2g} (bold): by Holm's procedure over all tests of this page, chance alone "
-        f"says drift in at most {page.spec.false_alarms:.2g} of the reports of a population that does not change. "
+        "<footer><p>Every number of a feature is of all rows. A feature drifted where a number passes its limit and "
+        f"its p-value is at most {page.drift.chance:.2g} (bold): by Holm's procedure over all tests of the features, "
+        f"chance alone says drift in at most {page.spec.false_alarms:.2g} of the reports of a population that does not "
+        "change. "
         f"PSI in {page.spec.bins} bins of equal mass of the reference; J–S: Jensen–Shannon distance; K-S: the "
         "largest distance of the distribution functions; mean shift in standard deviations of the reference. "
         "In the pictures, the outer bins are open.</p></footer>"

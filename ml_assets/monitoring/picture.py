@@ -9,6 +9,7 @@ _WIDTH, _HEIGHT = 220, 56
 _BAR = 17  # pixels of a category
 _LABEL = 104  # pixels of its name
 _LETTERS = 17
+_LONGEST = 200  # letters of a category that somebody may read in full
 
 
 def of(histogram: Histogram, name: str) -> str:
@@ -18,6 +19,7 @@ def of(histogram: Histogram, name: str) -> str:
 
 def bars(rows: Sequence[tuple[str, float, float]], name: str) -> str:
     """A label and a share of both samples in each row."""
+    rows = [(label[:_LONGEST], before, after) for label, before, after in rows]
     top = max([1e-12, *(share for _, *shares in rows for share in shares)])
     width = _WIDTH - _LABEL
     drawn = "".join(

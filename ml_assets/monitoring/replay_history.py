@@ -167,7 +167,11 @@ class History:
             if before is None:
                 return None
             found = drift(before, current, kept.columns.numeric, kept.columns.categorical, self.monitor.drift)
-        return _weighed({name: each.drifted for name, each in found.features.items()}, champion.importance)
+        verdicts = {name: each.drifted for name, each in found.features.items()}
+        if all(verdict is None for verdict in verdicts.values()):
+            return None
+        # As in the loop: a feature whose drift is not known did not drift, unless none is known.
+        return _weighed({name: bool(drifted) for name, drifted in verdicts.items()}, self.models.importance(champion))
 
     def _measured(self, champion: Model, days: Sequence[date], metric: str) -> dict[str, float] | None:
         import numpy as np
@@ -215,11 +219,8 @@ def against(folder: Folder, spec: DriftSpec, trained: date, as_of: date) -> Refe
     return choose(spec, folder.spec.cadence, as_of, champion)
 
 
-def _weighed(drifted: Mapping[str, bool | None], importance: Mapping[str, float]) -> float | None:
-    """As the loop's verdict does: a feature whose drift is not known did not drift, unless none is known."""
-    if all(verdict is None for verdict in drifted.values()):
-        return None
+def _weighed(drifted: Mapping[str, bool], importance: Mapping[str, float]) -> float | None:
     try:
-        return weigh({name: bool(verdict) for name, verdict in drifted.items()}, importance)
+        return weigh(drifted, importance)
     except ValueError:  # a champion that leans on nothing
         return None

@@ -40,14 +40,12 @@ class Model:
         recipe: rows, declaration and libraries, as a hash: the version's identity.
         record: what it was trained from.
         metrics: on its test rows, by the artifact of its evaluation; and `onnx_parity`.
-        importance: of each feature on the same rows.
-        seconds: what training and evaluation took when they were really done.
+        seconds: what search, fits, export and the metrics took when they were really done.
     """
 
     recipe: str
     record: Record
     metrics: Mapping[str, float]
-    importance: Mapping[str, float]
     seconds: float
 
 
@@ -93,6 +91,14 @@ class Models:
         }
         return judge(gates, _evidence(gates, candidate, champion, differences))
 
+    def importance(self, model: Model) -> Mapping[str, float]:
+        """How much a model leans on each feature, on its test rows; computed for those whose drift is asked for."""
+        seed = self.folder.spec.seed
+        found: dict[str, float] = self.store.fact(
+            "leaned", model.recipe, seed, make=lambda: self._importance(model, seed)
+        )
+        return found
+
     def placed(self, model: Model) -> Record:
         """The record of a model, with its training set as it stands in the lake today.
 
@@ -108,7 +114,7 @@ class Models:
         made = fit(self.lake, self.folder, built, _Nobody())
         kept = {
             "record": json.loads(recorded(self.folder, built, made).to_json()),
-            **self._evaluated(made),
+            "metrics": _metrics(made),
             "seconds": round(time.perf_counter() - started, 3),
         }
         for name, content in ((_SHIPPED, made.shipped), (_EVALUATION, made.evaluation)):
@@ -121,17 +127,16 @@ class Models:
         content = self.store.read("versions", identity, _DONE)
         return None if content is None else _model(identity, json.loads(content))
 
-    def _evaluated(self, made: Fitted) -> dict[str, Any]:
+    def _importance(self, model: Model, seed: int) -> dict[str, float]:
         from ml_assets.training.explain import importance
         from ml_assets.training.export import score, session
-        from ml_assets.training.metrics import scores
 
-        judged, tested = session(made.evaluation), made.tested
-        leaned = importance(partial(score, judged), tested.X, tested.y, seed=self.folder.spec.seed)
-        return {
-            "metrics": scores(tested.y, score(judged, tested.X)) | {"onnx_parity": made.parity},
-            "importance": {name: found.mean for name, found in leaned.items()},
-        }
+        kept = self.placed(model)
+        rows = dataset.read(self.lake, kept.table, kept.as_of, kept.version)
+        tested = frame(rows, kept.columns, kept.entity, dataset.ROW).at(kept.split.test)
+        judged = session(self._artifact(model, _EVALUATION))
+        found = importance(partial(score, judged), tested.X, tested.y, seed=seed)
+        return {name: leaned.mean for name, leaned in found.items()}
 
     def _artifact(self, model: Model, name: str) -> bytes:
         content = self.store.read("versions", model.recipe, name)
@@ -188,7 +193,14 @@ class _Nobody:
 
 def _model(identity: str, kept: Mapping[str, Any]) -> Model:
     record = Record.from_json(json.dumps(kept["record"]).encode())
-    return Model(identity, record, kept["metrics"], kept["importance"], kept["seconds"])
+    return Model(identity, record, kept["metrics"], kept["seconds"])
+
+
+def _metrics(made: Fitted) -> dict[str, float]:
+    from ml_assets.training.export import score
+    from ml_assets.training.metrics import scores
+
+    return scores(made.tested.y, score(made.evaluation, made.tested.X)) | {"onnx_parity": made.parity}
 
 
 def _baseline(data: Frame, test: Frame, kept: Record) -> "NDArray[np.float64]":

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml_assets.duck import quote
 from ml_assets.errors import DataError
 from ml_assets.lake import Lake
 from ml_assets.monitoring.distances import Counts, Floats
@@ -72,9 +73,8 @@ class Stored:
 
     def column(self, name: str) -> pa.ChunkedArray:
         """All values of one column."""
-        quoted = name.replace('"', '""')
         with self._one_at_a_time:
-            return self.connection.sql(f'SELECT "{quoted}" FROM {self.relation}').to_arrow_table().column(0)
+            return self.connection.sql(f"SELECT {quote(name)} FROM {self.relation}").to_arrow_table().column(0)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from scipy import stats
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.lake import Lake
 from ml_assets.monitoring.drift import Drift, drift
-from ml_assets.monitoring.samples import InMemory, draw, stored
+from ml_assets.monitoring.samples import InMemory, aligned, draw, stored, words
 from ml_assets.monitoring.spec import DriftSpec, Limits
 
 
@@ -210,6 +210,30 @@ def test_numbers_may_be_categories() -> None:
     found = _drift(pa.table({"country": [1.0, 2.0, np.nan] * 9}), pa.table({"country": [1.0, 2.0, None] * 9}))
     assert found.features["country"].jensen_shannon == 0
     assert found.features["country"].missing_reference == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["a", "b", None] * 100).dictionary_encode(),
+        pa.array(["a", "b", None] * 100, pa.large_string()),
+        pa.array([True, False, None] * 100),
+        pa.array([7, 8, None] * 100),
+    ],
+)
+def test_every_kind_of_category_is_counted(column: pa.Array) -> None:
+    found = _drift(pa.table({"country": column}), pa.table({"country": column[:250]})).features["country"]
+    assert found.jensen_shannon == pytest.approx(0, abs=0.01)
+    assert found.missing_reference == pytest.approx(1 / 3)
+
+
+def test_categories_are_counted_over_both_samples() -> None:
+    before, after = (
+        words("any", "country", pa.chunked_array([part])) for part in (pa.array(["b", "a", "b"]), pa.array(["c", "b"]))
+    )
+    names, *counts = aligned(before, after)
+    assert names.to_pylist() == ["a", "b", "c"]
+    assert [each.tolist() for each in counts] == [[1, 2, 0], [0, 1, 1]]
 
 
 def test_words_are_no_numbers() -> None:

@@ -1,0 +1,129 @@
+"""The ledger of verdicts: taken once for the same evidence, counted from date to date, and the date that is due."""
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_assets.decisions.retrain import Action, Policy
+from ml_assets.lake import Lake
+from ml_assets.monitoring import verdict
+from ml_assets.monitoring.verdict import Decided, Seen, due, judge
+from ml_assets.registry import Registry
+from ml_assets.training.dataset import build
+from ml_assets.training.folder import Folder
+from ml_assets.training.report import report
+from ml_assets.training.train import train
+from ml_assets_tests.conftest import AS_OF, FIRST, Tiny, habits
+
+WEEK = timedelta(weeks=1)
+NOW = datetime(2026, 1, 1)  # noqa: DTZ001 - the lake's times are naive UTC
+POLICY = Policy(drift=0.3, after=2)
+ODD = Seen({"days_since": True, "orders": True, "mean_amount": True, "kind": True})
+CALM = Seen({"days_since": False, "orders": False, "mean_amount": False, "kind": False})
+
+
+class Nobody:
+    """A registry without a version."""
+
+    def champion(self, _: str) -> None: ...
+
+    def latest(self, _: str) -> None: ...
+
+
+class Desk:
+    """Verdicts on a shop."""
+
+    def __init__(self, lake: Lake, registry: Any, folder: Folder) -> None:
+        self.lake, self.registry, self.folder, self.minutes = lake, registry, folder, 0
+
+    def judge(self, day: date, seen: Seen, policy: Policy = POLICY) -> Decided:
+        self.minutes += 1
+        return judge(
+            self.lake, self.registry, self.folder, policy, seen, day,
+            direction=1, decided_at=NOW + timedelta(minutes=self.minutes), workers=1,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def desk(tiny: Tiny) -> Desk:
+    return Desk(tiny.lake, Nobody(), tiny.folder())
+
+
+def test_without_a_champion_the_verdict_is_to_train_one(desk: Desk) -> None:
+    assert verdict.latest(desk.lake, "shop") is None
+    found = desk.judge(AS_OF, Seen({}))
+    assert (found.verdict.action, found.reused) == (Action.RETRAIN, False)
+    kept = verdict.latest(desk.lake, "shop")
+    assert kept is not None
+    assert (kept["as_of"], kept["action"], kept["reason"]) == (AS_OF, "retrain", "there is no model yet")
+
+
+def test_the_same_evidence_is_judged_once(desk: Desk) -> None:
+    desk.judge(AS_OF, Seen({}))
+    assert desk.judge(AS_OF, Seen({})).reused
+    assert len(verdict.history(desk.lake, "shop")) == 1
+
+
+def test_the_due_date_is_reached_by_the_calendar_and_by_the_data(tiny: Tiny) -> None:
+    folder = tiny.folder()
+    assert due(tiny.lake, folder, FIRST - WEEK) is None
+    assert due(tiny.lake, folder, AS_OF + 10 * WEEK) == AS_OF, "the data ends there"
+    assert due(tiny.lake, folder, AS_OF - 2 * WEEK) == AS_OF - 2 * WEEK, "today has not reached the next"
+
+
+def test_nothing_is_due_before_the_first_rows(tmp_path: Path) -> None:
+    tiny = Tiny(tmp_path)
+    assert due(tiny.lake, tiny.folder(), AS_OF) is None
+
+
+def test_a_loop_that_was_off_catches_up_date_by_date(desk: Desk, tiny: Tiny) -> None:
+    desk.judge(AS_OF - 3 * WEEK, Seen({}))
+    seen = []
+    while (day := due(desk.lake, desk.folder, AS_OF + WEEK)) not in seen:
+        assert day is not None
+        seen.append(day)
+        desk.judge(day, Seen({}))
+    assert seen == [AS_OF - 2 * WEEK, AS_OF - WEEK, AS_OF]
+    tiny.deliver("orders", habits(range(14, 15)))
+    assert due(desk.lake, desk.folder, AS_OF + WEEK) == AS_OF + WEEK
+
+
+@pytest.mark.slow  # trains over a real MLflow
+def test_a_suspicion_counts_from_date_to_date_for_one_champion(tiny: Tiny, empty_registry: Path) -> None:
+    tiny.take_registry(empty_registry)
+    registry, folder, desk = tiny.registry, tiny.folder(), Desk(tiny.lake, tiny.registry, tiny.folder())
+    _champion(tiny, registry, folder, AS_OF - 3 * WEEK)
+    days = [AS_OF - 2 * WEEK, AS_OF - WEEK, AS_OF]
+    assert [desk.judge(day, ODD).verdict.action for day in days[:2]] == ["suspected", "retrain"]
+    assert desk.judge(days[1], ODD).reused, "the date itself is not counted twice"
+    assert desk.judge(days[1], CALM).verdict.action == "wait", "a correction replaces what stood there"
+    assert desk.judge(days[2], ODD).verdict.action == "suspected", "and counts anew"
+    found = desk.judge(days[1], ODD)
+    assert found.evidence.drifted == 1.0
+    assert found.evidence.new_rows > 0
+    assert found.evidence.rows > found.evidence.new_rows
+    _champion(tiny, registry, folder, AS_OF - WEEK)
+    assert desk.judge(days[2], ODD).verdict.action == "suspected", "another champion, another count"
+
+
+@pytest.mark.slow  # trains over a real MLflow
+def test_what_is_not_known_is_no_evidence(tiny: Tiny, empty_registry: Path) -> None:
+    tiny.take_registry(empty_registry)
+    desk = Desk(tiny.lake, tiny.registry, tiny.folder())
+    _champion(tiny, tiny.registry, tiny.folder(), AS_OF - WEEK)
+    found = desk.judge(AS_OF, Seen(dict.fromkeys(CALM.drifted)))
+    assert found.evidence.drifted is None
+    assert found.verdict.reason == "no trigger could be asked"
+    numbers = verdict.numbers(desk.lake, "shop", AS_OF)
+    assert numbers == {"retrain": 0.0, "suspected": 0.0, "wait": 1.0, "detected": 0.0}
+    desk.judge(AS_OF, replace(ODD, evaluated=0.7))
+    assert verdict.numbers(desk.lake, "shop", AS_OF)["drifted_importance"] == 1.0
+
+
+def _champion(tiny: Tiny, registry: Registry, folder: Folder, day: date) -> None:
+    version = train(tiny.lake, registry, folder, build(tiny.lake, folder, day), tags={}).version
+    report(tiny.lake, registry, folder, version)
+    registry.promote(version)
