@@ -25,6 +25,7 @@ from ml_assets.components.monitor import Monitor
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.monitoring.declaration import MonitorSpec, RetrainSpec
 from ml_assets.monitoring.replay import Replay, Store, replay, span, standard
+from ml_assets.monitoring.replay_store import put
 from ml_assets.settings import settings
 from ml_assets.sources.ingest import ingests
 
@@ -67,7 +68,7 @@ def run(project: Project, name: str, asked: Request, *, resume: bool, as_json: b
     store = Store(root)
     with _alone(name, root):
         done = _replayed(project, name, _resumed(store, name, asked) if resume else asked, store)
-    picture = Store(settings().reports).write(name, "policy_replay.png", content=figure(done))
+    picture = put(settings().reports / name / "policy_replay.png", figure(done))
     if as_json:
         typer.echo(json.dumps(done.to_json() | {"plot": str(picture)}))
     else:

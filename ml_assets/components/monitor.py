@@ -15,7 +15,7 @@ from ml_assets.components.metadata import table
 from ml_assets.components.model import Model
 from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.components.sensors import retrain_sensor
-from ml_assets.decisions.gate import DIRECTION
+from ml_assets.decisions.retrain import DIRECTION
 from ml_assets.monitoring.declaration import MonitorSpec
 
 if TYPE_CHECKING:

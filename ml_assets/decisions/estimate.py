@@ -4,8 +4,8 @@ Confidence-based performance estimation (CBPE): where scores are calibrated, the
 its label, so labels can be drawn and every metric of them has a distribution. Białek et al. (2024), Estimating Model
 Performance Under Covariate Shift Without Labels, https://arxiv.org/abs/2401.08348. It stands and falls with
 calibration: a change of the law between features and label (concept drift) is invisible to it, and its intervals know
-chance in the labels only. Those of a model that was fitted on 5,000 rows miss one time in six, not in twenty, and most of
-the time where it lacks a term and the rows shift (`python -m benchmarks estimate`).
+chance in the labels only. Those of a model that was fitted on 5,000 rows miss one time in six, not in twenty; and every
+other time where it lacks a term and the rows shift (`python -m benchmarks estimate`).
 """
 
 from collections.abc import Mapping

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 
+# +1: a higher value is better, -1: a lower one; only what has a confidence interval can be suspected.
+DIRECTION = {"roc_auc": 1, "pr_auc": 1, "lift_at_10": 1, "accuracy": 1, "log_loss": -1, "brier": -1}
+
 
 class Action(StrEnum):
     """What follows from a verdict."""

@@ -4,8 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from ml_assets.decisions.gate import DIRECTION
-from ml_assets.decisions.retrain import Policy
+from ml_assets.decisions.retrain import DIRECTION, Policy
 from ml_assets.declaration import Declaration, Duration
 from ml_assets.monitoring.alert_spec import AlertSpec
 from ml_assets.monitoring.performance_spec import PerformanceSpec
@@ -29,7 +28,7 @@ class RetrainSpec(Declaration):
     @model_validator(mode="after")
     def _measured(self) -> Self:
         if self.metric not in DIRECTION:
-            raise ValueError(f"metric {self.metric!r} is not measured: use one of {', '.join(sorted(DIRECTION))}")
+            raise ValueError(f"metric {self.metric!r} has no interval: use one of {', '.join(sorted(DIRECTION))}")
         return self
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.decisions.gate import DIRECTION
+from ml_assets.decisions import gate, retrain
 from ml_assets.errors import TrainingError
 from ml_assets.lake import Lake
 from ml_assets.monitoring.performance_spec import PerformanceSpec
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-BETTER = DIRECTION | {"accuracy": 1}
-"""1 where a larger metric is better, -1 where a smaller one is; a number that is neither has no drop."""
+# 1 where a larger metric is better, -1 where a smaller one is; a number that is neither has no drop.
+_BETTER = gate.DIRECTION | retrain.DIRECTION
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ class Evaluated:
              slice_value: str | None = None) -> Drop | None:  # fmt: skip
         """How much worse a value is than the evaluation; None where there is no better or worse, or no evaluation."""
         before = self.value(metric, slice_, slice_value)
-        if before is None or metric not in BETTER:
+        if before is None or metric not in _BETTER:
             return None
         known = self.intervals.get(metric) if slice_ is None else None
         if interval is None or known is None:
-            return Drop(BETTER[metric] * (before - value))
-        return _difference(BETTER[metric], before, known, value, interval)
+            return Drop(_BETTER[metric] * (before - value))
+        return _difference(_BETTER[metric], before, known, value, interval)
 
 
 def _difference(sign: int, before: float, known: Interval, value: float, now: Interval) -> Drop:

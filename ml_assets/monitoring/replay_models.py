@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.decisions.gate import Difference, Evidence, Gate, Verdict, judge
+from ml_assets.errors import TrainingError
 from ml_assets.lake import Lake
 from ml_assets.monitoring.replay_known import Known
 from ml_assets.monitoring.replay_store import Store
@@ -124,15 +125,19 @@ class Models:
         return _model(identity, kept)
 
     def _kept(self, identity: str) -> Model | None:
-        content = self.store.read("versions", identity, _DONE)
-        return None if content is None else _model(identity, json.loads(content))
+        if not all(self.store.holds("versions", identity, name) for name in (_DONE, _SHIPPED, _EVALUATION)):
+            return None
+        return _model(identity, json.loads(self.store.read("versions", identity, _DONE) or b""))
+
+    def _rows(self, model: Model) -> pa.Table:
+        kept = self.placed(model)
+        return dataset.read(self.lake, kept.table, kept.as_of, kept.version)
 
     def _importance(self, model: Model, seed: int) -> dict[str, float]:
         from ml_assets.training.explain import importance
         from ml_assets.training.export import score, session
 
-        kept = self.placed(model)
-        rows = dataset.read(self.lake, kept.table, kept.as_of, kept.version)
+        kept, rows = model.record, self._rows(model)
         tested = frame(rows, kept.columns, kept.entity, dataset.ROW).at(kept.split.test)
         judged = session(self._artifact(model, _EVALUATION))
         found = importance(partial(score, judged), tested.X, tested.y, seed=seed)
@@ -141,7 +146,7 @@ class Models:
     def _artifact(self, model: Model, name: str) -> bytes:
         content = self.store.read("versions", model.recipe, name)
         if content is None:
-            raise FileNotFoundError(f"{self.store.root}/versions/{model.recipe}/{name} was removed: run again")
+            raise TrainingError(f"{name} of {model.recipe} was removed from {self.store.root}: replay again")
         return content
 
     def _differences(self, candidate: Model, other: Model | None, gates: Sequence[Gate]) -> dict[str, Difference]:
@@ -163,8 +168,7 @@ class Models:
         from ml_assets.training.bootstrap import compare
         from ml_assets.training.export import score
 
-        kept = self.placed(candidate)
-        rows = dataset.read(self.lake, kept.table, kept.as_of, kept.version)
+        kept, rows = candidate.record, self._rows(candidate)
         data = frame(rows, kept.columns, kept.entity, dataset.ROW)
         test = data.at(kept.split.test)
         mine = score(self._artifact(candidate, _EVALUATION), test.X)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Raised when the code gives another answer for the same key: everything is then computed anew.
-_FORMAT = 1
+# Raised when the code gives another answer for the same key, or keeps it otherwise: everything is then done anew.
+_FORMAT = "v1"
 _WRITING = "_writing"
 
 
@@ -41,21 +41,21 @@ class Store:
         except FileNotFoundError:
             return None
 
+    def holds(self, *name: str) -> bool:
+        """Whether a file is there."""
+        return self._path(*name).is_file()
+
     def remove(self, *name: str) -> None:
         """Remove a file, if it is there."""
         self._path(*name).unlink(missing_ok=True)
 
-    def write(self, *name: str, content: bytes) -> Path:
-        """A file, whole or not at all; returns where it is."""
-        path, beside = self._path(*name), self.root / _WRITING / str(os.getpid())
-        for folder in (path.parent, beside.parent):
-            folder.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(content)
-        return beside.replace(path)
+    def write(self, *name: str, content: bytes) -> None:
+        """A file, whole or not at all."""
+        put(self._path(*name), content, self.root / _WRITING / str(os.getpid()))
 
     def fact(self, kind: str, *parts: object, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - plain JSON
         """What `make` gives, as plain JSON: computed once for the same `parts`, which have a stable `repr`."""
-        name = f"{fingerprint_of(_FORMAT, kind, *parts):016x}.json"
+        name = f"{fingerprint_of(kind, *parts):016x}.json"
         kept = self.read("facts", kind, name)
         if kept is None:
             kept = json.dumps(make()).encode()
@@ -66,7 +66,7 @@ class Store:
         """The same for a vector of numbers."""
         import numpy as np
 
-        name = f"{fingerprint_of(_FORMAT, kind, *parts):016x}.npy"
+        name = f"{fingerprint_of(kind, *parts):016x}.npy"
         kept = self.read(kind, name)
         if kept is not None:
             found: NDArray[np.float64] = np.load(io.BytesIO(kept), allow_pickle=False)
@@ -77,4 +77,13 @@ class Store:
         return made
 
     def _path(self, *name: str) -> Path:
-        return self.root.joinpath(*name)
+        return self.root.joinpath(_FORMAT, *name)
+
+
+def put(path: Path, content: bytes, beside: Path | None = None) -> Path:
+    """Write a file, whole or not at all, by way of one beside it; returns `path`."""
+    way = beside or path.with_name(f".{path.name}.{os.getpid()}")
+    for folder in (path.parent, way.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    way.write_bytes(content)
+    return way.replace(path)
