@@ -15,6 +15,8 @@ Counts = NDArray[np.int64]
 # An empty bin counts as this share, as everywhere in the field: PSI would be infinite.
 _EMPTY = 1e-4
 _BLOCK = 8192
+_LARGE = 1e100  # the square of what is larger may be no number
+_ROUNDING = 1e-12  # of a constant, the standard deviation need not be 0
 _FEW = 5  # Cochran's rule: chi-square needs so many rows expected in a cell
 
 
@@ -99,11 +101,13 @@ def _largest_gap(block: Floats, start: int, n: int, current: Floats) -> float:
     first, last = np.searchsorted(current, block[0], "left"), np.searchsorted(current, block[-1], "right")
     near = current[first:last]  # a block and what it is compared with stay in the processor's cache
     up_to = np.searchsorted(near, block, side="right") + first
-    below = up_to.copy()
-    equal = (up_to > 0) & (current[up_to - 1] == block)
-    below[equal] = np.searchsorted(near, block[equal], side="left") + first
-    rows = np.arange(start, start + len(block))
-    return max(float(((rows + 1) / n - up_to / len(current)).max()), float((below / len(current) - rows / n).max()))
+    gap = up_to / len(current) - np.arange(start, start + len(block)) / n
+    ahead = 1 / n - float(gap.min())
+    equal = current[up_to - 1] == block  # of none up to a value, the last one, which is larger
+    if equal.any():
+        below = np.searchsorted(near, block[equal], side="left") + first
+        gap[equal] -= (up_to[equal] - below) / len(current)
+    return max(ahead, float(gap.max()))
 
 
 def _ks_p_value(statistic: float, n: int, m: int) -> float:
@@ -168,11 +172,11 @@ def _expected(table: Floats) -> Floats:
 
 def mean_shift(reference: Floats, current: Floats) -> float | None:
     """How far the mean moved, in standard deviations of the reference; None where it is constant."""
-    # Scaled first: the square of 1e200 is no number.
-    scale = max(abs(float(values[end])) for values in (reference, current) for end in (0, -1)) or 1.0
-    before, after = reference / scale, current / scale
+    largest = max(abs(float(values[end])) for values in (reference, current) for end in (0, -1))
+    scale = largest if largest > _LARGE else 1.0
+    before, after = (values / scale if scale > 1 else values for values in (reference, current))
     spread = float(before.std())
-    return float(after.mean() - before.mean()) / spread if spread > 1e-12 else None
+    return float(after.mean() - before.mean()) / spread if spread > _ROUNDING * largest / scale else None
 
 
 def holm(p_values: Collection[float], level: float) -> float:

@@ -29,8 +29,7 @@ __all__ = ["Replay", "Store", "replay", "span", "standard"]
 
 _OFF = {"rows": None, "drift": None, "floor": None, "drop": None, "estimate": None, "age": None, "every": None}
 _STEPS = {"daily": 1, "weekly": 7, "monthly": 28}
-_MEASURED = ("roc_auc", "pr_auc", "lift_at_10", "log_loss", "brier")
-_ESTIMATED = ("roc_auc", "log_loss", "brier")
+_ESTIMATED = ("roc_auc", "accuracy", "log_loss", "brier")
 
 
 def standard(folder: Folder, monitor: MonitorSpec) -> dict[str, RetrainSpec]:
@@ -181,15 +180,14 @@ def _needed(folder: Folder, monitor: MonitorSpec, dates: Sequence[date]) -> list
 
 
 def _require(compared: str, policies: Mapping[str, RetrainSpec]) -> None:
-    """Refuse what would silently never be seen."""
+    """Refuse what would silently never trigger."""
     if compared not in REALISED:
         raise DeclarationError(
             f"{compared} is not in history, so policies cannot be compared by it: use one of {', '.join(REALISED)}"
         )
     for name, spec in policies.items():
-        for limit, metrics in (("floor", _MEASURED), ("drop", _MEASURED), ("estimate", _ESTIMATED)):
-            if getattr(spec, limit) is not None and spec.metric not in metrics:
-                raise DeclarationError(
-                    f"policy {name}: {limit} of {spec.metric} cannot be had from history: use metric "
-                    f"{' or '.join(metrics)}, or leave {limit} out"
-                )
+        if spec.estimate is not None and spec.metric not in _ESTIMATED:
+            raise DeclarationError(
+                f"policy {name}: scores alone do not tell {spec.metric}: use metric {' or '.join(_ESTIMATED)}, or "
+                "leave estimate out"
+            )

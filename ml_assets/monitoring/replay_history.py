@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ml_assets.decisions.gate import DIRECTION
-from ml_assets.decisions.retrain import Evidence, Measured, weigh
+from ml_assets.decisions.retrain import DIRECTION, Evidence, Measured, weigh
 from ml_assets.errors import DataError, TrainingError
 from ml_assets.features.join import point_in_time
 from ml_assets.monitoring.declaration import MonitorSpec, RetrainSpec
 from ml_assets.monitoring.reference import Reference, choose, opened
-from ml_assets.monitoring.replay_models import Model, Models
+from ml_assets.monitoring.replay_models import Model, Models, realised
 from ml_assets.monitoring.replay_store import Store
 from ml_assets.monitoring.spec import DriftSpec
 from ml_assets.registry import Version
@@ -183,8 +182,10 @@ class History:
         p = np.concatenate([self.scores(champion, day) for day in days])
         if len(p) < spec.min_rows:
             return None
+        right = {"accuracy": (p >= champion.threshold) == labels} if metric == "accuracy" else {}
+        asked = [] if right else [metric]
         try:
-            found = intervals(labels, p, entities, metrics=[metric], resamples=spec.resamples, seed=spec.seed)
+            found = intervals(labels, p, entities, metrics=asked, means=right, resamples=spec.resamples, seed=spec.seed)
         except TrainingError:  # too few entities, or one class: nothing is known
             return None
         return asdict(found[metric])
@@ -196,15 +197,13 @@ class History:
         if len(p) < spec.min_rows:
             return None
         try:
-            return asdict(expected(p, seed=spec.seed, draws=spec.resamples)[metric])
+            return asdict(expected(p, seed=spec.seed, draws=spec.resamples, threshold=champion.threshold)[metric])
         except ValueError:  # hardly both labels
             return None
 
     def _realised(self, champion: Model, as_of: date) -> dict[str, float] | None:
-        from ml_assets.training.metrics import scores
-
         try:
-            return scores(self._outcomes(as_of)[1], self.scores(champion, as_of))
+            return realised(self._outcomes(as_of)[1], self.scores(champion, as_of), champion.threshold)
         except TrainingError:  # one class only, or nobody
             return None
 

@@ -40,13 +40,15 @@ class Model:
     Args:
         recipe: rows, declaration and libraries, as a hash: the version's identity.
         record: what it was trained from.
-        metrics: on its test rows, by the artifact of its evaluation; and `onnx_parity`.
+        metrics: on its test rows, by the artifact of its evaluation; `accuracy` at the threshold, and `onnx_parity`.
+        threshold: the score from which on acting was cheapest on the test rows.
         seconds: what search, fits, export and the metrics took when they were really done.
     """
 
     recipe: str
     record: Record
     metrics: Mapping[str, float]
+    threshold: float
     seconds: float
 
 
@@ -115,7 +117,7 @@ class Models:
         made = fit(self.lake, self.folder, built, _Nobody())
         kept = {
             "record": json.loads(recorded(self.folder, built, made).to_json()),
-            "metrics": _metrics(made),
+            **_evaluated(made, self.folder),
             "seconds": round(time.perf_counter() - started, 3),
         }
         for name, content in ((_SHIPPED, made.shipped), (_EVALUATION, made.evaluation)):
@@ -197,14 +199,27 @@ class _Nobody:
 
 def _model(identity: str, kept: Mapping[str, Any]) -> Model:
     record = Record.from_json(json.dumps(kept["record"]).encode())
-    return Model(identity, record, kept["metrics"], kept["seconds"])
+    return Model(identity, record, kept["metrics"], kept["threshold"], kept["seconds"])
 
 
-def _metrics(made: Fitted) -> dict[str, float]:
-    from ml_assets.training.export import score
+def realised(y: "NDArray[Any]", p: "NDArray[np.float64]", threshold: float) -> dict[str, float]:
+    """The metrics of scores, with `accuracy` at a threshold.
+
+    Raises:
+        TrainingError: as `metrics.checked`.
+    """
     from ml_assets.training.metrics import scores
 
-    return scores(made.tested.y, score(made.evaluation, made.tested.X)) | {"onnx_parity": made.parity}
+    return scores(y, p) | {"accuracy": float(((p >= threshold) == y).mean())}
+
+
+def _evaluated(made: Fitted, folder: Folder) -> dict[str, Any]:
+    from ml_assets.training.export import score
+    from ml_assets.training.metrics import threshold
+
+    y, p, costs = made.tested.y, score(made.evaluation, made.tested.X), folder.spec.costs
+    cut = threshold(y, p, costs.false_positive, costs.false_negative)
+    return {"metrics": realised(y, p, cut) | {"onnx_parity": made.parity}, "threshold": cut}
 
 
 def _baseline(data: Frame, test: Frame, kept: Record) -> "NDArray[np.float64]":

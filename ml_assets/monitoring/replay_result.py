@@ -8,17 +8,20 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from ml_assets.decisions.gate import DIRECTION
+from ml_assets.decisions import gate, retrain
 from ml_assets.decisions.history import Cost, costs, spans
 from ml_assets.monitoring.declaration import RetrainSpec
 
-REALISED = ("roc_auc", "pr_auc", "lift_at_10", "log_loss", "brier", "calibration_error")
+REALISED = ("roc_auc", "pr_auc", "lift_at_10", "accuracy", "log_loss", "brier", "calibration_error")
 """The metrics that history knows; those of latency and export are of the machine of today."""
 
 _LISTED = 6  # dates of one reason that a table names
 
+BETTER = gate.DIRECTION | retrain.DIRECTION
+"""1 where a larger metric is better, -1 where a smaller one is."""
+
 # Ranking and probabilities age differently: who looks at one of them is shown the other.
-_BESIDE = dict.fromkeys(("roc_auc", "pr_auc", "lift_at_10"), "brier")
+_BESIDE = dict.fromkeys(("roc_auc", "pr_auc", "lift_at_10", "accuracy"), "brier")
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class Replay:
     @property
     def direction(self) -> int:
         """1 where a larger metric is better, -1 where a smaller one is."""
-        return DIRECTION[self.metric]
+        return BETTER[self.metric]
 
     @cached_property
     def costs(self) -> dict[str, Cost]:

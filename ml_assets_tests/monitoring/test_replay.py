@@ -19,11 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_assets.decisions.history import costs, spans
+from ml_assets.decisions.retrain import DIRECTION
 from ml_assets.errors import DeclarationError, TrainingError
 from ml_assets.features.join import point_in_time
 from ml_assets.monitoring.declaration import MonitorSpec, RetrainSpec
 from ml_assets.monitoring.performance_spec import PerformanceSpec
-from ml_assets.monitoring.replay import Replay, Store, replay, span, standard
+from ml_assets.monitoring.replay import _ESTIMATED, Replay, Store, replay, span, standard
 from ml_assets.monitoring.replay_history import History, State
 from ml_assets.monitoring.replay_known import prepare
 from ml_assets.monitoring.replay_models import Models
@@ -40,6 +41,8 @@ NEVER = RetrainSpec(drift=None, drop=None)
 EVERY = RetrainSpec(drift=None, drop=None, every="7d", cooldown=timedelta(0))
 # Everything is asked at every date: what a policy does not ask for is not computed.
 CURIOUS = RetrainSpec(rows=0.4, drift=0.2, floor=0.6, drop=0.05, estimate=0.1, age="5w", after=1, cooldown="7d")
+# Suspects at every date, with its numbers in the sentence, and keeps its champion: only then do labels mature.
+WATCHING = RetrainSpec(drift=1e-9, floor=1.0, drop=1e-9, estimate=1e-9, after=99)
 
 
 def week(number: int) -> date:
@@ -135,16 +138,22 @@ def test_the_standard_policies_are_the_declared_one_taken_apart(tiny: Tiny) -> N
     assert found["drift"].after == found["performance"].after == 3
 
 
-@pytest.mark.parametrize(
-    ("spec", "message"),
-    [
-        (RetrainSpec(metric="latency_p99_ms"), "policy p: drop of latency_p99_ms cannot be had"),
-        (RetrainSpec(metric="pr_auc", drop=None, estimate=0.1), "policy p: estimate of pr_auc cannot be had"),
-    ],
-)
-def test_a_trigger_that_would_silently_never_fire_is_refused(tiny: Tiny, spec: RetrainSpec, message: str) -> None:
-    with pytest.raises(DeclarationError, match=message):
-        replayed(tiny, {"p": spec})
+def test_a_trigger_that_would_silently_never_fire_is_refused(tiny: Tiny) -> None:
+    with pytest.raises(DeclarationError, match="policy p: scores alone do not tell pr_auc: use metric roc_auc or"):
+        replayed(tiny, {"p": RetrainSpec(metric="pr_auc", estimate=0.1)})
+
+
+@pytest.mark.parametrize("metric", sorted(DIRECTION))
+def test_every_metric_that_a_policy_may_watch_is_measured(walked: tuple[Tiny, Replay], metric: str) -> None:
+    shop, done = walked
+    history = opened(shop, shop.folder(), done.dates)
+    model = history.models.at(week(5))
+    measured = history.measured(model, [week(5), week(6), week(7)], week(9), metric)
+    assert measured is not None
+    assert measured.low < measured.estimate < measured.high
+    assert (metric in model.metrics, metric in done.walks["never"].steps[0].metrics) == (True, True)
+    if metric in _ESTIMATED:
+        assert history.estimated(model, week(9), metric) is not None
 
 
 @pytest.fixture(scope="module")
@@ -320,6 +329,7 @@ def test_what_happens_after_an_as_of_date_never_changes_a_decision_up_to_it(seed
         with tempfile.TemporaryDirectory() as root:
             shop = Tiny(Path(root))
             shop.deliver("orders", future)
-            done = replayed(shop, {"curious": CURIOUS, "weekly": EVERY}, dates)
+            done = replayed(shop, {"curious": CURIOUS, "watching": WATCHING}, dates)
             decided.append([_decision(step) for walk in done.walks.values() for step in walk.steps])
     assert decided[0] == decided[1]
+    assert "the measured metric is" in str(decided[0][-1])
