@@ -63,6 +63,11 @@ class Settings(BaseSettings):
         return self.data / "reports"
 
     @property
+    def replays(self) -> Path:
+        """Models, scores and measurements of replays."""
+        return self.data / "replay"
+
+    @property
     def dagster(self) -> Path:
         """Runs, events and logs of the embedded Dagster instance."""
         return self.data / "dagster"

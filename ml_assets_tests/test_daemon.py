@@ -22,9 +22,9 @@ from typing import Any, TypeVar
 import dagster as dg
 import pytest
 
+from ml_assets.alerts.delivery import pending
+from ml_assets.alerts.outbox import alerts
 from ml_assets.lake import Lake
-from ml_assets.monitoring.alerts import alerts
-from ml_assets.monitoring.delivery import pending
 from ml_assets.monitoring.verdict import at
 from ml_assets.registry import Registry
 from ml_assets.settings import PROJECT

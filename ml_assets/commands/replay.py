@@ -24,8 +24,8 @@ from ml_assets.commands.project import Project
 from ml_assets.components.monitor import Monitor
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.monitoring.declaration import MonitorSpec, RetrainSpec
-from ml_assets.monitoring.replay import Replay, Store, replay, span, standard
-from ml_assets.monitoring.replay_store import put
+from ml_assets.replay.store import put
+from ml_assets.replay.walk import Replay, Store, replay, span, standard
 from ml_assets.settings import settings
 from ml_assets.sources.ingest import ingests
 
@@ -62,9 +62,9 @@ def run(project: Project, name: str, asked: Request, *, resume: bool, as_json: b
     """
     from rich.console import Console
 
-    from ml_assets.monitoring.replay_plot import figure
+    from ml_assets.replay.plot import figure
 
-    started, root = time.perf_counter(), settings().data / "replay" / project.model(name).folder
+    started, root = time.perf_counter(), settings().replays / project.model(name).folder
     store = Store(root)
     with _alone(name, root):
         done = _replayed(project, name, _resumed(store, name, asked) if resume else asked, store)

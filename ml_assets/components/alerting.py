@@ -20,7 +20,7 @@ def delivery_sensor(folders: Severities) -> dg.SensorDefinition:
     @dg.sensor(name="alerts", **ALWAYS)
     def alerts(lake: LakeResource) -> dg.SkipReason:
         """Alerts that are not delivered yet are sent."""
-        from ml_assets.monitoring.delivery import deliver  # pyarrow: not at load
+        from ml_assets.alerts.delivery import deliver  # pyarrow: not at load
 
         done = deliver(lake.open(), folders, settings().alerts, now=_now())
         return dg.SkipReason(f"{done.sent} delivered, {done.left} left: {done.reason}")
@@ -34,7 +34,7 @@ def failure_sensor(folders: Severities) -> dg.SensorDefinition:
     @dg.run_failure_sensor(name="failed_runs", **ALWAYS)
     def failed_runs(context: dg.RunFailureSensorContext) -> None:
         """A run that will be tried again is told when that fails too."""
-        from ml_assets.monitoring.alerts import failed_run  # pyarrow: not at load
+        from ml_assets.alerts.outbox import failed_run  # pyarrow: not at load
 
         run = context.dagster_run
         folder = _folder(run, folders)
@@ -58,7 +58,7 @@ def success_sensor(folders: Severities) -> dg.SensorDefinition:
     @dg.run_status_sensor(name="recovered_runs", run_status=dg.DagsterRunStatus.SUCCESS, **ALWAYS)
     def recovered_runs(context: dg.RunStatusSensorContext) -> None:
         """The end of a failure."""
-        from ml_assets.monitoring.alerts import succeeded_run  # pyarrow: not at load
+        from ml_assets.alerts.outbox import succeeded_run  # pyarrow: not at load
 
         run = context.dagster_run
         succeeded_run(lake_here(), _folder(run, folders), run.run_id, _work(run), _link(run.run_id), _now())

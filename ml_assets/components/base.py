@@ -67,6 +67,7 @@ class Declared(dg.Component, Generic[Spec]):
         checks: Sequence[dg.AssetCheckSpec] = (),
         cadence: Cadence | None = None,
         freshness: timedelta | None = None,
+        looped: bool = True,
         **more: Any,  # noqa: ANN401 - further arguments of dagster.asset
     ) -> Callable[[Callable[..., Result]], dg.AssetsDefinition]:
         """`dagster.asset` with what every asset of a folder has: group, owners, the loop's tag, as-of dates."""
@@ -77,7 +78,7 @@ class Declared(dg.Component, Generic[Spec]):
             partitions_def=partitions(cadence) if cadence else None,
             group_name=self.folder,
             kinds={*kinds},
-            tags={LOOP: self.folder},
+            tags={LOOP: self.folder} if looped else {},
             owners=[*getattr(self.spec, "owners", ())] or None,
             freshness_policy=dg.FreshnessPolicy.time_window(fail_window=freshness) if freshness else None,
             **more,

@@ -11,12 +11,13 @@ from ml_assets.components import reports
 from ml_assets.components.alerting import asset_link
 from ml_assets.components.base import Declared, Result, as_of, only
 from ml_assets.components.condition import Dates, follows
-from ml_assets.components.metadata import table
+from ml_assets.components.metadata import picture, table
 from ml_assets.components.model import Model
 from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.components.sensors import retrain_sensor
 from ml_assets.decisions.retrain import DIRECTION
 from ml_assets.monitoring.declaration import MonitorSpec
+from ml_assets.settings import settings
 
 if TYPE_CHECKING:
     from ml_assets.decisions.alert import Rule
@@ -35,7 +36,7 @@ class Monitor(Declared[MonitorSpec]):
         folder, due = model.assemble(tree), model.due(tree)
         made = (self._drift, self._performance, self._predictions, self._verdict, self._alerts)
         return dg.Definitions(
-            assets=[asset(folder, due) for asset in made],
+            assets=[*(asset(folder, due) for asset in made), self._replay(folder)],
             sensors=[retrain_sensor(self.folder)],
         )
 
@@ -100,7 +101,7 @@ class Monitor(Declared[MonitorSpec]):
         @self._report(folder, due, "alerts", deps=["retraining_verdict"])
         def alerts(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
             """What people are told of the as-of date; the sensor `alerts` delivers it."""
-            from ml_assets.monitoring.alerts import evaluate
+            from ml_assets.alerts.outbox import evaluate
 
             numbers = self._numbers(context, lake, registry, folder)
             link, rules = asset_link(self.key("alerts")), self._rules(lake, as_of(context))
@@ -109,6 +110,27 @@ class Monitor(Declared[MonitorSpec]):
             return Result(metadata={"alerts": table(said), "said": len(said), "rules": len(rules), **numbers})
 
         return alerts
+
+    def _replay(self, folder: "Folder") -> dg.AssetsDefinition:
+        """Not of the loop: it takes minutes, and a person asks for it."""
+        past = [dg.AssetKey.from_user_string(relation.table) for relation in folder.labels.relations]
+
+        @self.asset(self.key("policy_replay"), "scikitlearn", deps=past, looped=False)
+        def policy_replay(context: dg.AssetExecutionContext, lake: LakeResource) -> Result:
+            """What each retraining policy would have done over history, and what would have come of it."""
+            from ml_assets.replay.plot import figure
+            from ml_assets.replay.store import Store
+            from ml_assets.replay.walk import replay, span, standard
+
+            store, lake_ = Store(settings().replays / folder.name), lake.open()
+            done = replay(
+                lake_, folder, self.spec, standard(folder, self.spec), span(lake_, folder), store=store,
+                workers=lake.workers, say=lambda done, of, what: context.log.debug("%s of %s: %s", done, of, what),
+            )  # fmt: skip
+            plot = picture(figure(done), "realised metric and area lost, by policy")
+            return Result(metadata={"plot": plot, "policies": table(done.rows()), **done.metadata()})
+
+        return policy_replay
 
     def _rules(self, lake: LakeResource, day: date) -> list["Rule"]:
         """The rules; one on a number of the verdict tells its reason."""

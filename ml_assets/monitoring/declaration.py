@@ -4,9 +4,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from ml_assets.alerts.spec import AlertSpec
 from ml_assets.decisions.retrain import DIRECTION, Policy
 from ml_assets.declaration import Declaration, Duration
-from ml_assets.monitoring.alert_spec import AlertSpec
 from ml_assets.monitoring.performance_spec import PerformanceSpec
 from ml_assets.monitoring.spec import DriftSpec
 

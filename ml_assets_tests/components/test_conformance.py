@@ -25,6 +25,7 @@ from ml_assets.settings import PROJECT
 PACKAGE = PROJECT / "ml_assets"
 FOLDERS = sorted(path.parent.name for path in (PACKAGE / "defs").glob("*/defs.yaml"))
 TYPES = [getattr(components, name) for name in components.__all__]
+ASKED_FOR = {"policy_replay"}  # by a person: not of the loop
 HEAVY = ("mlflow", "evidently", "great_expectations", "sklearn", "pandas", "matplotlib", "onnxruntime", "optuna")
 
 
@@ -118,7 +119,8 @@ def test_every_asset_has_a_group_kinds_the_tag_of_its_loop_and_a_description(spe
     assert len(specs) >= 20
     for spec in specs:
         folder = spec.key.path[0]
-        assert (spec.group_name, spec.tags.get(LOOP)) == (folder, folder), spec.key
+        looped = None if spec.key.path[-1] in ASKED_FOR else folder
+        assert (spec.group_name, spec.tags.get(LOOP)) == (folder, looped), spec.key
         assert spec.kinds, spec.key
         assert spec.description, spec.key
 
@@ -126,7 +128,7 @@ def test_every_asset_has_a_group_kinds_the_tag_of_its_loop_and_a_description(spe
 def test_every_asset_of_a_loop_is_in_its_job(definitions: dg.Definitions, specs: list[dg.AssetSpec]) -> None:
     for folder in FOLDERS:
         selected = definitions.resolve_job_def(f"{folder}_loop").asset_layer.executable_asset_keys
-        assert set(selected) == {spec.key for spec in specs if spec.key.path[0] == folder}
+        assert set(selected) == {spec.key for spec in specs if LOOP in spec.tags and spec.key.path[0] == folder}
 
 
 def test_every_gate_of_a_model_is_a_blocking_check(tree: dg.ComponentTree, definitions: dg.Definitions) -> None:

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ml_assets.alerts.outbox import Alert, outbox
 from ml_assets.decisions.alert import Kind, Severity
-from ml_assets.monitoring.alerts import Alert, outbox
 
 _LINES = 25  # alerts that a message spells out; the rest is counted
 _WORST = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)

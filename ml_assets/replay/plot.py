@@ -6,7 +6,7 @@ from datetime import date
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.monitoring.replay_result import BETTER, Replay
+from ml_assets.replay.result import BETTER, Replay
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ml_assets.decisions.alert import Kind, Rule, Severity, State
-from ml_assets.lake import Lake
-from ml_assets.monitoring.alert_spec import AlertRule, AlertSpec
-from ml_assets.monitoring.alerts import (
+from ml_assets.alerts.outbox import (
     PROJECT,
     Alert,
     alerts,
@@ -23,6 +20,9 @@ from ml_assets.monitoring.alerts import (
     states,
     succeeded_run,
 )
+from ml_assets.alerts.spec import AlertRule, AlertSpec
+from ml_assets.decisions.alert import Kind, Rule, Severity, State
+from ml_assets.lake import Lake
 from ml_assets_tests.conftest import shared
 
 DAY = date(2026, 6, 7)

@@ -18,10 +18,10 @@ from typing import Any
 import pyarrow as pa
 from pydantic import SecretStr
 
+from ml_assets.alerts.message import Message, message
+from ml_assets.alerts.outbox import PROJECT, Alert, alerts
 from ml_assets.decisions.alert import Severity, backoff
 from ml_assets.lake import Lake
-from ml_assets.monitoring.alerts import PROJECT, Alert, alerts
-from ml_assets.monitoring.message import Message, message
 
 # One row for each alert and URL that took it. `complete`: with this row every URL of the settings has it.
 _DELIVERED = pa.schema([

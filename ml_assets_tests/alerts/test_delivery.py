@@ -24,11 +24,11 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import SecretStr
 
+from ml_assets.alerts.delivery import Delivered, deliver, pending
+from ml_assets.alerts.message import message
+from ml_assets.alerts.outbox import PROJECT, Alert, alerts, evaluate, failed_run, succeeded_run
 from ml_assets.decisions.alert import Kind, Rule, Severity
 from ml_assets.lake import Lake
-from ml_assets.monitoring.alerts import PROJECT, Alert, alerts, evaluate, failed_run, succeeded_run
-from ml_assets.monitoring.delivery import Delivered, deliver, pending
-from ml_assets.monitoring.message import message
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.processes import environment
 
@@ -49,7 +49,7 @@ import sys
 from datetime import datetime
 from pydantic import SecretStr
 from ml_assets.lake import Lake
-from ml_assets.monitoring.delivery import deliver
+from ml_assets.alerts.delivery import deliver
 print(deliver(Lake(sys.argv[1]), ["churn"], [SecretStr(url) for url in sys.argv[2:]], now=datetime(2026, 6, 7, 13)))
 """
 
