@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import alarms, asof, drift, estimate, load, loop, scale
+from benchmarks import alarms, asof, drift, estimate, load, loop, scale, watch
 from benchmarks.figure import Figure, table
 from benchmarks.machine import describe
 
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "alarms": alarms.measure,
     "drift": drift.measure,
     "estimate": estimate.measure,
+    "watch": watch.measure,
 }
 
 
