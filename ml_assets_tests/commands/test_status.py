@@ -73,7 +73,7 @@ def test_an_alias_that_was_moved_by_hand_is_said_to_be(lake: Lake) -> None:
 
 
 def test_the_table_shows_a_model_of_which_nothing_is_known() -> None:
-    nothing = dict.fromkeys(("last_run", "candidate", "champion", "predictions", "drift"))
+    nothing = dict.fromkeys(("last_run", "candidate", "champion", "predictions", "drift", "verdict"))
     found = {"models": {"m": {**nothing, "sources": {}}}, "runs": {"in_progress": [], "failed": []}}
     console = Console(width=80, file=io.StringIO())
     for made in tables(found):
