@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from ml_assets.alerts.spec import AlertSpec
-from ml_assets.decisions.retrain import DIRECTION, Policy
+from ml_assets.decisions.retrain import DIRECTION, ESTIMATED, Policy
 from ml_assets.declaration import Declaration, Duration
 from ml_assets.monitoring.performance_spec import PerformanceSpec
 from ml_assets.monitoring.spec import DriftSpec
@@ -29,6 +29,8 @@ class RetrainSpec(Declaration):
     def _measured(self) -> Self:
         if self.metric not in DIRECTION:
             raise ValueError(f"metric {self.metric!r} has no interval: use one of {', '.join(sorted(DIRECTION))}")
+        if self.estimate is not None and self.metric not in ESTIMATED:
+            raise ValueError(f"estimate: {self.metric} cannot be estimated: use one of {', '.join(sorted(ESTIMATED))}")
         return self
 
     @property

@@ -29,7 +29,6 @@ __all__ = ["Replay", "Store", "replay", "span", "standard"]
 
 _OFF = {"rows": None, "drift": None, "floor": None, "drop": None, "estimate": None, "age": None, "every": None}
 _STEPS = {"daily": 1, "weekly": 7, "monthly": 28}
-_ESTIMATED = ("roc_auc", "accuracy", "log_loss", "brier")
 
 
 def standard(folder: Folder, monitor: MonitorSpec) -> dict[str, RetrainSpec]:
@@ -108,7 +107,7 @@ def replay(
         TrainingError: a model cannot be trained.
     """
     compared = metric or monitor.retrain.metric
-    _require(compared, policies)
+    _require(compared)
     with lake.lock(f"replay/{folder.name}"):
         store.sweep()
         known = prepare(lake, folder, _needed(folder, monitor, dates), workers=workers, say=say)
@@ -179,15 +178,8 @@ def _needed(folder: Folder, monitor: MonitorSpec, dates: Sequence[date]) -> list
     return sorted({*dates, *(day for window in windows for day in window.refit), *filter(None, references)})
 
 
-def _require(compared: str, policies: Mapping[str, RetrainSpec]) -> None:
-    """Refuse what would silently never trigger."""
+def _require(compared: str) -> None:
     if compared not in REALISED:
         raise DeclarationError(
             f"{compared} is not in history, so policies cannot be compared by it: use one of {', '.join(REALISED)}"
         )
-    for name, spec in policies.items():
-        if spec.estimate is not None and spec.metric not in _ESTIMATED:
-            raise DeclarationError(
-                f"policy {name}: scores alone do not tell {spec.metric}: use metric {' or '.join(_ESTIMATED)}, or "
-                "leave estimate out"
-            )

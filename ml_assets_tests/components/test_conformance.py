@@ -131,6 +131,15 @@ def test_every_asset_of_a_loop_is_in_its_job(definitions: dg.Definitions, specs:
         assert set(selected) == {spec.key for spec in specs if LOOP in spec.tags and spec.key.path[0] == folder}
 
 
+def test_freshness_is_what_the_yaml_declares(specs: list[dg.AssetSpec]) -> None:
+    declared = {spec.key.to_user_string(): spec.freshness_policy for spec in specs if spec.freshness_policy}
+    watched = {"drift_report", "performance_report", "prediction_report", "retraining_verdict", "alerts"}
+    views = {"features/purchases", "features/engagement", "features/support", "features/tenure"}
+    assert {key for key in declared if key.startswith("churn/")} == {
+        f"churn/{name}" for name in {"champion"} | watched | views
+    }
+
+
 def test_every_gate_of_a_model_is_a_blocking_check(tree: dg.ComponentTree, definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     for model in tree.get_all_components(of_type=Model):

@@ -1,0 +1,84 @@
+"""Runs that failed are told once, runs that are tried again are not, and a success after a failure is told too."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ml_assets.alerts.outbox import Alert, alerts
+from ml_assets.components.alerting import failure_sensor, success_sensor
+from ml_assets.components.resources import lake_here
+from ml_assets.decisions.alert import Kind, Severity
+from ml_assets.settings import settings
+
+FOLDERS = {"shop": Severity.CRITICAL, "quiet": None}
+
+
+class Query:
+    """A feature view that fails, or not."""
+
+    fails = True
+
+
+@dg.asset(key=["shop", "features", "habits"])
+def habits() -> None:
+    if Query.fails:
+        raise ValueError("column rate is gone")
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path))
+    settings.cache_clear()
+    monkeypatch.setattr(Query, "fails", True)
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+    settings.cache_clear()
+
+
+def run(instance: dg.DagsterInstance, folder: str = "shop", **tags: str) -> None:
+    """A run of a folder's job, and what the sensors make of it."""
+    job = dg.define_asset_job(f"{folder}_loop", selection=[habits])
+    made = dg.Definitions(assets=[habits], jobs=[job]).resolve_job_def(f"{folder}_loop")
+    done = made.execute_in_process(instance=instance, raise_on_error=False, tags=tags)
+    current = instance.get_run_by_id(done.run_id)
+    kind = dg.DagsterEventType.RUN_SUCCESS if done.success else dg.DagsterEventType.RUN_FAILURE
+    event = next(event for event in done.all_events if event.event_type == kind)
+    assert current is not None
+    sensor = success_sensor(FOLDERS) if done.success else failure_sensor(FOLDERS)
+    context = dg.build_run_status_sensor_context(
+        sensor_name=sensor.name, dagster_event=event, dagster_instance=instance, dagster_run=current
+    )
+    sensor(context if done.success else context.for_run_failure())
+
+
+def said(folder: str = "shop") -> list[Alert]:
+    return alerts(lake_here(), folder)
+
+
+def test_a_failed_run_is_told_with_its_step_its_error_and_a_link(instance: dg.DagsterInstance) -> None:
+    run(instance)
+    (alert,) = said()
+    assert (alert.kind, alert.severity) == (Kind.FIRED, Severity.CRITICAL)
+    assert "shop_loop failed in shop__features__habits" in alert.text
+    assert "column rate is gone" in alert.text
+    assert alert.link.startswith("http://127.0.0.1:3000/runs/")
+
+
+def test_a_run_that_will_be_tried_again_is_not_told(instance: dg.DagsterInstance) -> None:
+    run(instance, **{"dagster/will_retry": "true"})
+    assert said() == []
+
+
+def test_a_success_after_a_failure_is_its_end(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(instance)
+    monkeypatch.setattr(Query, "fails", False)
+    run(instance)
+    run(instance)
+    assert [alert.kind for alert in said()] == [Kind.FIRED, Kind.RECOVERED]
+
+
+def test_who_wants_no_word_of_failed_runs_gets_none(instance: dg.DagsterInstance) -> None:
+    run(instance, "quiet")
+    assert said("quiet") == []
