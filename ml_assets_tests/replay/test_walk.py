@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ml_assets.decisions.history import costs, spans
-from ml_assets.decisions.retrain import DIRECTION
+from ml_assets.decisions.retrain import DIRECTION, ESTIMATED
 from ml_assets.errors import TrainingError
 from ml_assets.features.join import point_in_time
 from ml_assets.monitoring.declaration import MonitorSpec, RetrainSpec
@@ -31,7 +31,7 @@ from ml_assets.replay.known import prepare
 from ml_assets.replay.models import Models
 from ml_assets.replay.plot import figure
 from ml_assets.replay.result import Step
-from ml_assets.replay.walk import _ESTIMATED, Replay, Store, replay, span, standard
+from ml_assets.replay.walk import Replay, Store, replay, span, standard
 from ml_assets.training.folder import Folder
 from ml_assets_tests.conftest import FIRST, Row, Tiny, habits
 
@@ -153,7 +153,7 @@ def test_every_metric_that_a_policy_may_watch_is_measured(walked: tuple[Tiny, Re
     assert measured is not None
     assert measured.low < measured.estimate < measured.high
     assert (metric in model.metrics, metric in done.walks["never"].steps[0].metrics) == (True, True)
-    if metric in _ESTIMATED:
+    if metric in ESTIMATED:
         assert history.estimated(model, week(9), metric) is not None
 
 
