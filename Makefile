@@ -3,6 +3,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
+# Two processes, each with whole files of tests; --no-loadscope-reorder keeps the longest first
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) UV_COMPILE_BYTECODE=1 UV_NO_PROGRESS=1 $(BIN)/uv
 export DAGSTER_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := true
@@ -30,10 +32,10 @@ imports: $(VENV)/.installed-dev
 	@$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.installed-dev
-	@$(BIN)/pytest -q -m "not slow"
+	@$(BIN)/pytest -q -m "not slow" $(SIDE_BY_SIDE)
 
 slow: $(VENV)/.installed-dev
-	@$(BIN)/pytest -q -m slow
+	@$(BIN)/pytest -q -m slow $(SIDE_BY_SIDE)
 
 benchmark: $(VENV)/.installed-dev ## The tables of benchmarks/README.md
 	@$(BIN)/python -m benchmarks
