@@ -3,10 +3,13 @@
 import functools
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ml_assets.commands.project import Project
+    from ml_assets.monitoring.declaration import MonitorSpec
+    from ml_assets.monitoring.latest import DriftReport
+    from ml_assets.monitoring.standing import PerformanceReport
 
 NAME = "churn"
 
@@ -44,6 +47,7 @@ def _plain(project: "Project", as_of: date) -> None:
     _features(project, as_of)
     _model(project, as_of)
     _predictions(project, as_of)
+    _reports(project, as_of)
 
 
 def _features(project: "Project", as_of: date) -> None:
@@ -84,13 +88,56 @@ def _model(project: "Project", as_of: date) -> None:
 
 
 def _predictions(project: "Project", as_of: date) -> None:
-    """`predictions`, `drift_report`."""
-    from ml_assets.components import Monitor
-    from ml_assets.monitoring.latest import drift_report
+    """`predictions`."""
     from ml_assets.settings import settings
     from ml_assets.training.score import predict, summary
 
     lake, registry, folder, workers = project.lake, project.registry, project.folder(NAME), settings().workers
+    registry.champion(NAME)
     summary(lake, predict(lake, registry, folder, as_of, workers=workers), as_of)
-    spec = project.model(NAME).siblings(project.tree, Monitor)[0].spec.drift
-    drift_report(lake, registry, folder, spec, as_of, pages=settings().reports, workers=workers)
+
+
+def _reports(project: "Project", as_of: date) -> None:
+    """`drift_report`, `performance_report`, `prediction_report`, `retraining_verdict`, `alerts`."""
+    from ml_assets.alerts.outbox import evaluate
+    from ml_assets.components import Monitor
+    from ml_assets.decisions.retrain import DIRECTION
+    from ml_assets.monitoring import verdict
+    from ml_assets.settings import settings
+
+    lake, registry, folder, workers = project.lake, project.registry, project.folder(NAME), settings().workers
+    spec = project.model(NAME).siblings(project.tree, Monitor)[0].spec
+    drift, performance, predicted = _three(project, spec, as_of)
+    performance.plot()
+    performance.table()
+    predicted.plot()
+    now = datetime.now(UTC).replace(tzinfo=None)
+
+    drift, performance, _ = _three(project, spec, as_of)
+    metric = spec.retrain.metric
+    seen = verdict.Seen(
+        {name: feature.drifted for name, feature in drift.features.items()},
+        performance.evaluated(metric), performance.headline(metric), performance.estimated(metric),
+    )  # fmt: skip
+    verdict.judge(
+        lake, registry, folder, spec.retrain.policy, seen, as_of,
+        direction=DIRECTION[metric], decided_at=now, workers=workers,
+    )  # fmt: skip
+    verdict.history(lake, NAME)
+
+    numbers = {"psi": 0.0} | dict.fromkeys(verdict.numbers(lake, NAME, as_of), 0.0)
+    _three(project, spec, as_of)
+    verdict.at(lake, NAME, as_of)
+    evaluate(lake, NAME, spec.alerts.judged, numbers, as_of, link="", decided_at=now)
+
+
+def _three(project: "Project", spec: "MonitorSpec", as_of: date) -> "tuple[DriftReport, PerformanceReport, Any]":
+    from ml_assets.monitoring.latest import drift_report
+    from ml_assets.monitoring.performance import performance_report
+    from ml_assets.monitoring.predictions import prediction_report
+    from ml_assets.settings import settings
+
+    lake, registry, folder, workers = project.lake, project.registry, project.folder(NAME), settings().workers
+    drift = drift_report(lake, registry, folder, spec.drift, as_of, pages=settings().reports, workers=workers)
+    performance = performance_report(lake, registry, folder, spec.performance, as_of, workers=workers)
+    return drift, performance, prediction_report(lake, registry, folder, as_of, workers=workers)
