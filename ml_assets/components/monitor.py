@@ -107,7 +107,8 @@ class Monitor(Declared[MonitorSpec]):
             link, rules = asset_link(self.key("alerts")), self._rules(lake, as_of(context))
             found = evaluate(lake.open(), folder.name, rules, numbers, as_of(context), link=link, decided_at=_now())
             said = [{"rule": alert.rule, "kind": str(alert.kind), "text": alert.text} for alert in found]
-            return Result(metadata={"alerts": table(said), "said": len(said), "rules": len(rules), **numbers})
+            watched = [{"rule": rule.name, "value": numbers.get(rule.metric, "not known")} for rule in rules]
+            return Result(metadata={"said": len(said), "alerts": table(said), "rules": table(watched)})
 
         return alerts
 
