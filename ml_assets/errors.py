@@ -23,3 +23,7 @@ class TrainingError(MlAssetsError):
 
 class RegistryError(MlAssetsError):
     """The model registry does not hold what was asked for."""
+
+
+class OnlineStoreError(MlAssetsError):
+    """The online store does not answer, or holds what cannot be read."""

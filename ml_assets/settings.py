@@ -27,6 +27,13 @@ def _urls(text: object) -> object:
     return tuple(urls)
 
 
+def _store(text: object) -> object:
+    """The URL of an online store, or nothing for the embedded one; what is wrong with it never repeats it."""
+    if isinstance(text, str) and text and not re.match(r"(sqlite:///|rediss?://|unix://).", text):
+        raise ValueError("the URL is none of sqlite:///path, redis://…, rediss://…, unix://…")
+    return text or None
+
+
 class Settings(BaseSettings):
     """The settings table of the README; each field is `ML_ASSETS_<NAME>` unless it names its own variable."""
 
@@ -45,6 +52,12 @@ class Settings(BaseSettings):
     workers: int = Field(2, ge=1, description="As-of dates computed side by side")
     alerts: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_urls)] = Field(
         (), description="Apprise URLs that alerts are sent to, parted by whitespace; a secret"
+    )
+    online_store: Annotated[SecretStr | None, BeforeValidator(_store)] = Field(
+        None, description="Where online features are kept; default: SQLite in `data`; a secret"
+    )
+    event_store: SecretStr | None = Field(
+        None, description="A SQLAlchemy URL, sqlite:///… or postgresql://…; default: SQLite in `data`; a secret"
     )
 
     @property
@@ -73,9 +86,22 @@ class Settings(BaseSettings):
         return self.data / "dagster"
 
     @property
+    def event_store_url(self) -> str:
+        """The event store in force, as a SQLAlchemy URL; it may hold a password."""
+        return self.event_store.get_secret_value() if self.event_store else f"sqlite:///{self.data / 'events.db'}"
+
+    @property
     def tracking_uri(self) -> str:
         """The MLflow tracking URI in force."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.data / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def online_url(self) -> str:
+        """The URL of the online store in force, which may hold a password."""
+        return self.online_store.get_secret_value() if self.online_store else f"sqlite:///{self.data / 'online.db'}"
+
+
+_SECRET = ("ALERTS", "ONLINE_STORE")
 
 
 @cache
@@ -91,5 +117,5 @@ def settings() -> Settings:
         wrong = error.errors()[0]
         name = "_".join(map(str, wrong["loc"])).upper()
         variable = name if name in os.environ else f"ML_ASSETS_{name}"
-        given = "…" if name.endswith("ALERTS") else repr(wrong["input"])
+        given = "…" if name.endswith(_SECRET) else repr(wrong["input"])
         raise DeclarationError(f"{variable}={given}: {wrong['msg'].lower()}; see the settings in README.md") from error

@@ -11,7 +11,7 @@ from ml_assets.settings import PROJECT, Settings, settings
 
 @pytest.fixture(autouse=True)
 def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ("DATA", "MLFLOW_TRACKING_URI", "WORKERS", "ALERTS")
+    names = ("DATA", "MLFLOW_TRACKING_URI", "WORKERS", "ALERTS", "ONLINE_STORE")
     for name in ("MLFLOW_TRACKING_URI", *(f"ML_ASSETS_{name}" for name in names)):
         monkeypatch.delenv(name, raising=False)
 
@@ -96,5 +96,31 @@ def test_alert_urls_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     except DeclarationError:
         said = traceback.format_exc()
     assert "ML_ASSETS_ALERTS=…: value error, part 2 of 2 is no apprise url" in said
+    assert "s3cret" not in said
+    settings.cache_clear()
+
+
+def test_the_online_store_is_embedded_unless_a_url_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path))
+    assert Settings().online_url == f"sqlite:///{tmp_path}/online.db"
+    monkeypatch.setenv("ML_ASSETS_ONLINE_STORE", "")
+    assert Settings().online_url == f"sqlite:///{tmp_path}/online.db"
+    monkeypatch.setenv("ML_ASSETS_ONLINE_STORE", "rediss://:s3cret@host:6379/1")
+    assert Settings().online_url == "rediss://:s3cret@host:6379/1"
+
+
+def test_the_password_of_the_online_store_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ML_ASSETS_ONLINE_STORE", "redis://:s3cret@host")
+    assert "s3cret" not in repr(Settings()) + str(Settings().model_dump()) + Settings().model_dump_json()
+    monkeypatch.setenv("ML_ASSETS_ONLINE_STORE", "s3cret@host")
+    settings.cache_clear()
+    said = ""
+    try:
+        settings()
+    except DeclarationError:
+        said = traceback.format_exc()
+    assert "ML_ASSETS_ONLINE_STORE=…: value error, the url is none of sqlite:///path, redis://…" in said
     assert "s3cret" not in said
     settings.cache_clear()

@@ -1,0 +1,1 @@
+"""The prediction server and what it writes; it never imports Dagster."""

@@ -1,0 +1,142 @@
+"""The database under the event store: its URL, its engine, its tables. SQLite by default, Postgres in production."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection as Sqlite
+from typing import Any
+
+from filelock import FileLock, Timeout
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from ml_assets.errors import DeclarationError
+from ml_assets.serving.event_tables import METADATA, EventStoreError
+
+_FORMS = "ML_ASSETS_EVENT_STORE is sqlite:///path/to/events.db or postgresql://user:password@host/database"
+# Writers share it, a reader takes it alone for a moment: then nobody is in the middle of a transaction (`settled`).
+_LOCK = "hashtextextended('ml_assets events in ' || current_schema(), 0)"
+SHARE = f"SELECT pg_advisory_xact_lock_shared({_LOCK})"
+_ALONE = f"SELECT pg_advisory_xact_lock({_LOCK})"
+# Of those that make the tables one goes first; they do not wait for a writer that hangs.
+_FIRST = "SELECT pg_advisory_xact_lock(hashtextextended('ml_assets tables in ' || current_schema(), 0))"
+
+
+def parse(url: str) -> URL:
+    """The URL of an event store, its driver chosen.
+
+    Raises:
+        DeclarationError: it is none. The URL may hold a password, and is not repeated.
+    """
+    try:
+        found = make_url(url)
+    except (ArgumentError, ValueError):
+        raise DeclarationError(f"this is no URL of an event store; {_FORMS}") from None
+    backend = found.get_backend_name()
+    if backend == "postgresql":
+        return found.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise DeclarationError(f"an event store cannot be kept in {backend!r}; {_FORMS}")
+    if not found.database or ":memory:" in found.database or found.query:
+        raise DeclarationError(f"an event store that outlives its process is a file; {_FORMS}")
+    return found
+
+
+def name(url: URL) -> str:
+    """What may be said of a URL: no user, no password, no parameter."""
+    return f"{url.get_backend_name()}://{url.host or ''}/{url.database or ''}"
+
+
+def path(url: URL) -> Path | None:
+    """The file of an SQLite store; None for a server."""
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+
+
+def engine(url: URL, patience: float, *, statements: bool = False) -> Engine:
+    """An engine that gives up waiting for locks and connections after `patience` seconds; nothing is opened yet.
+
+    Args:
+        url: from `parse`.
+        patience: seconds.
+        statements: Postgres cuts off a statement after `patience` as well.
+
+    Raises:
+        DeclarationError: the driver of Postgres is not installed.
+    """
+    arguments = {"timeout": patience} if path(url) else _network(patience)
+    try:
+        made = create_engine(url, connect_args=arguments, hide_parameters=True, pool_size=1, max_overflow=3)
+    except ModuleNotFoundError as missing:
+        raise DeclarationError(f"{name(url)} needs psycopg: pip install 'ml-assets[postgres]'") from missing
+    event.listen(made, "connect", _full if path(url) else _bounded(patience, statements=statements))
+    return made
+
+
+def _network(patience: float) -> dict[str, int]:
+    """A server that does not answer is given up; libpq waits for a connection no shorter than two seconds."""
+    return {"connect_timeout": max(2, round(patience)), "tcp_user_timeout": round(1000 * patience)}
+
+
+def _full(connection: Sqlite, _record: object) -> None:
+    """What is deleted or marked is as durable as what was written."""
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _bounded(patience: float, *, statements: bool) -> Any:  # noqa: ANN401 - psycopg need not be installed
+    milliseconds = round(1000 * patience)
+
+    def bound(connection: Any, _record: object) -> None:  # noqa: ANN401 - the same
+        connection.execute("SET synchronous_commit = on")  # whatever the server's default: a commit is on disk
+        connection.execute(f"SET lock_timeout = {milliseconds}")
+        connection.execute(f"SET statement_timeout = {milliseconds if statements else 0}")
+        connection.commit()
+
+    return bound
+
+
+def create(made: Engine, patience: float) -> None:
+    """The tables, whoever of several processes comes first. What is there stays as it is.
+
+    Raises:
+        EventStoreError: the database does not answer.
+    """
+    file = path(made.url)
+    with translated(made.url):
+        if file is None:
+            with made.begin() as connection:
+                connection.execute(text(_FIRST))
+                METADATA.create_all(connection)
+            return
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{file}.lock", timeout=patience), made.begin() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            METADATA.create_all(connection)
+
+
+def settled(connection: Connection) -> None:
+    """In a transaction of Postgres: wait until no writer is in the middle of one, and let none begin until it ends.
+
+    Sequences are given out before the commit, so a row may appear behind one with a higher number; a reader that has
+    passed it would never see it. After this, all numbers that were given out are visible or will never be. SQLite has
+    one writer at a time: there the order of the numbers is the order of the commits.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(_ALONE))
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Errors of the database as `EventStoreError`, without SQL, parameters or secrets."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise EventStoreError(
+            f"event store {name(url)}: {said(error)}; see ML_ASSETS_EVENT_STORE in README.md"
+        ) from error
+    except (SQLAlchemyError, OSError, Timeout) as error:
+        raise EventStoreError(f"event store {name(url)}: {error}") from error
+
+
+def said(error: DBAPIError) -> str:
+    """What the driver said, without the details: those repeat the row."""
+    return str(error.orig).partition("\n")[0]

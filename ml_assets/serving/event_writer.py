@@ -1,0 +1,182 @@
+"""One transaction for many events, on a connection that one thread owns. What returns is on disk.
+
+SQLite: WAL with `synchronous = FULL`. A commit is in the log on disk before it returns, so a power cut loses none of
+it; a killed process (SIGKILL) loses none with NORMAL either. Group commit pays the disk once for all who wait.
+"""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError, StatementError
+
+from ml_assets.serving.event_database import SHARE, name, said
+from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError, by_kind, insert
+
+_LOOK = 1  # milliseconds between two looks at a lock
+_PAGES = 4_000  # of 4 kB: the log grows to 16 MB before it is moved into the file
+_REMEDY = {
+    sqlite3.SQLITE_BUSY: "another process holds its write lock; end what writes to it for so long",
+    sqlite3.SQLITE_FULL: "its disk is full; free space, writing goes on by itself",
+    sqlite3.SQLITE_READONLY: "it cannot be written; give the server's user the file, its folder and its -wal and -shm",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; give the server's user its folder",
+}
+# What one event is to blame for, not the store.
+_REFUSED = (
+    sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError,
+    UnicodeError, OverflowError, TypeError,
+)  # fmt: skip
+
+_MINE = {"22", "23", "54"}  # classes of SQLSTATE: data, constraints, limits such as the size of an index row
+
+
+class Writer(Protocol):
+    """What a journal writes to; called by one thread."""
+
+    def write(self, rows: Sequence[Event]) -> None:
+        """All rows in one transaction, or none.
+
+        Raises:
+            EventRefusedError: the store works and one of the rows cannot be held.
+            EventStoreError: the store cannot be written now. A later call tries anew.
+        """
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+class SqliteWriter:
+    """Writes to a file that several processes write to.
+
+    Args:
+        file: of the store.
+        patience: seconds until a file that another process writes counts as locked.
+        prepare: makes the tables where there are none; called for each new connection.
+    """
+
+    def __init__(self, file: Path, patience: float, prepare: Callable[[], None]) -> None:
+        self._file = file
+        self._patience = patience
+        self._prepare = prepare
+        self._connection: sqlite3.Connection | None = None
+
+    def write(self, rows: Sequence[Event]) -> None:
+        """See `Writer`."""
+        try:
+            connection = self._connection = self._connection or self._open()
+            self._begin(connection)
+            for kind, some in by_kind(rows).items():
+                connection.executemany(insert(kind, "?"), some)
+            connection.execute("COMMIT")
+        except _REFUSED as error:
+            self.close()
+            raise EventRefusedError(f"event store {self._file} cannot hold an event: {error}") from error
+        except sqlite3.Error as error:
+            self.close()
+            raise EventStoreError(f"event store {self._file}: {error}{_remedy(error)}") from error
+
+    def close(self) -> None:
+        """Give the file up; what was not committed was not written."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):  # a full disk may refuse even this; nothing is lost by it
+                connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        self._prepare()
+        made = sqlite3.connect(self._file, timeout=self._patience, isolation_level=None)
+        made.execute("PRAGMA synchronous = FULL")
+        made.execute(f"PRAGMA wal_autocheckpoint = {_PAGES}")
+        made.execute(f"PRAGMA busy_timeout = {_LOOK}")
+        return made
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Take the write lock. SQLite's own patience looks every 100 ms in the end: one of busy workers starves."""
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            else:
+                return
+
+
+def _remedy(error: sqlite3.Error) -> str:
+    # The lower byte is the error; an error of Python's own binding has none.
+    found = _REMEDY.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    return f": {found}" if found else ""
+
+
+class PostgresWriter:
+    """Writes to a server that many replicas write to, each with one connection.
+
+    Args:
+        engine: cuts off what takes too long.
+        prepare: makes the tables where there are none; called once.
+    """
+
+    def __init__(self, engine: Engine, prepare: Callable[[], None]) -> None:
+        self._engine = engine
+        self._prepare = prepare
+        self._prepared = False
+
+    def write(self, rows: Sequence[Event]) -> None:
+        """See `Writer`. A connection that went away meanwhile is made anew: rows written twice are there once."""
+        try:
+            self._write(rows)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise self._failure(error) from error
+            try:
+                self._write(rows)
+            except DBAPIError as again:
+                raise self._failure(again) from again
+        except (StatementError, UnicodeError, OverflowError, TypeError) as error:
+            raise EventRefusedError(f"event store {name(self._engine.url)} cannot hold an event: {error}") from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._engine.dispose()
+
+    def _write(self, rows: Sequence[Event]) -> None:
+        if not self._prepared:
+            self._prepare()
+            self._prepared = True
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql(SHARE)
+            for kind, some in by_kind(rows).items():
+                connection.exec_driver_sql(insert(kind, "%s"), some)
+
+    def _failure(self, error: DBAPIError) -> EventStoreError:
+        state = getattr(error.orig, "sqlstate", None)
+        client = isinstance(error, (DataError, ProgrammingError)) and state is None
+        mine = client or str(state)[:2] in _MINE
+        kind = EventRefusedError if mine else EventStoreError
+        return kind(f"event store {name(self._engine.url)}: {said(error)}")
+
+
+def commit(writer: Writer, records: Sequence[Sequence[Event]]) -> list[EventStoreError | None]:
+    """Write all records in one transaction and say of each what became of it: None is committed.
+
+    Where the store refuses an event, halves are tried until only the records that hold one are left out: a bad event
+    costs the others a few transactions, not their answer.
+    """
+    try:
+        writer.write([*chain.from_iterable(records)])
+    except EventRefusedError as refused:
+        if len(records) == 1:
+            return [refused]
+        half = len(records) // 2
+        return commit(writer, records[:half]) + commit(writer, records[half:])
+    except EventStoreError as error:
+        return [error] * len(records)
+    except Exception as error:  # noqa: BLE001 - a caller that hears nothing waits for ever
+        return [EventStoreError(f"the event store's writer failed: {type(error).__name__}: {error}")] * len(records)
+    return [None] * len(records)

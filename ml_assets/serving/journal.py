@@ -1,0 +1,165 @@
+"""Group commit: all requests that wait share one transaction, and each is answered when it is on disk.
+
+All state lives in the event loop; one thread owns the connection and writes one batch at a time. What arrives during a
+commit is the next batch, so batches grow with the load and nobody waits for a timer.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from ml_assets.serving.event_tables import Event, EventStoreError
+from ml_assets.serving.event_writer import Writer, commit
+
+PATIENCE = 2.0  # seconds
+_CAPACITY = 10_000  # records: a few MB, and more than is committed within the patience on a slow disk
+_BATCH = 1_000  # records a transaction: other processes wait for one at most
+
+
+class _Record(NamedTuple):
+    rows: Sequence[Event]
+    done: "asyncio.Future[None]"
+    since: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a journal has done since it was made.
+
+    Args:
+        records: acknowledged; what was committed after its caller had gone is not counted.
+        transactions: that were committed.
+        failed: records whose caller got an error.
+        waiting: records that wait now.
+        trouble: the last error, or None since the last commit.
+    """
+
+    records: int = 0
+    transactions: int = 0
+    failed: int = 0
+    waiting: int = 0
+    trouble: str | None = None
+
+
+class Journal:
+    """Takes events of one event loop. `async with` closes it, and what waits is written first.
+
+    Args:
+        writer: given over; the journal closes it.
+        patience: seconds. Whoever waits longer gets an error, within a quarter more: it is locked, stuck or slow.
+        capacity: records that may wait; more are refused at once.
+        batch: records a transaction, at most.
+    """
+
+    def __init__(
+        self, writer: Writer, *, patience: float = PATIENCE, capacity: int = _CAPACITY, batch: int = _BATCH
+    ) -> None:
+        self._writer = writer
+        self._patience = patience
+        self._capacity = capacity
+        self._batch = batch
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="events")
+        self._waiting: deque[_Record] = deque()
+        self._writing: Sequence[_Record] = ()
+        self._drain: asyncio.Task[None] | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._records = self._transactions = self._failed = 0
+        self._trouble: str | None = None
+
+    async def record(self, *rows: Event) -> None:
+        """Return when all rows are committed, in one transaction; they are there, whatever is killed afterwards.
+
+        Raises:
+            EventRefusedError: the store cannot hold one of the rows.
+            EventStoreError: the store did not commit within the patience, or too many wait. Nothing was acknowledged;
+                the rows may be there all the same, never in part.
+        """
+        if self._closed or len(self._waiting) >= self._capacity:
+            self._failed += 1
+            raise EventStoreError(self._full())
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(_Record(rows, done, time.monotonic()))
+        if self._drain is None:  # begins after this turn of the loop: all who record in it share the transaction
+            self._drain = loop.create_task(self._write_all())
+        if self._watch is None:
+            self._watch = loop.call_later(self._patience / 4, self._give_up)
+        await done
+
+    @property
+    def written(self) -> Written:
+        """The numbers for health and metrics."""
+        waiting = len(self._waiting) + len(self._writing)
+        return Written(self._records, self._transactions, self._failed, waiting, self._trouble)
+
+    async def close(self) -> None:
+        """Take no more, write what waits, give the store back."""
+        self._closed = True
+        if self._drain is not None:
+            await self._drain
+        if self._watch is not None:
+            self._watch.cancel()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._writer.close)
+        self._thread.shutdown()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _write_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                some = self._writing = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch))]
+                rows = [record.rows for record in some]
+                answers = await loop.run_in_executor(self._thread, commit, self._writer, rows)
+                self._writing = ()
+                self._answer(some, answers)
+        finally:
+            self._drain = None
+
+    def _answer(self, some: Sequence[_Record], answers: Sequence[EventStoreError | None]) -> None:
+        self._transactions += None in answers
+        self._trouble = next((str(answer) for answer in answers if answer is not None), None)
+        for record, answer in zip(some, answers, strict=True):
+            if answer is not None:
+                self._fail(record, answer)
+            elif not record.done.done():  # its caller may have gone, or been told that it took too long
+                record.done.set_result(None)
+                self._records += 1
+
+    def _fail(self, record: _Record, error: EventStoreError) -> None:
+        if not record.done.done():
+            self._failed += 1
+            # One error for each caller: a shared one would gather the traceback of all.
+            record.done.set_exception(type(error)(str(error)))
+
+    def _give_up(self) -> None:
+        """Tell those who wait too long; what is not being written yet is dropped."""
+        now, self._watch = time.monotonic(), None
+        late = EventStoreError(
+            f"the event store did not commit within {self._patience} s: {self._trouble or 'it does not answer'}"
+        )
+        for record in self._writing:
+            if now - record.since > self._patience:
+                self._fail(record, late)
+        while self._waiting and now - self._waiting[0].since > self._patience:
+            self._fail(self._waiting.popleft(), late)
+        if self._drain is not None:
+            self._watch = asyncio.get_running_loop().call_later(self._patience / 4, self._give_up)
+
+    def _full(self) -> str:
+        if self._closed:
+            return "the journal is closed: its server is stopping"
+        waiting = len(self._waiting)
+        return f"{waiting} records wait for the event store, which takes less than comes; give it a faster disk"

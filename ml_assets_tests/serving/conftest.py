@@ -1,0 +1,55 @@
+"""Event stores to test with: a file of SQLite, and a schema of its own in a real Postgres."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
+
+from ml_assets.serving.events import EventStore
+
+SERVER = "postgresql://postgres@127.0.0.1:5432/test"
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/events.db"
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """A URL whose tables nobody else sees."""
+    server = os.environ.get("ML_ASSETS_TEST_POSTGRES", SERVER)
+    schema = f"events_{uuid.uuid4().hex}"
+    engine = create_engine(
+        make_url(server).set(drivername="postgresql+psycopg"),
+        isolation_level="AUTOCOMMIT",
+        connect_args={"connect_timeout": 3},
+    )
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE SCHEMA {schema}"))
+    except OperationalError as error:
+        engine.dispose()
+        pytest.skip(f"no Postgres answers where ML_ASSETS_TEST_POSTGRES or its default points: {error.orig}")
+    yield f"{server}?options={quote(f'-csearch_path={schema}')}"
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Each kind of store."""
+    found: str = request.getfixturevalue(f"{request.param}_url")
+    return found
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[EventStore]:
+    with EventStore(url, patience=1.0) as opened:
+        yield opened
