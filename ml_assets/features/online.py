@@ -46,7 +46,7 @@ class Schema:
     """What a model's records hold.
 
     Args:
-        model: the model's folder.
+        model: what the records are kept under, `feature_set` of the model's views.
         entity: the column that identifies what is scored.
         columns: the features in their order.
         ttls: each view and how long its values may be used after the as-of date.
@@ -61,9 +61,9 @@ class Schema:
     ttls: tuple[tuple[str, timedelta], ...]
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9_.\-/]+", self.model):
+        if not re.fullmatch(r"[A-Za-z0-9_.\-/@]+", self.model):
             raise DeclarationError(
-                f"model {self.model!r}: letters, digits and _ . - / (a colon parts the keys of Redis)"
+                f"model {self.model!r}: letters, digits and _ . - / @ (a colon parts the keys of Redis)"
             )
         names = [column.name for column in self.columns]
         if repeated := {name for name in names if names.count(name) > 1 or name == self.entity}:

@@ -1,6 +1,7 @@
 """Feature views: what a folder declares, and what the engine computes."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Self
@@ -124,3 +125,12 @@ class Features:
 
     view: View
     ttl: timedelta
+
+
+def feature_set(folder: str, used: Sequence[Features]) -> str:
+    """Under which name the online records of a model are kept: `churn@1a2b…`, one for each set of queries and TTLs.
+
+    So a version with other queries finds records of its own, and those of the version before stay as they are.
+    """
+    parts = [(item.view.table, item.view.recipe, item.ttl) for item in used]
+    return f"{folder}@{hashlib.blake2b(repr(parts).encode(), digest_size=6).hexdigest()}"
