@@ -6,28 +6,21 @@ is: a run without a version was killed, and is removed when the same recipe is t
 
 import contextlib
 import hashlib
-import sqlite3
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from ml_assets.errors import RegistryError
-from ml_assets.tracking import EMBEDDED, client
+from ml_assets.tracking import EMBEDDED, aliased, client, latest_metrics
 
 CHAMPION = "champion"
+_RELEASE = "release"  # the tag
 _PARENT = "mlflow.parentRunId"
-# MLflow's own tables; a test holds what they say against its client.
-_ALIAS = (
-    "SELECT version, run_id FROM registered_model_aliases JOIN model_versions USING (name, version) "
-    "WHERE name = ? AND alias = ?"
-)
-_TAGS = "SELECT key, value FROM model_version_tags WHERE name = ? AND version = ?"
-_METRICS = "SELECT key, value FROM latest_metrics WHERE run_uuid = ?"
 
 
 @dataclass(frozen=True)
@@ -86,19 +79,50 @@ class Registry:
         found = self._client.search_model_versions(f"name = '{model}'", 1, ["version_number DESC"])
         return _version(found[0]) if found else None
 
+    def champions(self) -> dict[str, Version]:
+        """The champion of every model that has one; the embedded database is read without MLflow's 3 s."""
+        if self.uri.startswith(EMBEDDED):
+            return {name: Version(name, number, run, tags) for name, number, run, tags in aliased(self.uri, CHAMPION)}
+        found = self._client.search_registered_models()
+        numbers = {model.name: model.aliases[CHAMPION] for model in found if CHAMPION in model.aliases}
+        return {name: self.version(name, int(number)) for name, number in numbers.items()}
+
     def glance(self, model: str) -> tuple[Version, dict[str, float]] | None:
-        """The champion and its metrics, for who only looks: the embedded database is read without MLflow's 3 s."""
-        if not self.uri.startswith(EMBEDDED):
-            found = self.champion(model)
-            return None if found is None else (found, self.metrics(found.run_id))
-        path = Path(self.uri.removeprefix(EMBEDDED)).absolute().as_uri()
-        with contextlib.closing(sqlite3.connect(f"{path}?mode=ro", uri=True)) as database:
-            row = database.execute(_ALIAS, (model, CHAMPION)).fetchone()
-            if row is None:
-                return None
-            tags = database.execute(_TAGS, (model, row[0]))
-            metrics = database.execute(_METRICS, (row[1],))
-            return Version(model, row[0], row[1], dict(tags)), dict(metrics)
+        """The champion and its metrics, for who only looks, as quickly as `champions`."""
+        found = self.champions().get(model)
+        if found is None:
+            return None
+        embedded = self.uri.startswith(EMBEDDED)
+        return found, latest_metrics(self.uri, found.run_id) if embedded else self.metrics(found.run_id)
+
+    def publish(self, version: Version, manifest: bytes) -> Version:
+        """Release a version: what a server is to know of it, kept under its SHA-256, which becomes a tag.
+
+        The manifest names the SHA-256 of the artifact, so a tag vouches for all that a server loads. Returns the
+        version with its tags; the same manifest published again changes nothing.
+        """
+        digest = hashlib.sha256(manifest).hexdigest()
+        if version.tags.get(_RELEASE) == digest:
+            return version
+        self.write(version.run_id, {f"release/{digest}.json": manifest})
+        self.tag(version, **{_RELEASE: digest})
+        return replace(version, tags={**version.tags, _RELEASE: digest})
+
+    def manifest(self, version: Version) -> bytes:
+        """What `publish` kept of a version.
+
+        Raises:
+            RegistryError: it was never released, or the file is not what the tag says.
+        """
+        who, digest = f"{version.model} version {version.number}", version.tags.get(_RELEASE)
+        if digest is None:
+            raise RegistryError(f"{who} was not released by its gates: run the loop, or promote a version that was")
+        content = self.read(version.run_id, f"release/{digest}.json")
+        if content is None or hashlib.sha256(content).hexdigest() != digest:
+            raise RegistryError(
+                f"{who}: the manifest's SHA-256 is not the recorded {digest[:12]}…: restore the file, or run the loop"
+            )
+        return content
 
     def promote(self, version: Version) -> None:
         """Point the champion alias at a version."""

@@ -1,7 +1,10 @@
 """The client of an MLflow server, or of the embedded database, which appears whole or not at all."""
 
+import contextlib
 import logging
 import os
+import sqlite3
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,14 @@ from typing import Any
 from filelock import FileLock
 
 EMBEDDED = "sqlite:///"
+
+# MLflow's own tables; a test holds what they say against its client.
+_ALIASES = (
+    "SELECT name, version, run_id FROM registered_model_aliases JOIN model_versions USING (name, version) "
+    "WHERE alias = ? ORDER BY name"
+)
+_TAGS = "SELECT key, value FROM model_version_tags WHERE name = ? AND version = ?"
+_METRICS = "SELECT key, value FROM latest_metrics WHERE run_uuid = ?"
 
 
 @cache
@@ -38,3 +49,29 @@ def _require(database: Path) -> None:
             made = f"{EMBEDDED}{part}"
             MlflowClient(tracking_uri=made, registry_uri=made).search_experiments(max_results=1)
             part.replace(database)
+
+
+def aliased(uri: str, alias: str) -> list[tuple[str, int, str, dict[str, str]]]:
+    """Of each model of the embedded database with this alias: name, version, run and tags, without importing MLflow."""
+    with _reading(uri) as database:
+        if database is None:
+            return []
+        found = database.execute(_ALIASES, (alias,)).fetchall()
+        return [(name, int(number), run, dict(database.execute(_TAGS, (name, number)))) for name, number, run in found]
+
+
+def latest_metrics(uri: str, run_id: str) -> dict[str, float]:
+    """The last value of each metric of a run of the embedded database."""
+    with _reading(uri) as database:
+        return {} if database is None else dict(database.execute(_METRICS, (run_id,)))
+
+
+@contextlib.contextmanager
+def _reading(uri: str) -> Iterator[sqlite3.Connection | None]:
+    """The embedded database, only to read; None where there is none yet."""
+    path = Path(uri.removeprefix(EMBEDDED)).absolute()
+    if not path.exists():
+        yield None
+        return
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        yield database

@@ -132,11 +132,15 @@ class Model(Declared[ModelSpec]):
         @self._asset("champion", "mlflow", "deltalake", deps=[report], freshness=window)
         def champion(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
             """The version that answers by default, and the ledger of who did from when to when and why."""
+            from ml_assets.training.publish import manifest
             from ml_assets.training.release import history, release
 
-            now = datetime.now(UTC).replace(tzinfo=None)
+            now, versions = datetime.now(UTC).replace(tzinfo=None), registry.open()
             found, store = _report(context, lake, registry, folder), lake.open()
-            done = release(store, registry.open(), found.version, found.verdict, as_of=as_of(context), decided_at=now)
+            done = release(
+                store, versions, found.version, found.verdict, manifest=manifest(store, versions, folder, found),
+                as_of=as_of(context), decided_at=now,
+            )  # fmt: skip
             return Result(
                 metadata={
                     "version": done.champion.number if done.champion else None,

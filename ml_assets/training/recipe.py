@@ -81,6 +81,29 @@ class GateSpec(Declaration):
         return Gate(**self.model_dump())
 
 
+class ServeSpec(Declaration):
+    """How the champion answers requests."""
+
+    bands: dict[Annotated[str, Field(min_length=1, max_length=40)], Annotated[float, Field(ge=0, le=1)]] = Field(
+        {},
+        description="Decision → the score from which on it holds; default: `no`, and `yes` from the cheapest threshold",
+    )
+    max_rows: Annotated[int, Field(ge=1, le=1000)] = Field(100, description="Rows a request may have")
+    retention: Duration = Field(
+        "30d", validate_default=True, description="How long the event store keeps what the graph has taken"
+    )
+    consistency: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.99, description="Share of served feature vectors that must be what the offline store says"
+    )
+
+    @model_validator(mode="after")
+    def _cover(self) -> Self:
+        starts = list(self.bands.values())
+        if starts and (starts[0] != 0 or starts != sorted(set(starts))):
+            raise ValueError(f"bands start at {starts}: the first at 0, each further one higher")
+        return self
+
+
 class ModelSpec(Declaration):
     """A model: one folder, one `Model` document."""
 
@@ -94,6 +117,7 @@ class ModelSpec(Declaration):
     window: WindowSpec = Field(WindowSpec(), description="Training and test as-of dates")
     slices: tuple[str, ...] = Field((), description="Feature columns by whose values the metrics are also reported")
     costs: CostsSpec = Field(CostsSpec(), description="Costs of wrong decisions")
+    serve: ServeSpec = Field(ServeSpec(), description="How the champion answers requests")
     ship_when: tuple[GateSpec, ...] = Field((), description="Gates; all must pass before a candidate becomes champion")
     schedule: str | None = Field(
         None, description="Cron line (UTC) of a training whatever the reports say; default: the monitor decides"

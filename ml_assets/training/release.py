@@ -1,7 +1,7 @@
 """The champion: the alias moves, and an append-only ledger says which version answered from when to when and why.
 
-The alias moves first and the ledger follows: killed in between, the next run writes what is missing. An alias that
-somebody moved by hand is not moved back; the ledger then says so.
+The manifest is published, the alias moves, and the ledger follows: killed in between, the next run writes what is
+missing. An alias that somebody moved by hand is not moved back; the ledger then says so.
 """
 
 import json
@@ -36,11 +36,24 @@ class Released:
 
 
 def release(
-    lake: Lake, registry: Registry, version: Version, verdict: Verdict, *, as_of: date, decided_at: datetime
+    lake: Lake,
+    registry: Registry,
+    version: Version,
+    verdict: Verdict,
+    *,
+    manifest: bytes,
+    as_of: date,
+    decided_at: datetime,
 ) -> Released:
-    """Make a version the champion if its verdict says so; a decision is taken once, however often this is called."""
+    """Make a version the champion if its verdict says so; a decision is taken once, however often this is called.
+
+    The manifest is what servers load. It comes before the alias, so that none meets a champion without; a
+    champion whose declaration has changed since gets its new one.
+    """
     table, key = ledger(version.model), f"version={version.number}"
     before = registry.champion(version.model)
+    if verdict.ship:
+        version = registry.publish(version, manifest)
     if lake.record(table, key) is not None or not verdict.ship:
         if before is None:
             return Released(None, False, f"there is no champion yet: {verdict.reason}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -10,7 +10,6 @@ import pyarrow as pa
 from ml_assets.errors import DataError
 from ml_assets.features.join import point_in_time
 from ml_assets.features.store import fingerprints, refresh
-from ml_assets.features.view import Features
 from ml_assets.lake import Lake, fingerprint_of
 from ml_assets.registry import Registry, Version
 from ml_assets.training.folder import Folder
@@ -55,10 +54,9 @@ def prints(lake: Lake, folder: Folder, kept: Record, as_of: date) -> list[int]:
 
 def rows(lake: Lake, folder: Folder, kept: Record, days: Sequence[date], *, workers: int = 2) -> pa.Table:
     """The population at some dates with the features that a version was trained on."""
-    used = [Features(view, timedelta(seconds=ttl)) for view, ttl in zip(kept.features, kept.ttls, strict=True)]
     for view in (folder.population, *kept.features):
         refresh(lake, view, days, workers=workers)
-    return point_in_time(lake, folder.population, days, used)
+    return point_in_time(lake, folder.population, days, kept.used)
 
 
 def scores(onnx: bytes, kept: Record, table: pa.Table) -> "NDArray[np.float64]":

@@ -4,12 +4,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ml_assets.errors import TrainingError
-from ml_assets.features.view import View
+from ml_assets.features.view import Features, View
 from ml_assets.lake import Lake
 from ml_assets.registry import Registry, Run, Version
 from ml_assets.training import dataset
@@ -69,6 +69,11 @@ class Record:
     ttls: tuple[float, ...]
     parameters: dict[str, Any]
     tables: dict[str, int]
+
+    @property
+    def used(self) -> list[Features]:
+        """The feature views with their TTL."""
+        return [Features(view, timedelta(seconds=ttl)) for view, ttl in zip(self.features, self.ttls, strict=True)]
 
     def to_json(self) -> bytes:
         """As JSON."""

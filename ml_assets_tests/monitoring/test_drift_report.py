@@ -29,7 +29,15 @@ def _released(tiny: Tiny, empty_registry: Path) -> Tiny:
     version = train(tiny.lake, registry, folder, build(tiny.lake, folder, AS_OF), tags={}).version
     report(tiny.lake, registry, folder, version)
     verdict = Verdict(True, "test", ())
-    release(tiny.lake, registry, version, verdict, as_of=AS_OF, decided_at=datetime.now(UTC).replace(tzinfo=None))
+    release(
+        tiny.lake,
+        registry,
+        version,
+        verdict,
+        manifest=b"{}",
+        as_of=AS_OF,
+        decided_at=datetime.now(UTC).replace(tzinfo=None),
+    )
     return tiny
 
 

@@ -18,10 +18,15 @@ FAILED = Verdict(False, "roc_auc is 0.6, at least 0.7", ())
 
 
 class Alias:
-    """A registry with one alias and nothing else."""
+    """A registry with one alias and the manifests, and nothing else."""
 
     def __init__(self) -> None:
         self.held: Version | None = None
+        self.published: dict[int, bytes] = {}
+
+    def publish(self, version: Version, manifest: bytes) -> Version:
+        self.published[version.number] = manifest
+        return version
 
     def champion(self, _: str) -> Version | None:
         return self.held
@@ -44,7 +49,15 @@ class Desk:
         ahead = timedelta(weeks=self.week)
         self.week += 1
         registry: Any = self.alias
-        return release(self.lake, registry, version(number), verdict, as_of=DAY + ahead, decided_at=NOW + ahead)
+        return release(
+            self.lake,
+            registry,
+            version(number),
+            verdict,
+            manifest=b"%d" % number,
+            as_of=DAY + ahead,
+            decided_at=NOW + ahead,
+        )
 
     def ledger(self) -> list[tuple[int, date, date | None, str]]:
         return [(row["version"], row["since"], row["until"], row["reason"]) for row in history(self.lake, "shop")]
@@ -61,6 +74,7 @@ def test_a_champion_stands_until_the_next_one(desk: Desk) -> None:
     assert desk.decide(2) == Released(version(2), True, PASSED.reason)
     week = DAY + timedelta(weeks=1)
     assert desk.ledger() == [(1, DAY, week, PASSED.reason), (2, week, None, PASSED.reason)]
+    assert desk.alias.published == {1: b"1", 2: b"2"}
     rows = desk.lake.query(
         "SELECT previous, run_id, evidence FROM c ORDER BY decided_at", c="shop/champion"
     ).to_pylist()
@@ -79,6 +93,7 @@ def test_a_rejected_candidate_leaves_the_champion(desk: Desk) -> None:
     desk.decide(1)
     done = desk.decide(2, FAILED)
     assert (done.champion, done.shipped) == (version(1), False)
+    assert 2 not in desk.alias.published
     assert done.reason == f"version 1 stays: {FAILED.reason}"
     assert [row[0] for row in desk.ledger()] == [1]
 

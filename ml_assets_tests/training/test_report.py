@@ -36,7 +36,9 @@ class Loop:
 
     def ship(self, version: Version) -> None:
         verdict = self.report(version).verdict
-        assert release(self.shop.lake, self.registry, version, verdict, as_of=version.as_of, decided_at=NOW).shipped
+        assert release(
+            self.shop.lake, self.registry, version, verdict, manifest=b"{}", as_of=version.as_of, decided_at=NOW
+        ).shipped
 
 
 @pytest.fixture
@@ -99,7 +101,9 @@ def test_a_rejected_candidate_is_tagged_and_the_champion_stays(loop: Loop) -> No
     tags = loop.registry.version("shop", version.number).tags
     assert (tags["verdict"], tags["reason"]) == ("failed", found.verdict.reason)
     assert "against the champion" in tags["reason"]
-    done = release(loop.shop.lake, loop.registry, version, found.verdict, as_of=version.as_of, decided_at=NOW)
+    done = release(
+        loop.shop.lake, loop.registry, version, found.verdict, manifest=b"{}", as_of=version.as_of, decided_at=NOW
+    )
     assert (done.shipped, done.champion and done.champion.number) == (False, 1)
     assert getattr(loop.registry.champion("shop"), "number", None) == 1
 

@@ -1,0 +1,106 @@
+"""The manifest of a release: what a server needs to answer with a version, as the gates let it pass."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from ml_assets.errors import MlAssetsError
+
+
+class ManifestError(MlAssetsError):
+    """A manifest that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of the model.
+
+    Args:
+        name: of the feature.
+        kind: a number, or text.
+        view: the feature view that it comes from.
+        example: a common value of the training set.
+    """
+
+    name: str
+    kind: Literal["number", "text"]
+    view: str
+    example: float | str | None
+
+
+@dataclass(frozen=True)
+class Band:
+    """A decision, and the score from which on it holds."""
+
+    name: str
+    start: float
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A gate that the version passed: its numbers and the sentence that a person reads."""
+
+    name: str
+    value: float | None
+    limit: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What was released.
+
+    Args:
+        model: the model's folder.
+        version: in the registry.
+        as_of: the as-of date at which it was trained, ISO.
+        entity: the column that identifies what is scored.
+        sha256: of the artifact.
+        inputs: in the order of the model.
+        ttls: view → seconds after the as-of date for which its values may be used.
+        feature_set: under which the online store keeps its features.
+        bands: of the decisions, ascending; the first starts at 0.
+        max_rows: a request may have.
+        metrics: on the test rows.
+        gates: that it passed.
+        reason: of the release.
+        run_id: the MLflow run that trained it.
+        run_url: that run in the MLflow UI.
+        tags: what the run says of the code: Dagster run, git commit.
+        tables: every table that went in → its version.
+    """
+
+    model: str
+    version: int
+    as_of: str
+    entity: str
+    sha256: str
+    inputs: tuple[Input, ...]
+    ttls: dict[str, float]
+    feature_set: str
+    bands: tuple[Band, ...]
+    max_rows: int
+    metrics: dict[str, float]
+    gates: tuple[Gate, ...]
+    reason: str
+    run_id: str
+    run_url: str
+    tags: dict[str, str]
+    tables: dict[str, int]
+
+    def to_json(self) -> bytes:
+        """The one JSON text of this manifest."""
+        return msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=1)
+
+    @classmethod
+    def from_json(cls, content: bytes) -> "Manifest":
+        """The manifest that `to_json` wrote.
+
+        Raises:
+            ManifestError: it was written by another release of ml_assets, or by nobody.
+        """
+        try:
+            return msgspec.json.decode(content, type=cls)
+        except msgspec.MsgspecError as error:
+            raise ManifestError(f"this is no manifest of a release: {error}; run the loop again") from error

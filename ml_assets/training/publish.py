@@ -1,0 +1,71 @@
+"""What a release hands to the server: the manifest of a version that passed its gates."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.duck import quote
+from ml_assets.features.view import View, feature_set
+from ml_assets.lake import Lake
+from ml_assets.manifest import Band, Gate, Input, Manifest
+from ml_assets.registry import Registry
+from ml_assets.training import dataset
+from ml_assets.training.folder import Folder
+from ml_assets.training.train import Record, record
+
+if TYPE_CHECKING:
+    from ml_assets.training.report import Report
+
+_TAGS = ("dagster_run_id", "mlflow.source.git.commit")
+
+
+def manifest(lake: Lake, registry: Registry, folder: Folder, report: "Report") -> bytes:
+    """The manifest of a reported version; the same version and declaration give the same bytes."""
+    version, kept = report.version, record(registry, report.version)
+    return Manifest(
+        model=folder.name,
+        version=version.number,
+        as_of=str(version.as_of),
+        entity=kept.entity,
+        sha256=version.tags["sha256"],
+        inputs=_inputs(lake, kept),
+        ttls={_short(item.view): item.ttl.total_seconds() for item in kept.used},
+        feature_set=feature_set(folder.name, kept.used),
+        bands=_bands(folder, report.evaluation),
+        max_rows=folder.spec.serve.max_rows,
+        metrics=report.metrics,
+        gates=tuple(Gate(gate.name, gate.value, gate.limit, gate.reason) for gate in report.verdict.gates),
+        reason=report.verdict.reason,
+        run_id=version.run_id,
+        run_url=registry.link(version),
+        tags={name: version.tags[name] for name in _TAGS if name in version.tags},
+        tables=kept.tables,
+    ).to_json()
+
+
+def _short(view: View) -> str:
+    return view.table.rpartition("/")[2]
+
+
+def _inputs(lake: Lake, kept: Record) -> tuple[Input, ...]:
+    owners = {name: _short(view) for view in kept.features for name in lake.schema(view.kept).names}
+    common = _common(lake, kept)
+    numeric = tuple(Input(name, "number", owners[name], common[name]) for name in kept.columns.numeric)
+    text = tuple(Input(name, "text", owners[name], common[name]) for name in kept.columns.categorical)
+    return numeric + text
+
+
+def _common(lake: Lake, kept: Record) -> dict[str, Any]:
+    """The median of each number and the most frequent of each text, of the training set: nobody's own values."""
+    numbers = [f"median({quote(name)}::DOUBLE) AS {quote(name)}" for name in kept.columns.numeric]
+    words = [f"mode({quote(name)}) AS {quote(name)}" for name in kept.columns.categorical]
+    table = dataset.read(lake, kept.table, kept.as_of, kept.version)
+    with lake.connect() as connection:
+        connection.register("training_set", table)
+        (row,) = connection.sql(f"SELECT {', '.join(numbers + words)} FROM training_set").to_arrow_table().to_pylist()
+    return dict(row)
+
+
+def _bands(folder: Folder, evaluation: Mapping[str, Any]) -> tuple[Band, ...]:
+    cut = float(evaluation["threshold"])
+    cheapest = {"no": 0.0, "yes": cut} if cut > 0 else {"yes": 0.0}
+    return tuple(Band(name, start) for name, start in (folder.spec.serve.bands or cheapest).items())
