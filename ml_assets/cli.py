@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from ml_assets.commands import data
+from ml_assets.commands import data, token
 from ml_assets.commands.environment import prepare
 from ml_assets.errors import DataError, MlAssetsError
 from ml_assets.settings import PROJECT, settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
+app.add_typer(token.app, name="token")
 
 
 @app.callback()
@@ -92,6 +93,19 @@ def up(
     from ml_assets.commands.up import up
 
     raise typer.Exit(up(port, mlflow_port))
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; any but this machine's needs a token")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Of the server")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that answer")] = 1,
+) -> None:
+    """Answer requests with the released champions, until told to stop."""
+    from ml_assets.serving.server import serve
+
+    typer.echo(f"http://{host}:{port}/docs, {workers} worker{'s' if workers > 1 else ''}; Ctrl-C stops", err=True)
+    serve(settings(), host, port, workers)
 
 
 def main() -> None:

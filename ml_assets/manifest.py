@@ -7,6 +7,12 @@ import msgspec
 
 from ml_assets.errors import MlAssetsError
 
+PROBABILITIES = "probabilities"
+"""The output of an artifact: float [n, 2], the second column is P(label = 1)."""
+
+MISSING = "<missing>"
+"""What stands for a missing text in the string tensors, which know no null. Whoever calls a model sends it."""
+
 
 class ManifestError(MlAssetsError):
     """A manifest that cannot be read."""

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     online_store: Annotated[SecretStr | None, BeforeValidator(_store)] = Field(
         None, description="Where online features are kept; default: SQLite in `data`; a secret"
     )
+    log_predictions: bool = Field(
+        True, description="Whether the server records what it answers; without, nothing can be traced or judged"
+    )
     event_store: SecretStr | None = Field(
         None, description="A SQLAlchemy URL, sqlite:///… or postgresql://…; default: SQLite in `data`; a secret"
     )
@@ -84,6 +87,11 @@ class Settings(BaseSettings):
     def dagster(self) -> Path:
         """Runs, events and logs of the embedded Dagster instance."""
         return self.data / "dagster"
+
+    @property
+    def tokens(self) -> Path:
+        """The hashes of the server's tokens."""
+        return self.data / "tokens.json"
 
     @property
     def event_store_url(self) -> str:

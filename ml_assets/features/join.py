@@ -1,7 +1,9 @@
 """The point-in-time join: entities at as-of dates, each with the features that were in force there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -9,6 +11,11 @@ from ml_assets.duck import literal, quote
 from ml_assets.errors import DeclarationError
 from ml_assets.features.view import Features, View
 from ml_assets.lake import Lake
+
+if TYPE_CHECKING:
+    import duckdb
+
+_ROWS_AT_ONCE = 16_384
 
 
 def in_force(days: Sequence[date], computed: Sequence[date], ttl: timedelta) -> dict[date, date | None]:
@@ -46,29 +53,53 @@ def point_in_time(
     Raises:
         DeclarationError: two views return a column of the same name, or `label` none of that name.
     """
-    columns = {item.view.table: _columns(lake, item.view) for item in features}
-    _distinct(columns | ({label.table: _label(lake, label)} if label else {}))
-    joins, chosen = [], ["spine.as_of", f"spine.{quote(spine.entity)}"]
     with lake.connect() as connection:
-        for number, item in enumerate(features):
-            pairs = in_force(days, (computed or {}).get(item.view.table, days), item.ttl)
-            connection.register(f"force_{number}", _pairs(pairs))
-            joins.append(_join(lake.relation(connection, item.view.kept), number, spine.entity))
-            chosen += [f"view_{number}.{quote(column)}" for column in columns[item.view.table]]
-        if label:
-            rows = lake.relation(connection, label.kept)
-            entity = quote(spine.entity)
-            joins.append(f"JOIN {rows} AS labels ON labels.as_of = spine.as_of AND labels.{entity} = spine.{entity}")
-            chosen.append("labels.label")
-        listed = ", ".join(f"DATE {literal(day)}" for day in days)
-        found: pa.Table = connection.sql(
-            f"SELECT {', '.join(chosen)} FROM {lake.relation(connection, spine.kept)} AS spine {' '.join(joins)} "
-            f"WHERE spine.as_of IN ({listed}) ORDER BY spine.as_of, spine.{quote(spine.entity)}"
-        ).to_arrow_table()
+        joined = _joined(connection, lake, spine, days, features, computed or {}, label)
+        found: pa.Table = connection.sql(f"{joined} ORDER BY spine.as_of, spine.{quote(spine.entity)}").to_arrow_table()
     return found
 
 
-def _columns(lake: Lake, view: View) -> list[str]:
+@contextmanager
+def streamed(lake: Lake, spine: View, day: date, features: Sequence[Features]) -> Iterator[pa.RecordBatchReader]:
+    """The same rows at one day, in no order, some thousand at a time: what is in memory is a view's day at most.
+
+    Raises:
+        DeclarationError: two views return a column of the same name.
+    """
+    with lake.connect() as connection:
+        yield connection.sql(_joined(connection, lake, spine, [day], features, {}, None)).to_arrow_reader(_ROWS_AT_ONCE)
+
+
+def _joined(
+    connection: "duckdb.DuckDBPyConnection",
+    lake: Lake,
+    spine: View,
+    days: Sequence[date],
+    features: Sequence[Features],
+    computed: Mapping[str, Sequence[date]],
+    label: View | None,
+) -> str:
+    """The join as SQL, over relations of `connection`."""
+    held = {item.view.table: columns(lake, item.view) for item in features}
+    _distinct(held | ({label.table: _label(lake, label)} if label else {}))
+    joins, chosen = [], ["spine.as_of", f"spine.{quote(spine.entity)}"]
+    for number, item in enumerate(features):
+        pairs = in_force(days, computed.get(item.view.table, days), item.ttl)
+        connection.register(f"force_{number}", _pairs(pairs))
+        joins.append(_join(lake.relation(connection, item.view.kept), number, spine.entity))
+        chosen += [f"view_{number}.{quote(column)}" for column in held[item.view.table]]
+    if label:
+        rows = lake.relation(connection, label.kept)
+        entity = quote(spine.entity)
+        joins.append(f"JOIN {rows} AS labels ON labels.as_of = spine.as_of AND labels.{entity} = spine.{entity}")
+        chosen.append("labels.label")
+    listed = ", ".join(f"DATE {literal(day)}" for day in days)
+    rows = lake.relation(connection, spine.kept)
+    return f"SELECT {', '.join(chosen)} FROM {rows} AS spine {' '.join(joins)} WHERE spine.as_of IN ({listed})"
+
+
+def columns(lake: Lake, view: View) -> list[str]:
+    """The features that a view's kept rows hold."""
     return [name for name in lake.schema(view.kept).names if name not in {"as_of", view.entity}]
 
 
@@ -78,9 +109,9 @@ def _label(lake: Lake, label: View) -> list[str]:
     return ["label"]
 
 
-def _distinct(columns: Mapping[str, Sequence[str]]) -> None:
+def _distinct(held: Mapping[str, Sequence[str]]) -> None:
     owners: dict[str, str] = {}  # DuckDB does not tell `A` from `a`
-    for table, names in columns.items():
+    for table, names in held.items():
         for name in names:
             if other := owners.get(name.lower()):
                 raise DeclarationError(f"{table} and {other} both return {name!r}: rename one of them")

@@ -6,8 +6,8 @@ whenever a writer is killed. An older as-of date never replaces a newer one; the
 Two things go by the name of expiry. A *view* is stale once its TTL after the as-of date has passed: the record says so
 (`stale`) and still holds its values, and the caller decides. A *record* whose entity left the population is written no
 more and is forgotten after `Schema.keep`, twice the longest TTL: first told as stale, later as not there. SQLite counts
-that in as-of dates, at the next write; Redis by its own clock from the write on, so that a loop over history, whose
-as-of dates passed years ago, can be served too.
+that in as-of dates, at the next write, for all feature sets of the folder that is written; Redis by its own clock from
+the write on, so that a loop over history, whose as-of dates passed years ago, can be served too.
 """
 
 import hashlib
@@ -84,6 +84,11 @@ class Schema:
     def keep(self) -> timedelta:
         """How long a record that is written no more is kept: twice the longest TTL."""
         return 2 * max(ttl for _, ttl in self.ttls)
+
+    @property
+    def folder(self) -> str:
+        """The model's folder: what stands before the `@` of `feature_set`."""
+        return self.model.partition("@")[0]
 
     def to_json(self) -> str:
         """The one JSON text of this schema, from which `from_json` makes it again."""
@@ -187,6 +192,10 @@ class OnlineStore(Protocol):
     `OnlineStoreError` where the store does not answer, naming it without its password.
     """
 
+    @property
+    def name(self) -> str:
+        """What it is and where, without user and password."""
+
     def write(self, schema: Schema, batches: "Iterable[pa.RecordBatch]", as_of: date) -> int:
         """Replace the records of the entities in `batches`, a few thousand at a time; the rest stands.
 
@@ -211,6 +220,16 @@ class OnlineStore(Protocol):
             DataError: an entity is empty, or no text that can be encoded.
             CorruptRecordError: the bytes of a record are not what was written.
             UnknownSchemaError: a record names a schema that the store does not hold.
+        """
+
+    def finish(self, schema: Schema, as_of: date) -> None:
+        """Say that all records of an as-of date are there; an older date never replaces a newer one."""
+
+    def written(self, model: str) -> date | None:
+        """The last as-of date that was finished; None before, or where the store no longer holds its records.
+
+        Redis says None already when the longest TTL has passed since: who then writes again renews what Redis would
+        soon forget.
         """
 
     def ping(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,14 @@ for i, key in ipairs(KEYS) do
 end
 return written
 """
-_SCHEMAS = "ml_assets.schemas"  # a hash: fingerprint → JSON
+_FINISH = """
+if tonumber(redis.call('GET', KEYS[1]) or 0) <= tonumber(ARGV[1]) then
+  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+end
+"""
+# No colon after `ml_assets`: no key of a record.
+_SCHEMA = "ml_assets.schema:{:x}"  # by fingerprint, as JSON
+_WRITTEN = "ml_assets.written:{}"  # by model, the ordinal of an as-of date
 
 # Redis answers nobody else during one script: a fraction of a millisecond. Several go out in one pipeline.
 _RECORDS_A_SCRIPT = 256
@@ -44,10 +51,16 @@ class RedisStore:
         self._name = _server(self._client)
         self._known = Known(self._load)
 
+    @property
+    def name(self) -> str:
+        """See `OnlineStore`."""
+        return self._name
+
     def write(self, schema: Schema, batches: "Iterable[pa.RecordBatch]", as_of: date) -> int:
         """See `OnlineStore`; a pipeline for some thousand records."""
         with self._named():
-            self._client.hset(_SCHEMAS, f"{schema.fingerprint:x}", schema.to_json())
+            # Twice as long as the records, which are written after it.
+            self._client.set(_SCHEMA.format(schema.fingerprint), schema.to_json(), ex=2 * _seconds(schema.keep))
         return sum(self._replace(schema, rows, as_of) for rows in Layout.of(schema).pack(batches, as_of))
 
     def read(self, model: str, entities: Sequence[str]) -> list[Record | None]:
@@ -60,6 +73,18 @@ class RedisStore:
             for entity, data in zip(entities, values, strict=True)
         ]
 
+    def finish(self, schema: Schema, as_of: date) -> None:
+        """See `OnlineStore`."""
+        with self._named():
+            key, longest = _WRITTEN.format(schema.model), _seconds(schema.keep / 2)
+            self._client.eval(_FINISH, 1, key, as_of.toordinal(), longest)
+
+    def written(self, model: str) -> date | None:
+        """See `OnlineStore`."""
+        with self._named():
+            found = self._client.get(_WRITTEN.format(model))
+        return None if found is None else date.fromordinal(int(found))
+
     def ping(self) -> None:
         """See `OnlineStore`."""
         with self._named():
@@ -71,7 +96,7 @@ class RedisStore:
 
     def _replace(self, schema: Schema, rows: Packed, as_of: date) -> int:
         prefix = _prefix(schema.model)
-        seconds = max(1, round(schema.keep.total_seconds()))
+        seconds = _seconds(schema.keep)
         with self._named(), self._client.pipeline(transaction=False) as pipeline:
             for start in range(0, len(rows), _RECORDS_A_SCRIPT):
                 part = rows[start : start + _RECORDS_A_SCRIPT]
@@ -91,7 +116,7 @@ class RedisStore:
 
     def _load(self, fingerprint: int) -> bytes | None:
         with self._named():
-            found: bytes | None = self._client.hget(_SCHEMAS, f"{fingerprint:x}")
+            found: bytes | None = self._client.get(_SCHEMA.format(fingerprint))
         return found
 
     @contextmanager
@@ -102,6 +127,10 @@ class RedisStore:
             yield
         except (RedisError, OSError) as error:
             raise OnlineStoreError(f"the online store {self._name}: {error}") from error
+
+
+def _seconds(duration: timedelta) -> int:
+    return max(1, round(duration.total_seconds()))
 
 
 def _prefix(model: str) -> bytes:
@@ -131,4 +160,5 @@ def _server(client: Any) -> str:  # noqa: ANN401 - as above
     """Where the server is, without user and password."""
     options = client.connection_pool.connection_kwargs
     where = options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
-    return f"redis at {where}"
+    database = f"/{number}" if (number := options.get("db", 0)) else ""
+    return f"redis at {where}{database}"

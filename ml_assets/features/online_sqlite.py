@@ -2,9 +2,10 @@
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import date
+from functools import cache
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,15 +24,22 @@ CREATE TABLE record (
     model TEXT NOT NULL, entity TEXT NOT NULL, as_of TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (model, entity)
 ) WITHOUT ROWID;
 CREATE TABLE declared (fingerprint INTEGER PRIMARY KEY, schema TEXT NOT NULL);
+CREATE TABLE finished (model TEXT PRIMARY KEY, as_of TEXT NOT NULL);
 """
 _UPSERT = (
     "INSERT INTO record VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET as_of = excluded.as_of, value = excluded.value "
     "WHERE excluded.as_of >= record.as_of"
 )
-_ONE = "SELECT entity, value FROM record WHERE model = ? AND entity = ?"
-_MANY = "SELECT entity, value FROM record WHERE model = ? AND entity IN ({})"
+_FINISH = (
+    "INSERT INTO finished VALUES (?, ?) ON CONFLICT DO UPDATE SET as_of = excluded.as_of "
+    "WHERE excluded.as_of > finished.as_of"
+)
+_ONE = "SELECT value FROM record WHERE model = ? AND entity = ?"
+# One row for each question, in the order of the questions: the left side of a LEFT JOIN is the outer loop.
+_MANY = "WITH asked (name) AS (VALUES {}) SELECT value FROM asked LEFT JOIN record ON model = ? AND entity = name"
 
 _ENTITIES_AT_ONCE = 512
+_STEP = 16  # numbers of entities are filled up to a multiple of it, so that 32 statements stay prepared
 _MAPPED = 1 << 30  # bytes; a read of a hundred takes 0.6 of the time that it takes through SQLite's own cache
 _WAIT = 30.0  # seconds for another writer; a transaction of ours takes a tenth of one
 
@@ -49,21 +57,33 @@ class SqliteStore:
         except (sqlite3.Error, OSError) as error:
             raise self._error(error) from error
 
+    @property
+    def name(self) -> str:
+        """See `OnlineStore`."""
+        return f"sqlite at {self._path}"
+
     def write(self, schema: Schema, batches: "Iterable[pa.RecordBatch]", as_of: date) -> int:
         """See `OnlineStore`; a transaction for some thousand records, during which nobody waits for `batches`."""
-        try:
-            # Not FULL: a power cut then loses the last moments and no more.
-            with closing(self._connect("PRAGMA synchronous = NORMAL")) as connection:
-                return _write(connection, schema, batches, as_of)
-        except sqlite3.Error as error:
-            raise self._error(error) from error
+        with self._writing() as connection:
+            return _write(connection, schema, batches, as_of)
 
     def read(self, model: str, entities: Sequence[str]) -> list[Record | None]:
         """See `OnlineStore`."""
-        found = self._values(model, entities)
+        known = self._known
         return [
-            None if (data := found.get(entity)) is None else unpack(data, entity, self._known) for entity in entities
+            None if data is None else unpack(data, entity, known)
+            for entity, (data,) in zip(entities, self._values(model, entities), strict=False)
         ]
+
+    def finish(self, schema: Schema, as_of: date) -> None:
+        """See `OnlineStore`."""
+        with self._writing() as connection:
+            connection.execute(_FINISH, (schema.model, str(as_of)))
+
+    def written(self, model: str) -> date | None:
+        """See `OnlineStore`."""
+        found = self._select("SELECT as_of FROM finished WHERE model = ?", (model,))
+        return date.fromisoformat(found[0][0]) if found else None
 
     def ping(self) -> None:
         """See `OnlineStore`."""
@@ -76,18 +96,17 @@ class SqliteStore:
             while True:
                 self._idle.pop().close()
 
-    def _values(self, model: str, entities: Sequence[str]) -> dict[str, bytes]:
+    def _values(self, model: str, entities: Sequence[str]) -> Iterable[tuple[bytes | None]]:
+        """The value of each entity, in order; there may be more at the end."""
         require_entities(entities)
         if len(entities) == 1:
-            return dict(self._select(_ONE, (model, entities[0])))
+            return self._select(_ONE, (model, entities[0])) or [(None,)]
         starts = range(0, len(entities), _ENTITIES_AT_ONCE)
-        return dict(chain.from_iterable(self._many(model, entities[i : i + _ENTITIES_AT_ONCE]) for i in starts))
+        return chain.from_iterable(self._many(model, entities[i : i + _ENTITIES_AT_ONCE]) for i in starts)
 
-    def _many(self, model: str, entities: Sequence[str]) -> list[tuple[str, bytes]]:
-        # Filled up to a power of two, so that ten statements stay prepared whatever the number of entities.
-        places = 1 << (len(entities) - 1).bit_length()
-        asked = (model, *entities, *repeat(entities[-1], places - len(entities)))
-        return self._select(_MANY.format(",".join("?" * places)), asked)
+    def _many(self, model: str, entities: Sequence[str]) -> list[tuple[bytes | None]]:
+        filled = -len(entities) % _STEP
+        return self._select(_many(len(entities) + filled), (*entities, *repeat(entities[-1], filled), model))
 
     def _load(self, fingerprint: int) -> str | None:
         found = self._select("SELECT fingerprint, schema FROM declared WHERE fingerprint = ?", (fingerprint,))
@@ -108,6 +127,15 @@ class SqliteStore:
             self.close()
         return found
 
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            # Not FULL: a power cut then loses the last moments and no more.
+            with closing(self._connect("PRAGMA synchronous = NORMAL")) as connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+
     def _connect(self, pragma: str) -> sqlite3.Connection:
         if self._closed:
             raise self._error("it was closed")
@@ -125,23 +153,43 @@ class SqliteStore:
         return OnlineStoreError(f"the online store {self._path}: {reason}")
 
 
+@cache
+def _many(entities: int) -> str:
+    return _MANY.format(",".join(["(?)"] * entities))
+
+
 def _write(connection: sqlite3.Connection, schema: Schema, batches: "Iterable[pa.RecordBatch]", as_of: date) -> int:
-    declared = (schema.fingerprint, schema.to_json())
-    connection.execute("INSERT OR REPLACE INTO declared VALUES (?, ?)", declared)
     packed = Layout.of(schema).pack(batches, as_of)
-    written = sum(_upsert(connection, schema.model, as_of, rows) for rows in packed)
-    forgotten = (schema.model, str(as_of - schema.keep))
-    connection.execute("DELETE FROM record WHERE model = ? AND as_of < ?", forgotten)
+    written = sum(_upsert(connection, schema, as_of, rows) for rows in packed)
+    _forget(connection, schema, as_of)
     _shorten(connection)
     return written
 
 
-def _upsert(connection: sqlite3.Connection, model: str, as_of: date, rows: Packed) -> int:
-    day = str(as_of)
+def _upsert(connection: sqlite3.Connection, schema: Schema, as_of: date, rows: Packed) -> int:
+    model, day = schema.model, str(as_of)
     connection.execute("BEGIN IMMEDIATE")  # rolled back when the connection is closed without a COMMIT
+    # Each time: what another writer forgets with the last record of a set is there again with the next one.
+    declared = (schema.fingerprint, schema.to_json())
+    connection.execute("INSERT OR IGNORE INTO declared VALUES (?, ?)", declared)
     written = connection.executemany(_UPSERT, ((model, entity, day, data) for entity, data in rows)).rowcount
     connection.execute("COMMIT")
     return written
+
+
+def _forget(connection: sqlite3.Connection, schema: Schema, as_of: date) -> None:
+    """Delete what is older than it is kept: of this feature set, and of the others of its folder."""
+    connection.execute("BEGIN IMMEDIATE")
+    declared = [Schema.from_json(text) for (text,) in connection.execute("SELECT schema FROM declared").fetchall()]
+    related = {schema, *(other for other in declared if other.folder == schema.folder)}
+    for model in {other.model for other in related}:
+        keep = max(other.keep for other in related if other.model == model)
+        connection.execute("DELETE FROM record WHERE model = ? AND as_of < ?", (model, str(as_of - keep)))
+        if not connection.execute("SELECT 1 FROM record WHERE model = ? LIMIT 1", (model,)).fetchone():
+            gone = [(other.fingerprint,) for other in related if other.model == model]
+            connection.executemany("DELETE FROM declared WHERE fingerprint = ?", gone)
+            connection.execute("DELETE FROM finished WHERE model = ?", (model,))
+    connection.execute("COMMIT")
 
 
 def _shorten(connection: sqlite3.Connection) -> None:

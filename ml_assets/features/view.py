@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
 
 from ml_assets.declaration import Declaration, Duration
 from ml_assets.features.query import Query
@@ -30,6 +30,13 @@ class ViewSpec(Declaration):
     freshness: Duration | None = Field(None, description="How old its last computation may grow; default: any age")
     description: str = Field("", description="What the view says about the entity")
     owners: tuple[str, ...] = Field((), description="E-mail addresses or `team:name`")
+
+    @field_validator("refresh")
+    @classmethod
+    def _whole_days(cls, refresh: timedelta | None) -> timedelta | None:
+        if refresh is not None and refresh % timedelta(days=1):
+            raise ValueError(f"refresh {refresh}: the clock is a date, so write whole days (1d, 7d, 2w)")
+        return refresh
 
 
 @dataclass(frozen=True)
@@ -121,10 +128,19 @@ def _duration(seconds: float | None) -> timedelta | None:
 
 @dataclass(frozen=True)
 class Features:
-    """A view and how long its values may be used after their as-of date."""
+    """A view, how long its values may be used after their as-of date, and how often online ones are refreshed.
+
+    `refresh` is None where each as-of date is often enough. It decides no value, and so no feature set.
+    """
 
     view: View
     ttl: timedelta
+    refresh: timedelta | None = None
+
+    @property
+    def name(self) -> str:
+        """The view's name in its folder."""
+        return self.view.table.rpartition("/")[2]
 
 
 def feature_set(folder: str, used: Sequence[Features]) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml_assets.manifest import PROBABILITIES
+
 if TYPE_CHECKING:
     import pandas as pd
     from onnxruntime import InferenceSession
@@ -48,14 +50,14 @@ def attributions(model: "InferenceSession", X: "pd.DataFrame", seed: int) -> dic
         X: rows, shape (n, features), n ≥ 1.
         seed: of the shuffles.
     """
-    from ml_assets.training.export import OUTPUT, feed  # onnxruntime
+    from ml_assets.training.export import feed  # onnxruntime
 
     tensors = feed(model, X)
-    (whole,) = model.run([OUTPUT], tensors)
+    (whole,) = model.run([PROBABILITIES], tensors)
     found = {}
     for name, tensor in tensors.items():
         order = np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(len(X))
-        (shuffled,) = model.run([OUTPUT], tensors | {name: tensor[order]})
+        (shuffled,) = model.run([PROBABILITIES], tensors | {name: tensor[order]})
         found[name] = float(np.abs(shuffled[:, 1].astype(np.float64) - whole[:, 1]).mean())
     return found
 

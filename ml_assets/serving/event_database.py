@@ -1,5 +1,6 @@
 """The database under the event store: its URL, its engine, its tables. SQLite by default, Postgres in production."""
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,11 +8,12 @@ from sqlite3 import Connection as Sqlite
 from typing import Any
 
 from filelock import FileLock, Timeout
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from ml_assets.errors import DeclarationError
-from ml_assets.serving.event_tables import METADATA, EventStoreError
+from ml_assets.serving.event_schema import IDENTITY, METADATA
+from ml_assets.serving.event_tables import EventStoreError
 
 _FORMS = "ML_ASSETS_EVENT_STORE is sqlite:///path/to/events.db or postgresql://user:password@host/database"
 # Writers share it, a reader takes it alone for a moment: then nobody is in the middle of a transaction (`settled`).
@@ -98,19 +100,35 @@ def create(made: Engine, patience: float) -> None:
     """The tables, whoever of several processes comes first. What is there stays as it is.
 
     Raises:
-        EventStoreError: the database does not answer.
+        EventStoreError: the database does not answer, or holds tables of another release.
     """
     file = path(made.url)
     with translated(made.url):
         if file is None:
             with made.begin() as connection:
                 connection.execute(text(_FIRST))
-                METADATA.create_all(connection)
+                _complete(connection)
             return
         file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{file}.lock", timeout=patience), made.begin() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-            METADATA.create_all(connection)
+            _complete(connection)
+
+
+def _complete(connection: Connection) -> None:
+    """Make what is not there; never write into tables that other columns are expected of."""
+    found = inspect(connection)
+    there = set(found.get_table_names())
+    for table in METADATA.sorted_tables:
+        if table.name in there and (names := [c["name"] for c in found.get_columns(table.name)]) != table.c.keys():
+            raise EventStoreError(
+                f"event store {name(connection.engine.url)}: its table {table.name} has the columns "
+                f"{', '.join(names)}, not those of this release: move the database away, or name another one in "
+                "ML_ASSETS_EVENT_STORE; a new one is made by itself"
+            )
+    METADATA.create_all(connection)
+    if connection.execute(select(IDENTITY)).first() is None:
+        connection.execute(insert(IDENTITY).values(id=uuid.uuid4().hex))
 
 
 def settled(connection: Connection) -> None:

@@ -1,26 +1,21 @@
-"""What the event store holds: predictions, exposures and outcomes. A row is a plain tuple: that is what is written."""
+"""What the event store holds: predictions, exposures, outcomes, traffic. A row is a plain tuple, written as it is.
+
+The first thing that a row says is which model it is about: the graph takes each model's rows by themselves.
+"""
 
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from sqlalchemy import (
-    REAL,
-    BigInteger,
-    CheckConstraint,
-    Column,
-    Double,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    UniqueConstraint,
-)
-from sqlalchemy.types import TypeEngine
-
 from ml_assets.errors import MlAssetsError
+
+# Characters of what is part of a key; of any one column, and of those that may be long. Postgres keeps 2,704 bytes of a
+# row in an index, and an entity of a megabyte is no entity.
+NAME, LONG = 100, 300
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
 class EventStoreError(MlAssetsError):
@@ -35,7 +30,7 @@ class Prediction(NamedTuple):
     """What a model version answered, and from what.
 
     Args:
-        prediction_id: from `prediction_id()`; recorded twice, it is there once.
+        prediction_id: from `prediction_id()`, of the same model; recorded twice, it is there once.
         model: the model's folder.
         version: the version in the registry that answered.
         variant: under which name it answered: `champion`, `challenger`, the arm of an A/B test.
@@ -44,7 +39,7 @@ class Prediction(NamedTuple):
         score: what the model said, finite.
         decision: what follows from it, or the class; None where only a score was asked for.
         features: what the model saw, a JSON object.
-        missing: a JSON list of the feature views without a row for the entity; None: none.
+        missing: a JSON list of the features without a value; None: none.
         stale: a JSON list of the feature views past their TTL; None: none.
         requested_at: microseconds since 1970, UTC.
         latency: microseconds from the request to the score.
@@ -71,13 +66,15 @@ class Exposure(NamedTuple):
     Once its row is deleted (`EventStore.retain`), the entity is exposed anew: keep the earliest of what was exported.
 
     Args:
-        experiment: its name, unique in the store.
+        model: the model's folder.
+        experiment: its name, unique for the model.
         entity: who.
         variant: by which arm.
         prediction_id: of the first answer.
         exposed_at: microseconds since 1970, UTC.
     """
 
+    model: str
     experiment: str
     entity: str
     variant: str
@@ -92,6 +89,7 @@ class Outcome(NamedTuple):
     so rows are only ever added and the order of arrival decides nothing (`current`).
 
     Args:
+        model: the model's folder, which the id names.
         prediction_id: the answer that it is about; it may be known here before its prediction is.
         kind: of what: `label`, `click`, `revenue`.
         source: who says so: two sources do not correct each other.
@@ -100,6 +98,7 @@ class Outcome(NamedTuple):
         received_at: when it came here, microseconds since 1970, UTC.
     """
 
+    model: str
     prediction_id: str
     kind: str
     source: str
@@ -108,8 +107,35 @@ class Outcome(NamedTuple):
     received_at: int
 
 
-Event = Prediction | Exposure | Outcome
-Kind = type[Prediction] | type[Exposure] | type[Outcome]
+class Traffic(NamedTuple):
+    """What one worker of a server saw of one model in about a minute. Histograms of the same bounds add up.
+
+    Args:
+        model: the model's folder.
+        worker: a name that no other process has.
+        since: from when, microseconds since 1970, UTC; with the model and the worker its identity.
+        until: to when, exclusive.
+        requests: all that were answered, whatever the answer.
+        refused: those that were the caller's fault (4xx).
+        errors: those that were not (5xx).
+        latency: a JSON list: how many requests took at most each of `LATENCY_BOUNDS`, and how many took longer.
+    """
+
+    model: str
+    worker: str
+    since: int
+    until: int
+    requests: int
+    refused: int
+    errors: int
+    latency: str
+
+
+LATENCY_BOUNDS = (0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0)
+"""Upper ends of the buckets of `Traffic.latency` in milliseconds, inclusive; the last bucket has none."""
+
+Event = Prediction | Exposure | Outcome | Traffic
+Kind = type[Prediction] | type[Exposure] | type[Outcome] | type[Traffic]
 
 
 def outcome(
@@ -118,14 +144,14 @@ def outcome(
     """An outcome whose value is written in one way only: 1, 1.0 and True are the same truth.
 
     Raises:
-        EventRefusedError: the value is not finite.
+        EventRefusedError: the value is not finite, or the id is none of a prediction.
     """
     if not isinstance(value, str) and not math.isfinite(value):
         raise EventRefusedError(
             f"outcome {kind!r} of {prediction_id!r}: {value} is no truth; leave it out, or send a number"
         )
     written = json.dumps(value if isinstance(value, str) else float(value) + 0.0)  # -0.0 + 0.0 is 0.0
-    return Outcome(prediction_id, kind, source, written, observed_at, received_at)
+    return Outcome(model_of(prediction_id), prediction_id, kind, source, written, observed_at, received_at)
 
 
 def current(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str], Outcome]:
@@ -136,92 +162,39 @@ def current(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str], Outcome]:
     """
     found: dict[tuple[str, str, str], Outcome] = {}
     for row in outcomes:
-        known = found.get(row[:3])
+        key = (row.prediction_id, row.kind, row.source)
+        known = found.get(key)
         if known is None or (row.observed_at, row.value) > (known.observed_at, known.value):
-            found[row[:3]] = row
+            found[key] = row
     return found
 
 
-def prediction_id(now: int) -> str:
-    """A UUID of version 7 (RFC 9562): sorts by time to a quarter of a microsecond, unique across processes.
+def prediction_id(model: str, now: int) -> str:
+    """The model and a UUID of version 7 (RFC 9562): sorts by time to a quarter of a microsecond, unique everywhere.
 
     Args:
+        model: the model's folder, so whoever holds the id knows where it belongs.
         now: nanoseconds since 1970, UTC.
     """
     milliseconds, rest = divmod(now, 1_000_000)
     fraction = (rest << 12) // 1_000_000
     noise = int.from_bytes(os.urandom(8), "big") >> 2
     written = f"{milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | noise:032x}"
-    return f"{written[:8]}-{written[8:12]}-{written[12:16]}-{written[16:20]}-{written[20:]}"
+    return f"{model}.{written[:8]}-{written[8:12]}-{written[12:16]}-{written[16:20]}-{written[20:]}"
 
 
-METADATA = MetaData()
-# Characters of what is part of a key; of any one column, and of those that may be long. Postgres keeps 2,704 bytes of a
-# row in an index, and an entity of a megabyte is no entity.
-_NAME, _LONG = 100, 300
-_WHOLE = BigInteger().with_variant(Integer(), "sqlite")
-_REAL: TypeEngine[float] = Double().with_variant(REAL(), "sqlite")
+def model_of(prediction_id: str) -> str:
+    """The model that gave an answer.
 
-
-def _table(name: str, *parts: "Column[object] | UniqueConstraint") -> Table:
-    """A table in the order of its commits. AUTOINCREMENT never gives out again the number of a row that was deleted."""
-    sequence: Column[object] = Column("sequence", _WHOLE, primary_key=True, autoincrement=True)
-    return Table(name, METADATA, sequence, *parts, sqlite_autoincrement=True, sqlite_strict=True)
-
-
-def _text(name: str, *, nullable: bool = False) -> "Column[object]":
-    return Column(name, Text, nullable=nullable)
-
-
-def _key(name: str, most: int = _NAME) -> "Column[object]":
-    return Column(name, Text, CheckConstraint(f"length({name}) <= {most}", name=f"{name}_is_short"), nullable=False)
-
-
-def _whole(name: str) -> "Column[object]":
-    return Column(name, _WHOLE, nullable=False)
-
-
-TABLES: Mapping[Kind, Table] = {
-    Prediction: _table(
-        "predictions",
-        _key("prediction_id"), _text("model"), _text("version"), _text("variant"), _key("entity", _LONG),
-        _text("as_of", nullable=True), Column("score", _REAL, nullable=False), _text("decision", nullable=True),
-        _text("features"), _text("missing", nullable=True), _text("stale", nullable=True),
-        _whole("requested_at"), _whole("latency"), UniqueConstraint("prediction_id"),
-    ),
-    Exposure: _table(
-        "exposures",
-        _key("experiment"), _key("entity", _LONG), _key("variant"), _key("prediction_id"), _whole("exposed_at"),
-        UniqueConstraint("experiment", "entity", "variant"),
-    ),
-    Outcome: _table(
-        "outcomes",
-        _key("prediction_id"), _key("kind"), _key("source"), _key("value", 3 * _LONG), _whole("observed_at"),
-        _whole("received_at"), UniqueConstraint("prediction_id", "kind", "source", "observed_at", "value"),
-    ),
-}  # fmt: skip
-
-# How old a row is, for retention: by the clock of the server that took it.
-AGED_BY: Mapping[Kind, str] = {Prediction: "requested_at", Exposure: "exposed_at", Outcome: "received_at"}
-
-# Up to which sequence the graph has each table, for retention. What makes it exactly once is the graph's own record.
-EXPORTED = Table(
-    "exported",
-    METADATA,
-    Column("name", Text, primary_key=True),
-    Column("sequence", _WHOLE, nullable=False),
-    sqlite_strict=True,
-)
-
-
-def insert(kind: Kind, mark: str) -> str:
-    """SQL that adds one row and leaves alone what is there; `mark` is how the driver writes a parameter.
-
-    `ON CONFLICT` and not `OR IGNORE`: SQLite's `OR IGNORE` also drops rows that break NOT NULL, without a word.
+    Raises:
+        EventRefusedError: this is no id of an answer.
     """
-    columns = kind._fields
-    marks = ", ".join([mark] * len(columns))
-    return f"INSERT INTO {TABLES[kind].name} ({', '.join(columns)}) VALUES ({marks}) ON CONFLICT DO NOTHING"
+    model, _, number = prediction_id.rpartition(".")
+    if not model or len(prediction_id) > NAME or not _ID.fullmatch(number):
+        raise EventRefusedError(
+            f"prediction_id {prediction_id[:NAME]!r} is none: send back the one of the answer, <model>.<UUID version 7>"
+        )
+    return model
 
 
 def by_kind(rows: Iterable[Event]) -> dict[Kind, list[Event]]:

@@ -16,9 +16,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError, StatementError
 
 from ml_assets.serving.event_database import SHARE, name, said
-from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError, by_kind, insert
+from ml_assets.serving.event_schema import insert
+from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError, Kind, by_kind
 
 _LOOK = 1  # milliseconds between two looks at a lock
+_ROWS = 64  # of a statement
 _PAGES = 4_000  # of 4 kB: the log grows to 16 MB before it is moved into the file
 _REMEDY = {
     sqlite3.SQLITE_BUSY: "another process holds its write lock; end what writes to it for so long",
@@ -71,7 +73,7 @@ class SqliteWriter:
             connection = self._connection = self._connection or self._open()
             self._begin(connection)
             for kind, some in by_kind(rows).items():
-                connection.executemany(insert(kind, "?"), some)
+                _insert(connection, kind, some)
             connection.execute("COMMIT")
         except _REFUSED as error:
             self.close()
@@ -106,6 +108,18 @@ class SqliteWriter:
                     raise
             else:
                 return
+
+
+def _insert(connection: sqlite3.Connection, kind: Kind, rows: Sequence[Event]) -> None:
+    """Rows, many in one statement: Python's lock changes hands twice for each, and other threads want it.
+
+    Powers of two, so that a handful of statements stay prepared whatever the number of rows.
+    """
+    start = 0
+    while left := len(rows) - start:
+        count = min(_ROWS, 1 << (left.bit_length() - 1))
+        connection.execute(insert(kind, "?", count), tuple(chain.from_iterable(rows[start : start + count])))
+        start += count
 
 
 def _remedy(error: sqlite3.Error) -> str:

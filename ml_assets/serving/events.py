@@ -1,4 +1,4 @@
-"""The event store: exposures, predictions and outcomes, written by servers, taken once by the graph, kept as declared.
+"""The event store: what servers saw and said, written by them, taken once by the graph, kept as declared.
 
 What an error of the store means: nothing was acknowledged. The events may be there all the same (the answer of a commit
 can be lost on its way), never in part.
@@ -8,20 +8,31 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from sqlalchemy import Connection, Table, delete, func, select, text
 
 from ml_assets.serving.event_database import create, engine, name, parse, path, settled, translated
-from ml_assets.serving.event_tables import AGED_BY, EXPORTED, TABLES, Exposure, Kind, Outcome, Prediction
+from ml_assets.serving.event_schema import AGED_BY, EXPORTED, IDENTITY, TABLES
+from ml_assets.serving.event_tables import Exposure, Kind, Outcome, Prediction, Traffic
 from ml_assets.serving.event_writer import PostgresWriter, SqliteWriter, Writer
 
 PATIENCE = 2.0  # seconds until a store that does not answer is an error
 _MARK = """
-    INSERT INTO exported (name, sequence) VALUES (:name, :sequence) ON CONFLICT (name)
+    INSERT INTO exported (name, model, sequence) VALUES (:name, :model, :sequence) ON CONFLICT (name, model)
     DO UPDATE SET sequence = excluded.sequence WHERE excluded.sequence > exported.sequence
 """
-E = TypeVar("E", Prediction, Exposure, Outcome)
+# Rows that nobody has taken, from the first that may be one.
+_BEHIND = """
+    SELECT count(*) FROM (
+        SELECT 1 FROM {table} LEFT JOIN exported ON exported.name = '{table}' AND exported.model = {table}.model
+        WHERE {table}.sequence > (SELECT coalesce(min(sequence), 0) FROM exported WHERE name = '{table}')
+        AND {table}.sequence > coalesce(exported.sequence, 0) LIMIT {most}
+    ) AS waiting
+"""
+_COUNTED = 100_000
+_STEP = 10_000  # sequences that are looked through again rather than marked
+E = TypeVar("E", Prediction, Exposure, Outcome, Traffic)
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,8 @@ class Page(Generic[E]):
 
     Args:
         rows: at most as many as were asked for.
-        last: the sequence of the last one, to ask from next; where there are no rows, what was asked from.
+        last: the sequence of the last one, to ask from next; where all are there, the last of the table: what lies
+            between are rows of other models.
     """
 
     rows: tuple[E, ...]
@@ -43,7 +55,8 @@ class Health:
 
     Args:
         size: bytes on disk, the log of SQLite included.
-        behind: for each table, rows that the graph has not taken, at most: numbers without a row count too.
+        behind: for each table, rows that the graph has not taken, at most 100,000. Those of a model that it never
+            takes count from the first row on that another model waits for.
     """
 
     size: int
@@ -72,6 +85,22 @@ class EventStore:
         """The store without its secrets, for people."""
         return name(self._url)
 
+    @property
+    def identity(self) -> str:
+        """Which store it is: one that was made where another had been has a name of its own.
+
+        Raises:
+            EventStoreError: the database does not answer.
+        """
+        with translated(self._url), self._begin() as connection:
+            return str(connection.execute(select(IDENTITY.c.id)).scalar_one())
+
+    @property
+    def exists(self) -> bool:
+        """Whether anybody has begun it, as far as can be told without a connection."""
+        file = path(self._url)
+        return file is None or file.exists()
+
     def writer(self) -> Writer:
         """What a journal writes to."""
         file = path(self._url)
@@ -79,8 +108,8 @@ class EventStore:
             return SqliteWriter(file, self._patience, self._create)
         return PostgresWriter(engine(self._url, self._patience, statements=True), self._create)
 
-    def read_since(self, kind: type[E], sequence: int, limit: int) -> Page[E]:
-        """At most `limit` rows after `sequence`, none skipped and none twice, whoever writes meanwhile.
+    def read_since(self, kind: type[E], sequence: int, limit: int, *, model: str) -> Page[E]:
+        """At most `limit` rows of a model after `sequence`, none skipped and none twice, whoever writes meanwhile.
 
         Keep `last` in the same transaction as the rows, and start again from there: then each row is taken once.
 
@@ -90,33 +119,52 @@ class EventStore:
         table = TABLES[kind]
         with translated(self._url):
             last = self._last(table)
-            chosen = select(table).where(table.c.sequence > sequence, table.c.sequence <= last)
+            chosen = select(table).where(table.c.model == model, table.c.sequence > sequence, table.c.sequence <= last)
             with self._begin() as connection:
                 found = connection.execute(chosen.order_by(table.c.sequence).limit(limit)).all()
         rows = tuple(kind._make(row[1:]) for row in found)
-        return Page(rows, int(found[-1][0]) if found else sequence)
+        return Page(rows, int(found[-1][0]) if len(found) == limit else max(sequence, last))
 
-    def mark_exported(self, kind: Kind, sequence: int) -> None:
-        """Say that the graph has all rows up to `sequence` for good: they may be deleted. The mark never goes back."""
+    def find(self, prediction_id: str) -> Prediction | None:
+        """The prediction of that id; None where none was recorded, or it was deleted."""
+        table = TABLES[Prediction]
         with translated(self._url), self._begin() as connection:
-            connection.execute(text(_MARK), {"name": TABLES[kind].name, "sequence": sequence})
+            found = connection.execute(select(table).where(table.c.prediction_id == prediction_id)).one_or_none()
+        return None if found is None else Prediction._make(found[1:])
 
-    def exported(self, kind: Kind) -> int:
-        """Up to which sequence the graph has said that it has a table; 0 before it has said anything."""
+    def outcomes_of(self, prediction_id: str) -> tuple[Outcome, ...]:
+        """What was said of a prediction, in the order of arrival; `current` says what is in force."""
+        table = TABLES[Outcome]
+        chosen = select(table).where(table.c.prediction_id == prediction_id).order_by(table.c.sequence)
         with translated(self._url), self._begin() as connection:
-            return self._marked(connection, TABLES[kind]) or 0
+            return tuple(Outcome._make(row[1:]) for row in connection.execute(chosen))
 
-    def retain(self, before: int, *, batch: int = 1000) -> int:
-        """Delete what the graph has taken and what is older; how many rows went.
+    def mark_exported(self, kind: Kind, model: str, sequence: int) -> None:
+        """Say that the graph has all rows of a model up to `sequence` for good: they may be deleted.
+
+        The mark never goes back.
+        """
+        values = {"name": TABLES[kind].name, "model": model, "sequence": sequence}
+        with translated(self._url), self._begin() as connection:
+            connection.execute(text(_MARK), values)
+
+    def exported(self, kind: Kind, model: str) -> int:
+        """Up to which sequence the graph has said that it has a model's rows; 0 before it has said anything."""
+        with translated(self._url), self._begin() as connection:
+            return _marked(connection, TABLES[kind], model)
+
+    def retain(self, model: str, before: int, *, batch: int = 1000) -> int:
+        """Delete what the graph has taken of a model and what is older; how many rows went.
 
         Writers wait for one batch at most. Rows go in their order and up to the first that is younger. The file of
         SQLite does not shrink; its pages are used again.
 
         Args:
+            model: the model's folder; rows of others stay.
             before: microseconds since 1970, UTC.
             batch: rows a transaction.
         """
-        return sum(self._retain(kind, before, batch) for kind in TABLES)
+        return sum(self._retain(kind, model, before, batch) for kind in TABLES)
 
     def ping(self) -> None:
         """Ask the database anything.
@@ -130,11 +178,21 @@ class EventStore:
     def health(self) -> Health:
         """See `Health`; raises like `ping`."""
         with translated(self._url), self._begin() as connection:
-            behind = {
-                table.name: (_greatest(connection, table) or 0) - (self._marked(connection, table) or 0)
-                for table in TABLES.values()
-            }
-            return Health(self._size(connection), {table: max(0, rows) for table, rows in behind.items()})
+            counts = {table.name: text(_BEHIND.format(table=table.name, most=_COUNTED)) for table in TABLES.values()}
+            behind = {table: int(connection.execute(count).scalar_one()) for table, count in counts.items()}
+            return Health(self._size(connection), behind)
+
+    def behind(self, model: str) -> dict[str, int]:
+        """For each table, rows of a model that the graph has not taken; at most 100,000 are counted."""
+        with translated(self._url), self._begin() as connection:
+            return {table.name: _behind(connection, table, model) for table in TABLES.values()}
+
+    def waiting(self, model: str) -> bool:
+        """Whether there are rows of a model that the graph has not taken.
+
+        The rows of other models that were looked through are not looked through again.
+        """
+        return any(self._waiting(kind, model) for kind in TABLES)
 
     def close(self) -> None:
         """Close the connections; a writer closes its own."""
@@ -163,28 +221,36 @@ class EventStore:
             settled(connection)
             return _greatest(connection, table) or 0
 
-    def _marked(self, connection: Connection, table: Table) -> int | None:
-        found = connection.execute(select(EXPORTED.c.sequence).where(EXPORTED.c.name == table.name)).scalar()
-        return None if found is None else int(found)
+    def _waiting(self, kind: Any, model: str) -> bool:  # noqa: ANN401 - each kind has its own page
+        mark = self.exported(kind, model)
+        page = self.read_since(kind, mark, 1, model=model)
+        if not page.rows and page.last - mark > _STEP:
+            self.mark_exported(kind, model, page.last)
+        return bool(page.rows)
 
-    def _retain(self, kind: Kind, before: int, batch: int) -> int:
-        table, deleted, gone = TABLES[kind], 0, batch
+    def _retain(self, kind: Kind, model: str, before: int, batch: int) -> int:
+        """What goes is looked for without a lock: rows of other models may lie between."""
+        table, deleted, last = TABLES[kind], 0, 0
         with translated(self._url):
-            end = self._end(table, before, AGED_BY[kind])
-            some = select(table.c.sequence).where(table.c.sequence <= end).order_by(table.c.sequence).limit(batch)
-            while gone == batch:
+            end = self._end(table, model, before, AGED_BY[kind])
+            old = select(table.c.sequence).where(table.c.model == model, table.c.sequence <= end)
+            while last < end:
                 with self._begin() as connection:
-                    gone = connection.execute(delete(table).where(table.c.sequence.in_(some))).rowcount
-                deleted += gone
+                    some = old.where(table.c.sequence > last).order_by(table.c.sequence).limit(batch)
+                    found = [*connection.execute(some).scalars()]
+                with self._begin() as connection:
+                    deleted += connection.execute(delete(table).where(table.c.sequence.in_(found))).rowcount
+                last = found[-1] if len(found) == batch else end
         return deleted
 
-    def _end(self, table: Table, before: int, age: str) -> int:
-        """The last sequence that may go. Only old rows are looked at, and no lock is held."""
-        young = select(table.c.sequence).where(table.c[age] >= before).order_by(table.c.sequence).limit(1)
+    def _end(self, table: Table, model: str, before: int, age: str) -> int:
+        """The last sequence that may go."""
         with self._begin() as connection:
-            taken = self._marked(connection, table) or 0
+            taken = _marked(connection, table, model)
+            mine = select(table.c.sequence).where(table.c.model == model, table.c.sequence <= taken)
+            young = mine.where(table.c[age] >= before).order_by(table.c.sequence).limit(1)
             first = connection.execute(young).scalar()
-        return taken if first is None else min(taken, int(first) - 1)
+        return taken if first is None else int(first) - 1
 
     def _size(self, connection: Connection) -> int:
         file = path(self._url)
@@ -198,3 +264,14 @@ class EventStore:
 def _greatest(connection: Connection, table: Table) -> int | None:
     found = connection.execute(select(func.max(table.c.sequence))).scalar()
     return None if found is None else int(found)
+
+
+def _marked(connection: Connection, table: Table, model: str) -> int:
+    chosen = select(EXPORTED.c.sequence).where(EXPORTED.c.name == table.name, EXPORTED.c.model == model)
+    return int(connection.execute(chosen).scalar() or 0)
+
+
+def _behind(connection: Connection, table: Table, model: str) -> int:
+    taken = _marked(connection, table, model)
+    rows = select(table.c.sequence).where(table.c.model == model, table.c.sequence > taken).limit(_COUNTED)
+    return int(connection.execute(select(func.count()).select_from(rows.subquery())).scalar_one())

@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_assets.errors import TrainingError
+from ml_assets.manifest import MISSING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# What stands for a missing category in the string tensors, which know no null. Whoever calls the model sends
-# it.
-MISSING = "<missing>"
 
 Attributes = dict[str, Any]
 Table = tuple[dict[str, int], int, int]  # category → number, the number of any other, how many columns

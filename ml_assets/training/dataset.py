@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -87,11 +87,11 @@ def refresh_labels(lake: Lake, folder: Folder, as_of: date, *, workers: int = 2)
     return Labels(days, found["n"][0].as_py(), found["rate"][0].as_py() or 0.0, len(done.computed))
 
 
-def known_until(lake: Lake, folder: Folder, as_of: date) -> date:
+def known_until(lake: Lake, folder: Folder, as_of: date, *, step: timedelta | None = None) -> date:
     """Up to when the sources of the label are known at `as_of`.
 
-    A feed that stopped is no evidence that nothing happened: labels past its last event (and one step of the
-    cadence, for a quiet feed) are not mature, whatever the date says.
+    A feed that stopped is no evidence that nothing happened: labels past its last event (and one `step`, by default of
+    the cadence, for a quiet feed) are not mature, whatever the date says.
 
     Raises:
         DataError: a source of the label has no rows yet.
@@ -102,7 +102,8 @@ def known_until(lake: Lake, folder: Folder, as_of: date) -> date:
         if not arrived:
             raise DataError(f"source {folder.name}/{relation.name} has no rows yet: deliver its files and run again")
         last.append(max(file.latest for file in arrived).date())
-    return min(as_of, *(folder.spec.cadence.step(day) for day in last)) if last else as_of
+    after = [folder.spec.cadence.step(day) if step is None else day + step for day in last]
+    return min(as_of, *after) if last else as_of
 
 
 def build(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_assets.errors import TrainingError
-from ml_assets.training.converters import MISSING, converters
+from ml_assets.manifest import MISSING, PROBABILITIES
+from ml_assets.training.converters import converters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from sklearn.pipeline import Pipeline
 
-OUTPUT = "probabilities"
 _OPSET = {"": 21, "ai.onnx.ml": 3}
 
 
@@ -94,7 +94,7 @@ def feed(model: "InferenceSession", X: "pd.DataFrame") -> "dict[str, NDArray[Any
 def score(onnx: "bytes | InferenceSession", X: "pd.DataFrame") -> "NDArray[np.float64]":  # noqa: N803 - scikit-learn's name
     """P(label = 1) of each row, shape [n]."""
     model = session(onnx) if isinstance(onnx, bytes) else onnx
-    (found,) = model.run([OUTPUT], feed(model, X))
+    (found,) = model.run([PROBABILITIES], feed(model, X))
     return np.asarray(found, dtype=np.float64)[:, 1]
 
 
@@ -124,7 +124,7 @@ def latency(onnx: bytes, X: "pd.DataFrame", requests: int = 200) -> dict[str, fl
         raise TrainingError("latency needs at least one row: pass the test rows")
     model = session(onnx)
     rows = [feed(model, X.iloc[[i % len(X)]]) for i in range(min(requests, len(X)))]
-    model.run([OUTPUT], rows[0])
+    model.run([PROBABILITIES], rows[0])
     taken = [_milliseconds(model, rows[i % len(rows)]) for i in range(requests)]
     p50, p99 = np.percentile(taken, [50, 99])
     return {"latency_p50_ms": float(p50), "latency_p99_ms": float(p99)}
@@ -132,7 +132,7 @@ def latency(onnx: bytes, X: "pd.DataFrame", requests: int = 200) -> dict[str, fl
 
 def _milliseconds(model: "InferenceSession", row: "dict[str, NDArray[Any]]") -> float:
     start = time.perf_counter()
-    model.run([OUTPUT], row)
+    model.run([PROBABILITIES], row)
     return (time.perf_counter() - start) * 1000
 
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ import traceback
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -22,7 +24,7 @@ import pytest
 from ml_assets.errors import DataError, OnlineStoreError
 from ml_assets.features.codec import UnknownSchemaError
 from ml_assets.features.online import Column, OnlineStore, Record, Schema, missing, open_store, stale
-from ml_assets.features.online_redis import _SCHEMAS
+from ml_assets.features.online_redis import _SCHEMA
 
 DAY = date(2025, 3, 2)
 FORTNIGHT, WEEK = timedelta(days=14), timedelta(days=7)
@@ -104,11 +106,8 @@ def redis() -> Iterator[Kept]:
         pytest.skip(f"no Redis to test with: {error}")
     kept = Kept(REDIS)
     yield kept
-    for keys in batched(client.scan_iter(f"ml_assets:{kept.model}:*", 10_000), 1000):
-        client.unlink(*keys)
-    for fingerprint, text in client.hgetall(_SCHEMAS).items():
-        if kept.model in text.decode():
-            client.hdel(_SCHEMAS, fingerprint)
+    for keys in batched(client.scan_iter(f"ml_assets*:{kept.model}*", 10_000), 1000):
+        client.unlink(*keys)  # schemas are forgotten by themselves
     client.close()
     kept.store.close()
 
@@ -322,6 +321,36 @@ def test_sqlite_forgets_who_was_not_written_for_twice_the_longest_ttl(sqlite: Ke
     assert whole(sqlite.read("2")[0]) == 29
 
 
+def test_a_date_is_written_when_it_was_finished_and_an_older_one_changes_nothing(kept: Kept) -> None:
+    assert kept.store.written(kept.model) is None
+    kept.write(2, ["1"])
+    assert kept.store.written(kept.model) is None, "the records are there, and perhaps not all of them"
+    for number, expected in ((2, 2), (1, 2), (3, 3)):
+        kept.store.finish(kept.schema, day(number))
+        assert kept.store.written(kept.model) == day(expected)
+    assert kept.store.written(f"{kept.model}_other") is None
+    assert open_store(kept.url).written(kept.model) == day(3)
+
+
+def test_a_store_is_named_by_what_it_is(kept: Kept) -> None:
+    assert kept.store.name.startswith(("sqlite at /", "redis at "))
+
+
+def test_sqlite_forgets_the_other_feature_sets_of_a_folder_once_they_are_written_no_more(sqlite: Kept) -> None:
+    old, new, other = (replace(sqlite.schema, model=model) for model in ("shop@1", "shop@2", "shops@1"))
+    for of in (old, other):
+        sqlite.write(0, ["1"], of)
+        sqlite.store.finish(of, day(0))
+    sqlite.write(28, ["1"], new)
+    assert sqlite.store.read("shop@1", ["1"]) != [None]
+    sqlite.write(29, ["1"], new)
+    assert [sqlite.store.read(model, ["1"]) == [None] for model in ("shop@1", "shop@2", "shops@1")] == [1, 0, 0]
+    assert [sqlite.store.written(model) for model in ("shop@1", "shops@1")] == [None, day(0)]
+    with closing(sqlite3.connect(sqlite.url.removeprefix("sqlite:///"))) as connection:
+        left = {Schema.from_json(text).model for (text,) in connection.execute("SELECT schema FROM declared")}
+    assert left == {"shop@2", "shops@1"}
+
+
 def test_sqlite_keeps_what_it_has_just_written_however_short_the_ttl(sqlite: Kept) -> None:
     hourly = replace(sqlite.schema, ttls=(("habits", timedelta(hours=1)), ("notes", timedelta(hours=1))))
     sqlite.write(1, ["1"], hourly)
@@ -336,11 +365,14 @@ def test_redis_forgets_by_its_own_clock(redis: Kept) -> None:
     left = timedelta(milliseconds=client.pttl(f"ml_assets:{redis.model}:1"))
     client.close()
     assert timedelta(0) < 2 * FORTNIGHT - left < timedelta(minutes=1)
+    redis.store.finish(redis.schema, day(1))
     short = replace(redis.schema, ttls=(("habits", timedelta(seconds=0.5)), ("notes", timedelta(seconds=0.5))))
     redis.write(1, ["2"], short)
+    redis.store.finish(short, day(1))
     assert whole(redis.read("2")[0]) == 1
     time.sleep(1.1)
     assert redis.read("2") == [None]
+    assert redis.store.written(redis.model) is None
 
 
 def test_a_redis_that_lost_a_schema_says_so(redis: Kept) -> None:
@@ -348,7 +380,7 @@ def test_a_redis_that_lost_a_schema_says_so(redis: Kept) -> None:
 
     redis.write(1, ["1"])
     client: Any = Redis.from_url(REDIS)
-    client.hdel(_SCHEMAS, f"{redis.schema.fingerprint:x}")
+    client.delete(_SCHEMA.format(redis.schema.fingerprint))
     client.close()
     with pytest.raises(UnknownSchemaError, match="write the features again"):
         redis.read("1")

@@ -2,14 +2,16 @@
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from ml_assets.serving.event_database import SHARE
-from ml_assets.serving.event_tables import TABLES, EventStoreError, Outcome, Prediction
+from ml_assets.serving.event_database import SHARE, parse
+from ml_assets.serving.event_schema import TABLES
+from ml_assets.serving.event_tables import EventStoreError, Outcome, Prediction, Traffic
 from ml_assets.serving.events import EventStore
-from ml_assets_tests.serving.traffic import NOW, prediction, truth, write, writing
+from ml_assets_tests.serving.traffic import NOW, minute, named, prediction, truth, write, writing
 
 
 def test_a_reader_never_skips_or_repeats_a_row_while_writers_write(store: EventStore) -> None:
@@ -25,13 +27,13 @@ def test_a_reader_never_skips_or_repeats_a_row_while_writers_write(store: EventS
     last = 0
     while True:
         alive = any(writer.is_alive() for writer in writers)
-        page = store.read_since(Prediction, last, 7)
+        page = store.read_since(Prediction, last, 7, model="churn")
         found += page.rows
         last = page.last
         if not alive and not page.rows:
             break
     assert len(found) == len({row.prediction_id for row in found}) == 250
-    assert tuple(found) == store.read_since(Prediction, 0, 1000).rows
+    assert tuple(found) == store.read_since(Prediction, 0, 1000, model="churn").rows
 
 
 def test_a_row_that_commits_behind_a_later_one_is_waited_for(postgres_url: str) -> None:
@@ -46,7 +48,9 @@ def test_a_row_that_commits_behind_a_later_one_is_waited_for(postgres_url: str) 
             writer.write([prediction("fast")])
             with direct.connect() as naive:
                 assert naive.execute(text("SELECT entity FROM predictions")).scalars().all() == ["fast"]
-            reader = threading.Thread(target=lambda: found.extend(store.read_since(Prediction, 0, 9).rows))
+            reader = threading.Thread(
+                target=lambda: found.extend(store.read_since(Prediction, 0, 9, model="churn").rows)
+            )
             reader.start()
             time.sleep(0.2)
             assert found == []
@@ -63,38 +67,92 @@ def test_a_reader_gives_up_when_a_writer_does_not_end(postgres_url: str) -> None
         with direct.begin() as slow:
             slow.execute(text(SHARE))
             with pytest.raises(EventStoreError, match="lock timeout"):
-                store.read_since(Prediction, 0, 9)
-        assert store.read_since(Prediction, 0, 9).rows == ()
+                store.read_since(Prediction, 0, 9, model="churn")
+        assert store.read_since(Prediction, 0, 9, model="churn").rows == ()
     direct.dispose()
 
 
 def test_only_what_was_exported_and_is_old_is_deleted(store: EventStore) -> None:
-    write(store, *(prediction(str(number), at=NOW + number) for number in range(10)), truth("p"))
-    assert store.retain(NOW + 100) == 0
-    page = store.read_since(Prediction, 0, 6)
-    store.mark_exported(Prediction, page.last)
-    assert store.retain(NOW + 4, batch=3) == 4
-    assert store.retain(NOW + 100, batch=1) == 2
-    assert [row.entity for row in store.read_since(Prediction, 0, 99).rows] == ["6", "7", "8", "9"]
-    assert store.read_since(Prediction, page.last, 99).rows == store.read_since(Prediction, 0, 99).rows
-    assert len(store.read_since(Outcome, 0, 9).rows) == 1
+    write(store, *(prediction(str(number), at=NOW + number) for number in range(10)), truth(named("p")))
+    assert store.retain("churn", NOW + 100) == 0
+    page = store.read_since(Prediction, 0, 6, model="churn")
+    store.mark_exported(Prediction, "churn", page.last)
+    assert store.retain("churn", NOW + 4, batch=3) == 4
+    assert store.retain("churn", NOW + 100, batch=1) == 2
+    assert [row.entity for row in store.read_since(Prediction, 0, 99, model="churn").rows] == ["6", "7", "8", "9"]
+    assert (
+        store.read_since(Prediction, page.last, 99, model="churn").rows
+        == store.read_since(Prediction, 0, 99, model="churn").rows
+    )
+    assert len(store.read_since(Outcome, 0, 9, model="churn").rows) == 1
 
 
 def test_the_number_of_a_deleted_row_is_not_given_out_again(store: EventStore) -> None:
     write(store, prediction("old", at=NOW))
-    last = store.read_since(Prediction, 0, 9).last
-    store.mark_exported(Prediction, last)
-    assert store.retain(NOW + 1) == 1
+    last = store.read_since(Prediction, 0, 9, model="churn").last
+    store.mark_exported(Prediction, "churn", last)
+    assert store.retain("churn", NOW + 1) == 1
     write(store, prediction("new"))
-    assert [row.entity for row in store.read_since(Prediction, last, 9).rows] == ["new"]
+    assert [row.entity for row in store.read_since(Prediction, last, 9, model="churn").rows] == ["new"]
 
 
 def test_a_mark_never_goes_back_and_health_says_how_far_behind_the_graph_is(store: EventStore) -> None:
     write(store, *(prediction(str(number)) for number in range(4)))
-    last = store.read_since(Prediction, 0, 3).last
-    store.mark_exported(Prediction, last)
-    store.mark_exported(Prediction, last - 1)
-    assert store.exported(Prediction) == last
+    last = store.read_since(Prediction, 0, 3, model="churn").last
+    store.mark_exported(Prediction, "churn", last)
+    store.mark_exported(Prediction, "churn", last - 1)
+    assert store.exported(Prediction, "churn") == last
     found = store.health()
-    assert found.behind == {"predictions": 1, "exposures": 0, "outcomes": 0}
+    assert found.behind == {"predictions": 1, "exposures": 0, "outcomes": 0, "traffic": 0}
     assert found.size > 4096
+
+
+def test_each_model_is_taken_by_itself_and_one_that_nobody_takes_stays(store: EventStore) -> None:
+    rows = [prediction(str(number), model=("churn", "retail")[number % 2]) for number in range(10)]
+    write(store, *rows, minute(), minute(model="retail"))
+    page = store.read_since(Prediction, 0, 3, model="churn")
+    assert [row.entity for row in page.rows] == ["0", "2", "4"]
+    store.mark_exported(Prediction, "churn", page.last)
+    assert store.behind("churn") == {"predictions": 2, "exposures": 0, "outcomes": 0, "traffic": 1}
+    assert store.health().behind == {"predictions": 5, "exposures": 0, "outcomes": 0, "traffic": 2}
+    assert store.retain("retail", NOW + 100) == 0
+    assert store.retain("churn", NOW + 100) == 3
+    assert store.exported(Prediction, "retail") == 0
+    assert len(store.read_since(Prediction, 0, 99, model="retail").rows) == 5
+    assert store.behind("churn")["predictions"] == 2
+
+
+def test_traffic_of_a_minute_is_there_once_for_each_worker_and_model(store: EventStore) -> None:
+    rows = [minute(), minute("b"), minute(model="retail"), minute(since=NOW + 1)]
+    write(store, *rows)
+    write(store, *rows)
+    assert store.read_since(Traffic, 0, 9, model="churn").rows == (rows[0], rows[1], rows[3])
+
+
+def test_a_prediction_is_found_by_its_id_with_what_was_said_of_it(store: EventStore) -> None:
+    row = prediction("a")
+    said = [truth(row.prediction_id, value, observed=NOW + at) for at, value in enumerate((1, 0))]
+    write(store, prediction("b"), row, *said, truth(named("other")))
+    assert store.find(row.prediction_id) == row
+    assert store.find(named("other")) is None
+    assert store.outcomes_of(row.prediction_id) == tuple(said)
+
+
+def test_a_store_keeps_its_identity_and_another_has_another(url: str, tmp_path: Path) -> None:
+    with EventStore(url) as one, EventStore(url) as same, EventStore(f"sqlite:///{tmp_path}/other.db") as other:
+        assert not other.exists
+        assert one.identity == same.identity != other.identity
+        assert one.exists
+        assert other.exists
+
+
+def test_tables_of_another_release_are_left_alone(url: str) -> None:
+    """A server does not write half into what it does not know."""
+    older = create_engine(parse(url))
+    with older.begin() as connection:
+        connection.execute(text("CREATE TABLE outcomes (sequence BIGINT, prediction_id TEXT)"))
+    older.dispose()
+    with EventStore(url) as store, pytest.raises(EventStoreError, match="move the database away"):
+        store.ping()
+    with EventStore(url) as store, writing(store) as writer, pytest.raises(EventStoreError, match="its table outcomes"):
+        writer.write([prediction()])

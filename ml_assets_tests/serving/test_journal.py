@@ -20,7 +20,7 @@ from ml_assets.serving.events import EventStore
 from ml_assets.serving.journal import Journal, Written
 from ml_assets.settings import PROJECT
 from ml_assets_tests.processes import environment
-from ml_assets_tests.serving.traffic import crowd, exposure, prediction, truth
+from ml_assets_tests.serving.traffic import crowd, exposure, named, prediction, truth
 
 PATIENCE = 0.4
 DECLARED = PATIENCE * 1.25 + 0.6  # a quarter more, and what a busy machine adds
@@ -38,7 +38,7 @@ def on(store: EventStore, work: Callable[[Journal], Awaitable[None]], **options:
 
 
 def entities(store: EventStore) -> list[str]:
-    return [row.entity for row in store.read_since(Prediction, 0, 10**6).rows]
+    return [row.entity for row in store.read_since(Prediction, 0, 10**6, model="churn").rows]
 
 
 def test_a_hundred_records_at_once_share_one_transaction(store: EventStore) -> None:
@@ -47,7 +47,7 @@ def test_a_hundred_records_at_once_share_one_transaction(store: EventStore) -> N
 
     assert on(store, work) == Written(records=100, transactions=1)
     assert entities(store) == [str(number) for number in range(100)]
-    assert len(store.read_since(Exposure, 0, 1000).rows) == 100
+    assert len(store.read_since(Exposure, 0, 1000, model="churn").rows) == 100
 
 
 def test_what_comes_during_a_commit_is_the_next_batch(store: EventStore) -> None:
@@ -112,10 +112,10 @@ def test_a_caller_that_goes_away_costs_the_others_nothing(store: EventStore) -> 
 
 def test_outcomes_from_many_callers_are_one_row_each(store: EventStore) -> None:
     async def work(journal: Journal) -> None:
-        await asyncio.gather(*(journal.record(truth(f"p{number % 5}")) for number in range(50)))
+        await asyncio.gather(*(journal.record(truth(named(f"p{number % 5}"))) for number in range(50)))
 
     on(store, work)
-    assert len(store.read_since(Outcome, 0, 100).rows) == 5
+    assert len(store.read_since(Outcome, 0, 100, model="churn").rows) == 5
 
 
 def test_a_locked_store_is_an_error_in_the_declared_time_and_goes_on_by_itself(sqlite_url: str) -> None:
@@ -282,7 +282,7 @@ def test_a_killed_writer_has_lost_nothing_that_it_acknowledged(url: str, tmp_pat
     assert process.returncode == -signal.SIGKILL
     assert len(ids) > 32
     with EventStore(url) as store:
-        kept = [row.prediction_id for row in store.read_since(Prediction, 0, 10**6).rows]
+        kept = [row.prediction_id for row in store.read_since(Prediction, 0, 10**6, model="churn").rows]
         assert set(ids) <= set(kept)
         assert len(kept) == len(set(kept))
 
@@ -294,5 +294,5 @@ def test_two_processes_write_at_once(url: str, tmp_path: Path) -> None:
     assert [process.returncode for process in processes] == [0, 0]
     assert min(map(len, said)) > 100
     with EventStore(url) as store:
-        kept = [row.prediction_id for row in store.read_since(Prediction, 0, 10**6).rows]
+        kept = [row.prediction_id for row in store.read_since(Prediction, 0, 10**6, model="churn").rows]
     assert sorted(kept) == sorted(said[0] + said[1])

@@ -7,11 +7,12 @@ import asyncio
 import os
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
-from ml_assets.serving.event_tables import Event, Exposure, Outcome, Prediction, outcome, prediction_id
+from ml_assets.serving.event_tables import Event, Exposure, Outcome, Prediction, Traffic, outcome, prediction_id
 from ml_assets.serving.event_writer import Writer
 from ml_assets.serving.events import EventStore
 from ml_assets.serving.journal import Journal
@@ -21,22 +22,35 @@ FEATURES = '{"orders":12,"mean_amount":19.5,"days_since":3.25,"kind":"a","ticket
 _NUMBERS = count(1)
 
 
-def prediction(entity: str = "42", *, score: float = 0.25, at: int = NOW, identity: str = "") -> Prediction:
+def named(name: str, model: str = "churn") -> str:
+    """A well-formed id, the same for the same name."""
+    digits = uuid.uuid5(uuid.NAMESPACE_URL, name).hex
+    return f"{model}.{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
+
+
+def prediction(
+    entity: str = "42", *, score: float = 0.25, at: int = NOW, identity: str = "", model: str = "churn"
+) -> Prediction:
     """A prediction, by default with an id of its own."""
     return Prediction(
-        identity or prediction_id(time.time_ns()), "churn", "7", "champion", entity, "2026-08-30",
+        identity or prediction_id(model, time.time_ns()), model, "7", "champion", entity, "2026-08-30",
         score, "keep", FEATURES, None, '["engagement"]', at, 180,
     )  # fmt: skip
 
 
 def exposure(entity: str, variant: str = "champion", *, at: int = NOW) -> Exposure:
     """An exposure in one experiment."""
-    return Exposure("letters", entity, variant, "p", at)
+    return Exposure("churn", "letters", entity, variant, "p", at)
 
 
 def truth(identity: str, value: float | str = 1.0, *, observed: int = NOW, received: int = NOW) -> Outcome:
     """A label, received now."""
     return outcome(identity, "label", value, observed_at=observed, received_at=received + next(_NUMBERS))
+
+
+def minute(worker: str = "a", *, since: int = NOW, model: str = "churn", latency: str = "[]") -> Traffic:
+    """What a worker saw in a minute."""
+    return Traffic(model, worker, since, since + 60_000_000, 100, 3, 1, latency)
 
 
 @contextmanager

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from ml_assets.errors import TrainingError
-from ml_assets.training.converters import MISSING
+from ml_assets.manifest import MISSING, PROBABILITIES
 from ml_assets.training.estimator import build
-from ml_assets.training.export import OUTPUT, feed, latency, parity, score, session, to_onnx
+from ml_assets.training.export import feed, latency, parity, score, session, to_onnx
 
 NUMERIC = ["plain", "coarse", "large", "adjacent", "gaps", "extreme"]
 CATEGORICAL = ["city", "plan"]
@@ -114,7 +114,7 @@ def test_one_input_per_column_and_plain_probabilities() -> None:
     kinds = {tensor.name: (tensor.type, tensor.shape[1]) for tensor in model.get_inputs()}
     numbers = dict.fromkeys(NUMERIC, ("tensor(float)", 1))
     assert kinds == numbers | dict.fromkeys(CATEGORICAL, ("tensor(string)", 1))
-    (found,) = model.run([OUTPUT], feed(model, rows(3, 1)[0]))
+    (found,) = model.run([PROBABILITIES], feed(model, rows(3, 1)[0]))
     assert (found.shape, found.dtype) == ((3, 2), np.float32)
     onnx.checker.check_model(onnx.load_from_string(exported()))
 

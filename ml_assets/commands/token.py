@@ -1,0 +1,39 @@
+"""`ml-assets token`: who may ask the server for what."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from ml_assets.serving.tokens import SCOPES, Tokens
+from ml_assets.settings import settings
+
+app = typer.Typer(no_args_is_help=True, help="Bearer tokens of the server; it takes them up within a second.")
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Whose it is, or what for")],
+    scope: Annotated[list[str] | None, typer.Option(help=f"Repeatable: {', '.join(SCOPES)} [default: predict]")] = None,
+) -> None:
+    """Make a token and print it, once: only its hash is kept."""
+    secret = _tokens().add(name, scope or ["predict"], datetime.now(UTC).date().isoformat())
+    typer.echo(secret)
+    typer.echo("Keep it now, it cannot be shown again. Send it as `Authorization: Bearer …`.", err=True)
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(help="As it was added")]) -> None:
+    """Take a token back."""
+    _tokens().remove(name)
+
+
+@app.command("list")
+def show() -> None:
+    """Names, scopes and dates."""
+    for token in _tokens().read():
+        typer.echo(f"{token.name}\t{','.join(token.scopes)}\t{token.created}")
+
+
+def _tokens() -> Tokens:
+    return Tokens(settings().tokens)

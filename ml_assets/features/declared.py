@@ -1,0 +1,143 @@
+"""What a model folder declares of its features: `defs.yaml` and `.sql` files in, views out. No Dagster is asked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ConfigDict, Field, ValidationError
+
+from ml_assets.cadence import Cadence
+from ml_assets.declaration import Declaration
+from ml_assets.errors import DeclarationError
+from ml_assets.features.query import check
+from ml_assets.features.view import Features, Relation, View, ViewSpec
+from ml_assets.sources.spec import SourceSpec
+
+Spec = TypeVar("Spec", bound=Declaration)
+
+
+class Scored(Declaration):
+    """What views must know of the model that they are of; its other fields are of no concern here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    entity: str = Field(description="The column that identifies what is scored")
+    cadence: Cadence = Field(description="The grid of as-of dates")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The feature views of a model folder.
+
+    Args:
+        path: the folder.
+        model: entity and as-of dates.
+        sources: what queries may read.
+        views: the declared views, in their order.
+    """
+
+    path: Path
+    model: Scored
+    sources: tuple[SourceSpec, ...]
+    views: tuple[ViewSpec, ...]
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is the model's."""
+        return self.path.name
+
+    @cached_property
+    def features(self) -> dict[str, Features]:
+        """The views by name, checked.
+
+        Raises:
+            DeclarationError: an `.sql` file is missing or says what a query may not.
+        """
+        known = relations(self.name, self.sources)
+        return {spec.name: features(self.name, self.path, spec, self.model.entity, known) for spec in self.views}
+
+
+def declared(defs: Path) -> dict[str, Declared]:
+    """The model folders below `defs`, by name.
+
+    Raises:
+        DeclarationError: there is none, or a `defs.yaml` says what cannot be read.
+    """
+    found = {path.parent.name: _read(path) for path in sorted(defs.glob("*/defs.yaml"))}
+    folders = {name: folder for name, folder in found.items() if folder is not None}
+    if not folders:
+        raise DeclarationError(f"{defs} holds no model folder: name the folder that holds <model>/defs.yaml")
+    return folders
+
+
+def _read(path: Path) -> Declared | None:
+    """A folder; None where it declares no model."""
+    try:
+        documents = [part for part in yaml.safe_load_all(path.read_text(encoding="utf-8")) if isinstance(part, dict)]
+    except yaml.YAMLError as error:
+        raise DeclarationError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    models = _of(path, documents, "Model", Scored)
+    if not models:
+        return None
+    if len(models) > 1:
+        raise DeclarationError(f"{path} declares {len(models)} components Model: declare exactly one")
+    sources, views = _of(path, documents, "Source", SourceSpec), _of(path, documents, "FeatureView", ViewSpec)
+    return Declared(path.parent, models[0], tuple(sources), tuple(views))
+
+
+def _of(path: Path, documents: Sequence[dict[str, Any]], kind: str, spec: type[Spec]) -> list[Spec]:
+    chosen = [part for part in documents if str(part.get("type", "")).rpartition(".")[2] == kind]
+    try:
+        return [spec.model_validate(part.get("attributes") or {}) for part in chosen]
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        where = ".".join(map(str, wrong["loc"]))
+        raise DeclarationError(f"{path}: {kind} {where}: {wrong['msg']}") from error
+
+
+def relations(name: str, sources: Sequence[SourceSpec]) -> dict[str, Relation]:
+    """The sources of a folder as queries see them."""
+    return {s.name: Relation(s.name, f"{name}/raw/{s.name}", s.event_time, s.known_at) for s in sources}
+
+
+def feature_view(name: str, path: Path, spec: ViewSpec, entity: str, sources: Mapping[str, Relation]) -> View:
+    """One feature view of a folder.
+
+    Raises:
+        DeclarationError: its `.sql` file is missing or says what a query may not.
+    """
+    return view(name, path, spec.sql, f"features/{spec.name}", entity, sources, lookback=spec.lookback)
+
+
+def features(name: str, path: Path, spec: ViewSpec, entity: str, sources: Mapping[str, Relation]) -> Features:
+    """One feature view of a folder, with how long and how often."""
+    return Features(feature_view(name, path, spec, entity, sources), spec.ttl, spec.refresh)
+
+
+def view(
+    name: str,
+    path: Path,
+    file: str,
+    asset: str,
+    entity: str,
+    sources: Mapping[str, Relation],
+    *,
+    views: Mapping[str, View] | None = None,
+    **window: object,
+) -> View:
+    """A query of a folder as a view: a label, the population, or features.
+
+    Raises:
+        DeclarationError: its `.sql` file is missing or says what a query may not.
+    """
+    found = path / file
+    if not found.is_file():
+        raise DeclarationError(f"{path / 'defs.yaml'}: there is no {file} beside it: write the query of {asset}")
+    views = views or {}
+    query = check(found.read_text(encoding="utf-8"), [*sources, *views], where=f"{name}/{file}")
+    read = tuple(sources[relation] for relation in query.relations if relation in sources)
+    upstream = tuple((relation, views[relation]) for relation in query.relations if relation in views)
+    return View(f"{name}/{asset}", query, entity, read, upstream, **window)  # type: ignore[arg-type]

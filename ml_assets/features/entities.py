@@ -1,0 +1,96 @@
+"""Rows that features are asked for: who, and at which moment."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ml_assets.errors import DataError, DeclarationError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def arrow(entities: Any, names: list[str]) -> pa.Table:  # noqa: ANN401 - pandas or Arrow
+    """These columns of a pandas DataFrame or an Arrow table.
+
+    Raises:
+        DataError: one is not there.
+    """
+    for name in names:
+        if name not in held(entities):
+            raise DataError(f"the entities have no column {name!r}: they have {', '.join(map(repr, held(entities)))}")
+    if isinstance(entities, pa.Table):
+        return entities.select(names)
+    return pa.table({name: pa.array(entities[name], from_pandas=True) for name in names})
+
+
+def held(entities: Any) -> list[str]:  # noqa: ANN401 - pandas or Arrow
+    """The names of all columns."""
+    return [*entities.column_names] if isinstance(entities, pa.Table) else [str(name) for name in entities.columns]
+
+
+def stamp(entities: Any) -> str:  # noqa: ANN401 - pandas or Arrow
+    """The one column of times.
+
+    Raises:
+        DataError: there is none, or more than one.
+    """
+    if isinstance(entities, pa.Table):
+        found = [field.name for field in entities.schema if pa.types.is_temporal(field.type)]
+    else:
+        found = [str(name) for name, kind in entities.dtypes.items() if getattr(kind, "kind", "") == "M"]
+    if len(found) != 1:
+        raise DataError(
+            f"the entities have {len(found)} columns of times ({', '.join(found) or 'none'}): "
+            "name the one that counts with timestamp="
+        )
+    return str(found[0])
+
+
+def moments(column: pa.ChunkedArray, name: str) -> "NDArray[np.int64]":
+    """Microseconds since 1970, UTC; a date is its midnight, a time without a zone is UTC.
+
+    Raises:
+        DataError: the column holds no times.
+    """
+    if not (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
+        raise DataError(f"{name!r} is {column.type}: it says when a row is asked about, so make it a timestamp")
+    zone = getattr(column.type, "tz", None)
+    # Arrow keeps times with a zone in UTC already.
+    plain = column.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64())
+    found: NDArray[np.int64] = plain.combine_chunks().to_numpy(zero_copy_only=False)
+    return found
+
+
+def joined(entities: Any, parts: Sequence[pa.Table], names: Sequence[str | None]) -> Any:  # noqa: ANN401 - pandas or Arrow
+    """The entities with the columns of `parts` behind theirs: of each the one that is named, or all.
+
+    Raises:
+        DeclarationError: a name comes twice.
+    """
+    given = set(held(entities))
+    columns: dict[str, pa.ChunkedArray] = {}
+    for part, only in zip(parts, names, strict=True):
+        for name in part.column_names if only is None else [only]:
+            if name in given or name in columns:
+                raise DeclarationError(f"two columns {name!r}, among the entities or the features: rename one of them")
+            columns[name] = part[name]
+    if isinstance(entities, pa.Table):
+        return pa.table({**dict(zip(entities.column_names, entities.columns, strict=True)), **columns})
+    import pandas as pd
+
+    features = pa.table(columns).to_pandas(split_blocks=True)
+    return pd.concat([entities, features.set_axis(entities.index)], axis=1)
+
+
+def require(column: pa.ChunkedArray, name: str) -> None:
+    """Refuse a row without a value.
+
+    Raises:
+        DataError: naming the first one, counted from 0.
+    """
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy())[0])
+        raise DataError(f"{name!r} is null in row {row}: every row names an entity and a moment")

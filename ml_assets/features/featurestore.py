@@ -1,0 +1,151 @@
+"""The feature store of a project, for notebooks and scripts: what there is, training sets, online values."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import pyarrow as pa
+
+from ml_assets.errors import DataError, DeclarationError
+from ml_assets.features import entities as rows_of
+from ml_assets.features.declared import Declared, declared
+from ml_assets.features.ledger import last
+from ml_assets.features.named import Named, folder_of, named, view_of
+from ml_assets.features.online import OnlineStore, open_store
+from ml_assets.features.registered import Registry, registered
+from ml_assets.features.served import Answer, Reader
+from ml_assets.features.training_set import Rows, features_at
+from ml_assets.lake import Lake
+from ml_assets.settings import PROJECT, settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Entities = TypeVar("Entities", "pd.DataFrame", pa.Table)
+
+
+class FeatureStore(AbstractContextManager["FeatureStore"]):
+    """The feature views of all model folders.
+
+    Declarations, and which features the champion is served with, are read once; `reload` reads them again.
+
+    Args:
+        lake: the lake, or its root; default: that of the settings.
+        online: the online store, or its URL; default: that of the settings.
+        defs: the folder that holds the model folders; default: the project's.
+        workers: as-of dates computed or read side by side; default: that of the settings.
+    """
+
+    def __init__(
+        self,
+        lake: Lake | str | None = None,
+        online: OnlineStore | str | None = None,
+        defs: Path | None = None,
+        *,
+        workers: int | None = None,
+    ) -> None:
+        root = str(settings().lake) if lake is None else lake
+        self.lake = Lake(root) if isinstance(root, str) else root
+        self._online = settings().online_url if online is None else online
+        self._defs = defs or PROJECT / "ml_assets" / "defs"
+        self._workers = settings().workers if workers is None else workers
+        self._readers: dict[tuple[str, ...], Reader] = {}
+
+    def registered(self) -> Registry:
+        """Every feature view: columns, sources, TTL, refresh, owners, query.
+
+        Raises:
+            DeclarationError: a `defs.yaml` or `.sql` file says what cannot be run.
+        """
+        return registered(self.lake, self._folders.values())
+
+    def training_set(self, entities: Entities, features: Sequence[str], *, timestamp: str | None = None) -> Entities:
+        """The rows of `entities`, in their order, each with the features that were in force at its own moment.
+
+        In force is the latest as-of date on the model's cadence that is not after the timestamp, and less than the
+        view's TTL before it; what is stamped `T` was known strictly before `T`. A row without features has nulls. Views
+        are computed where they are not yet.
+
+        Args:
+            entities: the models' entities, a timestamp (without a zone it is UTC), and other columns, which stay.
+            features: `folder/view`, or `folder/view:column`; their columns follow in this order.
+            timestamp: the column that says when; default: the only one that holds times.
+
+        Returns:
+            What was given, with its index: a DataFrame or an Arrow table.
+
+        Raises:
+            DataError: an entity or a timestamp is null, or of another type than the views'.
+            DeclarationError: there is no such view or column, or a name comes twice.
+        """
+        asked, when = named(features), timestamp or rows_of.stamp(entities)
+        views = {(one.folder, one.view): view_of(one, self._folders) for one in asked}
+        keys: dict[str, str] = {folder: self._folders[folder].model.entity for folder, _ in views}
+        table = rows_of.arrow(entities, [when, *sorted(set(keys.values()))])
+        for name in table.column_names:
+            rows_of.require(table[name], name)
+        moments = rows_of.moments(table[when], when)
+        rows = {name: Rows(table[keys[name]], moments, self._folders[name].model.cadence) for name in keys}
+        found = {
+            key: features_at(self.lake, rows[key[0]], view, _columns(asked, *key), workers=self._workers)
+            for key, view in views.items()
+        }
+        parts = [found[one.folder, one.view] for one in asked]
+        return cast("Entities", rows_of.joined(entities, parts, [one.column for one in asked]))
+
+    def online(self, entities: Sequence[object], features: Sequence[str]) -> list[Answer | None]:
+        """What the online store holds of entities for the champion of one model; None where it knows nobody.
+
+        Args:
+            entities: text or integers.
+            features: `folder/view`, or `folder/view:column`, all of one folder.
+
+        Raises:
+            DataError: nothing was written yet, or the champion is not served with one of the features.
+            OnlineStoreError: the store does not answer.
+        """
+        reader = self._readers.get(names := tuple(features)) or self._reader(names)
+        return reader([*map(str, entities)])
+
+    def reload(self) -> None:
+        """Read declarations again, and which features the champion is served with."""
+        self._readers.clear()
+        self.__dict__.pop("_folders", None)
+
+    def close(self) -> None:
+        """Give the connections to the online store back."""
+        if "_store" in self.__dict__:
+            self._store.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @cached_property
+    def _folders(self) -> dict[str, Declared]:
+        return declared(self._defs)
+
+    @cached_property
+    def _store(self) -> OnlineStore:
+        return open_store(self._online) if isinstance(self._online, str) else self._online
+
+    def _reader(self, names: tuple[str, ...]) -> Reader:
+        asked = named(names)
+        folders = sorted({one.folder for one in asked})
+        if len(folders) > 1:
+            raise DeclarationError(
+                f"online features of {' and '.join(folders)}: each model has its own, ask one by one"
+            )
+        written = last(self.lake, folder_of(folders[0], self._folders).name)
+        if written is None:
+            raise DataError(f"{folders[0]} has no online features yet: materialize {folders[0]}/online_features")
+        made = Reader(self._store, written["feature_set"], [(one.view, one.column) for one in asked])
+        return self._readers.setdefault(names, made)
+
+
+def _columns(asked: Sequence[Named], folder: str, view: str) -> tuple[str, ...] | None:
+    """The columns that are asked for of a view; None = all."""
+    names = [one.column for one in asked if (one.folder, one.view) == (folder, view)]
+    chosen = [name for name in names if name is not None]
+    return tuple(chosen) if len(chosen) == len(names) else None

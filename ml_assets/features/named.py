@@ -1,0 +1,65 @@
+"""Features by name: `churn/purchases` is a view, `churn/purchases:total` one of its columns."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from ml_assets.errors import DeclarationError
+from ml_assets.features.declared import Declared
+from ml_assets.features.view import Features
+
+
+class Named(NamedTuple):
+    """A view of a folder, and one of its columns; None = all."""
+
+    folder: str
+    view: str
+    column: str | None
+
+
+def named(features: Sequence[str]) -> list[Named]:
+    """What names mean.
+
+    Raises:
+        DeclarationError: one is no name, comes twice, or there is none.
+    """
+    found = []
+    for text in features:
+        match = re.fullmatch(r"([^/:]+)/([^/:]+)(?::(.+))?", text)
+        if not match:
+            raise DeclarationError(f"feature {text!r}: write folder/view or folder/view:column")
+        found.append(Named(match[1], match[2], match[3]))
+    if not found:
+        raise DeclarationError("no feature is asked for: name some, as folder/view or folder/view:column")
+    if repeated := [name for name in features if list(features).count(name) > 1]:
+        raise DeclarationError(f"feature {repeated[0]!r} is asked for twice: once is enough")
+    return found
+
+
+def folder_of(name: str, folders: Mapping[str, Declared]) -> Declared:
+    """A model folder.
+
+    Raises:
+        DeclarationError: there is none of that name.
+    """
+    if name not in folders:
+        raise DeclarationError(f"there is no model folder {name!r}: {_meant(name, folders)}")
+    return folders[name]
+
+
+def view_of(one: Named, folders: Mapping[str, Declared]) -> Features:
+    """A feature view.
+
+    Raises:
+        DeclarationError: the folder declares none of that name.
+    """
+    declared = folder_of(one.folder, folders).features
+    if one.view not in declared:
+        raise DeclarationError(f"{one.folder} declares no feature view {one.view!r}: {_meant(one.view, declared)}")
+    return declared[one.view]
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"

@@ -1,0 +1,108 @@
+"""What feature views there are, for a person to look at."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import timedelta
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.features.declared import Declared
+from ml_assets.features.join import columns
+from ml_assets.features.view import Features, ViewSpec
+from ml_assets.lake import Lake
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A feature view.
+
+    Args:
+        folder: the model folder.
+        view: its name.
+        entity: the column that identifies what it describes.
+        columns: each column and its type; None where nothing was computed with this query yet.
+        sources: what the query reads.
+        ttl: how long its values may be used after their as-of date.
+        refresh: how often online values are refreshed; None = each as-of date.
+        freshness: how old its last computation may grow; None = any age.
+        owners: e-mail addresses or `team:name`.
+        description: what it says about the entity.
+        sql: the query.
+    """
+
+    folder: str
+    view: str
+    entity: str
+    columns: tuple[tuple[str, str], ...] | None
+    sources: tuple[str, ...]
+    ttl: timedelta
+    refresh: timedelta | None
+    freshness: timedelta | None
+    owners: tuple[str, ...]
+    description: str
+    sql: str
+
+
+class Registry(tuple[Registered, ...]):
+    """Feature views; a notebook shows them as a table."""
+
+    __slots__ = ()
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """One row for each view."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(view) for view in self], columns=[field.name for field in fields(Registered)])
+
+    def _repr_html_(self) -> str:
+        names = [field.name for field in fields(Registered)]
+        head = "".join(f"<th>{name}</th>" for name in names)
+        rows = "".join(f"<tr>{''.join(_cell(name, getattr(view, name)) for name in names)}</tr>" for view in self)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def registered(lake: Lake, folders: Iterable[Declared]) -> Registry:
+    """The views of model folders, with the columns that the lake holds of them.
+
+    Raises:
+        DeclarationError: an `.sql` file is missing or says what a query may not.
+    """
+    return Registry(
+        _registered(lake, folder, spec, folder.features[spec.name]) for folder in folders for spec in folder.views
+    )
+
+
+def _registered(lake: Lake, folder: Declared, spec: ViewSpec, features: Features) -> Registered:
+    return Registered(
+        folder=folder.name,
+        view=spec.name,
+        entity=folder.model.entity,
+        columns=_columns(lake, features),
+        sources=tuple(relation.name for relation in features.view.relations),
+        ttl=spec.ttl,
+        refresh=spec.refresh,
+        freshness=spec.freshness,
+        owners=spec.owners,
+        description=spec.description,
+        sql=features.view.query.sql,
+    )
+
+
+def _columns(lake: Lake, features: Features) -> tuple[tuple[str, str], ...] | None:
+    if lake.version(features.view.kept) is None:
+        return None
+    schema = lake.schema(features.view.kept)
+    return tuple((name, str(schema.field(name).type)) for name in columns(lake, features.view))
+
+
+def _cell(name: str, value: Any) -> str:  # noqa: ANN401 - of any field
+    if name == "sql":
+        return f"<td><pre>{escape(value)}</pre></td>"
+    if name == "columns":
+        value = ", ".join(f"{column} ({kind})" for column, kind in value or ()) or "not computed yet"
+    if isinstance(value, tuple):
+        value = ", ".join(value)
+    return f"<td>{escape('' if value is None else str(value))}</td>"

@@ -1,0 +1,160 @@
+"""The routes of the server and their OpenAPI document."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, HTTPException, Request, Response, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from ml_assets.serving import documents
+from ml_assets.serving.http import PROBLEM
+from ml_assets.serving.invocations import invocations
+from ml_assets.serving.lineage import lineage
+from ml_assets.serving.outcomes import outcomes
+from ml_assets.serving.predict import predict
+from ml_assets.serving.problem import Problem
+from ml_assets.serving.shown import listed, shown
+from ml_assets.serving.worker import Worker
+
+_BEARER = HTTPBearer(auto_error=False, description="`ml-assets token add NAME`; not asked for while there are none")
+_ABOUT = """Answers of the released champions, with features from the online store or from the request.
+
+Each answer has a `prediction_id`; it was recorded before it was sent, can be traced to the rows that trained the model,
+and judged by the outcomes that are posted under it."""
+_READ = documents.problems(401, 403, 404, 503)
+_WRITE = documents.problems(400, 401, 403, 404, 408, 413, 422, 503)
+
+
+def api(worker: Worker) -> FastAPI:
+    """The application over a worker."""
+    made = FastAPI(title="ml_assets", version="1", description=_ABOUT, redoc_url=None, redirect_slashes=False)
+    made.add_exception_handler(Problem, _problem)
+    made.add_exception_handler(StarletteHTTPException, _http)
+    made.add_exception_handler(RequestValidationError, _http)
+    _answers(made, worker)
+    _questions(made, worker)
+    _state(made, worker)
+    _document(made)
+    return made
+
+
+def _answers(made: FastAPI, worker: Worker) -> None:
+    def post(path: str, run: Callable[..., Awaitable[bytes]], said: Any, **more: Any) -> None:  # noqa: ANN401 - of FastAPI
+        async def endpoint(request: Request) -> Response:
+            names = list(request.path_params.values())
+            return _json(await run(worker, *names, request.scope, request.receive))
+
+        endpoint.__doc__, endpoint.__name__ = (run.__doc__ or "").split("\n\n")[0], run.__name__
+        content = {"application/json": {"schema": said}}
+        made.add_api_route(
+            path, endpoint, methods=["POST"], response_class=Response, dependencies=[Security(_BEARER)],
+            responses={**_WRITE, 200: {"description": "Answered, and recorded", "content": content}}, **more,
+        )  # fmt: skip
+
+    name = {"in": "path", "name": "model", "required": True, "schema": {"type": "string"}, "example": "churn"}
+    numbers = {"type": "object", "properties": {"predictions": {"type": "array", "items": {"type": "number"}}}}
+    post(
+        "/models/{model}/predict", predict, documents.named("Answers"), summary="Scores and decisions, a row each",
+        openapi_extra={"parameters": [name], **documents.body(documents.PREDICT)},
+    )  # fmt: skip
+    post(
+        "/models/{model}/invocations", invocations, numbers, summary="MLflow's scoring protocol",
+        openapi_extra={"parameters": [name], **documents.body(documents.INVOCATIONS, csv=True)},
+    )  # fmt: skip
+    post(
+        "/outcomes", outcomes, {"type": "object", "properties": {"accepted": {"type": "integer"}}},
+        summary="What turned out to be true, or what users did",
+        openapi_extra=documents.body(documents.named("Outcomes")),
+    )  # fmt: skip
+
+
+def _questions(made: FastAPI, worker: Worker) -> None:
+    reads: dict[str, Any] = {"response_class": Response, "dependencies": [Security(_BEARER)], "responses": _READ}
+
+    @made.get("/models", summary="The champions", **reads)
+    async def models(request: Request) -> Response:
+        """Name, version, and since when it answers."""
+        worker.guard.require(request.scope, "read")
+        return _json(msgspec.json.encode({"models": [listed(model) for model in worker.models.values()]}))
+
+    @made.get("/models/{model}", summary="A champion: features, bands, metrics, gates", **reads)
+    async def model(request: Request, model: str) -> Response:
+        """What was released, and as of when the online store holds its features."""
+        worker.guard.require(request.scope, "read")
+        return _json(msgspec.json.encode(shown(worker, worker.model(model))))
+
+    @made.get("/models/{model}/ping", summary="Whether a model answers, as MLflow's clients ask", **reads)
+    async def ping(model: str) -> Response:
+        """200 with an empty body."""
+        worker.model(model)
+        return Response()
+
+    @made.get("/predictions/{prediction_id}/lineage", summary="Where an answer comes from", **reads)
+    async def of_prediction(request: Request, prediction_id: str) -> Response:
+        """Prediction → version → MLflow run → Dagster run → tables and their versions, and the feature values."""
+        worker.guard.require(request.scope, "read")
+        return _json(msgspec.json.encode(await lineage(worker, prediction_id)))
+
+    @made.get("/metrics", summary="For Prometheus, of all workers", **reads)
+    async def metrics(request: Request) -> Response:
+        """Requests, latency, errors, scores, missing features."""
+        worker.guard.require(request.scope, "read")
+        return Response(worker.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _state(made: FastAPI, worker: Worker) -> None:
+    @made.get("/health", summary="Live, and what is degraded", response_class=Response)
+    async def health() -> Response:
+        """Always 200 while the process answers; `degraded` names each part that does not work, and why."""
+        degraded = worker.health()
+        said = {"status": "degraded" if degraded else "ok", "degraded": degraded}
+        return _json(msgspec.json.encode(said))
+
+    @made.get(
+        "/ready",
+        summary="Whether requests shall be sent here",
+        response_class=Response,
+        responses=documents.problems(503),
+    )
+    async def ready() -> Response:
+        """200, or 503 and why."""
+        why = worker.unready()
+        if why is not None:
+            raise Problem(503, "not-ready", why, "see /health", retry_after=1)
+        return _json(b'{"status":"ready"}')
+
+
+def _document(made: FastAPI) -> None:
+    plain = made.openapi
+
+    def openapi() -> dict[str, Any]:
+        if made.openapi_schema is None:
+            found = plain()
+            found["components"]["schemas"] = documents.schemas()
+            made.openapi_schema = found
+        return made.openapi_schema
+
+    made.openapi = openapi  # type: ignore[method-assign]
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 - as it was registered
+    headers = {key.decode(): value.decode() for key, value in error.headers}
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return Response(error.body, error.status, headers, PROBLEM.decode())
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    """What FastAPI refuses by itself: unknown paths, wrong methods."""
+    status = error.status_code if isinstance(error, HTTPException | StarletteHTTPException) else 422
+    headers = getattr(error, "headers", None)
+    said = Problem(status, "no-route", f"{request.method} {request.url.path} is not answered", "see /docs")
+    return Response(said.body, status, headers, PROBLEM.decode())

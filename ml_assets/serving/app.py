@@ -1,0 +1,98 @@
+"""The ASGI application of a worker: predictions go straight to their function, all else through FastAPI."""
+
+import logging
+import time
+
+from ml_assets.serving.api import api
+from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, answer, refuse
+from ml_assets.serving.predict import predict
+from ml_assets.serving.problem import Problem, failed, unavailable
+from ml_assets.serving.worker import Worker
+from ml_assets.settings import settings
+
+BUSY = 1000
+"""Requests that a worker has in hand; more are refused at once."""
+
+_LOG = logging.getLogger("ml_assets.serving")
+_PREFIX, _SUFFIX = "/models/", "/predict"
+
+
+class App:
+    """What uvicorn calls. FastAPI costs more than all that a prediction needs: it documents, and answers the rest."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._api = api(worker)
+        self._active = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._limited(scope, receive, send)
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._active >= BUSY:
+            await refuse(send, unavailable("busy", f"{BUSY} requests are in hand", "try again, or add workers"))
+            return
+        self._active += 1
+        try:
+            path: str = scope["path"]
+            if path.endswith(_SUFFIX) and scope["method"] == "POST" and path.startswith(_PREFIX):
+                await self._predict(path[len(_PREFIX) : -len(_SUFFIX)], scope, receive, send)
+            else:
+                await self._other(scope, receive, send)
+        finally:
+            self._active -= 1
+
+    async def _predict(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
+        began, status = time.perf_counter(), 200
+        try:
+            body = await predict(self._worker, name, scope, receive)
+            await answer(send, 200, body)
+        except Problem as problem:
+            status = problem.status
+            await refuse(send, problem)
+        except GoneError:
+            return
+        except Exception as error:  # noqa: BLE001 - logged; the next request is answered all the same
+            status = 500
+            _LOG.exception("predict %s", name)
+            await refuse(send, failed(error))
+        self._worker.count("predict", name if name in self._worker.models else "", status, time.perf_counter() - began)
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began, status = time.perf_counter(), 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._api(scope, receive, sending)
+        except GoneError:
+            return
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            name = scope.get("path_params", {}).get("model", "")
+            known = name if name in self._worker.models else ""
+            self._worker.count(route, known, status, time.perf_counter() - began)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._worker.start()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._worker.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def create() -> App:
+    """The application of this process's settings."""
+    return App(Worker(settings()))

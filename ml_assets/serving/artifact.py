@@ -1,0 +1,75 @@
+"""A released version, ready to answer: its manifest, and its ONNX artifact in a session of ONNX Runtime."""
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ml_assets.errors import RegistryError
+from ml_assets.manifest import MISSING, PROBABILITIES, Manifest
+
+Value = float | bool | str | None
+
+
+class Artifact:
+    """What answers: rows of feature values in, probabilities and decisions out.
+
+    Args:
+        manifest: of the release.
+        onnx: the artifact, which is refused unless its SHA-256 is the released one.
+
+    Raises:
+        RegistryError: it is another file, or one that does not run.
+    """
+
+    def __init__(self, manifest: Manifest, onnx: bytes) -> None:
+        who = f"{manifest.model} version {manifest.version}"
+        if (found := hashlib.sha256(onnx).hexdigest()) != manifest.sha256:
+            raise RegistryError(
+                f"{who}: the artifact's SHA-256 is {found[:12]}…, not the released {manifest.sha256[:12]}…: restore it"
+            )
+        self.manifest = manifest
+        self.names = tuple(column.name for column in manifest.inputs)
+        self._numbers = [column.name for column in manifest.inputs if column.kind == "number"]
+        self._texts = [column.name for column in manifest.inputs if column.kind == "text"]
+        self._starts = [band.start for band in manifest.bands]
+        self._bands = [band.name for band in manifest.bands]
+        self._session = _session(onnx, who)
+        wanted = {tensor.name for tensor in self._session.get_inputs()}
+        if wanted != set(self.names):
+            raise RegistryError(
+                f"{who}: the artifact's inputs are not the manifest's: {sorted(wanted ^ set(self.names))}"
+            )
+        self.score([(None,) * len(self.names)])  # the first run of a session is slow; nobody is to wait for it
+
+    def score(self, rows: Sequence[Sequence[Value]]) -> list[float]:
+        """P(label = 1) of each row; values are in the order of `names`, None is missing."""
+        split, count = len(self._numbers), len(rows)
+        # None becomes NaN; what is no float32 was refused with the request.
+        table = np.array([row[:split] for row in rows] if self._texts else rows, dtype=np.float32)
+        columns = table.T.reshape(split, count, 1) if count == 1 else np.ascontiguousarray(table.T)[:, :, None]
+        feed: dict[str, Any] = dict(zip(self._numbers, columns))  # noqa: B905 - one for each, and it is the hot path
+        for i, name in enumerate(self._texts, start=split):
+            words = [MISSING if row[i] is None else row[i] for row in rows]
+            feed[name] = np.array(words, dtype=object).reshape(count, 1)
+        (found,) = self._session.run([PROBABILITIES], feed)
+        scores: list[float] = found[:, 1].tolist()
+        return scores
+
+    def decide(self, score: float) -> str:
+        """The band that a score falls into."""
+        return self._bands[bisect_right(self._starts, score) - 1]
+
+
+def _session(onnx: bytes, who: str) -> Any:  # noqa: ANN401 - onnxruntime has no types
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # as it was evaluated: equal digits, and fastest
+    options.log_severity_level = 4  # what matters is raised
+    try:
+        return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own classes derive from nothing else
+        raise RegistryError(f"{who}: ONNX Runtime cannot load the artifact: {error}") from error

@@ -1,0 +1,105 @@
+"""Follows the registry: a champion that was promoted or rolled back is on the server's disk a second later.
+
+One thread of the server's parent does this for all workers, so that none of them imports MLflow or waits for it.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ml_assets.errors import MlAssetsError
+from ml_assets.registry import Registry, Version
+from ml_assets.serving.releases import Champion, Champions, Releases
+
+EVERY = 1.0
+"""Seconds between two looks."""
+
+
+@dataclass
+class Follower:
+    """Asks the registry who the champions are, and fetches what is not here.
+
+    Args:
+        registry: who answers by default.
+        releases: where they are kept.
+        clock: seconds since 1970.
+    """
+
+    registry: Registry
+    releases: Releases
+    clock: Callable[[], float] = time.time
+    _verified: dict[str, object] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def look(self) -> Champions:
+        """Ask once, and keep what was found; a registry that does not answer changes nothing but the trouble."""
+        try:
+            before = self.releases.champions()
+        except MlAssetsError:
+            before = Champions()
+        try:
+            found = self.registry.champions()
+        except Exception as error:  # noqa: BLE001 - whatever MLflow, SQLite or the network raise, the server goes on
+            now = Champions(
+                before.models, before.asked, f"the registry does not answer: {_line(error)}", before.refused
+            )
+        else:
+            now = self._follow(before, found)
+            if before.models and not found:  # rather a database that was moved than the wish to answer nothing
+                now = Champions(
+                    before.models, self.clock(), "the registry names no champion any more; the last ones stay"
+                )
+        self.releases.keep(now)
+        return now
+
+    def run(self) -> None:
+        """Look until `stop`; a failure to write the disk is tried again."""
+        while not self._stop.wait(EVERY):
+            try:
+                self.look()
+            except OSError:  # workers see that nothing was said for a while
+                continue
+
+    def start(self) -> None:
+        """Look once, then go on in a thread."""
+        threading.Thread(target=self.run, name="follower", daemon=True).start()
+
+    def stop(self) -> None:
+        """End after the look under way."""
+        self._stop.set()
+
+    def _follow(self, before: Champions, found: dict[str, Version]) -> Champions:
+        models: dict[str, Champion] = {}
+        refused: dict[str, str] = {}
+        for name, version in found.items():
+            known = before.models.get(name)
+            try:
+                models[name] = self._champion(version, known)
+            except Exception as error:  # noqa: BLE001 - of one model; the others are followed all the same
+                if known is None:
+                    refused[name] = _line(error)
+                else:
+                    models[name] = Champion(known.release, known.version, known.since, _line(error))
+        return Champions(models, self.clock(), None, refused)
+
+    def _champion(self, version: Version, known: Champion | None) -> Champion:
+        release = version.tags.get("release", "")
+        if known is not None and known.release == release and self._has(release):
+            return Champion(release, version.number, known.since)
+        if not (release and self._has(release)):
+            release = self.releases.put(self.registry.manifest(version), self.registry.onnx(version))
+        return Champion(release, version.number, self.clock())
+
+    def _has(self, release: str) -> bool:
+        """Whether it is here as it was released; files that nobody has touched since are not read again."""
+        signature = self.releases.signature(release)
+        if signature is None or self._verified.get(release) != signature:
+            if not self.releases.has(release):
+                return False
+            self._verified[release] = self.releases.signature(release)
+        return True
+
+
+def _line(error: Exception) -> str:
+    return f"{error}".split("\n", 1)[0][:300] or type(error).__name__

@@ -1,0 +1,97 @@
+"""Bodies in and answers out, on bare ASGI: the hot path of the server."""
+
+import asyncio
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMapping
+from typing import Any, TypeVar
+
+from ml_assets.serving.problem import Problem
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+T = TypeVar("T")
+
+BODY = 1 << 20
+"""Bytes that a body may have."""
+
+PATIENCE = 10.0
+"""Seconds in which it has to come."""
+
+JSON = b"application/json"
+PROBLEM = b"application/problem+json"
+
+
+class GoneError(Exception):
+    """The client has closed its connection: there is nobody to answer."""
+
+
+async def body_of(receive: Receive) -> bytes:
+    """The whole body.
+
+    Raises:
+        Problem: it is too large, or does not come.
+        GoneError: the client went away.
+    """
+    coming: Any = receive()  # a coroutine, as every server and FastAPI hand it over
+    try:
+        waits = coming.send(None)
+    except StopIteration as come:  # as nearly always: it came with the head, and a timeout would be 5 µs for nothing
+        first: Message = come.value
+    else:
+        first = await _timely(_going_on(coming, waits))
+    if not first.get("more_body") and first["type"] == "http.request" and len(first["body"]) <= BODY:
+        return bytes(first["body"])
+    return await _timely(_rest(first, receive))
+
+
+@types.coroutine
+def _going_on(started: Coroutine[Any, Any, Message], waits: object) -> Generator[Any, Any, Message]:
+    """What is left of a coroutine that waits."""
+    yield waits
+    message: Message = yield from started
+    return message
+
+
+async def _timely(coming: Awaitable[T]) -> T:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await coming
+    except TimeoutError:
+        raise Problem(408, "slow-body", f"the body did not come within {PATIENCE:g} s", "send it at once") from None
+
+
+async def _rest(message: Message, receive: Receive) -> bytes:
+    parts, size = [], 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise GoneError
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > BODY:
+            raise Problem(
+                413, "body-too-large", f"the body has more than {BODY} bytes", "send several requests", field="body"
+            )
+        if not message.get("more_body"):
+            return b"".join(parts)
+        message = await receive()
+
+
+async def answer(send: Send, status: int, body: bytes, kind: bytes = JSON, headers: Any = ()) -> None:  # noqa: ANN401 - pairs of bytes
+    """Send an answer."""
+    length = str(len(body)).encode()
+    start = [(b"content-type", kind), (b"content-length", length), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def refuse(send: Send, problem: Problem) -> None:
+    """Send a problem."""
+    headers = problem.headers
+    if problem.status == 413:  # the rest of the body is not read
+        headers = [*headers, (b"connection", b"close")]
+    if problem.status == 401:
+        headers = [*headers, (b"www-authenticate", b"Bearer")]
+    await answer(send, problem.status, problem.body, PROBLEM, headers)

@@ -1,0 +1,67 @@
+"""`GET /predictions/{id}/lineage`: from an answer to the rows that trained the model."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from ml_assets.manifest import Manifest
+from ml_assets.serving.event_tables import EventRefusedError, EventStoreError, Outcome, Prediction, model_of
+from ml_assets.serving.problem import Problem, unavailable
+from ml_assets.serving.worker import Worker
+
+
+async def lineage(worker: Worker, prediction_id: str) -> dict[str, Any]:
+    """Prediction, version, runs, tables with their versions, feature values, outcomes.
+
+    Raises:
+        Problem: there is no such prediction here, or the event store does not answer.
+    """
+    try:
+        model = model_of(prediction_id)
+        found, said = await asyncio.to_thread(_read, worker, prediction_id)
+    except EventRefusedError:
+        raise _unknown(prediction_id) from None
+    except EventStoreError as error:
+        raise unavailable("event-store", str(error)) from None
+    if found is None:
+        raise _unknown(prediction_id)
+    manifest = await asyncio.to_thread(worker.releases.of_version, model, found.version)
+    return {
+        "prediction": _plain(found),
+        "features": msgspec.json.decode(found.features),
+        "version": _version(found, manifest),
+        "training": None if manifest is None else {"tables": manifest.tables, "as_of": manifest.as_of},
+        "outcomes": [{**row._asdict(), "value": msgspec.json.decode(row.value)} for row in said],
+    }
+
+
+def _read(worker: Worker, prediction_id: str) -> tuple[Prediction | None, tuple[Outcome, ...]]:
+    return worker.events.find(prediction_id), worker.events.outcomes_of(prediction_id)
+
+
+def _plain(found: Prediction) -> dict[str, Any]:
+    kept = {key: value for key, value in found._asdict().items() if key != "features"}
+    lists = {key: msgspec.json.decode(kept[key]) if kept[key] else [] for key in ("missing", "stale")}
+    return kept | lists
+
+
+def _version(found: Prediction, manifest: Manifest | None) -> dict[str, Any]:
+    named = {"model": found.model, "version": found.version}
+    if manifest is None:  # it was released before this server's disk was new
+        return named
+    runs = {
+        "mlflow_run": manifest.run_id,
+        "mlflow_url": manifest.run_url,
+        "dagster_run": manifest.tags.get("dagster_run_id"),
+        "git_commit": manifest.tags.get("mlflow.source.git.commit"),
+    }
+    return {**named, **runs, "artifact_sha256": manifest.sha256, "reason": manifest.reason}
+
+
+def _unknown(prediction_id: str) -> Problem:
+    return Problem(
+        404, "unknown-prediction", "no prediction of this id is in the event store",
+        "look into the lake's <model>/prediction_log: what is older than serve.retention is kept there only",
+        field="prediction_id", value=prediction_id,
+    )  # fmt: skip

@@ -1,0 +1,101 @@
+"""What Prometheus is told, summed over the workers of a server, and the minutes that the graph is told of."""
+
+import os
+from bisect import bisect_left
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from ml_assets.serving.event_tables import LATENCY_BOUNDS, Traffic
+
+_SCORES = [step / 20 for step in range(1, 20)]
+
+
+class Metrics:
+    """The numbers of one worker."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "ml_assets_requests", "Requests that were answered", ["route", "model", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "ml_assets_request_seconds", "From the first byte to the answer, in seconds", ["route", "model"],
+            buckets=[bound / 1000 for bound in LATENCY_BOUNDS], registry=registry,
+        )  # fmt: skip
+        self._scores = Histogram(
+            "ml_assets_score", "P(label = 1) of answers", ["model", "version", "variant"],
+            buckets=_SCORES, registry=registry,
+        )  # fmt: skip
+        self._decisions = Counter(
+            "ml_assets_decisions", "Answers by decision", ["model", "version", "variant", "decision"], registry=registry
+        )
+        self._missing = Counter(
+            "ml_assets_missing_features", "Features without a value", ["model", "version", "variant", "feature"],
+            registry=registry,
+        )  # fmt: skip
+        self._stale = Counter(
+            "ml_assets_stale_views", "Views past their TTL", ["model", "version", "variant", "view"], registry=registry
+        )
+        self._degraded = Gauge(
+            "ml_assets_degraded", "1 while a part does not work", ["part"], multiprocess_mode="livemax",
+            registry=registry,
+        )  # fmt: skip
+        # `labels` takes longer than counting; there are few combinations.
+        self._child = cache(lambda metric, *labels: getattr(self, metric).labels(*labels))
+
+    def answered(self, route: str, model: str, status: int, seconds: float) -> None:
+        """One request and its answer."""
+        self._child("_requests", route, model, status).inc()
+        self._child("_seconds", route, model).observe(seconds)
+
+    def predicted(self, model: str, version: str, variant: str, score: float, decision: str) -> None:
+        """One row."""
+        self._child("_scores", model, version, variant).observe(score)
+        self._child("_decisions", model, version, variant, decision).inc()
+
+    def lacked(self, model: str, version: str, variant: str, missing: Iterable[str], stale: Iterable[str]) -> None:
+        """What one row lacked."""
+        for feature in missing:
+            self._child("_missing", model, version, variant, feature).inc()
+        for view in stale:
+            self._child("_stale", model, version, variant, view).inc()
+
+    def degraded(self, part: str, *, now: bool) -> None:
+        """Whether a part does not work."""
+        self._child("_degraded", part).set(float(now))
+
+    def text(self) -> bytes:
+        """The numbers of all workers, in Prometheus' text format."""
+        if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        collector: Any = MultiProcessCollector
+        collector(registry)
+        return generate_latest(registry)
+
+
+class Minute:
+    """What a worker saw of a model since `since`, for `Traffic`."""
+
+    def __init__(self, since: int) -> None:
+        self.since = since
+        self._refused = self._errors = 0
+        self._latency = [0] * (len(LATENCY_BOUNDS) + 1)
+
+    def count(self, status: int, seconds: float) -> None:
+        """One request."""
+        self._latency[bisect_left(LATENCY_BOUNDS, 1000 * seconds)] += 1
+        if status >= 500:
+            self._errors += 1
+        elif status >= 400:
+            self._refused += 1
+
+    def row(self, model: str, worker: str, until: int) -> Traffic:
+        """What is written down."""
+        latency = msgspec.json.encode(self._latency).decode()
+        return Traffic(model, worker, self.since, until, sum(self._latency), self._refused, self._errors, latency)

@@ -1,0 +1,152 @@
+"""A champion in a worker: its release, ready, and what turns rows into answers and records."""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from ml_assets.features.online import Record, Schema, stale
+from ml_assets.serving.artifact import Artifact, Value
+from ml_assets.serving.event_tables import Prediction, prediction_id
+from ml_assets.serving.problem import Problem
+from ml_assets.serving.request import Requests, Rows
+
+CHAMPION = "champion"
+"""The variant that answers by default."""
+
+
+class Answer(msgspec.Struct, omit_defaults=False, gc=False):
+    """What is said of a row.
+
+    Args:
+        prediction_id: under which outcomes and lineage are asked for.
+        score: P(label = 1).
+        decision: the declared band that the score falls into.
+        model_version: which version answered.
+        variant: under which name: `champion`.
+        features_as_of: the as-of date of the features; null where they came with the request.
+        missing: features without a value.
+        stale: feature views past their TTL.
+    """
+
+    prediction_id: str
+    score: float
+    decision: str
+    model_version: int
+    variant: str
+    features_as_of: str | None
+    missing: tuple[str, ...]
+    stale: tuple[str, ...]
+
+
+class Answers(msgspec.Struct, gc=False):
+    """What is said of a request, a row in its order."""
+
+    predictions: list[Answer]
+
+
+class Seen(msgspec.Struct, gc=False):
+    """What a model sees of a row."""
+
+    values: Sequence[Value]
+    as_of: str | None = None
+    stale: tuple[str, ...] = ()
+
+
+class Model:
+    """A release that answers.
+
+    Args:
+        release: its name.
+        artifact: verified and loaded.
+        since: when it became champion, seconds since 1970.
+    """
+
+    def __init__(self, release: str, artifact: Artifact, since: float) -> None:
+        self.release = release
+        self.artifact = artifact
+        self.since = since
+        self.manifest = artifact.manifest
+        self.requests = Requests(self.manifest)
+        self.version = str(self.manifest.version)
+        self._pick: dict[int, Callable[[Sequence[Any]], Sequence[Value]]] = {}
+
+    def seen(self, rows: Rows) -> list[Seen]:
+        """What came with a request."""
+        return [Seen(values) for values in rows.values or ()]
+
+    def looked_up(self, entities: Sequence[str], records: Sequence[Record | None], now: float) -> list[Seen]:
+        """What the online store holds of the entities.
+
+        Raises:
+            Problem: it holds nothing of some.
+        """
+        if None in records:
+            raise self._unknown([who for who, record in zip(entities, records, strict=True) if record is None])
+        then = datetime.fromtimestamp(now, UTC).replace(tzinfo=None)
+        return [
+            Seen(self._picked(record.schema)(record.values), record.as_of.isoformat(), stale(record, then))
+            for record in records
+            if record is not None
+        ]
+
+    def answers(self, rows: Rows, seen: Sequence[Seen], began: int) -> tuple[list[Answer], list[Prediction]]:
+        """Scores, decisions, and what is recorded of them.
+
+        Args:
+            rows: of the request.
+            seen: what the model sees of each.
+            began: when the request came, nanoseconds since 1970.
+        """
+        scores = self.artifact.score([row.values for row in seen])
+        now = time.time_ns()
+        taken, requested = (now - began) // 1000, began // 1000
+        made, kept = [], []
+        for entity, row, score in zip(rows.entities, seen, scores, strict=True):
+            missing, decision = self._missing(row.values), self.artifact.decide(score)
+            who = prediction_id(self.manifest.model, now)
+            made.append(Answer(who, score, decision, self.manifest.version, CHAMPION, row.as_of, missing, row.stale))
+            features = msgspec.json.encode(dict(zip(self.artifact.names, row.values, strict=True))).decode()
+            kept.append(
+                Prediction(
+                    who, self.manifest.model, self.version, CHAMPION, entity, row.as_of, score, decision, features,
+                    _listed(missing), _listed(row.stale), requested, taken,
+                )
+            )  # fmt: skip
+        return made, kept
+
+    def _missing(self, values: Sequence[Value]) -> tuple[str, ...]:
+        if None not in values:
+            return ()
+        return tuple(name for name, value in zip(self.artifact.names, values, strict=True) if value is None)
+
+    def _picked(self, schema: Schema) -> Callable[[Sequence[Any]], Sequence[Value]]:
+        """What takes the model's inputs out of a record; worked out once for each schema."""
+        found = self._pick.get(schema.fingerprint)
+        if found is None:
+            found = self._pick[schema.fingerprint] = _picker(
+                [column.name for column in schema.columns], self.artifact.names
+            )
+        return found
+
+    def _unknown(self, entities: Sequence[str]) -> Problem:
+        name = self.manifest.entity
+        return Problem(
+            404, "unknown-entity", f"the online store holds no features of {len(entities)} of the entities",
+            f"send entities of the population, or instances with their features; {self.manifest.model}/online_features "
+            "says as of when it was written", field=f"$.entities[*].{name}", value=", ".join(entities[:5]),
+        )  # fmt: skip
+
+
+def _picker(held: Sequence[str], wanted: Sequence[str]) -> Callable[[Sequence[Any]], Sequence[Value]]:
+    places = [held.index(name) if name in held else None for name in wanted]
+    if None in places or len(places) < 2:
+        return lambda values: tuple(None if place is None else values[place] for place in places)
+    return itemgetter(*places)
+
+
+def _listed(names: Sequence[str]) -> str | None:
+    return msgspec.json.encode(names).decode() if names else None

@@ -1,0 +1,50 @@
+"""`POST /models/{model}/predict`: rows in, answers out, each of them recorded before it is sent."""
+
+import time
+from typing import Any
+
+import msgspec
+
+from ml_assets.serving.http import Receive, body_of
+from ml_assets.serving.model import Answer, Answers, Model
+from ml_assets.serving.request import Rows
+from ml_assets.serving.worker import Worker
+
+_ENCODER = msgspec.json.Encoder()
+
+
+async def predict(worker: Worker, name: str, scope: Any, receive: Receive) -> bytes:  # noqa: ANN401 - of ASGI
+    """The answer to a request.
+
+    Raises:
+        Problem: it is not answered.
+        GoneError: nobody waits for it any more.
+    """
+    began = time.time_ns()
+    worker.guard.require(scope, "predict")
+    model = worker.model(name)
+    rows = model.requests.decode(await body_of(receive))
+    return _ENCODER.encode(Answers(await answered(worker, model, rows, began)))
+
+
+async def answered(worker: Worker, model: Model, rows: Rows, began: int) -> list[Answer]:
+    """Answers that are recorded.
+
+    Args:
+        worker: whose model it is.
+        model: that answers.
+        rows: of the request.
+        began: when it came, nanoseconds since 1970.
+    """
+    if rows.values is None:
+        records = await worker.lookups.read(model.manifest.feature_set, rows.entities, model.manifest.entity)
+        seen = model.looked_up(rows.entities, records, began / 1e9)
+    else:
+        seen = model.seen(rows)
+    answers, kept = model.answers(rows, seen, began)
+    await worker.predicted(kept)
+    for answer in answers:
+        worker.metrics.predicted(model.manifest.model, model.version, answer.variant, answer.score, answer.decision)
+        if answer.missing or answer.stale:
+            worker.metrics.lacked(model.manifest.model, model.version, answer.variant, answer.missing, answer.stale)
+    return answers

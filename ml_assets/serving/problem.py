@@ -1,0 +1,68 @@
+"""What a server says when it does not answer: RFC 9457, with the field, the value and the remedy."""
+
+from typing import Any
+
+import msgspec
+
+from ml_assets.errors import MlAssetsError
+
+_SHOWN = 100  # characters of a value that are repeated
+
+
+class Problem(MlAssetsError):  # noqa: N818 - the term of RFC 9457
+    """A request that is not answered.
+
+    Args:
+        status: of HTTP: 4xx is what the client sent, 503 is what the server cannot do now.
+        kind: a word for programs, such as `unknown-entity`.
+        detail: a sentence for people.
+        remedy: what to do about it.
+        field: where in the request, as a JSON path.
+        value: what stood there.
+        retry_after: seconds.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        remedy: str,
+        *,
+        field: str | None = None,
+        value: object = msgspec.UNSET,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(f"{detail}: {remedy}")
+        self.status = status
+        self.retry_after = retry_after
+        self._said = {"type": kind, "status": status, "detail": detail, "field": field, "remedy": remedy}
+        if value is not msgspec.UNSET:
+            self._said["value"] = _short(value)
+
+    @property
+    def body(self) -> bytes:
+        """`application/problem+json`."""
+        return msgspec.json.encode({key: value for key, value in self._said.items() if key == "value" or value})
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Beside the content type and length."""
+        return [] if self.retry_after is None else [(b"retry-after", str(self.retry_after).encode())]
+
+
+def unavailable(kind: str, detail: str, remedy: str = "try again; /health says what is degraded") -> Problem:
+    """What a server cannot do now, through no fault of the request."""
+    return Problem(503, kind, detail, remedy, retry_after=1)
+
+
+def failed(error: Exception) -> Problem:
+    """A fault of the server's own; its log says more than a client may know."""
+    return Problem(500, "failed", f"the server failed: {type(error).__name__}", "report it; the server's log says more")
+
+
+def _short(value: object) -> Any:  # noqa: ANN401 - whatever JSON holds
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -1,0 +1,165 @@
+"""Releases on the disk of a server: what its follower fetched, and what its workers load.
+
+`champions.json` says which release answers for each model, and how the registry was when it was last asked. Files are
+named by their SHA-256 and appear whole; so a server starts, and goes on, while the registry is away.
+"""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from ml_assets.errors import RegistryError
+from ml_assets.manifest import Manifest, ManifestError
+
+
+class Champion(msgspec.Struct, frozen=True):
+    """Which release answers for a model.
+
+    Args:
+        release: the SHA-256 of its manifest.
+        version: in the registry.
+        since: when this server's follower first saw it as champion, seconds since 1970.
+        trouble: why a newer champion is not it: it could not be fetched, or was never released.
+    """
+
+    release: str
+    version: int
+    since: float
+    trouble: str | None = None
+
+
+class Champions(msgspec.Struct, frozen=True):
+    """What the follower knows.
+
+    Args:
+        models: by name; a model whose first release could not be fetched has none.
+        asked: when the registry was last asked, seconds since 1970.
+        trouble: why it did not answer; None: it did.
+        refused: model → why it has no release here.
+    """
+
+    models: dict[str, Champion] = {}
+    asked: float = 0.0
+    trouble: str | None = None
+    refused: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Releases:
+    """The folder of a server's releases; several servers may share it."""
+
+    folder: Path
+
+    @property
+    def _status(self) -> Path:
+        return self.folder / "champions.json"
+
+    def changed(self) -> float:
+        """When the follower last wrote, by the file's own time; 0 before that."""
+        try:
+            return self._status.stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    def champions(self) -> Champions:
+        """What the follower wrote last; nothing before that."""
+        try:
+            return msgspec.json.decode(self._status.read_bytes(), type=Champions)
+        except FileNotFoundError:
+            return Champions()
+        except msgspec.MsgspecError as error:
+            raise RegistryError(f"{self._status} cannot be read ({error}): remove it; it is fetched anew") from error
+
+    def keep(self, champions: Champions) -> None:
+        """Say who answers."""
+        self._write(self._status, msgspec.json.encode(champions))
+
+    def put(self, manifest: bytes, onnx: bytes) -> str:
+        """Keep a release; its name. The artifact comes first, so a manifest that is there has one."""
+        self._write(self._file(hashlib.sha256(onnx).hexdigest(), "onnx"), onnx)
+        name = hashlib.sha256(manifest).hexdigest()
+        self._write(self._file(name, "json"), manifest)
+        found = Manifest.from_json(manifest)
+        self._write(self._by_version(found.model, found.version), name.encode())
+        return name
+
+    def has(self, release: str) -> bool:
+        """Whether a release is here, whole."""
+        try:
+            self.artifact(self.manifest(release))
+        except (RegistryError, ManifestError):
+            return False
+        return True
+
+    def signature(self, release: str) -> object:
+        """Times and sizes of a release's files; None where one is missing."""
+        try:
+            files = (self._file(release, "json"), self._file(self.manifest(release).sha256, "onnx"))
+            return tuple((found.st_mtime_ns, found.st_size) for found in (file.stat() for file in files))
+        except (OSError, RegistryError, ManifestError):
+            return None
+
+    def manifest(self, release: str) -> Manifest:
+        """The manifest of a release.
+
+        Raises:
+            RegistryError: it is missing, or not what was released.
+        """
+        return Manifest.from_json(self._read(release, "json"))
+
+    def artifact(self, manifest: Manifest) -> bytes:
+        """The ONNX file of a release.
+
+        Raises:
+            RegistryError: it is missing, or not what was released.
+        """
+        return self._read(manifest.sha256, "onnx")
+
+    def of_version(self, model: str, version: str) -> Manifest | None:
+        """The manifest of any version that was fetched here; None where none was."""
+        try:
+            return self.manifest(self._by_version(model, int(version)).read_text().strip())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _by_version(self, model: str, version: int) -> Path:
+        return self.folder / f"{model}-{version}.release"
+
+    def _file(self, digest: str, kind: str) -> Path:
+        return self.folder / f"{digest}.{kind}"
+
+    def _read(self, digest: str, kind: str) -> bytes:
+        path = self._file(digest, kind)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise RegistryError(
+                f"{path} cannot be read ({error.strerror}): it is fetched again while the registry answers"
+            ) from error
+        if (found := hashlib.sha256(content).hexdigest()) != digest:
+            raise RegistryError(
+                f"{path}: its SHA-256 is {found[:12]}…, released was {digest[:12]}…: it is refused, and fetched again"
+            )
+        return content
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Whole or not at all, whoever else writes the same."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    @classmethod
+    def at(cls, data: Path) -> Self:
+        """Those of a data folder."""
+        return cls(data / "serving")

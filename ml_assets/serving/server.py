@@ -1,0 +1,83 @@
+"""The processes of the server: a parent that follows the registry, and workers that answer."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ml_assets.errors import MlAssetsError
+from ml_assets.registry import Registry
+from ml_assets.serving.follower import Follower
+from ml_assets.serving.guard import is_loopback
+from ml_assets.serving.releases import Releases
+from ml_assets.serving.tokens import Tokens
+from ml_assets.settings import Settings
+
+
+class ServeError(MlAssetsError):
+    """The server cannot be started."""
+
+
+def serve(settings: Settings, host: str, port: int, workers: int) -> None:
+    """Run until it is told to stop; a worker that dies is replaced.
+
+    Args:
+        settings: paths and URLs.
+        host: an address of this machine.
+        port: of TCP; 0: any that is free.
+        workers: processes that answer.
+
+    Raises:
+        ServeError: the port is taken, or nobody but this machine may be answered without tokens.
+    """
+    from uvicorn import Config
+    from uvicorn.supervisors import Multiprocess
+
+    _require_tokens(settings, host)
+    config = Config(
+        "ml_assets.serving.app:create", factory=True, host=host, port=port, workers=workers,
+        loop="uvloop", http="httptools", ws="none", lifespan="on", log_level="warning", access_log=False,
+        server_header=False, date_header=False, proxy_headers=False, timeout_keep_alive=75,
+        timeout_graceful_shutdown=10,
+    )  # fmt: skip
+    listening = _listen(host, port)
+    follower = Follower(Registry(settings.tracking_uri, ui=settings.mlflow_ui), Releases.at(settings.data))
+    follower.start()
+    with _metrics():
+        try:
+            Multiprocess(config, sockets=[listening]).run()
+        finally:
+            follower.stop()
+            listening.close()
+
+
+def _require_tokens(settings: Settings, host: str) -> None:
+    if not is_loopback(host) and not Tokens(settings.tokens).read():
+        raise ServeError(
+            f"--host {host}: without tokens the server listens on this machine only; make one with "
+            "`ml-assets token add NAME`, or leave --host out"
+        )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        made.listen(2048)
+    except (OSError, OverflowError) as error:
+        made.close()
+        why = error.strerror if isinstance(error, OSError) else "no port"
+        raise ServeError(f"{host}:{port} cannot be listened on ({why}): choose another --port or --host") from error
+    made.set_inheritable(True)
+    return made
+
+
+@contextmanager
+def _metrics() -> Iterator[None]:
+    """A folder in which the workers share their numbers, as long as this server runs."""
+    with tempfile.TemporaryDirectory(prefix="ml_assets-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield

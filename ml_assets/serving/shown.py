@@ -1,0 +1,36 @@
+"""What a client is told of a release."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from ml_assets.serving.model import Model
+from ml_assets.serving.worker import Worker
+
+
+def listed(model: Model) -> dict[str, Any]:
+    """A line of the list of models."""
+    since = datetime.fromtimestamp(model.since, UTC).isoformat(timespec="seconds")
+    return {
+        "model": model.manifest.model,
+        "version": model.manifest.version,
+        "as_of": model.manifest.as_of,
+        "since": since,
+    }
+
+
+def shown(worker: Worker, model: Model) -> dict[str, Any]:
+    """All that was released, and as of when the online store holds the features."""
+    manifest, written = model.manifest, worker.written.get(model.manifest.feature_set)
+    return {
+        **listed(model),
+        "entity": manifest.entity,
+        "features": manifest.inputs,
+        "ttl_seconds": manifest.ttls,
+        "features_as_of": written,
+        "bands": manifest.bands,
+        "max_rows": manifest.max_rows,
+        "metrics": manifest.metrics,
+        "gates": manifest.gates,
+        "reason": manifest.reason,
+        "mlflow_run": manifest.run_url,
+    }

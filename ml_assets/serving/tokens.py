@@ -1,0 +1,128 @@
+"""Bearer tokens: their SHA-256 and scopes in a file, the tokens themselves nowhere.
+
+A token is 256 random bits, so a plain hash is as good as a slow one: there is nothing to guess.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from filelock import FileLock
+
+from ml_assets.errors import DataError
+
+Scope = Literal["predict", "outcomes", "read"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token that was handed out.
+
+    Args:
+        name: whose it is, or what for.
+        scopes: what it may.
+        sha256: of the token.
+        created: ISO date.
+    """
+
+    name: str
+    scopes: tuple[str, ...]
+    sha256: str
+    created: str
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of a server.
+
+    Args:
+        path: a JSON file; missing: no tokens.
+    """
+
+    path: Path
+
+    def read(self) -> tuple[Token, ...]:
+        """All of them.
+
+        Raises:
+            DataError: the file is none of tokens; nobody is let in, rather than everybody.
+        """
+        try:
+            plain = json.loads(self.path.read_text())
+            return tuple(Token(t["name"], tuple(t["scopes"]), t["sha256"], t["created"]) for t in plain["tokens"])
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{self.path} is no file of tokens ({error}): restore it, or remove it and add them anew"
+            ) from error
+
+    def changed(self) -> float:
+        """When the file was written last; 0 without one."""
+        try:
+            return self.path.stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    def add(self, name: str, scopes: Sequence[str], created: str) -> str:
+        """Make a token and return it, once: only its hash is kept.
+
+        Raises:
+            DataError: the name is taken or no name, or a scope is none.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9_.@-]{1,60}", name):
+            raise DataError(f"token name {name!r}: write letters, digits and _ . @ -, at most 60")
+        if wrong := set(scopes) - set(SCOPES) or not scopes:
+            raise DataError(f"scopes {wrong or 'of nothing'}: choose some of {', '.join(SCOPES)}")
+        secret = f"mla_{secrets.token_urlsafe(32)}"
+        with self._locked():
+            known = self.read()
+            if any(token.name == name for token in known):
+                raise DataError(f"there is a token {name!r} already: remove it first, or choose another name")
+            self._write((*known, Token(name, tuple(scopes), digest(secret), created)))
+        return secret
+
+    def remove(self, name: str) -> None:
+        """Take a token back; servers refuse it a second later.
+
+        Raises:
+            DataError: there is none of that name.
+        """
+        with self._locked():
+            known = self.read()
+            if all(token.name != name for token in known):
+                raise DataError(f"no token {name!r}: there are {', '.join(token.name for token in known) or 'none'}")
+            self._write(tuple(token for token in known if token.name != name))
+
+    def _locked(self) -> FileLock:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.path.with_suffix(".lock"))
+
+    def _write(self, tokens: Sequence[Token]) -> None:
+        part = self.path.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump({"tokens": [asdict(token) for token in tokens]}, file, indent=1)
+        part.replace(self.path)
+
+
+def digest(secret: str) -> str:
+    """What is kept of a token."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def find(tokens: Sequence[Token], secret: str) -> Token | None:
+    """Whose token it is. All are compared, each in constant time: how long it takes says nothing."""
+    asked, found = digest(secret), None
+    for token in tokens:
+        if hmac.compare_digest(token.sha256, asked):
+            found = token
+    return found

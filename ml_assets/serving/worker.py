@@ -1,0 +1,234 @@
+"""One process of the server: the champions that it holds, its stores, and how they are."""
+
+import asyncio
+import os
+import signal
+import time
+import uuid
+from collections import deque
+from contextlib import suppress
+from typing import Any
+
+from ml_assets.errors import MlAssetsError
+from ml_assets.serving.artifact import Artifact
+from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError, Traffic
+from ml_assets.serving.events import EventStore
+from ml_assets.serving.guard import Guard
+from ml_assets.serving.journal import Journal
+from ml_assets.serving.lookups import Lookups
+from ml_assets.serving.metrics import Metrics, Minute
+from ml_assets.serving.model import Model
+from ml_assets.serving.problem import Problem, unavailable
+from ml_assets.serving.releases import Champion, Champions, Releases
+from ml_assets.serving.tokens import Tokens
+from ml_assets.settings import Settings
+
+TICK = 0.5
+"""Seconds between two looks at what the follower wrote."""
+
+_PROBE = 4  # ticks between two questions to the stores
+_MINUTE = 60_000_000  # microseconds
+_UNTOLD = 10_000  # minutes that wait for an event store that is away: a week's
+_SILENT = 15.0  # seconds without a word of the follower
+
+
+class Worker:
+    """What the requests of one process share.
+
+    Args:
+        settings: paths and URLs.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.guard = Guard(Tokens(settings.tokens))
+        self.releases = Releases.at(settings.data)
+        self.metrics = Metrics()
+        self.lookups = Lookups(settings.online_url)
+        self.events = EventStore(settings.event_store_url)
+        self.models: dict[str, Model] = {}
+        self.written: dict[str, Any] = {}
+        """Feature set → as of when the online store holds it."""
+        self._logged = settings.log_predictions
+        self._journal: Journal | None = None
+        self._champions = Champions()
+        self._seen = -1.0
+        self._trouble: dict[str, str] = {}
+        self._minutes: dict[str, Minute] = {}
+        self._untold: deque[Traffic] = deque(maxlen=_UNTOLD)
+        self._name = uuid.uuid4().hex
+        self._parent = os.getppid()
+        self._ticking: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Load what is released and go on following it."""
+        self._journal = Journal(self.events.writer())
+        await self._tick(0)
+        self._ticking = asyncio.create_task(self._tick_on())
+
+    async def stop(self) -> None:
+        """Write what waits and give everything back."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._ticking
+        with suppress(EventStoreError):
+            await self._tell(force=True)
+        await self.journal.close()
+        self.lookups.close()
+        self.events.close()
+
+    @property
+    def journal(self) -> Journal:
+        """Where events are written."""
+        if self._journal is None:
+            raise RuntimeError("the worker has not been started")
+        return self._journal
+
+    def model(self, name: str) -> Model:
+        """The champion of a model.
+
+        Raises:
+            Problem: there is none here.
+        """
+        found = self.models.get(name)
+        if found is not None:
+            return found
+        if trouble := self._trouble.get(name) or self._champions.refused.get(name):
+            raise unavailable("no-release", f"{name} has no release that this server can load: {trouble}")
+        raise Problem(
+            404, "unknown-model", f"no model {name!r} is released",
+            f"released are {', '.join(self.models) or 'none yet'}", field="model", value=name,
+        )  # fmt: skip
+
+    async def predicted(self, rows: list[Any]) -> None:
+        """Record predictions; afterwards nothing can lose them.
+
+        Raises:
+            Problem: they are not recorded, so they may not be answered.
+        """
+        if self._logged:
+            await self.record(rows)
+
+    async def record(self, rows: list[Event]) -> None:
+        """Record events.
+
+        Raises:
+            Problem: they are not recorded.
+        """
+        try:
+            await self.journal.record(*rows)
+        except EventRefusedError as error:
+            raise Problem(422, "refused", str(error), "send what fits") from None
+        except EventStoreError as error:
+            raise unavailable("event-store", f"nothing is answered that cannot be recorded: {error}") from None
+
+    def count(self, route: str, name: str, status: int, seconds: float) -> None:
+        """One request that was answered."""
+        self.metrics.answered(route, name, status, seconds)
+        if name in self.models:
+            minute = self._minutes.get(name)
+            if minute is None:
+                minute = self._minutes[name] = Minute(time.time_ns() // 1000)
+            minute.count(status, seconds)
+
+    def health(self) -> dict[str, str]:
+        """What does not work, by part, and why; nothing where all is well."""
+        found = {f"model {name}": why for name, why in (self._champions.refused | self._trouble).items()}
+        for name, champion in self._champions.models.items():
+            if champion.trouble:
+                found.setdefault(f"model {name}", f"version {champion.version} stays: {champion.trouble}")
+        parts = {
+            "registry": self._registry(),
+            "online_store": self.lookups.trouble,
+            "event_store": self.journal.written.trouble,
+            "tokens": self.guard.trouble,
+        }
+        return found | {part: why for part, why in parts.items() if why}
+
+    def unready(self) -> str | None:
+        """Why no request shall be sent here; None: they may."""
+        if not self.models:
+            return "no model is released yet"
+        return self.guard.trouble or self.journal.written.trouble
+
+    def _registry(self) -> str | None:
+        silent = time.time() - self._seen
+        if silent > _SILENT:
+            return f"nobody has looked for {silent:.0f} s: is the server's parent alive?"
+        return self._champions.trouble
+
+    async def _tick_on(self) -> None:
+        number = 0
+        while True:
+            await asyncio.sleep(TICK)
+            number += 1
+            try:
+                await self._tick(number)
+            except Exception as error:  # noqa: BLE001 - a worker that no longer follows would answer with old models
+                self._trouble["worker"] = f"{type(error).__name__}: {error}"
+            else:
+                self._trouble.pop("worker", None)
+
+    async def _tick(self, number: int) -> None:
+        if os.getppid() != self._parent:  # nobody would stop this process any more
+            os.kill(os.getpid(), signal.SIGTERM)
+        self.guard.look()
+        await self._follow()
+        if number % _PROBE == 0:
+            self.written = await self.lookups.probe([model.manifest.feature_set for model in self.models.values()])
+            for part in ("registry", "online_store", "event_store", "tokens"):
+                self.metrics.degraded(part, now=part in self.health())
+        with suppress(EventStoreError):
+            await self._tell(force=number % _PROBE == 0 and self.journal.written.trouble is not None)
+
+    async def _follow(self) -> None:
+        changed = self.releases.changed()
+        if changed == self._seen:
+            return
+        self._champions, self._seen = self.releases.champions(), changed
+        for name, champion in self._champions.models.items():
+            await self._take(name, champion)
+        for name in self.models.keys() - self._champions.models.keys():
+            del self.models[name]
+
+    async def _take(self, name: str, champion: Champion) -> None:
+        """Swap a pointer, once the new release is loaded and verified; until then the old one answers."""
+        held = self.models.get(name)
+        if held is not None and held.release == champion.release:
+            self._trouble.pop(name, None)
+            return
+        try:
+            loaded = await asyncio.to_thread(self._load, champion)
+            waits = held is not None and await self._waits(held, loaded)
+        except MlAssetsError as error:
+            self._trouble[name] = str(error)
+            return
+        if waits:
+            self._trouble[name] = f"version {champion.version} waits for its online features ({name}/online_features)"
+            return
+        self.models[name] = loaded
+        self._trouble.pop(name, None)
+
+    def _load(self, champion: Champion) -> Model:
+        manifest = self.releases.manifest(champion.release)
+        return Model(champion.release, Artifact(manifest, self.releases.artifact(manifest)), champion.since)
+
+    async def _waits(self, held: Model, loaded: Model) -> bool:
+        """Whether the online store holds the features of the old version only: then the new one comes later."""
+        old, new = held.manifest.feature_set, loaded.manifest.feature_set
+        if old == new:
+            return False
+        found = await self.lookups.probe([old, new])
+        return found.get(old) is not None and found.get(new) is None
+
+    async def _tell(self, *, force: bool) -> None:
+        """Write down the minutes that are over; in trouble all of them, as a question whether writing works again."""
+        now = time.time_ns() // 1000
+        if force and not self._minutes and self.models:
+            self._minutes[next(iter(self.models))] = Minute(now - 1)
+        for name in [name for name, minute in self._minutes.items() if force or now - minute.since >= _MINUTE]:
+            self._untold.append(self._minutes.pop(name).row(name, self._name, now))
+        if untold := tuple(self._untold):
+            await self.journal.record(*untold)
+            for _ in untold:  # the event loop has counted on meanwhile
+                self._untold.popleft()

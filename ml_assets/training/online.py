@@ -1,0 +1,146 @@
+"""The online store is filled with the champion's own features, streamed out of the point-in-time join.
+
+An entity's record is replaced as a whole; a writer that was killed left some of the old date and some of the new, and
+the next run writes all again. Only then the store is told that the date is complete, and the ledger of it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import pyarrow as pa
+
+from ml_assets.features.join import columns, streamed
+from ml_assets.features.ledger import Row, last, note, table
+from ml_assets.features.online import OnlineStore, schema_of
+from ml_assets.features.store import refresh
+from ml_assets.features.view import Features, feature_set
+from ml_assets.lake import Lake, fingerprint_of
+from ml_assets.registry import Registry
+from ml_assets.training.dataset import known_until
+from ml_assets.training.folder import Folder
+from ml_assets.training.score import prints, standing
+
+
+@dataclass(frozen=True)
+class Written:
+    """What stands in the online store for the champion.
+
+    Args:
+        row: of the ledger; its date is later than what was asked for where the store was ahead.
+        features: the champion's views.
+        reused: nothing was written.
+    """
+
+    row: Row
+    features: tuple[Features, ...]
+    reused: bool
+
+
+def write_online(
+    lake: Lake,
+    registry: Registry,
+    folder: Folder,
+    store: OnlineStore,
+    as_of: date,
+    *,
+    written_at: datetime,
+    workers: int = 2,
+) -> Written:
+    """Write the features of the population at `as_of`; nothing where the same rows, or those of a later date, stand.
+
+    Args:
+        lake: where views and ledger are.
+        registry: who is champion.
+        folder: the model.
+        store: where the records go.
+        as_of: any date; views are computed there where they are not yet.
+        written_at: now, naive UTC; it decides nothing.
+        workers: as-of dates computed side by side.
+
+    Raises:
+        DataError: there is no champion yet, or a source has no rows.
+    """
+    champion, kept = standing(registry, folder)
+    features = tuple(kept.used)
+    name = feature_set(folder.name, features)
+    fingerprint = fingerprint_of(name, *prints(lake, folder, kept, as_of))
+    with lake.lock(table(folder.name)):
+        stands = _standing(lake, folder, store, name, as_of, fingerprint)
+        rows = stands["rows"] if stands else _stream(lake, folder, features, name, store, as_of, workers)
+        row: Row = {
+            "as_of": stands["as_of"] if stands else as_of,
+            "feature_set": name,
+            "model_version": champion.number,
+            "store": store.name,
+            "rows": rows,
+            "fingerprint": stands["fingerprint"] if stands else fingerprint,
+            "written_at": written_at,
+        }
+        note(lake, folder.name, row)
+    return Written(row, features, stands is not None)
+
+
+def target(lake: Lake, folder: Folder, as_of: date, today: date) -> date:
+    """As of which date a run at the as-of date `as_of` of the loop writes.
+
+    The date itself at first; once it was written, the latest date that a view's `refresh` asks for before the next
+    as-of date, and that calendar and data have both reached. So the whole record is refreshed as often as the view that
+    asks for it most often, and without a `refresh` at each as-of date.
+    """
+    often = min((item.refresh for item in folder.features if item.refresh), default=None)
+    row = last(lake, folder.name)
+    if often is None or row is None or row["as_of"] < as_of:
+        return as_of
+    cadence = folder.spec.cadence
+    end = min(today, known_until(lake, folder, today, step=often), cadence.step(as_of) - timedelta(days=1))
+    return as_of + often * max(0, (min(end, cadence.end or end) - as_of) // often)
+
+
+def lacking(lake: Lake, folder: Folder, store: OnlineStore, today: date) -> date | None:
+    """The as-of date of the loop whose run would refresh the online store, or fill one that lost its records.
+
+    None where nothing is lacking, and before the first write: that follows from the loop itself.
+    """
+    row = last(lake, folder.name)
+    if row is None:
+        return None
+    as_of = folder.spec.cadence.latest(row["as_of"])
+    written = store.written(row["feature_set"])
+    return as_of if written is None or written < target(lake, folder, as_of, today) else None
+
+
+def _standing(lake: Lake, folder: Folder, store: OnlineStore, name: str, as_of: date, fingerprint: int) -> Row | None:
+    """The row of what stands already: the same rows, or those of a later date; the store itself must know of them."""
+    row, written = last(lake, folder.name, feature_set=name, store=store.name), store.written(name)
+    if row is None or written != row["as_of"]:
+        return None
+    return row if row["as_of"] > as_of or (row["as_of"], row["fingerprint"]) == (as_of, fingerprint) else None
+
+
+def _stream(
+    lake: Lake,
+    folder: Folder,
+    features: tuple[Features, ...],
+    name: str,
+    store: OnlineStore,
+    as_of: date,
+    workers: int,
+) -> int:
+    """Compute, join and write; returns the rows of the population."""
+    for view in (folder.population, *(item.view for item in features)):
+        refresh(lake, view, [as_of], workers=workers)
+    views = {item.name: (columns(lake, item.view), item.ttl) for item in features}
+    rows = 0
+
+    def counted(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        nonlocal rows
+        for batch in batches:
+            rows += batch.num_rows
+            yield batch
+
+    with streamed(lake, folder.population, as_of, features) as joined:
+        schema = schema_of(name, folder.population.entity, joined.schema, views)
+        store.write(schema, counted(joined), as_of)
+    store.finish(schema, as_of)
+    return rows
