@@ -17,7 +17,7 @@ help: ## What can be made
 run: $(VENV)/.installed ## The main job: the loop of `churn`, on simulated data where there is no other
 	@$(BIN)/ml-assets run
 
-up: $(VENV)/.installed ## The Dagster UI and daemon, and the MLflow UI; Ctrl-C stops them
+up: $(VENV)/.installed ## The Dagster UI and daemon, the MLflow UI, the prediction server; Ctrl-C stops them
 	@$(BIN)/ml-assets up
 
 test: lint types imports unit slow ## Lint, types, import rules, unit tests, end-to-end tests

@@ -88,11 +88,12 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object")]
 def up(
     port: Annotated[int, typer.Option(help="Of the Dagster UI")] = 3000,
     mlflow_port: Annotated[int, typer.Option(help="Of the MLflow UI")] = 5000,
+    serve_port: Annotated[int, typer.Option(help="Of the prediction server")] = 8000,
 ) -> None:
-    """Start the Dagster UI and daemon, and the MLflow UI, on this machine only; Ctrl-C stops them."""
+    """Start the Dagster UI and daemon, the MLflow UI and the prediction server, on this machine only."""
     from ml_assets.commands.up import up
 
-    raise typer.Exit(up(port, mlflow_port))
+    raise typer.Exit(up(port, mlflow_port, serve_port))
 
 
 @app.command()

@@ -83,7 +83,8 @@ class Loop:
         assert done.returncode == 0, done.stderr.decode()
 
     def start(self) -> None:
-        command = [str(COMMAND), "up", "--port", str(_free()), "--mlflow-port", str(_free())]
+        ports = [f"--{name}={_free()}" for name in ("port", "mlflow-port", "serve-port")]
+        command = [str(COMMAND), "up", *ports]
         with (self.data / "up.log").open("ab") as log:
             self.up = subprocess.Popen(
                 command, env=environment(self.data, ML_ASSETS_ALERTS=self.hook), stdout=log, stderr=log

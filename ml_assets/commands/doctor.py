@@ -72,6 +72,8 @@ def checks(project: Path, chosen: Settings, now: float) -> dict[str, Check]:
         "drop zone": partial(drop_zone, chosen.incoming),
         "dagster": dagster,
         "mlflow": partial(mlflow, chosen),
+        "online store": partial(online_store, chosen),
+        "event store": partial(event_store, chosen),
         "daemon": partial(daemon, now),
         "code location": partial(code_location, project),
     }
@@ -202,6 +204,30 @@ def _hidden(uri: str) -> str:
     """The address without a password."""
     scheme, slashes, rest = uri.partition("://")
     return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
+
+
+def online_store(chosen: Settings) -> Finding:
+    """Whether the store of online features answers."""
+    from ml_assets.features.online import open_store
+
+    store = open_store(chosen.online_url)
+    try:
+        store.ping()
+    finally:
+        store.close()
+    return Finding("online store", "ok", f"{_hidden(chosen.online_url)} answers")
+
+
+def event_store(chosen: Settings) -> Finding:
+    """Whether the store of predictions and outcomes answers, and how far the graph is behind."""
+    from ml_assets.serving.events import EventStore
+
+    with EventStore(chosen.event_store_url) as store:
+        found = store.health()
+    waiting = ", ".join(f"{rows} {name}" for name, rows in found.behind.items() if rows) or "nothing"
+    return Finding(
+        "event store", "ok", f"{store.name} answers, {found.size / 1e6:.1f} MB; the graph has yet to take {waiting}"
+    )
 
 
 def daemon(now: float) -> Finding:

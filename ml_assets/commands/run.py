@@ -19,7 +19,10 @@ from ml_assets.settings import settings
 
 CLI = "ml_assets/cli"
 # What a gate that does not pass leaves out: the champion of before is still there to predict and to be watched.
-_AFTER = ["predictions", "drift_report", "performance_report", "prediction_report", "retraining_verdict", "alerts"]
+_AFTER = [
+    "predictions", "online_features", "prediction_log", "drift_report", "performance_report", "prediction_report",
+    "retraining_verdict", "alerts",
+]  # fmt: skip
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 Show = Callable[[str, int, int], None]

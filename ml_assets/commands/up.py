@@ -1,4 +1,4 @@
-"""`ml-assets up`: the Dagster UI and daemon and the MLflow UI, for as long as this command runs, on loopback only."""
+"""`ml-assets up`: the Dagster UI and daemon, the MLflow UI, the prediction server; on loopback only, until Ctrl-C."""
 
 import os
 import signal
@@ -58,7 +58,7 @@ class Service:
     environment: tuple[tuple[str, str], ...] = ()
 
 
-def up(port: int, mlflow_port: int) -> int:
+def up(port: int, mlflow_port: int, serve_port: int) -> int:
     """Run until Ctrl-C, SIGTERM or the end of a service; nothing that was started is left behind.
 
     Returns:
@@ -69,10 +69,11 @@ def up(port: int, mlflow_port: int) -> int:
     """
     chosen, told = settings(), threading.Event()
     embedded = chosen.mlflow_tracking_uri is None
-    for wanted in (port, mlflow_port) if embedded else (port,):
+    ports = (port, serve_port, mlflow_port) if embedded else (port, serve_port)
+    for wanted in ports:
         require_free(wanted)
-    if embedded and port == mlflow_port:
-        raise UpError(f"port {port} cannot serve both UIs: give another --mlflow-port")
+    if twice := {wanted for wanted in ports if ports.count(wanted) > 1}:
+        raise UpError(f"port {min(twice)} is named twice: give --port, --mlflow-port and --serve-port one each")
     with _alone(chosen), _listening(told), _stopping() as running:
         _take_up()
         running[dagster(port, chosen)] = _start(dagster(port, chosen))
@@ -81,6 +82,7 @@ def up(port: int, mlflow_port: int) -> int:
             running[mlflow(mlflow_port, chosen)] = _start(mlflow(mlflow_port, chosen))
         else:
             typer.echo(f"MLflow: {chosen.tracking_uri} (MLFLOW_TRACKING_URI)")
+        running[serving(serve_port, chosen)] = _start(serving(serve_port, chosen))
         return _watch(running, told)
 
 
@@ -103,6 +105,12 @@ def mlflow(port: int, chosen: Settings) -> Service:
     return Service("MLflow", command, f"http://{HOST}:{port}", "/health", log, quiet)
 
 
+def serving(port: int, chosen: Settings) -> Service:
+    """The server of predictions."""
+    command = (*_PYTHON, "ml_assets", "serve", "--host", HOST, "--port", str(port))
+    return Service("Predictions", command, f"http://{HOST}:{port}", "/health", chosen.dagster / "serve.log")
+
+
 def require_free(port: int) -> None:
     """Refuse a port that something listens on, or that is none.
 
@@ -116,7 +124,7 @@ def require_free(port: int) -> None:
         except OverflowError as error:
             raise UpError(f"{port} is no port: choose one from 1024 to 65535") from error
         except OSError as error:
-            remedy = "stop what listens there, or choose another one (--port, --mlflow-port)"
+            remedy = "stop what listens there, or choose another one (--port, --mlflow-port, --serve-port)"
             raise UpError(f"port {port} of {HOST} cannot be used ({error.strerror}): {remedy}") from error
 
 

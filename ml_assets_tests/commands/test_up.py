@@ -81,7 +81,7 @@ def test_when_one_ends_the_command_ends_with_1_and_the_other_is_stopped(
         code = _watch(running, threading.Event())
     assert code == 1
     assert "short ended by itself (exit code 3)" in capfd.readouterr().err
-    assert [_left(process.pid) for process in running.values()] == [[], []]
+    assert [_left(process.pid) for process in running.values()] == [[], [], []]
 
 
 def test_told_to_stop_is_exit_code_0_and_nothing_is_left_of_the_group() -> None:
@@ -122,15 +122,15 @@ _QUERY = """{
 
 
 @pytest.fixture
-def ports() -> tuple[int, int]:
-    return _free_port(), _free_port()
+def ports() -> tuple[int, int, int]:
+    return _free_port(), _free_port(), _free_port()
 
 
 @pytest.fixture
-def up(tmp_path: Path, ports: tuple[int, int]) -> Iterator["subprocess.Popen[str]"]:
+def up(tmp_path: Path, ports: tuple[int, int, int]) -> Iterator["subprocess.Popen[str]"]:
     own = environment(tmp_path / "data", PYTHONUNBUFFERED="1")
     command = [str(Path(sys.executable).parent / "ml-assets"), "up"]
-    command += ["--port", str(ports[0]), "--mlflow-port", str(ports[1])]
+    command += ["--port", str(ports[0]), "--mlflow-port", str(ports[1]), "--serve-port", str(ports[2])]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(command, env=own, stdout=subprocess.PIPE, stderr=log, text=True)
         yield process
@@ -142,13 +142,13 @@ def up(tmp_path: Path, ports: tuple[int, int]) -> Iterator["subprocess.Popen[str
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_both_answer_with_everything_running_and_ctrl_c_leaves_nothing(
-    up: "subprocess.Popen[str]", ports: tuple[int, int], tmp_path: Path
+def test_all_answer_with_everything_running_and_ctrl_c_leaves_nothing(
+    up: "subprocess.Popen[str]", ports: tuple[int, int, int], tmp_path: Path
 ) -> None:
     assert up.stdout is not None
-    said = [next(up.stdout) for _ in range(3)]
-    assert sorted(line.partition(" ")[0] for line in said) == ["Ctrl-C", "Dagster:", "MLflow:"], said
-    for port, health in zip(ports, ("/server_info", "/health"), strict=True):
+    said = [next(up.stdout) for _ in range(4)]
+    assert sorted(line.partition(" ")[0] for line in said) == ["Ctrl-C", "Dagster:", "MLflow:", "Predictions:"], said
+    for port, health in zip(ports, ("/server_info", "/health", "/health"), strict=True):
         with urlopen(f"http://{HOST}:{port}{health}", timeout=10) as answer:
             assert answer.status == 200
     found = _graphql(ports[0])
@@ -157,7 +157,7 @@ def test_both_answer_with_everything_running_and_ctrl_c_leaves_nothing(
     states |= {each["name"]: each["scheduleState"]["status"] for each in found["schedulesOrError"]["results"]}
     assert states["churn_automation"] == states["churn_data"] == "RUNNING"
     groups = [int(pid) for pid in Path(f"/proc/{up.pid}/task/{up.pid}/children").read_text().split()]
-    assert len(groups) == 2
+    assert len(groups) == 3
     again = _second(tmp_path / "data", ports)
     assert again.returncode == 2
     assert len(again.stderr.splitlines()) == 1
@@ -165,10 +165,10 @@ def test_both_answer_with_everything_running_and_ctrl_c_leaves_nothing(
     up.send_signal(signal.SIGINT)
     assert up.wait(20) == 0
     assert time.monotonic() - started < 20
-    assert [_left(group) for group in groups] == [[], []]
+    assert [_left(group) for group in groups] == [[], [], []]
 
 
-def _second(data: Path, ports: tuple[int, int]) -> "subprocess.CompletedProcess[str]":
+def _second(data: Path, ports: tuple[int, int, int]) -> "subprocess.CompletedProcess[str]":
     command = [str(Path(sys.executable).parent / "ml-assets"), "up", "--port", str(ports[0])]
     return subprocess.run(command, env=environment(data), capture_output=True, text=True, check=False)
 
