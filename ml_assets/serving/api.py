@@ -147,8 +147,6 @@ def _json(body: bytes) -> Response:
 async def _problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 - as it was registered
     headers = {key.decode(): value.decode() for key, value in error.headers}
-    if error.status == 401:
-        headers["www-authenticate"] = "Bearer"
     return Response(error.body, error.status, headers, PROBLEM.decode())
 
 

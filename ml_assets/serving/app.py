@@ -73,12 +73,13 @@ class App:
         try:
             await self._api(scope, receive, sending)
         except GoneError:
-            return
+            status = 0
         finally:
             route = getattr(scope.get("route"), "path", "other")
             name = scope.get("path_params", {}).get("model", "")
             known = name if name in self._worker.models else ""
-            self._worker.count(route, known, status, time.perf_counter() - began)
+            if status:  # nobody was answered who has gone
+                self._worker.count(route, known, status, time.perf_counter() - began)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -6,6 +6,7 @@ One thread of the server's parent does this for all workers, so that none of the
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ml_assets.errors import MlAssetsError
@@ -55,14 +56,14 @@ class Follower:
 
     def run(self) -> None:
         """Look until `stop`; a failure to write the disk is tried again."""
-        while not self._stop.wait(EVERY):
-            try:
+        while True:
+            with suppress(OSError):  # workers see that nothing was said for a while
                 self.look()
-            except OSError:  # workers see that nothing was said for a while
-                continue
+            if self._stop.wait(EVERY):
+                return
 
     def start(self) -> None:
-        """Look once, then go on in a thread."""
+        """Look at once and from then on, in a thread."""
         threading.Thread(target=self.run, name="follower", daemon=True).start()
 
     def stop(self) -> None:

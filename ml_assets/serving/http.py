@@ -89,9 +89,4 @@ async def answer(send: Send, status: int, body: bytes, kind: bytes = JSON, heade
 
 async def refuse(send: Send, problem: Problem) -> None:
     """Send a problem."""
-    headers = problem.headers
-    if problem.status == 413:  # the rest of the body is not read
-        headers = [*headers, (b"connection", b"close")]
-    if problem.status == 401:
-        headers = [*headers, (b"www-authenticate", b"Bearer")]
-    await answer(send, problem.status, problem.body, PROBLEM, headers)
+    await answer(send, problem.status, problem.body, PROBLEM, problem.headers)

@@ -6,6 +6,7 @@ lists in the model's order) and CSV with a header. Absent columns, wrong types a
 
 import csv
 import io
+import json
 import math
 import time
 from collections.abc import Sequence
@@ -46,10 +47,7 @@ async def invocations(worker: Worker, name: str, scope: Any, receive: Receive) -
 
 
 def _of_json(model: Model, body: bytes) -> Any:  # noqa: ANN401 - the types of the model decide
-    try:
-        found = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise malformed(error) from None
+    found = _parsed(body)
     form = [key for key in _FORMS if isinstance(found, dict) and key in found]
     if len(form) != 1:
         raise Problem(
@@ -62,6 +60,23 @@ def _of_json(model: Model, body: bytes) -> Any:  # noqa: ANN401 - the types of t
     if form[0] == "instances" and isinstance(rows, list) and rows and all(isinstance(row, list) for row in rows):
         return _zipped([column.name for column in model.manifest.inputs], rows, "$.instances")
     return rows
+
+
+def _parsed(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass
+    try:  # MLflow's client writes NaN, which is no JSON, for a missing value
+        return json.loads(body, parse_constant=_constant)
+    except (ValueError, RecursionError) as error:
+        raise malformed(error) from None
+
+
+def _constant(name: str) -> None:
+    """NaN is a missing value, as MLflow reads it; Infinity is none."""
+    if name != "NaN":
+        raise ValueError(f"{name} is no number that a model knows")
 
 
 def _of_split(rows: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - checked here

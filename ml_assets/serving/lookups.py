@@ -4,18 +4,26 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from pathlib import Path
 from typing import NamedTuple
 
 from ml_assets.errors import DataError, OnlineStoreError
-from ml_assets.features.codec import require_entities
+from ml_assets.features.codec import CorruptRecordError, UnknownSchemaError, require_entities
 from ml_assets.features.online import SQLITE, OnlineStore, Record, open_store
 from ml_assets.serving.problem import Problem, unavailable
+
+PATIENCE = 5.0
+"""Seconds in which a server has to answer; with what its client tries again by itself a read may hang for longer."""
+
+_SILENT = f"the online store has not answered within {PATIENCE:g} s"
+_Found = list[Record | None] | OnlineStoreError
 
 
 class _Asked(NamedTuple):
     feature_set: str
     entities: Sequence[str]
     answer: "asyncio.Future[list[Record | None]]"
+    since: float
 
 
 class Lookups:
@@ -31,10 +39,13 @@ class Lookups:
     def __init__(self, url: str) -> None:
         self._url = url
         self._embedded = url.startswith(SQLITE)
+        self._file: object = None
         self._store: OnlineStore | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lookups")
         self._asked: list[_Asked] = []
+        self._reading: list[_Asked] = []
         self._drain: asyncio.Task[None] | None = None
+        self._watch: asyncio.TimerHandle | None = None
         self.trouble: str | None = None
         """Why the last read failed; None: it did not."""
 
@@ -57,7 +68,7 @@ class Lookups:
             ) from None
         try:
             found = (
-                self._read([(feature_set, entities)])[0]
+                self._opened().read(feature_set, entities)
                 if self._embedded
                 else await self._together(feature_set, entities)
             )
@@ -72,25 +83,32 @@ class Lookups:
     async def probe(self, feature_sets: Sequence[str]) -> dict[str, date | None]:
         """As of when each feature set was written; nothing, and `trouble`, if the store does not answer."""
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._thread, self._written, feature_sets)
-        except OnlineStoreError as error:
-            self.trouble = str(error)
+            if self._embedded:
+                self._look()
+            asked = asyncio.get_running_loop().run_in_executor(self._thread, self._written, feature_sets)
+            found = await asyncio.wait_for(asked, PATIENCE)
+        except (OnlineStoreError, TimeoutError) as error:
+            self.trouble = str(error) or _SILENT
             return {}
         self.trouble = None
         return found
 
     def close(self) -> None:
         """Give the store back."""
-        self._thread.shutdown()
+        if self._watch is not None:
+            self._watch.cancel()
+        self._thread.shutdown(cancel_futures=True)
         if self._store is not None:
             self._store.close()
 
     async def _together(self, feature_set: str, entities: Sequence[str]) -> list[Record | None]:
         loop = asyncio.get_running_loop()
-        asked = _Asked(feature_set, entities, loop.create_future())
+        asked = _Asked(feature_set, entities, loop.create_future(), loop.time())
         self._asked.append(asked)
         if self._drain is None:
             self._drain = loop.create_task(self._answer_all())
+        if self._watch is None:
+            self._watch = loop.call_later(PATIENCE / 10, self._give_up)
         return await asked.answer
 
     async def _answer_all(self) -> None:
@@ -98,17 +116,34 @@ class Lookups:
         try:
             while self._asked:
                 some, self._asked = self._asked, []
+                self._reading = some
                 questions = [(asked.feature_set, asked.entities) for asked in some]
                 try:
                     answers = await loop.run_in_executor(self._thread, self._read, questions)
                 except Exception as error:  # noqa: BLE001 - a caller that hears nothing waits for ever
-                    _tell(some, OnlineStoreError(str(error)))
-                else:
-                    _tell(some, answers)
+                    answers = [OnlineStoreError(str(error)) for _ in some]
+                _tell(some, answers)
         finally:
-            self._drain = None
+            self._drain, self._reading = None, []
 
-    def _read(self, questions: Sequence[tuple[str, Sequence[str]]]) -> list[list[Record | None]]:
+    def _give_up(self) -> None:
+        """Tell those who wait too long; the thread may go on waiting."""
+        loop = asyncio.get_running_loop()
+        until, self._watch = loop.time() - PATIENCE, None
+        late = [asked for asked in (*self._reading, *self._asked) if asked.since < until]
+        _tell(late, [OnlineStoreError(_SILENT) for _ in late])
+        self._asked = [asked for asked in self._asked if not asked.answer.done()]
+        if self._drain is not None:
+            self._watch = loop.call_later(PATIENCE / 10, self._give_up)
+
+    def _read(self, questions: Sequence[tuple[str, Sequence[str]]]) -> list[_Found]:
+        """The answers; a record that cannot be read costs the others another read, not their answer."""
+        try:
+            return [*self._read_at_once(questions)]
+        except (CorruptRecordError, UnknownSchemaError) as error:
+            return [error] if len(questions) == 1 else [self._read([question])[0] for question in questions]
+
+    def _read_at_once(self, questions: Sequence[tuple[str, Sequence[str]]]) -> list[list[Record | None]]:
         """The answers, with one read for each feature set."""
         if len(questions) == 1:
             return [self._opened().read(*questions[0])]
@@ -122,18 +157,43 @@ class Lookups:
         self._opened().ping()
         return {name: self._opened().written(name) for name in feature_sets}
 
+    def _look(self) -> None:
+        """Let go of a file that was moved away: who has it open would read it for ever.
+
+        Called by the event loop, as embedded reads are: none is under way.
+        """
+        store, self._store = self._store, None
+        if store is not None and self._identity() == self._file:
+            self._store = store
+        elif store is not None:
+            store.close()
+        self._opened()
+
     def _opened(self) -> OnlineStore:
         if self._store is None:
+            if self._file is not None and self._identity() is None:  # a new one would say that nobody is known
+                raise OnlineStoreError(f"{self._url.removeprefix(SQLITE)} has gone: restore it, or run the loop")
             self._store = open_store(self._url)
+            self._file = self._identity()
         return self._store
 
+    def _identity(self) -> object:
+        """Which file it is; None where there is none, or it is a server."""
+        if not self._embedded:
+            return None
+        try:
+            found = Path(self._url.removeprefix(SQLITE)).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
-def _tell(some: Sequence[_Asked], answers: Sequence[list[Record | None]] | OnlineStoreError) -> None:
+
+def _tell(some: Sequence[_Asked], answers: Sequence[_Found]) -> None:
     """Answer all who still wait."""
-    for i, asked in enumerate(some):
+    for asked, answer in zip(some, answers, strict=True):
         if asked.answer.done():
             continue
-        if isinstance(answers, OnlineStoreError):
-            asked.answer.set_exception(answers)
+        if isinstance(answer, OnlineStoreError):
+            asked.answer.set_exception(answer)
         else:
-            asked.answer.set_result(answers[i])
+            asked.answer.set_result(answer)

@@ -4,6 +4,7 @@ import os
 from bisect import bisect_left
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -77,6 +78,16 @@ class Metrics:
         collector: Any = MultiProcessCollector
         collector(registry)
         return generate_latest(registry)
+
+
+def forget_dead() -> None:
+    """Leave out what workers that have died said of their state: nobody else would ever take it back."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    for file in Path(folder).glob("gauge_live*_*.db") if folder else ():
+        try:
+            os.kill(int(file.stem.rpartition("_")[2]), 0)
+        except ProcessLookupError:
+            file.unlink(missing_ok=True)  # as prometheus_client's `mark_process_dead` does
 
 
 class Minute:

@@ -48,7 +48,12 @@ class Problem(MlAssetsError):  # noqa: N818 - the term of RFC 9457
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Beside the content type and length."""
-        return [] if self.retry_after is None else [(b"retry-after", str(self.retry_after).encode())]
+        found = [] if self.retry_after is None else [(b"retry-after", str(self.retry_after).encode())]
+        if self.status in {408, 413}:  # the rest of the body is not read
+            found.append((b"connection", b"close"))
+        if self.status == 401:
+            found.append((b"www-authenticate", b"Bearer"))
+        return found
 
 
 def unavailable(kind: str, detail: str, remedy: str = "try again; /health says what is degraded") -> Problem:

@@ -14,6 +14,9 @@ from ml_assets.serving.releases import Releases
 from ml_assets.serving.tokens import Tokens
 from ml_assets.settings import Settings
 
+# The follower asks again a second later; MLflow's own patience is minutes, in which nobody would know what is wrong.
+_IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+
 
 class ServeError(MlAssetsError):
     """The server cannot be started."""
@@ -42,6 +45,7 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
         timeout_graceful_shutdown=10,
     )  # fmt: skip
     listening = _listen(host, port)
+    os.environ.update({key: value for key, value in _IMPATIENT.items() if key not in os.environ})
     follower = Follower(Registry(settings.tracking_uri, ui=settings.mlflow_ui), Releases.at(settings.data))
     follower.start()
     with _metrics():

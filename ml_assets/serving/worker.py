@@ -1,22 +1,26 @@
 """One process of the server: the champions that it holds, its stores, and how they are."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import time
 import uuid
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from ml_assets.errors import MlAssetsError
+from ml_assets.errors import RegistryError
+from ml_assets.manifest import Manifest
 from ml_assets.serving.artifact import Artifact
 from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError, Traffic
 from ml_assets.serving.events import EventStore
 from ml_assets.serving.guard import Guard
 from ml_assets.serving.journal import Journal
+from ml_assets.serving.kept import kept
 from ml_assets.serving.lookups import Lookups
-from ml_assets.serving.metrics import Metrics, Minute
+from ml_assets.serving.metrics import Metrics, Minute, forget_dead
 from ml_assets.serving.model import Model
 from ml_assets.serving.problem import Problem, unavailable
 from ml_assets.serving.releases import Champion, Champions, Releases
@@ -44,7 +48,8 @@ class Worker:
         self.releases = Releases.at(settings.data)
         self.metrics = Metrics()
         self.lookups = Lookups(settings.online_url)
-        self.events = EventStore(settings.event_store_url)
+        self._store = settings.event_store_url
+        self.events = EventStore(self._store)
         self.models: dict[str, Model] = {}
         self.written: dict[str, Any] = {}
         """Feature set → as of when the online store holds it."""
@@ -52,27 +57,34 @@ class Worker:
         self._journal: Journal | None = None
         self._champions = Champions()
         self._seen = -1.0
+        self._unread: str | None = None
         self._trouble: dict[str, str] = {}
+        self._faults: dict[str, str] = {}
+        self._unrecorded: str | None = None
         self._minutes: dict[str, Minute] = {}
         self._untold: deque[Traffic] = deque(maxlen=_UNTOLD)
         self._name = uuid.uuid4().hex
-        self._parent = os.getppid()
+        parent = multiprocessing.parent_process()
+        self._parent = os.getppid() if parent is None else parent.pid  # it may have died since
         self._ticking: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Load what is released and go on following it."""
-        self._journal = Journal(self.events.writer())
-        await self._tick(0)
+        forget_dead()
+        self._journal = Journal(kept(self.events.writer(), self._store))
+        await self._tick()
+        await self._ask()
         self._ticking = asyncio.create_task(self._tick_on())
 
     async def stop(self) -> None:
         """Write what waits and give everything back."""
-        if self._ticking is not None:
-            self._ticking.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._ticking
-        with suppress(EventStoreError):
-            await self._tell(force=True)
+        for task in (self._ticking, self._asking):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        await self._tell(force=True)
         await self.journal.close()
         self.lookups.close()
         self.events.close()
@@ -120,6 +132,7 @@ class Worker:
         except EventRefusedError as error:
             raise Problem(422, "refused", str(error), "send what fits") from None
         except EventStoreError as error:
+            self._unrecorded = str(error)
             raise unavailable("event-store", f"nothing is answered that cannot be recorded: {error}") from None
 
     def count(self, route: str, name: str, status: int, seconds: float) -> None:
@@ -140,56 +153,80 @@ class Worker:
         parts = {
             "registry": self._registry(),
             "online_store": self.lookups.trouble,
-            "event_store": self.journal.written.trouble,
+            "event_store": self._event_store(),
             "tokens": self.guard.trouble,
+            "worker": "; ".join(self._faults.values()),
         }
         return found | {part: why for part, why in parts.items() if why}
 
     def unready(self) -> str | None:
         """Why no request shall be sent here; None: they may."""
         if not self.models:
-            return "no model is released yet"
-        return self.guard.trouble or self.journal.written.trouble
+            known = self._champions.refused | self._trouble
+            why = "; ".join(f"{name}: {trouble}" for name, trouble in known.items())
+            return f"no model can be loaded: {why}" if why else "no model is released yet"
+        return self.guard.trouble or self._event_store()
+
+    def _event_store(self) -> str | None:
+        """Why events are not written. While a write hangs, only those who gave up waiting can tell."""
+        return self.journal.written.trouble or self._unrecorded
 
     def _registry(self) -> str | None:
         silent = time.time() - self._seen
-        if silent > _SILENT:
+        if self._seen > 0 and silent > _SILENT:
             return f"nobody has looked for {silent:.0f} s: is the server's parent alive?"
-        return self._champions.trouble
+        return self._unread or self._champions.trouble
 
     async def _tick_on(self) -> None:
         number = 0
         while True:
             await asyncio.sleep(TICK)
             number += 1
-            try:
-                await self._tick(number)
-            except Exception as error:  # noqa: BLE001 - a worker that no longer follows would answer with old models
-                self._trouble["worker"] = f"{type(error).__name__}: {error}"
-            else:
-                self._trouble.pop("worker", None)
+            with self._noting("following"):
+                await self._tick()
+            # What a store takes to answer, a new release or a token that was removed does not wait for.
+            if number % _PROBE == 0 and (self._asking is None or self._asking.done()):
+                self._asking = asyncio.create_task(self._ask())
 
-    async def _tick(self, number: int) -> None:
+    @contextmanager
+    def _noting(self, what: str) -> Iterator[None]:
+        """Go on whatever happens: a worker that no longer follows would answer with old models, and say nothing."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - said by /health
+            self._faults[what] = f"{what}: {type(error).__name__}: {error}"
+        else:
+            self._faults.pop(what, None)
+
+    async def _tick(self) -> None:
         if os.getppid() != self._parent:  # nobody would stop this process any more
             os.kill(os.getpid(), signal.SIGTERM)
         self.guard.look()
         await self._follow()
-        if number % _PROBE == 0:
+        degraded = self.health()
+        for part in ("registry", "online_store", "event_store", "tokens"):
+            self.metrics.degraded(part, now=part in degraded)
+
+    async def _ask(self) -> None:
+        with self._noting("asking"):
             self.written = await self.lookups.probe([model.manifest.feature_set for model in self.models.values()])
-            for part in ("registry", "online_store", "event_store", "tokens"):
-                self.metrics.degraded(part, now=part in self.health())
-        with suppress(EventStoreError):
-            await self._tell(force=number % _PROBE == 0 and self.journal.written.trouble is not None)
+            await self._tell(force=self._event_store() is not None)
 
     async def _follow(self) -> None:
         changed = self.releases.changed()
         if changed == self._seen:
             return
-        self._champions, self._seen = self.releases.champions(), changed
+        try:
+            self._champions, self._unread = self.releases.champions(), None
+        except RegistryError as error:
+            self._unread = str(error)
+            return
+        self._seen = changed
         for name, champion in self._champions.models.items():
             await self._take(name, champion)
-        for name in self.models.keys() - self._champions.models.keys():
-            del self.models[name]
+        if self._champions.trouble is None:  # else it is the registry that is away, not the model
+            for name in self.models.keys() - self._champions.models.keys():
+                del self.models[name]
 
     async def _take(self, name: str, champion: Champion) -> None:
         """Swap a pointer, once the new release is loaded and verified; until then the old one answers."""
@@ -198,28 +235,30 @@ class Worker:
             self._trouble.pop(name, None)
             return
         try:
-            loaded = await asyncio.to_thread(self._load, champion)
-            waits = held is not None and await self._waits(held, loaded)
-        except MlAssetsError as error:
-            self._trouble[name] = str(error)
+            manifest = await asyncio.to_thread(self.releases.manifest, champion.release)
+            waits = held is not None and await self._waits(held.manifest.feature_set, manifest.feature_set)
+            loaded = None if waits else await asyncio.to_thread(self._load, champion, manifest)
+        except Exception as error:  # noqa: BLE001 - of one model; ONNX Runtime's errors derive from nothing else
+            self._trouble[name] = str(error) or type(error).__name__
             return
-        if waits:
+        if loaded is None:
             self._trouble[name] = f"version {champion.version} waits for its online features ({name}/online_features)"
             return
         self.models[name] = loaded
         self._trouble.pop(name, None)
 
-    def _load(self, champion: Champion) -> Model:
-        manifest = self.releases.manifest(champion.release)
+    def _load(self, champion: Champion, manifest: Manifest) -> Model:
         return Model(champion.release, Artifact(manifest, self.releases.artifact(manifest)), champion.since)
 
-    async def _waits(self, held: Model, loaded: Model) -> bool:
-        """Whether the online store holds the features of the old version only: then the new one comes later."""
-        old, new = held.manifest.feature_set, loaded.manifest.feature_set
+    async def _waits(self, old: str, new: str) -> bool:
+        """Whether the online store holds the features of the old version only: then the new one comes later.
+
+        It does as well while the store cannot say so.
+        """
         if old == new:
             return False
         found = await self.lookups.probe([old, new])
-        return found.get(old) is not None and found.get(new) is None
+        return not found or (found[old] is not None and found[new] is None)
 
     async def _tell(self, *, force: bool) -> None:
         """Write down the minutes that are over; in trouble all of them, as a question whether writing works again."""
@@ -229,6 +268,11 @@ class Worker:
         for name in [name for name, minute in self._minutes.items() if force or now - minute.since >= _MINUTE]:
             self._untold.append(self._minutes.pop(name).row(name, self._name, now))
         if untold := tuple(self._untold):
-            await self.journal.record(*untold)
+            try:
+                await self.journal.record(*untold)
+            except EventStoreError as error:
+                self._unrecorded = str(error)
+                return
+            self._unrecorded = None
             for _ in untold:  # the event loop has counted on meanwhile
                 self._untold.popleft()
