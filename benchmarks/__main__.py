@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import alarms, asof, drift, estimate, load, loop, scale, watch
+from benchmarks import alarms, asof, drift, estimate, featurestore, load, loop, scale, serve, serve_soak, watch
 from benchmarks.figure import Figure, table
 from benchmarks.machine import describe
 
@@ -20,6 +20,9 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "drift": drift.measure,
     "estimate": estimate.measure,
     "watch": watch.measure,
+    "featurestore": featurestore.measure,
+    "serve": serve.measure,
+    "soak": serve_soak.measure,
 }
 
 

@@ -5,15 +5,13 @@ chi-square of the categories, and write a page. NannyML knows no PSI and takes J
 It lives in an environment of its own, Evidently is one of our dependencies.
 """
 
-import json
-import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environment import environment, foreign
 from benchmarks.figure import Figure, figures
-from benchmarks.process import BenchmarkError, Measured, call, run, say
+from benchmarks.process import BenchmarkError, Measured, call, say
 
 NUMBERS, CATEGORIES = 30, 5
 # It imports statsmodels, and does not say so.
@@ -30,7 +28,7 @@ def measure(quick: bool) -> list[Figure]:
         for data, size in ((small, rows // SMALLER), (large, rows)):
             say(f"{size:,} × {NUMBERS + CATEGORIES} columns, twice")
             call("drift:generate", data, rows=size)
-        python = _nannyml(Path(folder) / "nannyml")
+        python = environment(Path(folder) / "nannyml", "nannyml", NANNYML)
         found: dict[str, list[Measured]] = {"small": [], "ours": [], "evidently": [], "nannyml": []}
         for repetition in range(repetitions):
             say(f"{repetition + 1} of {repetitions}")
@@ -38,7 +36,7 @@ def measure(quick: bool) -> list[Figure]:
             found["ours"].append(call("drift:ours", large))
             if not repetition:  # minutes each
                 found["evidently"].append(call("drift:evidently", large))
-                found["nannyml"].append(_foreign(python, "drift:nannyml", large))
+                found["nannyml"].append(foreign(python, "drift:nannyml", large))
     _same(found)
     return _figures(found, rows, promised=not quick)
 
@@ -78,27 +76,6 @@ def _same(found: dict[str, list[Measured]]) -> None:
         p_values, statistics = (ours["p"][name], evidently["p"][name]), (ours["ks"][name], nannyml["ks"][name])
         if abs(p_values[0] - p_values[1]) > 1e-4 * p_values[1] or abs(statistics[0] - statistics[1]) > 1e-9:
             raise BenchmarkError(f"{name}: all must compute the same; p-values {p_values}, K-S {statistics}")
-
-
-def _nannyml(folder: Path) -> Path:
-    """The Python of an environment with NannyML."""
-    say("an environment for NannyML")
-    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-    run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], {})
-    python = folder / "bin" / "python"
-    run([uv, "pip", "install", "--quiet", "--python", str(python), *NANNYML], {})
-    run([str(python), "-c", "import nannyml"], {})  # compiles its bytecode, as on any machine that used it before
-    return python
-
-
-def _foreign(python: Path, function: str, data: Path) -> Measured:
-    """As `process.call`, by another environment's Python."""
-    with tempfile.TemporaryDirectory() as folder:
-        answer = Path(folder) / "answer.json"
-        command = [str(python), "-m", "benchmarks.worker", function, "{}", str(answer)]
-        spent = run(command, {"ML_ASSETS_DATA": str(data)})
-        said = json.loads(answer.read_text())
-    return Measured(said["result"], spent, said["peak"])
 
 
 def _numbers() -> list[str]:

@@ -14,6 +14,7 @@ class Figure:
         ours: every repetition; the median counts.
         peer: every repetition of the peer; empty = there is none, the limit is then on our own number.
         limit: the most that the ratio (without a peer: our number) may be; None = shown, not promised.
+        at_least: the least, where more is better; a figure has one of the two.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Figure:
     ours: tuple[float, ...]
     peer: tuple[float, ...] = ()
     limit: float | None = None
+    at_least: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -30,9 +32,10 @@ class Figure:
     @property
     def met(self) -> bool | None:
         """Whether the promise is kept; None where there is none."""
-        if self.limit is None:
-            return None
-        return (median(self.ours) if self.ratio is None else self.ratio) <= self.limit
+        found = median(self.ours) if self.ratio is None else self.ratio
+        if self.at_least is not None:
+            return found >= self.at_least
+        return None if self.limit is None else found <= self.limit
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, with what follows from the measurements."""
@@ -40,10 +43,15 @@ class Figure:
 
 
 def figures(
-    name: str, unit: str, ours: Iterable[float], peer: Iterable[float] = (), limit: float | None = None
+    name: str,
+    unit: str,
+    ours: Iterable[float],
+    peer: Iterable[float] = (),
+    limit: float | None = None,
+    at_least: float | None = None,
 ) -> Figure:
     """A figure from what was measured."""
-    return Figure(name, unit, tuple(ours), tuple(peer), limit)
+    return Figure(name, unit, tuple(ours), tuple(peer), limit, at_least)
 
 
 def table(found: Sequence[Figure]) -> str:
@@ -59,9 +67,15 @@ def _cells(figure: Figure) -> list[str]:
         _shown(figure.ours, figure.unit),
         _shown(figure.peer, figure.unit),
         "" if figure.ratio is None else f"{figure.ratio:.2f}",
-        "" if figure.limit is None else f"≤ {figure.limit:g}{of}",
+        _promised(figure) + of if _promised(figure) else "",
         {None: "", True: "yes", False: "**no**"}[figure.met],
     ]
+
+
+def _promised(figure: Figure) -> str:
+    if figure.at_least is not None:
+        return f"≥ {figure.at_least:g}"
+    return "" if figure.limit is None else f"≤ {figure.limit:g}"
 
 
 def _shown(values: Sequence[float], unit: str) -> str:

@@ -27,6 +27,7 @@ from ml_assets.errors import LakeError
 
 if TYPE_CHECKING:
     import duckdb
+    from pyarrow.dataset import Dataset
 
 Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"
 # A column of times, from (inclusive; None = unbounded), to (exclusive).
@@ -163,6 +164,10 @@ class Lake:
     def schema(self, table: str, version: int | None = None) -> pa.Schema:
         """The Arrow schema of a version."""
         return pa.schema(self._require(table, version).schema().to_arrow())
+
+    def dataset(self, table: str) -> "Dataset":
+        """A table as an Arrow dataset: rows of one partition are read without a query, and without the others."""
+        return self._require(table, None).to_pyarrow_dataset()
 
     def relation(
         self,

@@ -171,7 +171,7 @@ def test_the_loop_runs_itself(loop: Loop, inbox: Inbox) -> None:
     loop.wait("the ingest", lambda: loop.run_of("churn_data", dg.DagsterRunStatus.STARTED))
     loop.restart()
     assert loop.verdict(days[0])["action"] == "wait"
-    for table in ("predictions", "drift_report", "performance_report", "prediction_report"):
+    for table in ("predictions", "online_features", "drift_report", "performance_report", "prediction_report"):
         assert _rows(loop.lake, f"churn/{table}", days[0]) > 0, table
     assert inbox.said == []
 

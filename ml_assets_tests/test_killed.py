@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 from ml_assets.settings import PROJECT
 from ml_assets_tests.processes import environment
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # eighteen runs of the loop
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # nineteen runs of the loop
 
 END = "2026-08-30"
 COMMAND = Path(sys.executable).with_name("ml-assets")
@@ -39,13 +39,14 @@ MOMENTS = (
     ("evaluation_report", 1.0),
     ("evaluation_report", 2.0),
     ("champion", 0.05),
+    ("online_features", 0.2),
     ("predictions", 0.3),
     ("drift_report", 0.5),
     ("performance_report", 0.5),
     ("retraining_verdict", 0.0),
 )
-# What says when, under which random id, or how fast (`evidence` holds latencies): the only things that may differ.
-VOLATILE = {"run_id", "decided_at", "created_at", "evidence", "batch", "html", "evidently"}
+# What says when, where, under which random id, or how fast (`evidence` holds latencies): nothing else may differ.
+VOLATILE = {"run_id", "decided_at", "created_at", "written_at", "evidence", "batch", "html", "evidently", "store"}
 
 
 @dataclass(frozen=True)

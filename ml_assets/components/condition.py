@@ -31,6 +31,24 @@ class AtDates(dg.AutomationCondition[dg.AssetKey]):
         return dg.AutomationResult(context, true_subset=chosen)
 
 
+@dataclass(frozen=True, eq=False)
+class When(dg.AutomationCondition[dg.AssetKey]):
+    """True of all that is asked for while a plain function says so."""
+
+    what: str
+    true: Callable[[], bool]
+
+    @property
+    def name(self) -> str:
+        """What the UI shows."""
+        return self.what
+
+    def evaluate(self, context: "dg.AutomationContext[dg.AssetKey]") -> "dg.AutomationResult[dg.AssetKey]":
+        """All candidates, or none."""
+        chosen = context.candidate_subset if self.true() else context.get_empty_subset()
+        return dg.AutomationResult(context, true_subset=chosen)
+
+
 def begins(due: Dates, stale: Dates) -> Condition:
     """Of a feature view: run at the as-of date that is due, when it is not there or not what the sources say now.
 
@@ -56,6 +74,21 @@ def follows(due: Dates, *, whether_or_not: dg.AssetKey | None = None) -> Conditi
         missing, passed = missing.ignore(spared), passed.ignore(spared)
     new = _since_handled(_is.newly_missing() | _is.any_deps_updated())
     return AtDates("due", due) & new & ~missing & passed & _free()
+
+
+def renews(lacking: Dates) -> Condition:
+    """Of online features: run where the store lacks a refresh, or records that it had.
+
+    One that failed is tried again a day later.
+    """
+    here = AtDates("lacking", lacking)
+    return here & _since_handled(here.newly_true() | _is.cron_tick_passed("0 0 * * *")) & _free()
+
+
+def takes(waiting: Callable[[], bool]) -> Condition:
+    """Of the prediction log: run while rows wait, at most every five minutes, for a run costs more than they do."""
+    often = _since_handled(_is.newly_missing() | _is.cron_tick_passed("*/5 * * * *"))
+    return When("rows wait", waiting) & often & ~_is.in_progress()
 
 
 def _since_handled(new: Condition) -> Condition:

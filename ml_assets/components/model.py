@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ml_assets.components.base import Declared, Result, as_of
-from ml_assets.components.condition import Dates, follows
+from ml_assets.components.condition import Dates
 from ml_assets.components.feature_view import FeatureView
+from ml_assets.components.logged import logged
 from ml_assets.components.metadata import picture, table
+from ml_assets.components.online import served
 from ml_assets.components.provenance import files, tags
 from ml_assets.components.resources import LakeResource, RegistryResource, lake_here
 from ml_assets.components.sensors import automation_sensor, data_sensor, loop_job, loop_schedule
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 @dg.scaffold_with(ModelScaffolder)
 class Model(Declared[ModelSpec]):
-    """A model: labels, training set, version, evaluation with gates, champion, predictions; a job, a schedule."""
+    """A model: labels, training set, version, evaluation with gates, champion and what it says; a job, a schedule."""
 
     declaration = ModelSpec
 
@@ -36,8 +38,9 @@ class Model(Declared[ModelSpec]):
         folder = self.assemble(tree)
         loop = (self._labels, self._training_set, self._model, self._evaluation_report, self._champion)
         sources, cron = [source.spec for source in self.siblings(tree, Source)], self.spec.schedule
+        due = self.due(tree)
         return dg.Definitions(
-            assets=[*(asset(folder) for asset in loop), self._predictions(folder, self.due(tree))],
+            assets=[*(asset(folder) for asset in loop), *served(self, folder, due), logged(self, folder, due)],
             jobs=[loop_job(self.folder, self.spec.cadence)],
             schedules=[loop_schedule(self.folder, self.spec.cadence, cron)] if cron else [],
             sensors=[data_sensor(self.folder, sources), automation_sensor(self.folder)],
@@ -151,27 +154,6 @@ class Model(Declared[ModelSpec]):
             )
 
         return champion
-
-    def _predictions(self, folder: "Folder", due: Dates) -> dg.AssetsDefinition:
-        champion = self.key("champion")
-
-        @self._asset(
-            "predictions",
-            "onnx",
-            "deltalake",
-            deps=[champion, *_views(folder)],
-            automation_condition=follows(due, whether_or_not=champion),
-        )
-        def predictions(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
-            """The champion's scores of the population at the as-of date."""
-            from ml_assets.training.score import predict, summary
-
-            if registry.open().champion(folder.name) is None:
-                return Result(metadata={"reason": "there is no champion yet: nobody was scored"})
-            done = predict(lake.open(), registry.open(), folder, as_of(context), workers=lake.workers)
-            return Result(metadata=summary(lake.open(), done, as_of(context)))
-
-        return predictions
 
     def _asset(self, name: str, *kinds: str, **more: Any) -> Callable[[Callable[..., Result]], dg.AssetsDefinition]:  # noqa: ANN401 - of `asset`
         return self.asset(self.key(name), *kinds, cadence=self.spec.cadence, **more)

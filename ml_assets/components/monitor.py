@@ -52,7 +52,7 @@ class Monitor(Declared[MonitorSpec]):
         return drift_report
 
     def _performance(self, folder: "Folder", due: Dates) -> dg.AssetsDefinition:
-        @self._report(folder, due, "performance_report", "scikitlearn", deps=["predictions"])
+        @self._report(folder, due, "performance_report", "scikitlearn", deps=["predictions", "prediction_log"])
         def performance_report(
             context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
         ) -> Result:
@@ -63,7 +63,7 @@ class Monitor(Declared[MonitorSpec]):
         return performance_report
 
     def _predictions(self, folder: "Folder", due: Dates) -> dg.AssetsDefinition:
-        @self._report(folder, due, "prediction_report", "duckdb", deps=["predictions"])
+        @self._report(folder, due, "prediction_report", "duckdb", deps=["predictions", "prediction_log"])
         def prediction_report(
             context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
         ) -> Result:
@@ -179,7 +179,7 @@ class Monitor(Declared[MonitorSpec]):
             deps=[self.key(dep) for dep in deps],
             cadence=folder.spec.cadence,
             freshness=self.spec.freshness,
-            automation_condition=follows(due),
+            automation_condition=follows(due, whether_or_not=self.key("prediction_log")),
             **more,
         )
 

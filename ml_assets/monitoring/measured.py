@@ -35,7 +35,10 @@ MISSING = "(missing)"
 
 @dataclass(frozen=True)
 class Group:
-    """Whose numbers: the predictions of one version at one or several as-of dates, all of them or one slice."""
+    """Whose numbers: the predictions of one version at one or several as-of dates, all of them or one slice.
+
+    `variant` is None for the batch of an as-of date; else they are answers that were served, under that name.
+    """
 
     first: date
     last: date
@@ -43,6 +46,7 @@ class Group:
     model_version: int
     slice: str | None = None
     slice_value: str | None = None
+    variant: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Row:
         drop_high: the upper end.
         reason: why there is no value, or no interval.
         bins: of the calibration error: mean score, observed rate and rows of each.
+        variant: of answers that were served, under which name; None = the batch.
     """
 
     kind: Kind
@@ -88,6 +93,7 @@ class Row:
     drop_high: float | None = None
     reason: str | None = None
     bins: tuple[tuple[float, float, float], ...] | None = None
+    variant: str | None = None
 
 
 def measure(group: Group, rows: Scored, evaluated: Evaluated, spec: PerformanceSpec) -> list[Row]:

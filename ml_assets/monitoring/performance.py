@@ -1,5 +1,6 @@
 """The performance report of an as-of date: predictions joined with the labels that have matured since.
 
+What was served online stands in groups of its own (`answered`), never mixed with the batch.
 Before labels mature there is an estimate from the scores, in rows of their own kind: it never passes for a measurement.
 """
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 from ml_assets.duck import quote
 from ml_assets.features.store import fingerprints, refresh
 from ml_assets.lake import Lake, fingerprint_of
+from ml_assets.monitoring.answered import Answers, answers
 from ml_assets.monitoring.evaluated import Evaluated, Scored, entities, evaluated
 from ml_assets.monitoring.measured import Group, Row, estimate, measure, measure_slice
 from ml_assets.monitoring.performance_spec import PerformanceSpec
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PerformanceReport", "performance_report", "read"]
 
-_ENGINE = 1  # raised when the same rows give other numbers: all reports are then made anew
+_ENGINE = 2  # raised when the same rows give other numbers: all reports are then made anew
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class _Plan:
     made: tuple[_Made, ...]
     notes: tuple[str, ...]
     fingerprint: int
+    online: Answers
 
 
 def performance_report(
@@ -69,22 +72,25 @@ def performance_report(
     before; estimated the last ones whose labels are not. Nothing is computed where the same report stands already.
     Without predictions the report is empty and says so.
     """
-    plan = _plan(lake, registry, folder, spec, as_of)
+    plan = _plan(lake, registry, folder, spec, as_of, workers)
     table, key = f"{folder.name}/performance_report", f"as_of={as_of}"
     reused = lake.record(table, key) == plan.fingerprint
     if not reused:
         parts = [_part(lake, registry, folder, spec, made, workers) for made in plan.made]
+        parts += [_served(lake, registry, folder, spec, plan.online)]
         notes = [*plan.notes, *(note for part in parts for note in part.notes)]
         write(lake, table, as_of, [row for part in parts for row in part.rows], notes, plan.fingerprint)
     champion = registry.champion(folder.name)
     return read(lake, folder.name, as_of, champion=champion.number if champion else None, reused=reused)
 
 
-def _plan(lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpec, as_of: date) -> _Plan:
+def _plan(lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpec, as_of: date, workers: int) -> _Plan:
     predictions = f"{folder.name}/predictions"
     found = _predicted(lake, folder, predictions, as_of)
+    online = answers(lake, folder, spec.window, as_of, workers=workers)
     if not found:
-        return _Plan((), ("there are no predictions yet",), fingerprint_of(_ENGINE, "no predictions"))
+        fingerprint = fingerprint_of(_ENGINE, "no predictions", online.fingerprint)
+        return _Plan((), ("there are no predictions yet", *online.notes), fingerprint, online)
     measured, estimated = _dates(lake, folder, spec, sorted({row["as_of"] for row in found}), as_of)
     # Fingerprints before rows: what arrives in between is then seen by the next run, and not lost.
     stood = lake.records(predictions, [f"as_of={day}" for day in (*measured, *estimated)])
@@ -93,8 +99,9 @@ def _plan(lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpec,
     sliced = [_sliced(lake, folder, each) for each in made]
     judged = [(each.version.run_id, "verdict" in each.version.tags) for each in made]
     parts = (measured, estimated, sorted(stood.items()), folder.labels.kept, labels, folder.spec.slices, sliced, judged)
-    notes = [*unfair, *_waiting(folder, measured, estimated)]
-    return _Plan(tuple(made), tuple(notes), fingerprint_of(_ENGINE, spec.model_dump_json(), *parts))
+    notes = [*unfair, *_waiting(folder, measured, estimated), *online.notes]
+    fingerprint = fingerprint_of(_ENGINE, spec.model_dump_json(), online.fingerprint, *parts)
+    return _Plan(tuple(made), tuple(notes), fingerprint, online)
 
 
 def _predicted(lake: Lake, folder: Folder, predictions: str, as_of: date) -> list[dict[str, Any]]:
@@ -167,6 +174,22 @@ def _part(lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpec,
     estimated = [row for day in made.estimated for row in _estimated(lake, folder, spec, made, day, before)]
     notes = [*([before.reason] if before.reason else []), *measured.notes]
     return _Part([*measured.rows, *estimated], notes)
+
+
+def _served(lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpec, online: Answers) -> _Part:
+    """Each version under each name that it answered by, the last dates pooled."""
+    rows, notes = list[Row](), list[str]()
+    for (number, variant), group in online.groups().items():
+        version = registry.version(folder.name, number)
+        kept = record(registry, version)
+        fair = group.since(fitted := max(kept.split.refit) + folder.spec.label.horizon)
+        if unfair := len(group.days) - len(fair.days):
+            notes.append(f"{unfair} served answers not measured: version {number} was fitted on labels up to {fitted}")
+        if fair.days:
+            before = evaluated(lake, registry, version, kept, spec, folder.labels.kept)
+            of = Group(min(fair.days), max(fair.days), True, number, variant=variant)
+            rows += measure(of, fair.scored, before, spec)
+    return _Part(rows, notes)
 
 
 def _estimated(

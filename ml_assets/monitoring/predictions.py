@@ -1,10 +1,10 @@
-"""The prediction report of an as-of date: how many were scored, how the scores lie, and what the features lacked.
+"""The prediction report of an as-of date: how many were scored, how the scores lie, what was lacking, what was served.
 
 Whether scores or features moved beyond chance is the drift report's question; here stand the shares themselves.
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from ml_assets.lake import Lake, fingerprint_of
 from ml_assets.monitoring import gaps
 from ml_assets.monitoring.evaluated import tested
 from ml_assets.monitoring.gaps import Share
+from ml_assets.monitoring.traffic import Served, served
 from ml_assets.registry import Registry, Version
 from ml_assets.training.dataset import known_until
 from ml_assets.training.folder import Folder
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_ENGINE = 1  # raised when the same rows give other numbers: all reports are then made anew
+_ENGINE = 2  # raised when the same rows give other numbers: all reports are then made anew
 _BINS = 20
 
 
@@ -82,9 +83,7 @@ class PredictionReport:
         stale: by feature view, the share of entities of which the view says nothing at `T`; of all of them where its
             sources have brought nothing for as long as its TTL.
         histogram: of the scores, in bins of equal width.
-        latency_p50_ms: once serving exists.
-        latency_p99_ms: once serving exists.
-        error_rate: once serving exists.
+        requests, …, served_stale_share: what was served while `T` was due, see `traffic.Served`.
         reason: why there are no numbers.
         reused: the report stood already.
         table_version: of `<folder>/prediction_report`.
@@ -105,9 +104,14 @@ class PredictionReport:
     missing: tuple[Share, ...] = ()
     stale: tuple[Share, ...] = ()
     histogram: tuple[Bin, ...] = ()
+    requests: int | None = None
+    refused_rate: float | None = None
+    error_rate: float | None = None
     latency_p50_ms: float | None = None
     latency_p99_ms: float | None = None
-    error_rate: float | None = None
+    served: int | None = None
+    served_missing_share: float | None = None
+    served_stale_share: float | None = None
     reason: str | None = None
     reused: bool = False
     table_version: int | None = None
@@ -116,7 +120,7 @@ class PredictionReport:
         """The numbers, flat, as Dagster plots them; what is not known is left out."""
         names = (
             "rows", "rows_before", "rows_change", "model_version", "threshold", "base_rate", "missing_share",
-            "stale_share", "latency_p50_ms", "latency_p99_ms", "error_rate", "reason",
+            "stale_share", *(field.name for field in fields(Served)), "reason",
         )  # fmt: skip
         found = {name: getattr(self, name) for name in names}
         for name, scores in (("score", self.scores), ("reference", self.reference)):
@@ -141,11 +145,10 @@ _SCORES = pa.struct([(field.name, pa.float64()) for field in fields(Scores)])
 _KINDS = {
     "as_of": pa.date32(), "base_rate_of": pa.date32(), "reason": pa.string(), "scores": _SCORES, "reference": _SCORES,
     **dict.fromkeys(("missing", "stale"), _SHARES),
-    **dict.fromkeys(("rows", "rows_before", "model_version"), pa.int64()),
+    **dict.fromkeys(("rows", "rows_before", "model_version", "requests", "served"), pa.int64()),
     "histogram": pa.list_(pa.struct([(field.name, pa.float64()) for field in fields(Bin)])),
 }  # fmt: skip
-_NOT_KEPT = {"reused", "table_version"}
-_KEPT = [field.name for field in fields(PredictionReport) if field.name not in _NOT_KEPT]
+_KEPT = [field.name for field in fields(PredictionReport) if field.name not in {"reused", "table_version"}]
 _SCHEMA = pa.schema([(name, _KINDS.get(name, pa.float64())) for name in _KEPT])
 
 
@@ -169,11 +172,13 @@ def prediction_report(
     Without predictions the report is empty and says so.
     """
     plan, table, key = _plan(lake, registry, folder, as_of), f"{folder.name}/prediction_report", f"as_of={as_of}"
-    fingerprint = fingerprint_of(_ENGINE, "nothing was scored") if plan is None else plan.fingerprint
+    online = served(lake, folder.name, as_of)
+    scored = "nothing was scored" if plan is None else plan.fingerprint
+    fingerprint = fingerprint_of(_ENGINE, scored, online.fingerprint)
     reused = lake.record(table, key) == fingerprint
     if not reused:
         found = _nothing(as_of) if plan is None else _report(lake, registry, folder, as_of, plan, workers)
-        plain = {name: value for name, value in asdict(found).items() if name not in _NOT_KEPT}
+        plain = {name: value for name, value in asdict(replace(found, **asdict(online))).items() if name in _KEPT}
         kept = pa.Table.from_pylist([plain], schema=_SCHEMA)
         lake.replace(table, kept, values=[as_of], records={key: fingerprint})
     return read(lake, folder.name, as_of, reused=reused)

@@ -14,7 +14,8 @@ from ml_assets.monitoring.measured import METRICS, Kind, Row
 _BIN = pa.struct([("mean", pa.float64()), ("rate", pa.float64()), ("rows", pa.float64())])
 _KINDS = {
     "first": pa.date32(), "last": pa.date32(), "pooled": pa.bool_(), "model_version": pa.int64(), "rows": pa.int64(),
-    "bins": pa.list_(_BIN), **dict.fromkeys(("kind", "slice", "slice_value", "metric", "reason"), pa.string()),
+    "bins": pa.list_(_BIN),
+    **dict.fromkeys(("kind", "slice", "slice_value", "metric", "reason", "variant"), pa.string()),
 }  # fmt: skip
 _SCHEMA = pa.schema([
     ("as_of", pa.date32()),
@@ -65,6 +66,11 @@ class PerformanceReport:
         known = (self.row(metric, "measured"), self.row(metric, "estimated"))
         return next((row.evaluated for row in known if row is not None), None)
 
+    def served(self, metric: str, variant: str = "champion") -> Measured | None:
+        """The metric of answers that the champion's version served under a name; no part of `headline`."""
+        found = (row for row in self.rows if (row.metric, row.variant) == (metric, variant))
+        return _interval(next((row for row in found if row.model_version == self.champion), None))
+
     def row(self, metric: str, kind: Kind) -> Row | None:
         """The champion's row of all slices: measured over the pooled window, or estimated at its last date."""
         found = [
@@ -72,6 +78,7 @@ class PerformanceReport:
             for row in self.rows
             if (row.metric, row.kind, row.model_version) == (metric, kind, self.champion)
             and row.slice is None
+            and row.variant is None
             and row.pooled == (kind == "measured")
         ]
         return max(found, key=lambda row: row.last, default=None)
@@ -104,6 +111,8 @@ class PerformanceReport:
         if measured is not None:
             values = (measured.value, measured.low, measured.high, measured.drop)
             found |= {f"{metric}_{name}": value for name, value in zip(_MEASURED, values, strict=True)}
+        if (online := self.served(metric)) is not None:
+            found[f"{metric}_served"] = online.estimate
         if estimated is not None:
             found |= {f"{metric}_estimated": estimated.value, f"{metric}_estimated_drop": estimated.drop}
         return found
@@ -112,7 +121,9 @@ class PerformanceReport:
         """One row for each group of predictions, for a Markdown table: what is an estimate says so in `kind`."""
         groups: dict[tuple[Any, ...], list[Row]] = {}
         for row in self.rows:
-            key = (row.kind, row.first, row.last, row.pooled, row.model_version, row.slice, row.slice_value)
+            key = (
+                row.kind, row.first, row.last, row.pooled, row.model_version, row.slice, row.slice_value, row.variant,
+            )  # fmt: skip
             groups.setdefault(key, []).append(row)
         return [_line(rows) for rows in groups.values()]
 
@@ -139,6 +150,7 @@ def _line(rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "kind": one.kind,
         "predictions of": str(one.last) if one.first == one.last else f"{one.first} to {one.last}",
+        "by": "batch" if one.variant is None else f"served: {one.variant}",
         "version": one.model_version,
         "slice": "" if one.slice is None else f"{one.slice} = {one.slice_value}",
         "rows": one.rows,
@@ -191,6 +203,7 @@ def _history(lake: Lake, table: str, as_of: date) -> tuple[Row, ...]:
     """A date is in several reports; the last one counts, for labels of late rows may have changed it."""
     found = lake.query(
         "SELECT * EXCLUDE (as_of) FROM r WHERE as_of BETWEEN $first AND $day AND metric IS NOT NULL AND NOT pooled "
+        "AND variant IS NULL "
         "QUALIFY row_number() OVER (PARTITION BY kind, last, model_version, metric ORDER BY r.as_of DESC) = 1",
         {"first": as_of - PAST, "day": as_of},
         r=table,
@@ -205,6 +218,13 @@ def _row(kept: dict[str, Any]) -> Row:
 
 
 def _order(row: Row) -> tuple[Any, ...]:
-    """The pooled numbers first, then slices, then dates, then estimates."""
-    groups = (row.kind == "estimated", not row.pooled, row.model_version, row.slice or "", row.slice_value or "")
+    """The pooled numbers first, then slices, then dates, then estimates; what was served last."""
+    groups = (
+        row.variant or "",
+        row.kind == "estimated",
+        not row.pooled,
+        row.model_version,
+        row.slice or "",
+        row.slice_value or "",
+    )
     return (*groups, row.last, METRICS.index(row.metric))

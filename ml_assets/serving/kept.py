@@ -7,12 +7,13 @@ from pathlib import Path
 from ml_assets.serving.event_database import parse, path
 from ml_assets.serving.event_tables import Event, EventStoreError
 from ml_assets.serving.event_writer import Writer
+from ml_assets.serving.events import EventStore
 
 
-def kept(writer: Writer, url: str) -> Writer:
+def kept(store: EventStore, url: str) -> Writer:
     """The writer of an event store; where that is a file, one that looks after it."""
     file = path(parse(url))
-    return writer if file is None else Kept(writer, file)
+    return store.writer() if file is None else Kept(store, file)
 
 
 class Kept:
@@ -22,12 +23,13 @@ class Kept:
     and what was committed is gone with the connection. So the names are looked at after each commit.
 
     Args:
-        writer: to the file.
+        store: whose connections are given up as well.
         file: of the store; its log lies beside it.
     """
 
-    def __init__(self, writer: Writer, file: Path) -> None:
-        self._writer = writer
+    def __init__(self, store: EventStore, file: Path) -> None:
+        self._store = store
+        self._writer = store.writer()
         self._files = (file, file.with_name(f"{file.name}-wal"))
         self._found: tuple[object, ...] | None = None
 
@@ -41,6 +43,7 @@ class Kept:
         now = tuple(map(_identity, self._files))
         if None in now or self._found not in {None, now}:
             self.close()
+            self._store.close()  # or its tables would be looked for in the old file
             raise EventStoreError(
                 f"event store {self._files[0]}: it was removed or replaced while it was open; restore it, or leave it: "
                 "a new one is made at the next write"

@@ -72,7 +72,7 @@ class Worker:
     async def start(self) -> None:
         """Load what is released and go on following it."""
         forget_dead()
-        self._journal = Journal(kept(self.events.writer(), self._store))
+        self._journal = Journal(kept(self.events, self._store))
         await self._tick()
         await self._ask()
         self._ticking = asyncio.create_task(self._tick_on())
@@ -239,7 +239,8 @@ class Worker:
             waits = held is not None and await self._waits(held.manifest.feature_set, manifest.feature_set)
             loaded = None if waits else await asyncio.to_thread(self._load, champion, manifest)
         except Exception as error:  # noqa: BLE001 - of one model; ONNX Runtime's errors derive from nothing else
-            self._trouble[name] = str(error) or type(error).__name__
+            stays = "" if held is None else f"version {held.version} stays: "
+            self._trouble[name] = f"{stays}version {champion.version} cannot be loaded: {error or type(error).__name__}"
             return
         if loaded is None:
             self._trouble[name] = f"version {champion.version} waits for its online features ({name}/online_features)"

@@ -2,14 +2,14 @@
 
 import warnings
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from ml_assets.components.base import Result
-from ml_assets.components.condition import begins, follows
+from ml_assets.components.condition import begins, follows, renews
 
 FIRST = date(2026, 1, 4)
 DUE, LATER = FIRST + timedelta(weeks=2), FIRST + timedelta(weeks=3)
@@ -24,6 +24,7 @@ class State:
     def __init__(self) -> None:
         self.due: list[date] = [DUE]
         self.stale: list[date] = []
+        self.lacking: list[date] = []
         self.passed, self.fails = True, False
 
 
@@ -67,11 +68,19 @@ class Graph:
         @dg.asset(deps=[predictions], partitions_def=WEEKS, automation_condition=follows(lambda: self.state.due))
         def report() -> None: ...
 
-        yield from (champion, predictions, report)
+        renewed = follows(lambda: self.state.due, whether_or_not=dg.AssetKey("champion"))
+        renewed |= renews(lambda: self.state.lacking)
 
-    def tick(self) -> set[tuple[str, str | None]]:
+        @dg.asset(deps=["view_a", champion], partitions_def=WEEKS, automation_condition=renewed)
+        def online() -> None:
+            if self.state.fails:
+                raise ValueError("the store is away")
+
+        yield from (champion, predictions, report, online)
+
+    def tick(self, now: datetime | None = None) -> set[tuple[str, str | None]]:
         """What one look of the sensor asks for."""
-        found = dg.evaluate_automation_conditions(self.assets, self.instance, cursor=self.cursor)
+        found = dg.evaluate_automation_conditions(self.assets, self.instance, cursor=self.cursor, evaluation_time=now)
         self.cursor = found.cursor  # type: ignore[assignment]
         return {
             (key.to_user_string(), part)
@@ -97,7 +106,7 @@ class Graph:
         return asked
 
 
-ALL = {"view_a", "view_b", "predictions", "report"}
+ALL = {"view_a", "view_b", "predictions", "report", "online"}
 
 
 @pytest.fixture
@@ -144,7 +153,7 @@ def test_new_rows_that_touch_nothing_start_nothing(graph: Graph, state: State) -
     state.stale = [DUE]
     asked = graph.tick()
     state.stale = []
-    assert asked >= at(DUE, "view_a", "predictions", "report")
+    assert asked >= at(DUE, "view_a", "predictions", "report", "online")
 
 
 def test_an_older_date_is_left_alone(graph: Graph, state: State) -> None:
@@ -163,7 +172,7 @@ def test_a_blocking_check_stops_what_is_downstream_and_nothing_else(graph: Graph
     assert graph.settle() == [at(DUE, "view_b")]
     state.passed = True
     graph.run({"raw_a"})
-    assert graph.settle() == [at(DUE, "view_a", "predictions", "report")]
+    assert graph.settle() == [at(DUE, "view_a", "predictions", "report", "online")]
 
 
 def test_what_failed_is_not_repeated_before_new_rows_arrive(graph: Graph, state: State) -> None:
@@ -180,4 +189,26 @@ def test_a_new_champion_predicts_again(graph: Graph) -> None:
     graph.run({"raw_a", "raw_b"})
     graph.settle()
     graph.run({"champion"}, DUE)
-    assert graph.settle() == [at(DUE, "predictions", "report")]
+    assert graph.settle() == [at(DUE, "predictions", "report", "online")]
+
+
+def test_what_the_online_store_lacks_is_written_and_nothing_follows_from_it(graph: Graph, state: State) -> None:
+    graph.run({"raw_a", "raw_b"})
+    graph.settle()
+    state.lacking = [DUE]
+    assert graph.tick() == at(DUE, "online")
+    graph.run({"online"}, DUE)
+    state.lacking = []
+    assert graph.settle() == []
+    state.lacking = [DUE]
+    assert graph.tick() == at(DUE, "online"), "the next refresh"
+
+
+def test_a_write_that_failed_is_tried_again_a_day_later(graph: Graph, state: State) -> None:
+    graph.run({"raw_a", "raw_b"})
+    graph.settle()
+    state.lacking, state.fails, now = [DUE], True, datetime.now(UTC)
+    assert graph.tick(now) == at(DUE, "online")
+    graph.run({"online"}, DUE)
+    assert graph.tick(now + timedelta(seconds=15)) == set()
+    assert graph.tick(now + timedelta(days=1)) == at(DUE, "online")

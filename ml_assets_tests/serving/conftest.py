@@ -1,6 +1,7 @@
-"""Event stores to test with: a file of SQLite, and a schema of its own in a real Postgres."""
+"""Event stores to test with: a file of SQLite, a schema of its own in a real Postgres, a disk that is soon full."""
 
 import os
+import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,3 +54,15 @@ def url(request: pytest.FixtureRequest) -> str:
 def store(url: str) -> Iterator[EventStore]:
     with EventStore(url, patience=1.0) as opened:
         yield opened
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of three megabytes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("only root may mount a small disk")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)

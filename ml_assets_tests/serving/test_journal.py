@@ -1,14 +1,13 @@
 """Acknowledged is committed: group commit, SIGKILL, a store that is locked, full, slow or away."""
 
 import asyncio
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -223,18 +222,6 @@ def fill(writer: Writer, taken: list[str]) -> None:
     for number in range(10_000):
         writer.write([prediction(str(number)), exposure(str(number))])
         taken.append(str(number))
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of three megabytes."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("only root may mount a small disk")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_a_full_disk_loses_nothing_that_was_acknowledged_and_goes_on_when_there_is_space(small_disk: Path) -> None:

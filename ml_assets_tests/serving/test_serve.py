@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pandas as pd
@@ -176,9 +177,10 @@ def _tamper(data: Path, version: Version) -> None:
 
 def _mlflow(server: Server) -> None:
     """MLflow's own client, as it is."""
-    from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+    from mlflow.pyfunc.scoring_server import client as mlflow_client
 
-    client = ScoringServerClient("127.0.0.1", f"{server.port}/models/{MODEL}")
+    made: Any = mlflow_client.ScoringServerClient
+    client = made("127.0.0.1", f"{server.port}/models/{MODEL}")
     client.ping()
     frame = pd.DataFrame({"total spend": [0.5, None], "n": [1, 2], "plan": ["pro", None]})
     found = client.invoke(frame).get_predictions()

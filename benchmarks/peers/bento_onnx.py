@@ -1,0 +1,21 @@
+"""BentoML with adaptive batching around ONNX Runtime, as it comes: a shorter latency limit answers 503 under load."""
+
+import bentoml
+import numpy as np
+
+from benchmarks.peers.forest import NAMES, onnx
+
+
+@bentoml.service(workers=1, logging={"access": {"enabled": False}})
+class Forest:
+    """One worker, as every side."""
+
+    def __init__(self) -> None:
+        self.model = onnx()
+
+    @bentoml.api(batchable=True)
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        """P(label = 1) of each row."""
+        columns = rows.astype(np.float32)
+        (found,) = self.model.run(["probabilities"], {name: columns[:, [i]] for i, name in enumerate(NAMES)})
+        return found[:, 1]

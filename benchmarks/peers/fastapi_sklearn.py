@@ -1,0 +1,17 @@
+"""FastAPI and pydantic around scikit-learn, as written by hand."""
+
+import numpy as np
+from fastapi import FastAPI
+
+from benchmarks.peers.body import Prediction, Request, Response
+from benchmarks.peers.forest import NAMES, sklearn
+
+app = FastAPI()
+model = sklearn()
+
+
+@app.post("/predict")
+async def predict(request: Request) -> Response:
+    """P(label = 1) of each row."""
+    rows = np.array([[getattr(row, name) for name in NAMES] for row in request.instances])
+    return Response(predictions=[Prediction(score=score) for score in model.predict_proba(rows)[:, 1]])

@@ -1,0 +1,42 @@
+"""The least that takes and gives the same JSON: Starlette, msgspec, ONNX Runtime; no limits, no lookups, no log."""
+
+import msgspec
+import numpy as np
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from benchmarks.peers.forest import NAMES, onnx
+
+
+class Prediction(msgspec.Struct):
+    """What is said of a row."""
+
+    score: float
+
+
+class Answer(msgspec.Struct):
+    """What is said of the rows, in their order."""
+
+    predictions: list[Prediction]
+
+
+Row = msgspec.defstruct("Row", [(name, float) for name in NAMES])
+Rows = msgspec.defstruct("Rows", [("instances", list[Row])])
+
+_model = onnx()
+_decoder = msgspec.json.Decoder(Rows)
+_encoder = msgspec.json.Encoder()
+
+
+async def predict(request: Request) -> Response:
+    """P(label = 1) of each row."""
+    rows = [msgspec.structs.astuple(row) for row in _decoder.decode(await request.body()).instances]
+    columns = np.array(rows, dtype=np.float32).T.reshape(len(NAMES), len(rows), 1)
+    (found,) = _model.run(["probabilities"], dict(zip(NAMES, columns, strict=True)))
+    answer = Answer([Prediction(score) for score in found[:, 1].tolist()])
+    return Response(_encoder.encode(answer), media_type="application/json")
+
+
+app = Starlette(routes=[Route("/predict", predict, methods=["POST"])])

@@ -1,0 +1,109 @@
+"""`<folder>/prediction_log`: what servers saw and said, out of the event store into the lake."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from ml_assets.components.base import Result
+from ml_assets.components.condition import Dates, takes
+from ml_assets.components.metadata import table
+from ml_assets.components.resources import LakeResource, RegistryResource
+from ml_assets.settings import settings
+
+if TYPE_CHECKING:
+    from ml_assets.components.model import Model
+    from ml_assets.lake import Lake
+    from ml_assets.monitoring.consistency import Consistency
+    from ml_assets.serving.events import EventStore
+    from ml_assets.training.folder import Folder
+
+CHECK = "online_offline_consistency"
+
+
+def logged(model: "Model", folder: "Folder", due: Dates) -> dg.AssetsDefinition:
+    """The asset; it has no as-of date of its own, for servers know the calendar only."""
+    key, most = model.key("prediction_log"), model.spec.serve.consistency
+    check = dg.AssetCheckSpec(
+        CHECK, asset=key, description=f"{most:.4g} of the feature vectors that were served are what the lake says"
+    )
+
+    @model.asset(
+        key,
+        "deltalake",
+        deps=[model.key("online_features")],
+        checks=[check],
+        automation_condition=takes(lambda: _waiting(folder.name)),
+    )
+    def prediction_log(lake: LakeResource, registry: RegistryResource) -> Result:
+        """Predictions, outcomes, exposures and traffic of servers, each row exactly once.
+
+        What was taken and is older than the declared retention is deleted from the event store.
+        """
+        from ml_assets.monitoring.consistency import consistency
+
+        metadata = _taken(lake.open(), folder, due)
+        found = consistency(lake.open(), registry.open(), folder, workers=lake.workers)
+        return Result(metadata=metadata, check_results=[_checked(found, most)])
+
+    return prediction_log
+
+
+def _taken(lake: "Lake", folder: "Folder", due: Dates) -> Mapping[str, Any]:
+    from ml_assets.monitoring.prediction_log import take
+
+    with _store() as store:
+        if not store.exists:
+            return {"reason": "there is no event store yet: no server has written"}
+        done = take(lake, store, folder.name, next(iter(due()), None))
+        before = datetime.now(UTC) - folder.spec.serve.retention
+        deleted = store.retain(folder.name, round(before.timestamp() * 1e6))
+        behind, health = store.behind(folder.name), store.health()
+    return {
+        **done.rows,
+        "as_of": str(done.as_of),
+        "deleted": deleted,
+        "behind": sum(behind.values()),
+        "event_store": store.name,
+        "event_store_bytes": health.size,
+    }
+
+
+def _waiting(folder: str) -> bool:
+    """Whether the event store holds rows of a model that the lake has not; asked when a condition is evaluated."""
+    from ml_assets.serving.event_tables import EventStoreError
+
+    try:
+        with _store() as store:
+            return store.exists and store.waiting(folder)
+    except EventStoreError:  # it is away: a run would fail, and the other conditions are not to wait for it
+        return False
+
+
+@contextmanager
+def _store() -> "Iterator[EventStore]":
+    from ml_assets.serving.events import EventStore  # sqlalchemy: not at load
+
+    with EventStore(settings().event_store_url) as store:
+        yield store
+
+
+def _checked(found: "Consistency", least: float) -> dg.AssetCheckResult:
+    share = found.share
+    days = " and ".join(map(str, found.days))
+    return dg.AssetCheckResult(
+        check_name=CHECK,
+        passed=share is None or share >= least,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="nothing was served from the online store yet"
+        if share is None
+        else f"{found.agreed} of {found.vectors} served feature vectors as of {days} are what the lake says",
+        metadata={
+            "vectors": found.vectors,
+            "limit": least,
+            **({} if share is None else {"share": share}),
+            "examples": table([each.row() for each in found.examples]),
+        },
+    )

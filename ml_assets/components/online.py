@@ -1,0 +1,108 @@
+"""`<folder>/predictions`, `<folder>/online_features`: what a champion says, and what it is served with."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from ml_assets.components.base import Result, as_of
+from ml_assets.components.condition import Condition, Dates, follows, renews
+from ml_assets.components.metadata import table
+from ml_assets.components.resources import LakeResource, RegistryResource, lake_here
+from ml_assets.settings import settings
+
+if TYPE_CHECKING:
+    from ml_assets.components.model import Model
+    from ml_assets.training.folder import Folder
+    from ml_assets.training.online import Written
+
+Decorator = Callable[[Callable[..., Result]], dg.AssetsDefinition]
+
+
+def served(model: "Model", folder: "Folder", due: Dates) -> list[dg.AssetsDefinition]:
+    """The assets of whichever champion stands at the as-of date that is due."""
+    follow = follows(due, whether_or_not=model.key("champion"))
+    return [_predictions(model, folder, follow), _online_features(model, folder, follow | renews(_lacking(folder)))]
+
+
+def _asset(model: "Model", folder: "Folder", name: str, *kinds: str, when: Condition) -> Decorator:
+    views = [dg.AssetKey.from_user_string(item.view.table) for item in folder.features]
+    deps = [model.key("champion"), *views]
+    return model.asset(model.key(name), *kinds, deps=deps, cadence=model.spec.cadence, automation_condition=when)
+
+
+def _predictions(model: "Model", folder: "Folder", when: Condition) -> dg.AssetsDefinition:
+    @_asset(model, folder, "predictions", "onnx", "deltalake", when=when)
+    def predictions(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
+        """The champion's scores of the population at the as-of date."""
+        from ml_assets.training.score import predict, summary
+
+        if registry.open().champion(folder.name) is None:
+            return Result(metadata={"reason": "there is no champion yet: nobody was scored"})
+        done = predict(lake.open(), registry.open(), folder, as_of(context), workers=lake.workers)
+        return Result(metadata=summary(lake.open(), done, as_of(context)))
+
+    return predictions
+
+
+def _online_features(model: "Model", folder: "Folder", when: Condition) -> dg.AssetsDefinition:
+    @_asset(model, folder, "online_features", "duckdb", _kind(settings().online_url), when=when)
+    def online_features(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
+        """The champion's features of the population, in the online store.
+
+        Written as of the date itself, and where a view declares a `refresh`, again as of dates before the next one.
+        """
+        from ml_assets.features.online import open_store
+        from ml_assets.training.online import target, write_online
+
+        if registry.open().champion(folder.name) is None:
+            return Result(metadata={"reason": "there is no champion yet: nobody is served"})
+        started, now = time.perf_counter(), datetime.now(UTC).replace(tzinfo=None)
+        day = target(lake.open(), folder, as_of(context), now.date())
+        with closing(open_store(settings().online_url)) as store:
+            done = write_online(lake.open(), registry.open(), folder, store, day, written_at=now, workers=lake.workers)
+        return Result(metadata={**_metadata(done, folder), "seconds": time.perf_counter() - started})
+
+    return online_features
+
+
+def _kind(url: str) -> str:
+    return "sqlite" if url.startswith("sqlite") else "redis"
+
+
+def _lacking(folder: "Folder") -> Dates:
+    """Where the store lacks something, asked when a condition is evaluated."""
+
+    def dates() -> list[date]:
+        from ml_assets.errors import OnlineStoreError
+        from ml_assets.features.online import open_store
+        from ml_assets.training.online import lacking  # pyarrow: not at load
+
+        try:
+            with closing(open_store(settings().online_url)) as store:
+                found = lacking(lake_here(), folder, store, datetime.now(UTC).date())
+        except OnlineStoreError:  # it is away: a run would fail, and the other conditions are not to wait for it
+            return []
+        return [] if found is None else [found]
+
+    return dates
+
+
+def _metadata(done: "Written", folder: "Folder") -> Mapping[str, Any]:
+    declared = {item.view.table: item.refresh for item in folder.features}
+    views = [
+        {"view": item.name, "ttl": str(item.ttl), "refresh": str(declared.get(item.view.table) or "each as-of date")}
+        for item in done.features
+    ]
+    return {
+        "dagster/row_count": done.row["rows"],
+        "as_of": str(done.row["as_of"]),
+        "feature_set": done.row["feature_set"],
+        "store": done.row["store"],
+        "version": done.row["model_version"],
+        "reused": done.reused,
+        "views": table(views),
+    }

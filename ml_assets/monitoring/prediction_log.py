@@ -1,0 +1,100 @@
+"""The prediction log: what servers saw and said, out of the event store into the lake, each row exactly once.
+
+Rows and the sequence up to which they were taken are one Delta transaction, so a run that was killed is simply run
+again: what the lake has is not read anew, and only then the event store is told that it may forget.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, get_type_hints
+
+import pyarrow as pa
+
+from ml_assets.lake import Lake
+from ml_assets.serving.event_tables import Event, Exposure, Kind, Outcome, Prediction, Traffic
+from ml_assets.serving.events import EventStore
+
+PAGE = 5_000
+"""Rows in memory, and in one file of the lake: about 10 MB of features."""
+
+_NAMES: Mapping[Kind, str] = {
+    Prediction: "prediction_log",
+    Outcome: "outcomes",
+    Exposure: "exposures",
+    Traffic: "traffic",
+}
+_TIMES = {"requested_at", "exposed_at", "observed_at", "received_at", "since", "until"}
+_PLAIN: Mapping[object, pa.DataType] = {str: pa.string(), float: pa.float64(), int: pa.int64()}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one call took.
+
+    Args:
+        rows: by table of the event store.
+        as_of: the as-of date that the rows were stamped with.
+    """
+
+    rows: Mapping[str, int]
+    as_of: date | None
+
+
+def table(folder: str, kind: Kind) -> str:
+    """The lake table of a kind of row: `<folder>/prediction_log`, `outcomes`, `exposures`, `traffic`.
+
+    Its columns are those of the row, times as timestamps, and `due`: the as-of date that the loop worked on when the
+    row was taken. Servers know the calendar only; the loop may be behind it, or on history.
+    """
+    return f"{folder}/{_NAMES[kind]}"
+
+
+def take(lake: Lake, store: EventStore, folder: str, due: date | None, *, limit: int = PAGE) -> Taken:
+    """Take all rows of a model that the lake does not have.
+
+    Args:
+        lake: where they go.
+        store: where they come from; it is told what may be deleted.
+        folder: the model.
+        due: the as-of date that the loop works on, for the column `due`; None before the first.
+        limit: rows a transaction.
+
+    Raises:
+        EventStoreError: the event store does not answer. What was taken stays taken.
+    """
+    with lake.lock(f"{folder}/prediction_log"):
+        rows = {_NAMES[kind]: _take(lake, store, folder, kind, due, limit) for kind in _NAMES}
+    return Taken(rows, due)
+
+
+def _take(lake: Lake, store: EventStore, folder: str, kind: Any, due: date | None, limit: int) -> int:  # noqa: ANN401 - each kind has its own page
+    name, key, count = table(folder, kind), f"events of {store.identity}", 0
+    last = lake.record(name, key) or 0
+    while (page := store.read_since(kind, last, limit, model=folder)).rows:
+        lake.append(name, _rows(kind, page.rows, due), records={key: page.last})
+        last, count = page.last, count + len(page.rows)
+    store.mark_exported(kind, folder, page.last)
+    return count
+
+
+def _rows(kind: Kind, rows: Sequence[Event], due: date | None) -> pa.Table:
+    hints = get_type_hints(kind)
+    columns: dict[str, Any] = {
+        name: _column(name, hints[name], values)
+        for name, values in zip(kind._fields, zip(*rows, strict=True), strict=True)
+    }
+    if kind is Prediction:
+        columns["day"] = columns["requested_at"].cast(pa.date32(), safe=False)
+    return pa.table(columns | {"due": pa.array([due] * len(rows), pa.date32())})
+
+
+def _column(name: str, hint: object, values: Sequence[Any]) -> pa.Array:
+    if name in _TIMES:
+        return pa.array(values, pa.int64()).cast(pa.timestamp("us"))
+    if name == "as_of":
+        return pa.array([None if value is None else date.fromisoformat(value) for value in values], pa.date32())
+    if (name, hint) == ("latency", str):  # a histogram
+        return pa.array([json.loads(value) for value in values], pa.list_(pa.int64()))
+    return pa.array(values, _PLAIN.get(hint, pa.string()))

@@ -1,0 +1,91 @@
+"""A real server whose registry goes away: it answers with what is on its disk, also after a restart."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ml_assets_tests.processes import environment
+from ml_assets_tests.serving import released
+from ml_assets_tests.serving.faults import bring_back, move_away
+from ml_assets_tests.serving.process import Server, free_port, serving
+from ml_assets_tests.serving.test_degraded import ask, recovers, suffers
+from ml_assets_tests.serving.test_serve import Shelf
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def _garbage(file: Path) -> None:
+    file.write_bytes(b"garbage " * 1000)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {"garbage": _garbage, "a folder": Path.mkdir, "nothing": lambda _: None}
+
+
+def test_a_server_answers_without_its_embedded_registry_also_after_a_restart(tmp_path: Path) -> None:
+    shelf, database = Shelf(tmp_path), tmp_path / "mlflow" / "mlflow.db"
+    shelf.release(shelf.train(0.0), 0.0)
+    with serving(tmp_path) as server:
+        server.wait("a registry that answers", lambda: not server.health())
+        for damage in DAMAGES.values():
+            away = move_away(database)
+            damage(database)
+            _answers(server)
+            bring_back(away)
+            recovers(server, "registry")
+        away = move_away(database)
+        _garbage(database)
+        suffers(server, "registry", ready=True)
+    with serving(tmp_path) as server:
+        _answers(server)
+        bring_back(away)
+        recovers(server, "registry")
+        assert server.health() == {}
+
+
+def _answers(server: Server) -> str:
+    why = suffers(server, "registry", ready=True)
+    assert ask(server)[0] == 200
+    assert server.get("/models").json()["models"][0]["version"] == 1
+    return why
+
+
+def test_a_server_starts_and_answers_while_its_tracking_server_is_away(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    version = shelf.release(shelf.train(0.0), 0.0)
+    assert released.release(tmp_path) == version.tags["release"]  # what the follower would have fetched
+    port = free_port()
+    with serving(tmp_path, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{port}") as server:
+        assert "the registry does not answer" in _answers(server)
+        for _ in range(2):
+            with tracking(shelf, port):
+                recovers(server, "registry", 60)
+                assert server.health() == {}
+            assert "the registry does not answer" in _answers(server)
+
+
+@contextmanager
+def tracking(shelf: Shelf, port: int) -> Iterator[None]:
+    """MLflow's tracking server over the shelf, killed in the end."""
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--backend-store-uri", shelf.registry.uri, "--default-artifact-root", str(shelf.registry.artifacts),
+    ]  # fmt: skip
+    quiet = environment(shelf.data, MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true")
+    with (shelf.data / "mlflow.log").open("ab") as said:
+        process = subprocess.Popen(command, env=quiet, stdout=said, stderr=said, start_new_session=True)
+    try:
+        yield
+    finally:
+        _kill(process)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    import os
+    import signal
+
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
