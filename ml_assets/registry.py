@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,24 +84,18 @@ class Registry:
         """The champion of every model that has one; the embedded database is read without MLflow's 3 s."""
         if self.uri.startswith(EMBEDDED):
             return {name: Version(name, number, run, tags) for name, number, run, tags in aliased(self.uri, CHAMPION)}
-        found = self._client.search_registered_models()
+        found = self._client.search_registered_models(max_results=1000)
         numbers = {model.name: model.aliases[CHAMPION] for model in found if CHAMPION in model.aliases}
         return {name: self.version(name, int(number)) for name, number in numbers.items()}
 
     def glance(self, model: str) -> tuple[Version, dict[str, float]] | None:
         """The champion and its metrics, for who only looks, as quickly as `champions`."""
         found = self.champions().get(model)
-        if found is None:
-            return None
-        embedded = self.uri.startswith(EMBEDDED)
-        return found, latest_metrics(self.uri, found.run_id) if embedded else self.metrics(found.run_id)
+        read = partial(latest_metrics, self.uri) if self.uri.startswith(EMBEDDED) else self.metrics
+        return None if found is None else (found, read(found.run_id))
 
     def publish(self, version: Version, manifest: bytes) -> Version:
-        """Release a version: what a server is to know of it, kept under its SHA-256, which becomes a tag.
-
-        The manifest names the SHA-256 of the artifact, so a tag vouches for all that a server loads. Returns the
-        version with its tags; the same manifest published again changes nothing.
-        """
+        """Release a version: what a server is to know is kept under its SHA-256, and a tag vouches for that."""
         digest = hashlib.sha256(manifest).hexdigest()
         if version.tags.get(_RELEASE) == digest:
             return version

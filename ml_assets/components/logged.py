@@ -43,8 +43,12 @@ def logged(model: "Model", folder: "Folder", due: Dates) -> dg.AssetsDefinition:
         What was taken and is older than the declared retention is deleted from the event store.
         """
         from ml_assets.monitoring.consistency import consistency
+        from ml_assets.serving.event_tables import EventStoreError
 
-        metadata = _taken(lake.open(), folder, due)
+        try:
+            metadata = _taken(lake.open(), folder, due)
+        except EventStoreError as error:  # the loop goes on: what waits there is not lost
+            return Result(metadata={"reason": str(error)}, check_results=[_away(str(error))])
         found = consistency(lake.open(), registry.open(), folder, workers=lake.workers)
         return Result(metadata=metadata, check_results=[_checked(found, most)])
 
@@ -80,6 +84,12 @@ def _waiting(folder: str) -> bool:
             return store.exists and store.waiting(folder)
     except EventStoreError:  # it is away: a run would fail, and the other conditions are not to wait for it
         return False
+
+
+def _away(reason: str) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=CHECK, passed=False, severity=dg.AssetCheckSeverity.WARN, description=f"nothing was taken: {reason}"
+    )
 
 
 @contextmanager

@@ -93,19 +93,20 @@ class Rows:
         found = keys[rows] if self.order is None else keys.take(pa.array(self.order[rows]))
         return found.combine_chunks()
 
-    def restore(self, parts: list[pa.Table]) -> pa.Table:
+    def restore(self, parts: list[pa.Table], pool: ThreadPoolExecutor) -> pa.Table:
         """The tables of the groups as one, in the order of the rows; `parts` is emptied."""
         found = pa.concat_tables(parts)
         if self.order is None:
             return found
         back = np.empty(len(self.order), np.int64)
         back[self.order] = np.arange(len(self.order))
-        names, left, places = found.column_names, found.columns[::-1], pa.array(back)
+        names, left, places = found.column_names, dict(enumerate(found.columns)), pa.array(back)
         # What was taken is let go: never all columns twice in memory.
         parts.clear()
         del found
         # In one piece: to take from many is several times as slow.
-        return pa.table([left.pop().combine_chunks().take(places) for _ in names], names)
+        taken = pool.map(lambda number: left.pop(number).combine_chunks().take(places), range(len(names)))
+        return pa.table([*taken], names)
 
 
 def features_at(
@@ -142,7 +143,7 @@ def features_at(
 
     with ThreadPoolExecutor(max_workers=workers) as pool:
         tables = [*pool.map(lambda item: group(*item), rows.groups)]
-    return rows.restore(tables or [schema.empty_table()])
+        return rows.restore(tables or [schema.empty_table()], pool)
 
 
 def typed(keys: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:

@@ -24,8 +24,8 @@ _ABOUT = """Answers of the released champions, with features from the online sto
 
 Each answer has a `prediction_id`; it was recorded before it was sent, can be traced to the rows that trained the model,
 and judged by the outcomes that are posted under it."""
-_READ = documents.problems(401, 403, 404, 503)
-_WRITE = documents.problems(400, 401, 403, 404, 408, 413, 422, 503)
+_READ = (401, 403, 404, 503)
+_WRITE = (400, 401, 403, 404, 408, 413, 422, 503)
 
 
 def api(worker: Worker) -> FastAPI:
@@ -37,68 +37,82 @@ def api(worker: Worker) -> FastAPI:
     _answers(made, worker)
     _questions(made, worker)
     _state(made, worker)
-    _document(made)
+    _document(made, worker)
     return made
 
 
 def _answers(made: FastAPI, worker: Worker) -> None:
-    def post(path: str, run: Callable[..., Awaitable[bytes]], said: Any, **more: Any) -> None:  # noqa: ANN401 - of FastAPI
+    def post(path: str, run: Callable[..., Awaitable[bytes]], said: str, **more: Any) -> None:  # noqa: ANN401 - of FastAPI
         async def endpoint(request: Request) -> Response:
             names = list(request.path_params.values())
             return _json(await run(worker, *names, request.scope, request.receive))
 
         endpoint.__doc__, endpoint.__name__ = (run.__doc__ or "").split("\n\n")[0], run.__name__
-        content = {"application/json": {"schema": said}}
         made.add_api_route(
             path, endpoint, methods=["POST"], response_class=Response, dependencies=[Security(_BEARER)],
-            responses={**_WRITE, 200: {"description": "Answered, and recorded", "content": content}}, **more,
+            responses=documents.answers(said, "Answered, and recorded", *_WRITE), **more,
         )  # fmt: skip
 
     name = {"in": "path", "name": "model", "required": True, "schema": {"type": "string"}, "example": "churn"}
-    numbers = {"type": "object", "properties": {"predictions": {"type": "array", "items": {"type": "number"}}}}
     post(
-        "/models/{model}/predict", predict, documents.named("Answers"), summary="Scores and decisions, a row each",
-        openapi_extra={"parameters": [name], **documents.body(documents.PREDICT)},
+        "/models/{model}/predict", predict, "Answers", summary="Scores and decisions, a row each",
+        openapi_extra={"parameters": [name], **documents.body("Predict")},
     )  # fmt: skip
     post(
-        "/models/{model}/invocations", invocations, numbers, summary="MLflow's scoring protocol",
-        openapi_extra={"parameters": [name], **documents.body(documents.INVOCATIONS, csv=True)},
+        "/models/{model}/invocations", invocations, "Predictions", summary="MLflow's scoring protocol",
+        openapi_extra={"parameters": [name], **documents.body("Invocations", table=True)},
     )  # fmt: skip
     post(
-        "/outcomes", outcomes, {"type": "object", "properties": {"accepted": {"type": "integer"}}},
-        summary="What turned out to be true, or what users did",
-        openapi_extra=documents.body(documents.named("Outcomes")),
+        "/outcomes", outcomes, "Accepted", summary="What turned out to be true, or what users did",
+        openapi_extra=documents.body("Outcomes"),
     )  # fmt: skip
 
 
 def _questions(made: FastAPI, worker: Worker) -> None:
-    reads: dict[str, Any] = {"response_class": Response, "dependencies": [Security(_BEARER)], "responses": _READ}
+    secured: dict[str, Any] = {"response_class": Response, "dependencies": [Security(_BEARER)]}
 
-    @made.get("/models", summary="The champions", **reads)
+    def reads(name: str, description: str) -> dict[str, Any]:
+        return {**secured, "responses": documents.answers(name, description, *_READ)}
+
+    @made.get("/models", summary="The champions", **reads("Models", "Those that this server answers with"))
     async def models(request: Request) -> Response:
         """Name, version, and since when it answers."""
         worker.guard.require(request.scope, "read")
         return _json(msgspec.json.encode({"models": [listed(model) for model in worker.models.values()]}))
 
-    @made.get("/models/{model}", summary="A champion: features, bands, metrics, gates", **reads)
+    @made.get("/models/{model}", summary="A champion: features, bands, metrics, gates", **reads("Model", "What it is"))
     async def model(request: Request, model: str) -> Response:
         """What was released, and as of when the online store holds its features."""
         worker.guard.require(request.scope, "read")
         return _json(msgspec.json.encode(shown(worker, worker.model(model))))
 
-    @made.get("/models/{model}/ping", summary="Whether a model answers, as MLflow's clients ask", **reads)
+    @made.get(
+        "/models/{model}/ping",
+        summary="Whether a model answers, as MLflow's clients ask",
+        response_class=Response,
+        responses={200: {"description": "It does"}, **documents.problems(404, 503)},
+    )
     async def ping(model: str) -> Response:
         """200 with an empty body."""
         worker.model(model)
         return Response()
 
-    @made.get("/predictions/{prediction_id}/lineage", summary="Where an answer comes from", **reads)
+    @made.get(
+        "/predictions/{prediction_id}/lineage", summary="Where an answer comes from", **reads("Lineage", "Whence")
+    )
     async def of_prediction(request: Request, prediction_id: str) -> Response:
         """Prediction → version → MLflow run → Dagster run → tables and their versions, and the feature values."""
         worker.guard.require(request.scope, "read")
         return _json(msgspec.json.encode(await lineage(worker, prediction_id)))
 
-    @made.get("/metrics", summary="For Prometheus, of all workers", **reads)
+    numbers = {"description": "The numbers", "content": {"text/plain": {"schema": {"type": "string"}}}}
+
+    @made.get(
+        "/metrics",
+        summary="For Prometheus, of all workers",
+        responses={200: numbers, **documents.problems(*_READ)},
+        **secured,
+    )
     async def metrics(request: Request) -> Response:
         """Requests, latency, errors, scores, missing features."""
         worker.guard.require(request.scope, "read")
@@ -106,7 +120,12 @@ def _questions(made: FastAPI, worker: Worker) -> None:
 
 
 def _state(made: FastAPI, worker: Worker) -> None:
-    @made.get("/health", summary="Live, and what is degraded", response_class=Response)
+    @made.get(
+        "/health",
+        summary="Live, and what is degraded",
+        response_class=Response,
+        responses=documents.answers("Health", "It lives"),
+    )
     async def health() -> Response:
         """Always 200 while the process answers; `degraded` names each part that does not work, and why."""
         degraded = worker.health()
@@ -117,7 +136,7 @@ def _state(made: FastAPI, worker: Worker) -> None:
         "/ready",
         summary="Whether requests shall be sent here",
         response_class=Response,
-        responses=documents.problems(503),
+        responses=documents.answers("Ready", "They shall", 503),
     )
     async def ready() -> Response:
         """200, or 503 and why."""
@@ -127,14 +146,15 @@ def _state(made: FastAPI, worker: Worker) -> None:
         return _json(b'{"status":"ready"}')
 
 
-def _document(made: FastAPI) -> None:
-    plain = made.openapi
+def _document(made: FastAPI, worker: Worker) -> None:
+    """Made anew when other champions answer: it says what they are sent."""
+    plain, seen = made.openapi, [""]
 
     def openapi() -> dict[str, Any]:
-        if made.openapi_schema is None:
-            found = plain()
-            found["components"]["schemas"] = documents.schemas()
-            made.openapi_schema = found
+        now = [model.release for model in worker.models.values()]
+        if made.openapi_schema is None or now != seen:
+            made.openapi_schema = None
+            made.openapi_schema, seen[:] = documents.completed(plain(), worker), now
         return made.openapi_schema
 
     made.openapi = openapi  # type: ignore[method-assign]

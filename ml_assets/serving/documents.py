@@ -1,93 +1,46 @@
-"""What the OpenAPI document says of bodies: the types that the hot path decodes, as JSON Schema."""
+"""The OpenAPI document: what FastAPI says of the routes, with the bodies that the hot path decodes by itself."""
 
 from typing import Any
 
-import msgspec
-
-from ml_assets.serving.model import Answers
-from ml_assets.serving.outcomes import Outcomes
-
-_REFERENCE = "#/components/schemas/{name}"
-
-_FEATURES = {
-    "type": "object",
-    "description": "Feature → value, as GET /models/{model} lists them; null is missing. The entity may be named too.",
-    "additionalProperties": {"type": ["number", "string", "boolean", "null"]},
-    "example": {"total_spend": 120.5, "days_since_payment": 3, "plan": "pro"},
-}
-_ENTITY = {
-    "type": "object",
-    "additionalProperties": {"type": ["string", "integer"]},
-    "minProperties": 1,
-    "maxProperties": 1,
-    "example": {"customer_id": "c000017"},
-}
+from ml_assets.serving.schemas import csv, named, schemas
+from ml_assets.serving.worker import Worker
 
 
-def schemas() -> dict[str, Any]:
-    """The named schemas of the document."""
-    _, found = msgspec.json.schema_components([Answers, Outcomes], ref_template=_REFERENCE)
-    problem = {
-        "type": "object",
-        "description": "RFC 9457",
-        "properties": {
-            "type": {"type": "string", "example": "unknown-entity"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "field": {"type": "string", "description": "Where in the request", "example": "$.entities[0].customer_id"},
-            "value": {"description": "What stood there"},
-            "remedy": {"type": "string"},
-        },
-        "required": ["type", "status", "detail", "remedy"],
-    }
-    return {**found, "Problem": problem}
-
-
-def body(schema: Any, *, csv: bool = False) -> dict[str, Any]:  # noqa: ANN401 - JSON Schema
-    """A request body."""
-    content: dict[str, Any] = {"application/json": {"schema": schema}}
-    if csv:
-        content["text/csv"] = {"schema": {"type": "string"}, "example": "total_spend,plan\n120.5,pro\n"}
+def body(name: str, *, table: bool = False) -> dict[str, Any]:
+    """A request body by the name of its schema."""
+    content: dict[str, Any] = {"application/json": {"schema": named(name)}}
+    if table:
+        content["text/csv"] = {"schema": {"type": "string"}}
     return {"requestBody": {"required": True, "content": content}}
 
 
-def named(name: str) -> dict[str, str]:
-    """A schema by its name."""
-    return {"$ref": _REFERENCE.format(name=name)}
-
-
-def _rows(form: str, item: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "required": [form],
-        "additionalProperties": False,
-        "properties": {form: {"type": "array", "minItems": 1, "items": item}},
-    }
-
-
-PREDICT = {"oneOf": [_rows("entities", _ENTITY), _rows("instances", _FEATURES)]}
-
-_SPLIT = {
-    "type": "object",
-    "required": ["columns", "data"],
-    "properties": {
-        "columns": {"type": "array", "items": {"type": "string"}},
-        "data": {"type": "array", "items": {"type": "array", "items": _FEATURES["additionalProperties"]}},
-    },
-}
-INVOCATIONS = {
-    "oneOf": [
-        {"type": "object", "required": ["dataframe_split"], "properties": {"dataframe_split": _SPLIT}},
-        _rows("dataframe_records", _FEATURES),
-        _rows("instances", _FEATURES),
-    ]
-}
+def answers(name: str, description: str, *refused: int) -> dict[int | str, dict[str, Any]]:
+    """The answers of a route: 200 by the name of its schema, and the problems that there may be."""
+    content = {"application/json": {"schema": named(name)}}
+    return {200: {"description": description, "content": content}, **problems(*refused)}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The answers that are none."""
     content = {"application/problem+json": {"schema": named("Problem")}}
     return {status: {"description": _MEANS[status], "content": content} for status in statuses}
+
+
+def completed(found: dict[str, Any], worker: Worker) -> dict[str, Any]:
+    """FastAPI's document, with the schemas of the champions that a worker holds."""
+    models = [*worker.models.values()]
+    found["components"]["schemas"] = schemas(models)
+    names = [model.manifest.model for model in models]
+    for path, methods in found["paths"].items():
+        for route in methods.values():
+            for parameter in route.get("parameters", ()):
+                if parameter["name"] == "model" and names:
+                    parameter["schema"], parameter["example"] = {"type": "string", "enum": names}, names[0]
+            if path.endswith("/invocations"):
+                route["requestBody"]["content"]["text/csv"]["schema"] = csv(models)
+            if "requestBody" not in route:
+                route["responses"].pop("422", None)  # FastAPI's own: a name in a path is always one
+    return found
 
 
 _MEANS = {

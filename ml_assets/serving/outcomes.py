@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ml_assets.serving.event_tables import EventRefusedError, Outcome, outcome
+from ml_assets.serving.event_tables import LONG, EventRefusedError, Outcome, outcome
 from ml_assets.serving.http import Receive, body_of
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.request import malformed
@@ -80,6 +80,11 @@ def _row(worker: Worker, said: Said, number: int, now: int) -> Outcome:
             422, "invalid-field", str(error), "send the prediction_id of an answer",
             field=f"$.outcomes[{number}]", value=said.prediction_id,
         ) from None  # fmt: skip
+    if len(made.value) > 3 * LONG:
+        raise Problem(
+            422, "invalid-field", f"the value has {len(made.value)} characters as JSON, at most {3 * LONG} are kept",
+            "send a shorter word", field=f"$.outcomes[{number}].value",
+        )  # fmt: skip
     worker.model(made.model)
     return made
 

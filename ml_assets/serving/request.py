@@ -37,7 +37,14 @@ class Requests:
         self._entity = manifest.entity
         self._count = len(manifest.inputs)
         self._max_rows = manifest.max_rows
-        self._decoder = msgspec.json.Decoder(_type(manifest))
+        row, who, request = _types(manifest)
+        self._decoder = msgspec.json.Decoder(request)
+        self._rows = (row, who)
+
+    def schemas(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """JSON Schemas of an instance and of an entity, as the decoder has them."""
+        instance, entity = (msgspec.json.schema(each)["$defs"][each.__name__] for each in self._rows)
+        return instance, entity
 
     def decode(self, body: bytes) -> Rows:
         """The rows of a body.
@@ -84,7 +91,8 @@ def malformed(error: Exception) -> Problem:
     return Problem(400, "malformed-json", str(error), "send UTF-8 JSON; a missing value is null, not NaN", field="$")
 
 
-def _type(manifest: Manifest) -> Any:  # noqa: ANN401 - a type that is made here
+def _types(manifest: Manifest) -> tuple[type[msgspec.Struct], type[msgspec.Struct], Any]:
+    """Of an instance, of an entity, of a request."""
     # A field of a struct is a Python name; that of a feature need not be.
     fields: list[Any] = [(f"f{i}", _kind(column)) for i, column in enumerate(manifest.inputs)]
     names = {f"f{i}": column.name for i, column in enumerate(manifest.inputs)} | {"entity": manifest.entity}
@@ -93,11 +101,12 @@ def _type(manifest: Manifest) -> Any:  # noqa: ANN401 - a type that is made here
     )
     who = msgspec.defstruct("Entity", [("entity", _ENTITY)], rename=names, forbid_unknown_fields=True, gc=False)
     some = msgspec.Meta(min_length=1, max_length=manifest.max_rows)
-    return msgspec.defstruct(
+    request = msgspec.defstruct(
         "Request",
         [("instances", Annotated[list[row], some] | None, None), ("entities", Annotated[list[who], some] | None, None)],  # type: ignore[valid-type]
         forbid_unknown_fields=True,
     )
+    return row, who, request
 
 
 def _kind(column: Input) -> Any:  # noqa: ANN401 - a type
