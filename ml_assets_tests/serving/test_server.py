@@ -1,6 +1,8 @@
 """The server, asked as clients ask: what it answers, what it records, what it refuses."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -327,3 +329,20 @@ def test_every_route_is_documented_with_what_it_refuses(served: Served) -> None:
                 assert route["requestBody"]["content"]
                 assert {"200", "400", "401", "403", "413", "422", "503"} <= route["responses"].keys()
     assert served.client.get("/docs").status_code == 200
+
+
+def test_a_worker_imports_nothing_of_the_graph() -> None:
+    heavy = (
+        "dagster",
+        "evidently",
+        "great_expectations",
+        "mlflow",
+        "pandas",
+        "pyarrow",
+        "sklearn",
+        "duckdb",
+        "deltalake",
+    )
+    code = f"import sys, ml_assets.serving.app; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
