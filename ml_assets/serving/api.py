@@ -147,14 +147,16 @@ def _state(made: FastAPI, worker: Worker) -> None:
 
 
 def _document(made: FastAPI, worker: Worker) -> None:
-    """Made anew when other champions answer: it says what they are sent."""
-    plain, seen = made.openapi, [""]
+    """Made anew when other champions answer, or tokens are asked for: it says what they are sent."""
+    plain = made.openapi
+    seen: tuple[object, ...] = ()
 
     def openapi() -> dict[str, Any]:
-        now = [model.release for model in worker.models.values()]
+        nonlocal seen
+        now = (worker.guard.open, *(model.release for model in worker.models.values()))
         if made.openapi_schema is None or now != seen:
             made.openapi_schema = None
-            made.openapi_schema, seen[:] = documents.completed(plain(), worker), now
+            made.openapi_schema, seen = documents.completed(plain(), worker), now
         return made.openapi_schema
 
     made.openapi = openapi  # type: ignore[method-assign]

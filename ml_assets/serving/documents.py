@@ -33,6 +33,8 @@ def completed(found: dict[str, Any], worker: Worker) -> dict[str, Any]:
     names = [model.manifest.model for model in models]
     for path, methods in found["paths"].items():
         for route in methods.values():
+            if worker.guard.open and "security" in route:
+                route["security"].insert(0, {})
             for parameter in route.get("parameters", ()):
                 if parameter["name"] == "model" and names:
                     parameter["schema"], parameter["example"] = {"type": "string", "enum": names}, names[0]

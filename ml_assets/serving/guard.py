@@ -43,6 +43,11 @@ class Guard:
             self._tokens, self.trouble = (), str(error)
         self._seen = changed
 
+    @property
+    def open(self) -> bool:
+        """Whether this machine is answered without a token, because there is none."""
+        return self.trouble is None and not self._tokens
+
     def require(self, scope: Any, wanted: Scope) -> None:  # noqa: ANN401 - of ASGI
         """Return if a request may.
 

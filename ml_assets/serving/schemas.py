@@ -1,0 +1,164 @@
+"""JSON Schemas of what goes in and out. What a champion is sent, its own decoder says: they cannot differ."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ml_assets.manifest import Band, Gate, Input
+from ml_assets.serving.model import Answers, Model
+from ml_assets.serving.outcomes import Outcomes
+
+Schema = dict[str, Any]
+
+_REFERENCE = "#/components/schemas/{name}"
+_TEXT: Schema = {"type": "string"}
+_WORDS: Schema = {"type": "array", "items": _TEXT}
+_DAY: Schema = {"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]}
+_MAYBE: Schema = {"anyOf": [_TEXT, {"type": "null"}]}
+_NUMBER: Schema = {"type": "number"}
+_WHOLE: Schema = {"type": "integer"}
+_INDEX: Schema = {"type": ["array", "null"]}
+_VALUE: Schema = {"type": ["number", "string", "boolean", "null"]}
+_ID = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+
+
+def named(name: str) -> dict[str, str]:
+    """A schema by its name."""
+    return {"$ref": _REFERENCE.format(name=name)}
+
+
+def _object(properties: Mapping[str, Schema], required: Sequence[str] | None = None, **more: object) -> Schema:
+    """An object of these properties alone, all of them required unless said otherwise."""
+    needed = [*properties] if required is None else [*required]
+    return {
+        "type": "object", "properties": dict(properties), "required": needed, "additionalProperties": False
+    } | more  # fmt: skip
+
+
+def _list(item: Schema, **more: object) -> Schema:
+    return {"type": "array", "items": item} | more
+
+
+def _map(item: Schema, **more: object) -> Schema:
+    return {"type": "object", "additionalProperties": item} | more
+
+
+_LISTED = {"model": _TEXT, "version": _WHOLE, "as_of": _TEXT, "since": {"type": "string", "format": "date-time"}}
+_FIXED: dict[str, Schema] = {
+    "Problem": _object(
+        {
+            "type": {"type": "string", "example": "unknown-entity"},
+            "status": _WHOLE,
+            "detail": _TEXT,
+            "field": {"type": "string", "description": "Where in the request", "example": "$.entities[0].customer_id"},
+            "value": {"description": "What stood there"},
+            "remedy": _TEXT,
+        },
+        ["type", "status", "detail", "remedy"],
+        description="RFC 9457",
+    ),
+    "Accepted": _object({"accepted": _WHOLE}),
+    "Predictions": _object({"predictions": _list(_NUMBER), "prediction_ids": _WORDS}),
+    "Listed": _object(_LISTED),
+    "Models": _object({"models": _list(named("Listed"))}),
+    "Model": _object({
+        **_LISTED, "entity": _TEXT, "features": _list(named("Input")), "ttl_seconds": _map(_NUMBER),
+        "features_as_of": _DAY, "bands": _list(named("Band")), "max_rows": _WHOLE, "metrics": _map(_NUMBER),
+        "gates": _list(named("Gate")), "reason": _TEXT, "mlflow_run": _TEXT,
+    }),
+    "Health": _object({"status": {"enum": ["ok", "degraded"]}, "degraded": _map(_TEXT, description="Part → why")}),
+    "Ready": _object({"status": {"const": "ready"}}),
+    "Lineage": _object({
+        "prediction": _object({
+            "prediction_id": _TEXT, "model": _TEXT, "version": _TEXT, "variant": _TEXT, "entity": _TEXT,
+            "as_of": _MAYBE, "score": _NUMBER, "decision": _MAYBE, "missing": _WORDS, "stale": _WORDS,
+            "requested_at": _WHOLE, "latency": _WHOLE,
+        }),
+        "features": _map(_VALUE),
+        "version": _object(
+            {
+                "model": _TEXT, "version": _TEXT, "mlflow_run": _TEXT, "mlflow_url": _TEXT, "dagster_run": _MAYBE,
+                "git_commit": _MAYBE, "artifact_sha256": _TEXT, "reason": _TEXT,
+            },
+            ["model", "version"],
+        ),
+        "training": {"anyOf": [_object({"tables": _map(_WHOLE), "as_of": _TEXT}), {"type": "null"}]},
+        "outcomes": _list(_object({
+            "model": _TEXT, "prediction_id": _TEXT, "kind": _TEXT, "source": _TEXT, "value": _VALUE,
+            "observed_at": _WHOLE, "received_at": _WHOLE,
+        })),
+    }),
+}  # fmt: skip
+
+
+def schemas(models: Sequence[Model]) -> dict[str, Schema]:
+    """The named schemas, with what each champion is sent."""
+    types = [Answers, Outcomes, Input, Band, Gate]
+    _, found = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    for schema in found.values():
+        if "description" in schema:  # what follows in the docstring are the fields
+            schema["description"] = schema["description"].partition("\n\n")[0]
+    names = "|".join(re.escape(model.manifest.model) for model in models) or "[A-Za-z0-9_]+"
+    found["Said"]["properties"]["prediction_id"] |= {"pattern": f"^({names})\\.{_ID}$"}
+    sent = [_sent(model) for model in models] or [(_ANY_PREDICT, _ANY_INVOCATIONS)]
+    forms = {"Predict": [predict for predict, _ in sent], "Invocations": [invocations for _, invocations in sent]}
+    return {**found, **_FIXED, **{name: some[0] if len(some) == 1 else {"anyOf": some} for name, some in forms.items()}}
+
+
+def csv(models: Sequence[Model]) -> Schema:
+    """A table of a champion, as text."""
+    found = [_table(model) for model in models]
+    return {"type": "string"} | ({"pattern": f"^({'|'.join(found)})$"} if found else {})
+
+
+def _sent(model: Model) -> tuple[Schema, Schema]:
+    """Bodies for `predict` and for `invocations`."""
+    manifest, (instance, entity) = model.manifest, model.requests.schemas()
+    instance = {**instance, "title": f"{manifest.model}: instance", "example": _example(model)}
+    entity = {**entity, "title": f"{manifest.model}: entity", "example": {manifest.entity: "c000017"}}
+    kinds = [instance["properties"][column.name] for column in manifest.inputs]
+    row = {"type": "array", "prefixItems": kinds, "items": False, "minItems": len(kinds), "maxItems": len(kinds)}
+    some = {"minItems": 1, "maxItems": manifest.max_rows}
+    split = _object(
+        {
+            "columns": {"const": [column.name for column in manifest.inputs]},
+            "data": _list(row, **some),
+            "index": _INDEX,
+        },
+        ["columns", "data"],
+        description="The columns may stand in any order",
+    )
+    instances = _object({"instances": _list(instance, **some)})
+    predict = {"oneOf": [_object({"entities": _list(entity, **some)}), instances]}
+    listed = _list(row, description="In the order of the model's features", **some)
+    forms = {"dataframe_split": split, "dataframe_records": _list(instance, **some)}
+    bodies = [*forms.items(), ("instances", _list(instance, **some)), ("instances", listed)]
+    return predict, {"oneOf": [_object({name: form}) for name, form in bodies]}
+
+
+def _example(model: Model) -> dict[str, Any]:
+    return {column.name: column.example for column in model.manifest.inputs}
+
+
+def _table(model: Model) -> str:
+    """A pattern of plain tables: names and words with commas or quotes are sent in quotes."""
+    cells = [
+        "(-?[0-9]{1,9}([.][0-9]{1,9})?)?" if column.kind == "number" else "[A-Za-z0-9 _-]{0,30}"
+        for column in model.manifest.inputs
+    ]
+    head = ",".join(re.escape(column.name).replace("\\ ", " ") for column in model.manifest.inputs)
+    return f"{head}(\\n{','.join(cells)}){{1,{model.manifest.max_rows}}}\\n"
+
+
+# While nothing is loaded: the forms, and whatever a feature may be.
+_ROW = _map(_VALUE, description="Feature → value, as GET /models/{model} lists them; null is missing")
+_WHO = _map({"type": ["string", "integer"]}, minProperties=1, maxProperties=1, example={"customer_id": "c000017"})
+_ANY_PREDICT: Schema = {
+    "oneOf": [_object({name: _list(item, minItems=1)}) for name, item in (("entities", _WHO), ("instances", _ROW))]
+}
+_SPLIT = _object({"columns": _WORDS, "data": _list(_list(_VALUE)), "index": _INDEX}, ["columns", "data"])
+_ROWS = _list(_ROW, minItems=1)
+_FORMS = (("dataframe_split", _SPLIT), ("dataframe_records", _ROWS), ("instances", _ROWS))
+_ANY_INVOCATIONS: Schema = {"oneOf": [_object({name: form}) for name, form in _FORMS]}
