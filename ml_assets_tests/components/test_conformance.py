@@ -156,7 +156,8 @@ def test_every_sensor_runs_from_the_start(definitions: dg.Definitions) -> None:
 
 
 def test_a_schedule_runs_the_whole_loop(tree: dg.ComponentTree) -> None:
-    model = next(model for model in tree.get_all_components(of_type=Model) if model.folder == "churn")
+    with quiet():
+        model = next(model for model in tree.get_all_components(of_type=Model) if model.folder == "churn")
     schedule = loop_schedule("churn", model.spec.cadence, "0 2 * * 0")
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     assert schedule.job_name == "churn_loop"

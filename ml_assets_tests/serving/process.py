@@ -78,6 +78,8 @@ class Server:
                 if found := look():
                     return found
             time.sleep(0.05)
+        with suppress(httpx2.TransportError):
+            what = f"{what} (degraded: {self.health()})"
         pytest.fail(f"{what} did not come within {patience:g} s\n{self.log()[-3000:]}")
 
     def ready(self) -> bool:

@@ -1,5 +1,7 @@
 """A real server whose registry goes away: it answers with what is on its disk, also after a restart."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from ml_assets.serving.follower import Follower
+from ml_assets.serving.releases import Releases
 from ml_assets_tests.processes import environment
-from ml_assets_tests.serving import released
 from ml_assets_tests.serving.faults import bring_back, move_away
 from ml_assets_tests.serving.process import Server, free_port, serving
+from ml_assets_tests.serving.released import MODEL
 from ml_assets_tests.serving.test_degraded import ask, recovers, suffers
 from ml_assets_tests.serving.test_serve import Shelf
 
@@ -56,7 +60,8 @@ def _answers(server: Server) -> str:
 def test_a_server_starts_and_answers_while_its_tracking_server_is_away(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     version = shelf.release(shelf.train(0.0), 0.0)
-    assert released.release(tmp_path) == version.tags["release"]  # what the follower would have fetched
+    Follower(shelf.registry, Releases.at(tmp_path)).look()  # as a server did that has ended since
+    assert Releases.at(tmp_path).champions().models[MODEL].release == version.tags["release"]
     port = free_port()
     with serving(tmp_path, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{port}") as server:
         assert "the registry does not answer" in _answers(server)
@@ -80,12 +85,5 @@ def tracking(shelf: Shelf, port: int) -> Iterator[None]:
     try:
         yield
     finally:
-        _kill(process)
-
-
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    import os
-    import signal
-
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
