@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from ml_assets.serving.event_tables import Event, EventStoreError
+from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError
 from ml_assets.serving.event_writer import Writer, commit
 
 PATIENCE = 2.0  # seconds
@@ -130,7 +130,9 @@ class Journal:
 
     def _answer(self, some: Sequence[_Record], answers: Sequence[EventStoreError | None]) -> None:
         self._transactions += None in answers
-        self._trouble = next((str(answer) for answer in answers if answer is not None), None)
+        # An event that was refused is its sender's trouble, not the store's.
+        troubles = [str(answer) for answer in answers if answer and not isinstance(answer, EventRefusedError)]
+        self._trouble = troubles[0] if troubles else None
         for record, answer in zip(some, answers, strict=True):
             if answer is not None:
                 self._fail(record, answer)
