@@ -7,7 +7,7 @@ it; a killed process (SIGKILL) loses none with NORMAL either. Group commit pays 
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -38,7 +38,18 @@ _MINE = {"22", "23", "54"}  # classes of SQLSTATE: data, constraints, limits suc
 
 
 class Writer(Protocol):
-    """What a journal writes to; called by one thread."""
+    """What a journal writes to; called by one thread at a time."""
+
+    def take(self) -> bool | None:
+        """Begin a transaction, without waiting.
+
+        Returns:
+            True: it has begun, `put` and `write` go on with it. False: somebody else is writing. None: `write` alone
+            can say, and may wait.
+        """
+
+    def put(self, rows: Sequence[Event]) -> None:
+        """Rows into the transaction that has begun; raises as `write` does, and then none has."""
 
     def write(self, rows: Sequence[Event]) -> None:
         """All rows in one transaction, or none.
@@ -67,14 +78,35 @@ class SqliteWriter:
         self._prepare = prepare
         self._connection: sqlite3.Connection | None = None
 
+    def take(self) -> bool | None:
+        """See `Writer`."""
+        if self._connection is None:
+            return None
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            return False if _busy(error) else None
+        return True
+
+    def put(self, rows: Sequence[Event]) -> None:
+        """See `Writer`."""
+        with self._told():
+            _insert_all(self._opened(), rows)
+
     def write(self, rows: Sequence[Event]) -> None:
         """See `Writer`."""
-        try:
-            connection = self._connection = self._connection or self._open()
-            self._begin(connection)
-            for kind, some in by_kind(rows).items():
-                _insert(connection, kind, some)
+        with self._told():
+            connection = self._opened()
+            if not connection.in_transaction:
+                self._begin(connection)
+            _insert_all(connection, rows)
             connection.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """What goes wrong, in our words; the connection is given up, and with it the transaction."""
+        try:
+            yield
         except _REFUSED as error:
             self.close()
             raise EventRefusedError(f"event store {self._file} cannot hold an event: {error}") from error
@@ -89,9 +121,14 @@ class SqliteWriter:
             with contextlib.suppress(sqlite3.Error):  # a full disk may refuse even this; nothing is lost by it
                 connection.close()
 
+    def _opened(self) -> sqlite3.Connection:
+        self._connection = self._connection or self._open()
+        return self._connection
+
     def _open(self) -> sqlite3.Connection:
         self._prepare()
-        made = sqlite3.connect(self._file, timeout=self._patience, isolation_level=None)
+        # Used by one thread at a time, now by one and now by another.
+        made = sqlite3.connect(self._file, timeout=self._patience, isolation_level=None, check_same_thread=False)
         made.execute("PRAGMA synchronous = FULL")
         made.execute(f"PRAGMA wal_autocheckpoint = {_PAGES}")
         made.execute("PRAGMA busy_timeout = 0")
@@ -104,11 +141,20 @@ class SqliteWriter:
             try:
                 connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                if not _busy(error) or time.monotonic() > until:
                     raise
                 time.sleep(_LOOK)
             else:
                 return
+
+
+def _busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _insert_all(connection: sqlite3.Connection, rows: Sequence[Event]) -> None:
+    for kind, some in by_kind(rows).items():
+        _insert(connection, kind, some)
 
 
 def _insert(connection: sqlite3.Connection, kind: Kind, rows: Sequence[Event]) -> None:
@@ -141,6 +187,14 @@ class PostgresWriter:
         self._engine = engine
         self._prepare = prepare
         self._prepared = False
+
+    def take(self) -> bool | None:
+        """See `Writer`: there is a network."""
+        return None
+
+    def put(self, rows: Sequence[Event]) -> None:
+        """See `Writer`; never called, for nothing is taken without waiting."""
+        raise NotImplementedError
 
     def write(self, rows: Sequence[Event]) -> None:
         """See `Writer`. A connection that went away meanwhile is made anew: rows written twice are there once."""

@@ -1,7 +1,7 @@
 """Group commit: all requests that wait share one transaction, and each is answered when it is on disk.
 
-All state lives in the event loop; one thread owns the connection and writes one batch at a time. What arrives during a
-commit is the next batch, so batches grow with the load and nobody waits for a timer.
+All state lives in the event loop; what waits for a disk or a network is one thread. What arrives during a commit is the
+next batch, so batches grow with the load and nobody waits for a timer.
 """
 
 import asyncio
@@ -9,7 +9,9 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -17,6 +19,8 @@ from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreE
 from ml_assets.serving.event_writer import Writer, commit
 
 PATIENCE = 2.0  # seconds
+_LOOK = 0.001  # seconds between two looks at a file that another process writes to; uvloop knows no less
+_LOCKED = "it is locked: another process is writing to it, and does not end"
 _CAPACITY = 10_000  # records: a few MB, and more than is committed within the patience on a slow disk
 _BATCH = 1_000  # records a transaction: other processes wait for one at most
 
@@ -71,6 +75,7 @@ class Journal:
         self._closed = False
         self._records = self._transactions = self._failed = 0
         self._trouble: str | None = None
+        self._hindered: str | None = None
 
     async def record(self, *rows: Event) -> None:
         """Return when all rows are committed, in one transaction; they are there, whatever is killed afterwards.
@@ -117,16 +122,35 @@ class Journal:
         await self.close()
 
     async def _write_all(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
+                taken = await self._taken()
+                if taken is False:
+                    self._trouble = _LOCKED
+                    continue
                 some = self._writing = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch))]
-                rows = [record.rows for record in some]
-                answers = await loop.run_in_executor(self._thread, commit, self._writer, rows)
+                answers = await self._commit([record.rows for record in some], taken=taken is True)
                 self._writing = ()
                 self._answer(some, answers)
         finally:
             self._drain = None
+
+    async def _taken(self) -> bool | None:
+        """See `Writer.take`; another writer is waited for here, and what comes meanwhile goes with it."""
+        until = time.monotonic() + self._patience
+        while (taken := self._writer.take()) is False and time.monotonic() < until:
+            self._hindered = _LOCKED
+            await asyncio.sleep(_LOOK)
+        self._hindered = _LOCKED if taken is False else None
+        return taken
+
+    async def _commit(self, rows: list[Sequence[Event]], *, taken: bool) -> list[EventStoreError | None]:
+        """Rows are put in here, for a thread would fight for Python's lock at each; the disk is waited for in one."""
+        if taken:
+            with suppress(EventStoreError):  # `commit` finds out which of the rows it was
+                self._writer.put([*chain.from_iterable(rows)])
+                rows = [()] * len(rows)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, commit, self._writer, rows)
 
     def _answer(self, some: Sequence[_Record], answers: Sequence[EventStoreError | None]) -> None:
         self._transactions += None in answers
@@ -149,9 +173,8 @@ class Journal:
     def _give_up(self) -> None:
         """Tell those who wait too long; what is not being written yet is dropped."""
         now, self._watch = time.monotonic(), None
-        late = EventStoreError(
-            f"the event store did not commit within {self._patience} s: {self._trouble or 'it does not answer'}"
-        )
+        why = self._hindered or self._trouble or "it does not answer"
+        late = EventStoreError(f"the event store did not commit within {self._patience} s: {why}")
         for record in self._writing:
             if now - record.since > self._patience:
                 self._fail(record, late)

@@ -33,6 +33,14 @@ class Kept:
         self._files = (file, file.with_name(f"{file.name}-wal"))
         self._found: tuple[object, ...] | None = None
 
+    def take(self) -> bool | None:
+        """See `Writer`."""
+        return self._writer.take()
+
+    def put(self, rows: Sequence[Event]) -> None:
+        """See `Writer`."""
+        self._writer.put(rows)
+
     def write(self, rows: Sequence[Event]) -> None:
         """See `Writer`."""
         try:

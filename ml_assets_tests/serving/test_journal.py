@@ -154,6 +154,12 @@ class Stuck:
         self.free = threading.Event()
         self.held: list[Event] = []
 
+    def take(self) -> bool | None:
+        return None
+
+    def put(self, rows: Sequence[Event]) -> None:
+        raise NotImplementedError
+
     def write(self, rows: Sequence[Event]) -> None:
         self.free.wait(10)
         self.held += rows
@@ -185,6 +191,12 @@ def test_a_store_that_is_stuck_is_an_error_in_the_declared_time_and_too_many_are
 
 
 class Broken:
+    def take(self) -> bool | None:
+        return None
+
+    def put(self, rows: Sequence[Event]) -> None:
+        raise NotImplementedError
+
     def write(self, rows: Sequence[Event]) -> None:
         raise RuntimeError(f"{len(rows)} rows")
 
