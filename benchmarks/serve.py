@@ -4,8 +4,10 @@ All sides answer with the same probability, which is checked first. wrk runs on 
 core from everybody. One worker each, except where the name says otherwise.
 """
 
+import os
 import sqlite3
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +18,7 @@ from benchmarks.serve_forest import Forest, prepared, unsettled
 from benchmarks.serve_load import Load, load
 from benchmarks.serve_process import started
 from benchmarks.serve_rate import lost
-from benchmarks.serve_sides import Side, ours, peers
+from benchmarks.serve_sides import RAM, SQLITE, Side, ours, peers
 
 RATE = 1000  # requests a second of the run at a constant rate
 _AGAINST = {
@@ -37,52 +39,79 @@ def measure(quick: bool) -> list[Figure]:
         forest = prepared(Path(name))
         sides = [*peers(forest), *_variants(forest)]
         found: Found = {side.name: [] for side in sides}
+        disk: list[float] = []
         for number in range(rounds):
             for side in sides:
-                found[side.name].append(_loaded(forest, side, warm, seconds))
+                found[side.name].append(_loaded(side, forest.scores, warm, seconds))
+                disk += _disk(forest.folder, 1)
                 say(f"{number + 1} of {rounds}, {side.name}: {found[side.name][-1].rate:,.0f} requests a second")
         say(f"{RATE:,} requests a second for {steady} s")
         constant, missing = _constant(forest, ours(forest), steady)
-    return _figures(found, promised=not quick) + _steady(constant, missing, steady, promised=not quick)
+    by_itself = [
+        figures(f"the disk by itself, between the runs: fdatasync of 24 kB, {name}", "ms", [quantile(disk, share)])
+        for name, share in (("p50", 0.5), ("p99", 0.99))
+    ]
+    return _figures(found, promised=not quick) + by_itself + _steady(constant, missing, steady, promised=not quick)
 
 
 def _variants(forest: Forest) -> list[Side]:
     """Ours: the one that the promises are about first, then what changes with each switch."""
     plain = [ours(forest), ours(forest, logged=False), ours(forest, workers=2)]
     named = [ours(forest, entities=True), ours(forest, entities=True, logged=False)]
-    return [*plain, *named, ours(forest, entities=True, workers=2)]
+    ram = [ours(forest, memory=True), ours(forest, memory=True, workers=2)] if RAM.is_dir() else []
+    return [*plain, *named, ours(forest, entities=True, workers=2), *ram]
 
 
-def _loaded(forest: Forest, side: Side, warm: int, seconds: int) -> Load:
+def _loaded(side: Side, scores: Sequence[float], warm: int, seconds: int) -> Load:
     """Start a side, see that it answers right, warm it up, and load it."""
-    _forget(forest)
+    _forget(side)
     with started(side.command, side.variables) as server:
         side.await_ready(server)
-        side.require_scores(server, forest.scores)
+        side.require_scores(server, scores)
         answered = load(server, side.path, side.bodies, warm).requests
         found = load(server, side.path, side.bodies, seconds)
     if side.logged is not None:
-        _require_recorded(forest, side, answered + found.requests)
+        _require_recorded(side, answered + found.requests)
+        _forget(side)
     return found
 
 
-def _require_recorded(forest: Forest, side: Side, answered: int) -> None:
+def _require_recorded(side: Side, answered: int) -> None:
     """Refuse a number of ours if an answer was not recorded, or one was that should not have been."""
-    with closing(sqlite3.connect(forest.data / "events.db")) as events:
+    with closing(sqlite3.connect(_events(side))) as events:
         recorded = events.execute("SELECT count(*) FROM predictions").fetchone()[0]
     if (recorded < answered) if side.logged else recorded:
         raise BenchmarkError(f"{side.name}: {answered} answers, {recorded} of them recorded")
 
 
-def _forget(forest: Forest) -> None:
+def _events(side: Side) -> Path:
+    return Path(side.variables["ML_ASSETS_EVENT_STORE"].removeprefix(SQLITE))
+
+
+def _forget(side: Side) -> None:
     """Each run of ours begins with an empty event store."""
-    for path in forest.data.glob("events.db*"):
-        path.unlink()
+    if side.logged is not None:
+        for path in _events(side).parent.glob(f"{_events(side).name}*"):
+            path.unlink()
+
+
+def _disk(folder: Path, seconds: float) -> list[float]:
+    """Milliseconds of `fdatasync` after 24 kB, the size of a commit, at the pace of commits: the disk by itself."""
+    found, until = [], time.monotonic() + seconds
+    with (folder / "disk").open("wb") as file:
+        while time.monotonic() < until:
+            started = time.perf_counter()
+            file.write(bytes(24_000))
+            file.flush()
+            os.fdatasync(file.fileno())
+            found.append(1000 * (time.perf_counter() - started))
+            time.sleep(0.0015)
+    return found
 
 
 def _constant(forest: Forest, side: Side, seconds: int) -> tuple[Measured, int]:
     """What a client sees that sends on the clock, and how many of its answers were not recorded."""
-    _forget(forest)
+    _forget(side)
     ids = forest.folder / "acknowledged"
     with started(side.command, side.variables) as server:
         side.await_ready(server)
@@ -91,7 +120,7 @@ def _constant(forest: Forest, side: Side, seconds: int) -> tuple[Measured, int]:
             "serve_rate:constant", forest.folder, port=server.port, path=side.path, bodies=side.bodies,
             rate=RATE, seconds=seconds, acknowledged=str(ids),
         )  # fmt: skip
-    return found, lost(forest.data / "events.db", ids)
+    return found, lost(_events(side), ids)
 
 
 def _figures(found: Found, *, promised: bool) -> list[Figure]:
@@ -137,6 +166,11 @@ def _lines(name: str, left: Sequence[Load], right: Sequence[Load], least: float 
         figures(f"{name}: p99", "ms", _of("p99", left), _of("p99", right)),
         figures(f"{name}: processor time a request", "µs", _of("cpu", left), _of("cpu", right)),
     ]
+
+
+def quantile(found: Sequence[float], share: float) -> float:
+    """The value below which a share lies."""
+    return sorted(found)[min(int(share * len(found)), len(found) - 1)]
 
 
 def _of(what: str, side: Sequence[Load]) -> list[float]:

@@ -20,6 +20,8 @@ from benchmarks.serve_process import Server
 # uvloop and httptools are none of its requirements; it takes them where they are, as the other sides do.
 BENTOML = ("bentoml==1.4.39", "uvloop", "httptools")
 
+RAM = Path("/dev/shm")  # noqa: S108 - what is there is named after this process, and removed
+SQLITE = "sqlite:///"
 _SHARED = ("scikit-learn", "onnxruntime", "numpy")
 _TOLERANCE = 1e-5
 _CHECKED = "mlflow models serve, ONNX, with a signature"
@@ -88,7 +90,9 @@ def peers(forest: Forest) -> list[Side]:
     ]
 
 
-def ours(forest: Forest, *, workers: int = 1, logged: bool = True, entities: bool = False) -> Side:
+def ours(
+    forest: Forest, *, workers: int = 1, logged: bool = True, entities: bool = False, memory: bool = False
+) -> Side:
     """`ml-assets serve`.
 
     Args:
@@ -96,8 +100,11 @@ def ours(forest: Forest, *, workers: int = 1, logged: bool = True, entities: boo
         workers: processes that answer.
         logged: whether predictions are recorded.
         entities: whether requests name an account, or bring its features.
+        memory: whether the event store is on a RAM disk: what is left is what the software takes.
     """
-    words = ["entities" if entities else "instances", "" if logged else "log off", "2 workers" if workers > 1 else ""]
+    log = "log on a RAM disk" if memory else "" if logged else "log off"
+    words = ["entities" if entities else "instances", log, "2 workers" if workers > 1 else ""]
+    events = RAM / f"ml-assets-benchmark-{os.getpid()}.db" if memory else forest.data / "events.db"
     named = [{"entities": [{"account_id": entity}]} for entity in forest.entities]
     return Side(
         f"ours, {', '.join(filter(None, words))}",
@@ -105,7 +112,11 @@ def ours(forest: Forest, *, workers: int = 1, logged: bool = True, entities: boo
         f"/models/{MODEL}/predict",
         [json.dumps(body) for body in (named if entities else _instances(forest))],
         lambda said: float(said["predictions"][0]["score"]),
-        {**forest.variables, "ML_ASSETS_LOG_PREDICTIONS": str(logged).lower()},
+        {
+            **forest.variables,
+            "ML_ASSETS_LOG_PREDICTIONS": str(logged).lower(),
+            "ML_ASSETS_EVENT_STORE": f"{SQLITE}{events}",
+        },
         logged,
     )
 

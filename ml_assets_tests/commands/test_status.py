@@ -85,11 +85,10 @@ def test_the_table_shows_a_model_of_which_nothing_is_known() -> None:
 def test_a_registry_that_cannot_be_asked_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", os.environ.copy())
     (tmp_path / "mlflow.db").write_bytes(b"no database at all, but something longer than a header of one" * 9)
-    for name, said in (("mlflow.db", "file is not a database"), ("gone.db", "unable to open database file")):
+    for name, said in (("mlflow.db", "file is not a database"), ("gone.db", "was data/mlflow removed?")):
         found = champions(f"sqlite:///{tmp_path}/{name}", ["m"])["m"]
         assert isinstance(found, str)
         assert said in found
-        assert "ml-assets doctor" in found
 
 
 def test_the_champion_of_an_embedded_database_is_read_without_mlflow() -> None:

@@ -81,7 +81,7 @@ def test_when_one_ends_the_command_ends_with_1_and_the_other_is_stopped(
         code = _watch(running, threading.Event())
     assert code == 1
     assert "short ended by itself (exit code 3)" in capfd.readouterr().err
-    assert [_left(process.pid) for process in running.values()] == [[], [], []]
+    assert [_left(process.pid) for process in running.values()] == [[], []]
 
 
 def test_told_to_stop_is_exit_code_0_and_nothing_is_left_of_the_group() -> None:
