@@ -1,6 +1,6 @@
 """The manifest of a release: what a server needs to answer with a version, as the gates let it pass."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
@@ -8,10 +8,14 @@ import msgspec
 from ml_assets.errors import MlAssetsError
 
 PROBABILITIES = "probabilities"
-"""The output of an artifact: float [n, 2], the second column is P(label = 1)."""
+"""The output of an artifact: float [n, classes]; of two, the second column is P(label = 1)."""
 
 MISSING = "<missing>"
 """What stands for a missing text in the string tensors, which know no null. Whoever calls a model sends it."""
+
+
+REVIEW = "needs_review"
+"""The decision of a model of several classes that is not sure enough."""
 
 
 class ManifestError(MlAssetsError):
@@ -24,13 +28,13 @@ class Input:
 
     Args:
         name: of the feature.
-        kind: a number, or text.
+        kind: a number, text that is one of a few, or running text, lower-cased and empty where it is missing.
         view: the feature view that it comes from.
         example: a common value of the training set.
     """
 
     name: str
-    kind: Literal["number", "text"]
+    kind: Literal["number", "text", "document"]
     view: str
     example: float | str | None
 
@@ -51,6 +55,15 @@ class Gate:
     value: float | None
     limit: float
     reason: str
+
+
+@dataclass(frozen=True)
+class Query:
+    """A feature view that reads one row: SQL, under which name it reads the row, whether it asks for `$as_of`."""
+
+    sql: str
+    relation: str
+    as_of: bool
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,10 @@ class Manifest:
         run_url: that run in the MLflow UI.
         tags: what the run says of the code: Dagster run, git commit.
         tables: every table that went in → its version.
+        classes: of the probabilities, in their order, where they are several; then there are no bands.
+        documents: the feature views of a model of documents: a file that is sent becomes its row, and features by them.
+        terms: class → word → how much it speaks for the class, of running text.
+        review_below: of several classes, the probability of the best one below which the decision is `REVIEW`.
     """
 
     model: str
@@ -94,6 +111,10 @@ class Manifest:
     run_url: str
     tags: dict[str, str]
     tables: dict[str, int]
+    classes: tuple[str, ...] = ()
+    review_below: float = 0.0
+    documents: tuple[Query, ...] = ()
+    terms: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
         """The one JSON text of this manifest."""

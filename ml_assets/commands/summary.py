@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ml_assets.training.report import Report
 
-SHOWN = ("roc_auc", "pr_auc", "brier", "calibration_error", "lift_at_10")
+SHOWN = ("accuracy", "macro_f1", "roc_auc", "pr_auc", "brier", "calibration_error", "lift_at_10")
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,9 @@ class Summary:
 
 def summarise(project: Project, name: str, as_of: date, metadata: dict[str, dict[str, Any]], seconds: float) -> Summary:
     """Collect the outcome from the lake and the registry; `metadata` is what this run's assets said."""
+    from ml_assets.training.record import record
     from ml_assets.training.report import report
-    from ml_assets.training.train import candidate, record
+    from ml_assets.training.train import candidate
 
     lake, registry, folder = project.lake, project.registry, project.folder(name)
     version = candidate(lake, registry, folder, as_of)
@@ -128,7 +129,7 @@ def _best_possible(project: Project, name: str, found: "Report") -> float | None
     """The ROC AUC of the latent truth on the candidate's test dates; asked once, then kept with its run."""
     from ml_assets.settings import settings
     from ml_assets.simulation.churn import best_roc_auc, read
-    from ml_assets.training.train import record
+    from ml_assets.training.record import record
 
     registry, folder = project.registry, settings().incoming / name
     known = registry.metrics(found.version.run_id).get("best_possible_roc_auc")

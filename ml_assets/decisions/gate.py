@@ -11,6 +11,8 @@ DIRECTION = {
     "roc_auc": 1,
     "pr_auc": 1,
     "lift_at_10": 1,
+    "accuracy": 1,
+    "macro_f1": 1,
     "log_loss": -1,
     "brier": -1,
     "calibration_error": -1,

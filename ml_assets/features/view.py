@@ -53,8 +53,8 @@ class Relation:
 class View:
     """A pure function of an as-of date `T`: a query over rows with `event_time` in a window around `T`.
 
-    A feature view sees `[T - lookback, T)`, a label `[T, T + horizon)`; in both a row counts only if it was known
-    before the end of the window.
+    A feature view sees `[T - lookback, T)`, a label `[T - lookback, T + horizon)`; in both a row counts only if it was
+    known before the end of the window.
 
     Args:
         table: its asset key, such as `churn/features/purchases`.
@@ -62,7 +62,7 @@ class View:
         entity: the column that identifies what is scored; unique in each result.
         relations: the sources that the query reads.
         views: other views, by the name under which the query reads them at the same `T`.
-        lookback: how far back it sees; None = all history. Ignored by a label.
+        lookback: how far back it sees; None = all history, for a label not at all.
         horizon: how far ahead a label sees; None = a feature view.
     """
 
@@ -78,7 +78,7 @@ class View:
         """The event times that the query sees at `as_of`: from (inclusive, None = unbounded), to (exclusive)."""
         midnight = datetime.combine(as_of, time())
         if self.horizon is not None:
-            return midnight, midnight + self.horizon
+            return midnight - (self.lookback or timedelta(0)), midnight + self.horizon
         return (None if self.lookback is None else midnight - self.lookback), midnight
 
     @property

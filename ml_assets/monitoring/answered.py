@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ml_assets.duck import quote
+from ml_assets.duck import literal, quote
 from ml_assets.features.store import refresh
 from ml_assets.lake import Lake, fingerprint_of
 from ml_assets.monitoring.evaluated import Scored, entities
@@ -34,10 +34,11 @@ What turns out early is one-sided: who cancels is known at once, who stays only 
 _ANSWERS = """
     CREATE TEMP VIEW answers AS SELECT day, entity, version, variant, bool_or(stored) AS stored,
         first(score ORDER BY requested_at, prediction_id) AS score,
+        first(predicted ORDER BY requested_at, prediction_id) AS predicted,
         last(y ORDER BY observed_at, value) FILTER (y IS NOT NULL) AS said
     FROM (SELECT *, coalesce(as_of, due) AS day, as_of IS NOT NULL AS stored FROM log) LEFT JOIN (
-        SELECT prediction_id, observed_at, value, TRY_CAST(value AS DOUBLE) AS y FROM outcomes
-        WHERE kind = 'label' AND TRY_CAST(value AS DOUBLE) IN (0, 1)
+        SELECT prediction_id, observed_at, value, {truth} AS y FROM outcomes JOIN log USING (prediction_id)
+        WHERE kind = 'label' AND {truth} IN (0, 1)
     ) USING (prediction_id) GROUP BY ALL
 """
 
@@ -47,7 +48,8 @@ class Answers:
     """Answers of the last as-of dates whose truth is known.
 
     Args:
-        rows: `day`, `entity`, `version`, `variant`, `score` and `label` (0 or 1), in one order.
+        rows: `day`, `entity`, `version`, `variant`, `score` and `label` (0 or 1; of several classes 1 where the named
+            one was right), in one order.
         notes: what was left out, and why.
         fingerprint: of both.
     """
@@ -149,13 +151,21 @@ def _open(
     lake: Lake, folder: Folder, connection: "duckdb.DuckDBPyConnection", where: str, parameters: Mapping[str, object]
 ) -> None:
     """The view `answers` of some answers, on a connection with the log as `l`."""
-    columns = "prediction_id, entity, version, variant, as_of, due, score, requested_at"
+    columns = "prediction_id, entity, version, variant, as_of, due, score, predicted, requested_at"
     connection.execute(f"CREATE TEMP TABLE log AS SELECT {columns} FROM l WHERE {where}", parameters)
     outcomes = table(folder.name, Outcome)
     nothing = "(SELECT '' AS prediction_id, '' AS kind, '' AS value, NULL::TIMESTAMP AS observed_at WHERE false)"
     said = nothing if lake.version(outcomes) is None else lake.relation(connection, outcomes)
     connection.execute(f"CREATE TEMP VIEW outcomes AS SELECT * FROM {said}")
-    connection.execute(_ANSWERS)
+    connection.execute(_ANSWERS.format(truth=_truth(folder)))
+
+
+def _truth(folder: Folder) -> str:
+    """What an outcome says of an answer: its label; of several classes, whether it was right. A value is JSON."""
+    classes = ", ".join(literal(name) for name in folder.spec.label.classes)
+    if not classes:
+        return "TRY_CAST(value AS DOUBLE)"
+    return f"CASE WHEN value ->> '$' IN ({classes}) THEN (value ->> '$' = predicted)::DOUBLE END"
 
 
 def _joined(lake: Lake, folder: Folder, days: Sequence[date], mature: Sequence[date], workers: int) -> pa.Table:
@@ -164,13 +174,14 @@ def _joined(lake: Lake, folder: Folder, days: Sequence[date], mature: Sequence[d
         _open(lake, folder, connection, "list_contains($days, coalesce(as_of, due))", {"days": list(days)})
         if mature:
             labels, entity = lake.relation(connection, folder.labels.kept), quote(folder.spec.entity)
-            labelled = f"SELECT as_of AS day, {entity}::VARCHAR AS entity, label::DOUBLE AS label FROM {labels}"
+            labelled = f"SELECT as_of AS day, {entity}::VARCHAR AS entity, label::VARCHAR AS label FROM {labels}"
         else:
-            labelled = "SELECT NULL::DATE AS day, '' AS entity, NULL::DOUBLE AS label WHERE false"
+            labelled = "SELECT NULL::DATE AS day, '' AS entity, '' AS label WHERE false"
+        label = "(t.label = a.predicted)::DOUBLE" if folder.spec.label.classes else "t.label::DOUBLE"
         found: pa.Table = connection.sql(
-            "SELECT a.day, a.entity, a.version, a.variant, a.score, coalesce(a.said, t.label) AS label "
+            f"SELECT a.day, a.entity, a.version, a.variant, a.score, coalesce(a.said, {label}) AS label "
             f"FROM answers AS a LEFT JOIN ({labelled}) AS t ON a.stored AND t.day = a.day AND t.entity = a.entity "
-            "AND list_contains($mature, a.day) WHERE coalesce(a.said, t.label) IS NOT NULL ORDER BY ALL",
+            f"AND list_contains($mature, a.day) WHERE coalesce(a.said, {label}) IS NOT NULL ORDER BY ALL",
             params={"mature": list(mature)},
         ).to_arrow_table()
     return found

@@ -19,8 +19,8 @@ from ml_assets.monitoring.score_drift import Scored, ScoreDrift
 from ml_assets.monitoring.spec import DriftSpec
 from ml_assets.registry import Registry, Version
 from ml_assets.training.frame import features
+from ml_assets.training.record import EVALUATION, Record, required
 from ml_assets.training.report import REPORT
-from ml_assets.training.train import EVALUATION, Record, required
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,8 +16,8 @@ from ml_assets.registry import Registry
 from ml_assets.serving.event_tables import Prediction
 from ml_assets.training.folder import Folder
 from ml_assets.training.frame import Columns
+from ml_assets.training.record import record
 from ml_assets.training.score import rows
-from ml_assets.training.train import record
 
 if TYPE_CHECKING:
     import duckdb
@@ -126,7 +126,7 @@ def _offline(seen: pa.Table, entity: str, columns: Columns) -> pa.Table:
     for name in columns.numeric:
         value = seen[name].cast(pa.float32(), safe=False)
         found[name] = pc.if_else(pc.is_finite(value), value, pa.scalar(None, pa.float32()))
-    found |= {name: seen[name].cast(pa.string()) for name in columns.categorical}
+    found |= {name: seen[name].cast(pa.string()) for name in (*columns.categorical, *columns.text)}
     return pa.table([*found.values()], names=["as_of", "entity", *(f"feature {name}" for name in columns.all)])
 
 

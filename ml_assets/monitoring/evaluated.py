@@ -17,9 +17,10 @@ from ml_assets.monitoring.performance_spec import PerformanceSpec
 from ml_assets.registry import Registry, Version
 from ml_assets.training import dataset
 from ml_assets.training.bootstrap import PROPER, RANKING, Interval, intervals
+from ml_assets.training.frame import labels
+from ml_assets.training.record import EVALUATION, Record, required
 from ml_assets.training.report import REPORT
-from ml_assets.training.score import scores
-from ml_assets.training.train import EVALUATION, Record, required
+from ml_assets.training.score import probabilities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +33,10 @@ _BETTER = gate.DIRECTION | retrain.DIRECTION
 
 @dataclass(frozen=True)
 class Scored:
-    """Rows with a label: `y` 0/1, `p` P(label = 1), and the entity of each row as a number, all [n]."""
+    """Rows with a label: `y` 0/1, `p` P(label = 1), and the entity of each row as a number, all [n].
+
+    Of several classes, `y` says whether the named one is right, and `p` is its probability.
+    """
 
     y: "Floats"
     p: "Floats"
@@ -100,18 +104,20 @@ def _difference(sign: int, before: float, known: Interval, value: float, now: In
 
 
 def evaluated(
-    lake: Lake, registry: Registry, version: Version, kept: Record, spec: PerformanceSpec, labels: str
+    lake: Lake, registry: Registry, version: Version, kept: Record, spec: PerformanceSpec, table: str
 ) -> Evaluated:
-    """The evaluation of a version; empty, with the reason, where there is none for labels of the table `labels`."""
+    """The evaluation of a version; empty, with the reason, where there is none for labels of `table`."""
     content = registry.read(version.run_id, REPORT)
     if content is None:
         return Evaluated(reason=f"version {version.number} has no evaluation report, so there is no drop")
-    if labels not in kept.tables:
+    if table not in kept.tables:
         reason = f"the label query changed since version {version.number} was trained, so there is no drop"
         return Evaluated(reason=reason)
     found = json.loads(content)["evaluation"]
-    counts, threshold = found["confusion"], float(found["threshold"])
-    right = {"accuracy": (counts["tp"] + counts["tn"]) / sum(counts.values())}
+    counts = found["confusion"]
+    # Of several classes, each answer is right or wrong, however sure it was.
+    threshold = 0.0 if kept.classes else float(found["threshold"])
+    right = {} if kept.classes else {"accuracy": (counts["tp"] + counts["tn"]) / sum(counts.values())}
     known, _ = bootstrapped(tested(lake, registry, version, kept), threshold, spec)
     return Evaluated(found["metrics"] | right, known, found["slices"], threshold)
 
@@ -134,12 +140,18 @@ def bootstrapped(rows: Scored, threshold: float | None, spec: PerformanceSpec) -
 
 
 def tested(lake: Lake, registry: Registry, version: Version, kept: Record) -> Scored:
-    """The version's test rows, scored by the artifact that was not fitted on them."""
+    """The version's test rows, scored by the artifact that was not fitted on them.
+
+    Of several classes, the label of a row is whether the most probable one is right, and the score its probability.
+    """
     table = dataset.read(lake, kept.table, kept.as_of, kept.version)
     days = pa.array(kept.split.test, pa.date32())
     rows = table.filter(pc.is_in(table[dataset.ROW], value_set=days))
-    p = scores(required(registry, version, EVALUATION), kept, rows)
-    return Scored(np.asarray(rows["label"].cast(pa.float64())), p, entities(rows[kept.entity]))
+    p = probabilities(required(registry, version, EVALUATION), kept, rows)
+    y, who = np.asarray(labels(rows["label"], kept.classes)), entities(rows[kept.entity])
+    if kept.classes:
+        return Scored((p.argmax(axis=1) == y).astype(np.float64), p.max(axis=1), who)
+    return Scored(y.astype(np.float64), p[:, 1], who)
 
 
 def entities(column: pa.ChunkedArray) -> "NDArray[np.int64]":

@@ -11,7 +11,7 @@ from ml_assets.duck import quote
 from ml_assets.features.view import View
 from ml_assets.lake import Lake
 from ml_assets.sources.ingest import ingests
-from ml_assets.training.train import Record
+from ml_assets.training.record import Record
 
 
 @dataclass(frozen=True)

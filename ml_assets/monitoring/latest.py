@@ -20,8 +20,8 @@ from ml_assets.monitoring.spec import DriftSpec
 from ml_assets.registry import Registry, Version
 from ml_assets.training.folder import Folder
 from ml_assets.training.frame import Columns as Inputs
+from ml_assets.training.record import Record
 from ml_assets.training.score import prints, rows, standing
-from ml_assets.training.train import Record
 
 _ENGINE = 2  # raised when the same rows give other numbers: all reports are then made anew
 

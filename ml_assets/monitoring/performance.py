@@ -24,8 +24,8 @@ from ml_assets.registry import Registry, Version
 from ml_assets.training.dataset import known_until
 from ml_assets.training.folder import Folder
 from ml_assets.training.frame import features
+from ml_assets.training.record import Record, record
 from ml_assets.training.score import rows as seen
-from ml_assets.training.train import Record, record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -247,12 +247,13 @@ def _joined(
     A prediction without a label (its entity is no member any more, after late rows) is left out.
     """
     entity, wanted = quote(folder.spec.entity), [f"slice {name}" for name in slices]
+    label = "(l.label = p.predicted)::DOUBLE" if made.kept.classes else "l.label::DOUBLE"
     with lake.open(p=f"{folder.name}/predictions", l=folder.labels.kept) as connection:
         if slices:
             connection.register("s", _words(lake, folder, made, days, slices, workers))
         joined = f"LEFT JOIN s ON s.as_of = p.as_of AND s.{entity} = p.{entity}" if slices else ""
         found: pa.Table = connection.sql(
-            f"SELECT {', '.join(['p.as_of', f'p.{entity} AS entity', 'p.score', 'l.label::DOUBLE AS label'])}"
+            f"SELECT {', '.join(['p.as_of', f'p.{entity} AS entity', 'p.score', f'{label} AS label'])}"
             f"{''.join(f', s.{quote(name)}' for name in wanted)} "
             f"FROM p JOIN l ON l.as_of = p.as_of AND l.{entity} = p.{entity} {joined} "
             "WHERE p.model_version = $version AND p.as_of IN (SELECT unnest($days)) AND l.label IS NOT NULL "

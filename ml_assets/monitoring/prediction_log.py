@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 import pyarrow as pa
 
 from ml_assets.lake import Lake
-from ml_assets.serving.event_tables import Event, Exposure, Kind, Outcome, Prediction, Traffic
+from ml_assets.serving.event_tables import Event, Exposure, Kind, Outcome, Prediction, Search, Traffic
 from ml_assets.serving.events import EventStore
 
 PAGE = 5_000
@@ -23,6 +23,7 @@ _NAMES: Mapping[Kind, str] = {
     Prediction: "prediction_log",
     Outcome: "outcomes",
     Exposure: "exposures",
+    Search: "searches",
     Traffic: "traffic",
 }
 _TIMES = {"requested_at", "exposed_at", "observed_at", "received_at", "since", "until"}
@@ -43,7 +44,7 @@ class Taken:
 
 
 def table(folder: str, kind: Kind) -> str:
-    """The lake table of a kind of row: `<folder>/prediction_log`, `outcomes`, `exposures`, `traffic`.
+    """The lake table of a kind of row: `<folder>/prediction_log`, `outcomes`, `exposures`, `searches`, `traffic`.
 
     Its columns are those of the row, times as timestamps, and `due`: the as-of date that the loop worked on when the
     row was taken. Servers know the calendar only; the loop may be behind it, or on history.

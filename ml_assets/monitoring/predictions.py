@@ -21,9 +21,9 @@ from ml_assets.monitoring.traffic import Served, served
 from ml_assets.registry import Registry, Version
 from ml_assets.training.dataset import known_until
 from ml_assets.training.folder import Folder
+from ml_assets.training.record import Record, record
 from ml_assets.training.report import REPORT
 from ml_assets.training.score import prints, rows
-from ml_assets.training.train import Record, record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -212,7 +212,8 @@ def _plan(lake: Lake, registry: Registry, folder: Folder, as_of: date) -> _Plan 
     version = registry.version(folder.name, number)
     kept = record(registry, version)
     until = known_until(lake, folder, as_of)
-    labelled = max((day for day in grid if day + folder.spec.label.horizon <= until), default=None)
+    mature = [day for day in grid if day + folder.spec.label.horizon <= until]
+    labelled = None if kept.classes else max(mature, default=None)  # of several classes there is no one rate
     labels = fingerprints(lake, folder.labels, [labelled]) if labelled else {}
     silent = gaps.silent(lake, kept, as_of)
     before = next((day for day in grid[-2:-1] if f"as_of={day}" in stand), None)

@@ -13,8 +13,8 @@ from ml_assets.monitoring.spec import DriftSpec
 from ml_assets.registry import Version
 from ml_assets.training import dataset
 from ml_assets.training.folder import Folder
+from ml_assets.training.record import Record
 from ml_assets.training.score import rows
-from ml_assets.training.train import Record
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from ml_assets.lake import Lake, fingerprint_of
 from ml_assets.registry import Registry, Version
 from ml_assets.training.dataset import known_until
 from ml_assets.training.folder import Folder
+from ml_assets.training.record import record, required
 from ml_assets.training.report import REPORT
-from ml_assets.training.train import record, required
 
 _LEDGER = pa.schema([
     ("as_of", pa.date32()),

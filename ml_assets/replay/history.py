@@ -21,7 +21,7 @@ from ml_assets.registry import Version
 from ml_assets.replay.models import Model, Models, realised
 from ml_assets.replay.store import Store
 from ml_assets.training.folder import Folder
-from ml_assets.training.train import Record
+from ml_assets.training.record import Record
 
 if TYPE_CHECKING:
     import numpy as np

@@ -23,7 +23,8 @@ from ml_assets.replay.store import Store
 from ml_assets.training import dataset
 from ml_assets.training.folder import Folder
 from ml_assets.training.frame import Frame, frame
-from ml_assets.training.train import Fitted, Record, fit, recipe, recorded
+from ml_assets.training.record import Record
+from ml_assets.training.train import Fitted, fit, recipe, recorded
 
 if TYPE_CHECKING:
     import numpy as np

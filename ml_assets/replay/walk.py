@@ -106,6 +106,8 @@ def replay(
         DeclarationError: a policy's metric cannot be had from history.
         TrainingError: a model cannot be trained.
     """
+    if folder.spec.label.classes:
+        raise DeclarationError(f"{folder.name} has label.classes: a replay compares scores of a label 0 or 1 only")
     compared = metric or monitor.retrain.metric
     _require(compared)
     with lake.lock(f"replay/{folder.name}"):

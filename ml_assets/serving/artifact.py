@@ -2,15 +2,21 @@
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ml_assets.errors import RegistryError
-from ml_assets.manifest import MISSING, PROBABILITIES, Manifest
+from ml_assets.manifest import MISSING, PROBABILITIES, REVIEW, Manifest
+from ml_assets.text.features import normal
 
 Value = float | bool | str | None
+# As the model was trained: what stands for a missing category, and running text without its spelling.
+_WRITTEN: dict[str, Callable[[Any], str]] = {
+    "text": lambda value: MISSING if value is None else value,
+    "document": lambda value: normal(value or ""),
+}
 
 
 class Artifact:
@@ -33,7 +39,8 @@ class Artifact:
         self.manifest = manifest
         self.names = tuple(column.name for column in manifest.inputs)
         self._numbers = [column.name for column in manifest.inputs if column.kind == "number"]
-        self._texts = [column.name for column in manifest.inputs if column.kind == "text"]
+        self._texts = [(column.name, column.kind) for column in manifest.inputs if column.kind != "number"]
+        self._classes = manifest.classes
         self._starts = [band.start for band in manifest.bands]
         self._bands = [band.name for band in manifest.bands]
         self._session = _session(onnx, who)
@@ -45,18 +52,32 @@ class Artifact:
         self.score([(None,) * len(self.names)])  # the first run of a session is slow; nobody is to wait for it
 
     def score(self, rows: Sequence[Sequence[Value]]) -> list[float]:
-        """P(label = 1) of each row; values are in the order of `names`, None is missing."""
+        """P(label = 1) of each row, or the largest of several; values are in the order of `names`, None is missing."""
+        found = self._probabilities(rows)
+        scores: list[float] = (found.max(axis=1) if self._classes else found[:, 1]).tolist()
+        return scores
+
+    def answer(self, rows: Sequence[Sequence[Value]]) -> list[tuple[float, str, str | None]]:
+        """Score and decision of each row; of several classes also the one that the score is the probability of."""
+        if not self._classes:
+            return [(score, self.decide(score), None) for score in self.score(rows)]
+        found = self._probabilities(rows)
+        best, scores = found.argmax(axis=1).tolist(), found.max(axis=1).tolist()
+        named = [(score, self._classes[nr]) for score, nr in zip(scores, best, strict=True)]
+        sure = self.manifest.review_below
+        return [(score, name if score >= sure else REVIEW, name) for score, name in named]
+
+    def _probabilities(self, rows: Sequence[Sequence[Value]]) -> Any:  # noqa: ANN401 - an array, [rows, classes]
         split, count = len(self._numbers), len(rows)
         # None becomes NaN; what is no float32 was refused with the request.
         table = np.array([row[:split] for row in rows] if self._texts else rows, dtype=np.float32)
         columns = table.T.reshape(split, count, 1) if count == 1 else np.ascontiguousarray(table.T)[:, :, None]
         feed: dict[str, Any] = dict(zip(self._numbers, columns))  # noqa: B905 - one for each, and it is the hot path
-        for i, name in enumerate(self._texts, start=split):
-            words = [MISSING if row[i] is None else row[i] for row in rows]
+        for i, (name, kind) in enumerate(self._texts, start=split):
+            words = [_WRITTEN[kind](row[i]) for row in rows]
             feed[name] = np.array(words, dtype=object).reshape(count, 1)
         (found,) = self._session.run([PROBABILITIES], feed)
-        scores: list[float] = found[:, 1].tolist()
-        return scores
+        return found
 
     def decide(self, score: float) -> str:
         """The band that a score falls into."""

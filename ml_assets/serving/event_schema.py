@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from ml_assets.serving.event_tables import LONG, NAME, Exposure, Kind, Outcome, Prediction, Traffic
+from ml_assets.serving.event_tables import LONG, NAME, Exposure, Kind, Outcome, Prediction, Search, Traffic
 
 METADATA = MetaData()
 _WHOLE = BigInteger().with_variant(Integer(), "sqlite")
@@ -47,7 +47,8 @@ TABLES: Mapping[Kind, Table] = {
         _key("prediction_id"), _key("model"), _text("version"), _text("variant"), _key("entity", LONG),
         _text("as_of", nullable=True), Column("score", _REAL, nullable=False), _text("decision", nullable=True),
         _text("features"), _text("missing", nullable=True), _text("stale", nullable=True),
-        _whole("requested_at"), _whole("latency"), UniqueConstraint("prediction_id"),
+        _whole("requested_at"), _whole("latency"), _text("predicted", nullable=True),
+        UniqueConstraint("prediction_id"),
     ),
     Exposure: _table(
         "exposures",
@@ -59,6 +60,11 @@ TABLES: Mapping[Kind, Table] = {
         _key("model"), _key("prediction_id"), _key("kind"), _key("source"), _key("value", 3 * LONG),
         _whole("observed_at"), _whole("received_at"),
         UniqueConstraint("prediction_id", "kind", "source", "observed_at", "value"),
+    ),
+    Search: _table(
+        "searches",
+        _key("prediction_id"), _key("model"), _whole("serial"), _text("query"), _text("filters"), _text("hits"),
+        _whole("total"), _whole("requested_at"), _whole("latency"), UniqueConstraint("prediction_id"),
     ),
     Traffic: _table(
         "traffic",
@@ -72,6 +78,7 @@ AGED_BY: Mapping[Kind, str] = {
     Prediction: "requested_at",
     Exposure: "exposed_at",
     Outcome: "received_at",
+    Search: "requested_at",
     Traffic: "until",
 }
 

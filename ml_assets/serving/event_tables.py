@@ -1,4 +1,4 @@
-"""What the event store holds: predictions, exposures, outcomes, traffic. A row is a plain tuple, written as it is.
+"""What the event store holds: predictions, exposures, outcomes, searches, traffic. A row is a plain tuple.
 
 The first thing that a row says is which model it is about: the graph takes each model's rows by themselves.
 """
@@ -37,12 +37,13 @@ class Prediction(NamedTuple):
         entity: who or what was scored, at most 300 characters.
         as_of: the as-of date of the features, ISO; None where all of them came with the request.
         score: what the model said, finite.
-        decision: what follows from it, or the class; None where only a score was asked for.
+        decision: what follows from it; None where only a score was asked for.
         features: what the model saw, a JSON object.
         missing: a JSON list of the features without a value; None: none.
         stale: a JSON list of the feature views past their TTL; None: none.
         requested_at: microseconds since 1970, UTC.
         latency: microseconds from the request to the score.
+        predicted: of several classes the most probable one, of which `score` is the probability; else None.
     """
 
     prediction_id: str
@@ -58,6 +59,7 @@ class Prediction(NamedTuple):
     stale: str | None
     requested_at: int
     latency: int
+    predicted: str | None = None
 
 
 class Exposure(NamedTuple):
@@ -107,6 +109,32 @@ class Outcome(NamedTuple):
     received_at: int
 
 
+class Search(NamedTuple):
+    """What was looked for, and what was found.
+
+    Args:
+        prediction_id: from `prediction_id()`, of the same model; outcomes such as a click name it.
+        model: the model's folder.
+        serial: of the state of the index that answered.
+        query: as it was sent.
+        filters: a JSON object of those that were given.
+        hits: a JSON list of the ids of the documents on the page, best first.
+        total: documents found in all, or at least.
+        requested_at: microseconds since 1970, UTC.
+        latency: microseconds from the request to the answer.
+    """
+
+    prediction_id: str
+    model: str
+    serial: int
+    query: str
+    filters: str
+    hits: str
+    total: int
+    requested_at: int
+    latency: int
+
+
 class Traffic(NamedTuple):
     """What one worker of a server saw of one model in about a minute. Histograms of the same bounds add up.
 
@@ -134,8 +162,8 @@ class Traffic(NamedTuple):
 LATENCY_BOUNDS = (0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0)
 """Upper ends of the buckets of `Traffic.latency` in milliseconds, inclusive; the last bucket has none."""
 
-Event = Prediction | Exposure | Outcome | Traffic
-Kind = type[Prediction] | type[Exposure] | type[Outcome] | type[Traffic]
+Event = Prediction | Exposure | Outcome | Search | Traffic
+Kind = type[Prediction] | type[Exposure] | type[Outcome] | type[Search] | type[Traffic]
 
 
 def outcome(

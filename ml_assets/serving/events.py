@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, delete, func, select, text
 
 from ml_assets.serving.event_database import create, engine, name, parse, path, settled, translated
 from ml_assets.serving.event_schema import AGED_BY, EXPORTED, IDENTITY, TABLES
-from ml_assets.serving.event_tables import Exposure, Kind, Outcome, Prediction, Traffic
+from ml_assets.serving.event_tables import Exposure, Kind, Outcome, Prediction, Search, Traffic
 from ml_assets.serving.event_writer import PostgresWriter, SqliteWriter, Writer
 
 PATIENCE = 2.0  # seconds until a store that does not answer is an error
@@ -32,7 +32,7 @@ _BEHIND = """
 """
 _COUNTED = 100_000
 _STEP = 10_000  # sequences that are looked through again rather than marked
-E = TypeVar("E", Prediction, Exposure, Outcome, Traffic)
+E = TypeVar("E", Prediction, Exposure, Outcome, Search, Traffic)
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,17 @@ class EventStore:
 
     def find(self, prediction_id: str) -> Prediction | None:
         """The prediction of that id; None where none was recorded, or it was deleted."""
-        table = TABLES[Prediction]
+        return self._find(Prediction, prediction_id)
+
+    def find_search(self, prediction_id: str) -> Search | None:
+        """The search of that id; None where none was recorded, or it was deleted."""
+        return self._find(Search, prediction_id)
+
+    def _find(self, kind: type[E], prediction_id: str) -> E | None:
+        table = TABLES[kind]
         with translated(self._url), self._begin() as connection:
             found = connection.execute(select(table).where(table.c.prediction_id == prediction_id)).one_or_none()
-        return None if found is None else Prediction._make(found[1:])
+        return None if found is None else kind._make(found[1:])
 
     def outcomes_of(self, prediction_id: str) -> tuple[Outcome, ...]:
         """What was said of a prediction, in the order of arrival; `current` says what is in force."""

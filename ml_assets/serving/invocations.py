@@ -16,7 +16,7 @@ import msgspec
 
 from ml_assets.manifest import Input
 from ml_assets.serving.http import Receive, body_of
-from ml_assets.serving.model import Model
+from ml_assets.serving.model import Classified, Model
 from ml_assets.serving.predict import answered
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.request import malformed
@@ -32,7 +32,10 @@ class _Split(msgspec.Struct):
 
 
 async def invocations(worker: Worker, name: str, scope: Any, receive: Receive) -> bytes:  # noqa: ANN401 - of ASGI
-    """`{"predictions": [P(label = 1), …], "prediction_ids": […]}`; raises as `predict` does."""
+    """`{"predictions": [P(label = 1), …], "prediction_ids": […]}`; raises as `predict` does.
+
+    Of several classes, a prediction is the most probable one.
+    """
     began = time.time_ns()
     worker.guard.require(scope, "predict")
     model = worker.model(name)
@@ -42,8 +45,8 @@ async def invocations(worker: Worker, name: str, scope: Any, receive: Receive) -
     # Once more through the types of the model: what is wrong is refused in the same words.
     rows = model.requests.decode(msgspec.json.encode({"instances": instances}))
     found = await answered(worker, model, rows, began)
-    said = {"predictions": [one.score for one in found], "prediction_ids": [one.prediction_id for one in found]}
-    return msgspec.json.encode(said)
+    predictions = [one.predicted if isinstance(one, Classified) else one.score for one in found]
+    return msgspec.json.encode({"predictions": predictions, "prediction_ids": [one.prediction_id for one in found]})
 
 
 def _of_json(model: Model, body: bytes) -> Any:  # noqa: ANN401 - the types of the model decide
@@ -117,7 +120,7 @@ def _of_csv(model: Model, body: bytes) -> list[dict[str, Any]]:
 
 def _cell(column: Input | None, value: str, field: str) -> float | str | None:
     """An empty cell and `nan` are missing values, as pandas reads them."""
-    if value == "" or column is None or column.kind == "text":
+    if value == "" or column is None or column.kind != "number":
         return value or None
     try:
         found = float(value)

@@ -13,6 +13,8 @@ from ml_assets.serving.artifact import Artifact, Value
 from ml_assets.serving.event_tables import Prediction, prediction_id
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.request import Requests, Rows
+from ml_assets.text.features import normal
+from ml_assets.text.reasons import reasons
 
 CHAMPION = "champion"
 """The variant that answers by default."""
@@ -40,6 +42,18 @@ class Answer(msgspec.Struct, omit_defaults=False, gc=False):
     features_as_of: str | None
     missing: tuple[str, ...]
     stale: tuple[str, ...]
+
+
+class Classified(Answer, omit_defaults=False, gc=False):
+    """What is said of a row by a model of several classes.
+
+    Args:
+        predicted: the most probable class; `score` is its probability. The decision is the same, or `needs_review`.
+        reasons: words of the document that speak most for it.
+    """
+
+    predicted: str
+    reasons: tuple[str, ...]
 
 
 class Answers(msgspec.Struct, gc=False):
@@ -72,6 +86,7 @@ class Model:
         self.manifest = artifact.manifest
         self.requests = Requests(self.manifest)
         self.version = str(self.manifest.version)
+        self._texts = [at for at, column in enumerate(self.manifest.inputs) if column.kind == "document"]
         self._pick: dict[int, Callable[[Sequence[Any]], Sequence[Value]]] = {}
 
     def seen(self, rows: Rows) -> list[Seen]:
@@ -101,22 +116,26 @@ class Model:
             seen: what the model sees of each.
             began: when the request came, nanoseconds since 1970.
         """
-        scores = self.artifact.score([row.values for row in seen])
+        said = self.artifact.answer([row.values for row in seen])
         now = time.time_ns()
         taken, requested = (now - began) // 1000, began // 1000
         made, kept = [], []
-        for entity, row, score in zip(rows.entities, seen, scores, strict=True):
-            missing, decision = self._missing(row.values), self.artifact.decide(score)
-            who = prediction_id(self.manifest.model, now)
-            made.append(Answer(who, score, decision, self.manifest.version, CHAMPION, row.as_of, missing, row.stale))
+        for entity, row, (score, decision, predicted) in zip(rows.entities, seen, said, strict=True):
+            missing, who = self._missing(row.values), prediction_id(self.manifest.model, now)
+            told = (who, score, decision, self.manifest.version, CHAMPION, row.as_of, missing, row.stale)
+            made.append(Answer(*told) if predicted is None else Classified(*told, predicted, self._why(row, predicted)))
             features = msgspec.json.encode(dict(zip(self.artifact.names, row.values, strict=True))).decode()
             kept.append(
                 Prediction(
                     who, self.manifest.model, self.version, CHAMPION, entity, row.as_of, score, decision, features,
-                    _listed(missing), _listed(row.stale), requested, taken,
+                    _listed(missing), _listed(row.stale), requested, taken, predicted,
                 )
             )  # fmt: skip
         return made, kept
+
+    def _why(self, row: Seen, predicted: str) -> tuple[str, ...]:
+        texts = [row.values[at] or "" for at in self._texts]
+        return reasons(normal(" ".join(map(str, texts))), self.manifest.terms.get(predicted, {}))
 
     def _missing(self, values: Sequence[Value]) -> tuple[str, ...]:
         if None not in values:

@@ -28,6 +28,8 @@ def shown(worker: Worker, model: Model) -> dict[str, Any]:
         "ttl_seconds": manifest.ttls,
         "features_as_of": written,
         "bands": manifest.bands,
+        "classes": manifest.classes,
+        "review_below": manifest.review_below,
         "max_rows": manifest.max_rows,
         "metrics": manifest.metrics,
         "gates": manifest.gates,

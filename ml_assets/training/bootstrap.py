@@ -86,13 +86,13 @@ def compare(
     labels, mine = checked(y, candidate)
     _, theirs = checked(y, other)
     _require_metrics(metrics)
-    entity, entities = _entities(groups, len(labels))
+    entity, entities = clusters(groups, len(labels))
     models = [_Scored.of(labels, p, entity, entities) for p in (mine, theirs)]
 
     def values(counts: "Floats") -> "dict[str, Floats]":
         return _difference(models, counts, metrics)
 
-    return _drawn(values, len(labels), entities, resamples, confidence, seed)
+    return drawn(values, len(labels), entities, resamples, confidence, seed)
 
 
 def intervals(
@@ -123,7 +123,7 @@ def intervals(
     """
     labels, mine = checked(y, p)
     _require_metrics(metrics)
-    entity, entities = _entities(groups, len(labels))
+    entity, entities = clusters(groups, len(labels))
     scored = _Scored.of(labels, mine, entity, entities)
     sums = {name: _summed(np.asarray(each, np.float64), entity, entities) for name, each in (means or {}).items()}
 
@@ -131,10 +131,10 @@ def intervals(
         rows = counts @ scored.rows
         return scored.values(counts, metrics) | {name: (counts @ each) / rows for name, each in sums.items()}
 
-    return _drawn(values, len(labels), entities, resamples, confidence, seed)
+    return drawn(values, len(labels), entities, resamples, confidence, seed)
 
 
-def _drawn(
+def drawn(
     values: "Callable[[Floats], dict[str, Floats]]",
     rows: int,
     entities: int,
@@ -146,8 +146,8 @@ def _drawn(
     estimate = values(np.ones((1, entities)))
     chunk = max(1, _CELLS // max(rows, entities))
     parts = [values(counts) for counts in _draws(entities, resamples, chunk, seed)]
-    drawn = {metric: np.concatenate([part[metric] for part in parts]) for metric in estimate}
-    return {metric: _interval(metric, float(estimate[metric][0]), drawn[metric], confidence) for metric in estimate}
+    found = {metric: np.concatenate([part[metric] for part in parts]) for metric in estimate}
+    return {metric: _interval(metric, float(estimate[metric][0]), found[metric], confidence) for metric in estimate}
 
 
 @dataclass(frozen=True)
@@ -169,8 +169,8 @@ class _Scored:
         order = np.argsort(-p, kind="stable")
         starts = np.append(0, np.flatnonzero(np.diff(p[order])) + 1)
         rows = np.bincount(entity, minlength=entities).astype(np.float64)
-        losses = {name: _summed(loss, entity, entities) for name, loss in _losses(labels, p).items()}
-        return cls(labels[order], entity[order], starts, losses, rows)
+        sums = {name: _summed(loss, entity, entities) for name, loss in losses(labels, p).items()}
+        return cls(labels[order], entity[order], starts, sums, rows)
 
     def values(self, counts: "Floats", metrics: Sequence[str]) -> "dict[str, Floats]":
         """Each metric under each draw; `counts` [draws, entities] says how often each entity was drawn."""
@@ -194,7 +194,8 @@ def _summed(values: "Floats", entity: "NDArray[np.intp]", entities: int) -> "Flo
     return np.bincount(entity, weights=values, minlength=entities).astype(np.float64)
 
 
-def _losses(labels: "Floats", p: "Floats") -> "dict[str, Floats]":
+def losses(labels: "Floats", p: "Floats") -> "dict[str, Floats]":
+    """The log loss and the squared error of each row, [n]."""
     eps = np.finfo(np.float64).eps  # as sklearn.metrics.log_loss clips
     right = np.clip(np.where(labels == 1, p, 1 - p), eps, 1 - eps)
     return {"log_loss": -np.log(right), "brier": (p - labels) ** 2}
@@ -237,7 +238,8 @@ def _draws(entities: int, resamples: int, chunk: int, seed: int) -> "Iterator[Fl
         yield np.array(counts, dtype=np.float64)
 
 
-def _entities(groups: "ArrayLike", rows: int) -> "tuple[NDArray[np.intp], int]":
+def clusters(groups: "ArrayLike", rows: int) -> "tuple[NDArray[np.intp], int]":
+    """The number of each row's entity, [rows], and how many entities there are."""
     names, entity = np.unique(np.asarray(groups), return_inverse=True)
     if entity.shape != (rows,):
         raise TrainingError(f"{entity.shape} entities for {rows} rows: pass one entity for each row")

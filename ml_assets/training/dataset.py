@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ml_assets.errors import DataError, TrainingError
 from ml_assets.features.join import point_in_time
@@ -79,8 +80,10 @@ def refresh_labels(lake: Lake, folder: Folder, as_of: date, *, workers: int = 2)
     """Compute the labels that are mature at `as_of` and that the training window needs."""
     days = _window(lake, folder, as_of).refit
     done = refresh(lake, folder.labels, days, workers=workers)
+    # Of several classes there is no rate; how many have a label is the same kind of number.
+    rate = "avg(CASE WHEN label IS NULL THEN 0 ELSE 1 END)" if folder.spec.label.classes else "avg(label)"
     found = lake.query(
-        "SELECT count(*) AS n, avg(label) AS rate FROM l WHERE as_of BETWEEN $first AND $last",
+        f"SELECT count(*) AS n, {rate} AS rate FROM l WHERE as_of BETWEEN $first AND $last",
         {"first": days[0], "last": days[-1]},
         l=folder.labels.kept,
     )
@@ -196,13 +199,31 @@ def _rows(lake: Lake, folder: Folder, days: Sequence[date], as_of: date) -> pa.T
             f"{folder.name}: the population has {expected} members over {len(days)} dates and labels cover "
             f"{len(rows)}: label.sql must return one row for each member (LEFT JOIN from population)"
         )
-    labels = set(rows["label"].unique().to_pylist())
+    rows = _labelled(folder, rows)
+    rows = rows.rename_columns([ROW if name == "as_of" else name for name in rows.column_names])
+    return rows.add_column(0, "as_of", pa.repeat(pa.scalar(as_of, pa.date32()), len(rows)))
+
+
+def _labelled(folder: Folder, rows: pa.Table) -> pa.Table:
+    """The rows that have a label; of several classes, null says that nobody knows it.
+
+    Raises:
+        TrainingError: a label that is not declared, or one class only.
+    """
+    classes = folder.spec.label.classes
+    labels = set(rows["label"].unique().to_pylist()) - ({None} if classes else set())
+    if classes and (len(labels) < 2 or not labels <= set(classes)):
+        raise TrainingError(
+            f"{folder.name}: labels are {sorted(map(str, labels))}: a classifier needs two or more of the declared "
+            f"classes {', '.join(classes)}"
+        )
+    if classes:
+        return rows.filter(pc.is_valid(rows["label"]))
     if labels != {0, 1}:
         raise TrainingError(
             f"{folder.name}: labels are {sorted(map(str, labels))}: a classifier needs 0 and 1, both present"
         )
-    rows = rows.rename_columns([ROW if name == "as_of" else name for name in rows.column_names])
-    return rows.add_column(0, "as_of", pa.repeat(pa.scalar(as_of, pa.date32()), len(rows)))
+    return rows
 
 
 def _version(lake: Lake, table: str) -> int:

@@ -1,38 +1,50 @@
 """A scikit-learn pipeline from a declared estimator, with nothing in it that ONNX cannot repeat."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.errors import TrainingError
+from ml_assets.training.frame import Columns
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
     from sklearn.pipeline import Pipeline
 
+_WORD = "[a-z]+"  # what ONNX Runtime splits into the same words as scikit-learn
 # A category of fewer rows shares one column with the other rare ones, and no column grows wider than this.
 RARE = 10
 WIDEST = 50
 
 
+@dataclass(frozen=True)
+class Words:
+    """How running text becomes numbers: TF-IDF of the most frequent `most` words that `min_rows` rows or more have."""
+
+    most: int = 20_000
+    min_rows: int = 3
+
+
 def build(
-    path: str, parameters: Mapping[str, object], numeric: Sequence[str], categorical: Sequence[str], seed: int
+    path: str, parameters: Mapping[str, object], columns: Columns, seed: int, words: Words | None = None
 ) -> "Pipeline":
     """An unfitted pipeline of two steps, `columns` and `model`, for a DataFrame with the named columns.
 
     Numbers (float32, NaN = missing) reach an estimator that accepts NaN as they are; for others the median
     fills the gaps, and those that are not trees get standardised numbers. Categories (`str`, NaN = missing)
     become 0/1 columns; missing is a category, rare ones share a column, and one that the fit has not seen
-    counts as rare.
+    counts as rare. Running text becomes the TF-IDF of its words, which are runs of the letters a to z: whoever
+    writes the text lower-cases it, for ONNX Runtime does so only where the machine has a locale for it.
 
     Args:
         path: import path of a classifier class, or of a function that returns a classifier.
         parameters: its arguments; `a__b` sets `b` of the nested estimator `a`. A mapping with a `type` is
             built first.
-        numeric: names of the number columns, in the order of the model's inputs.
-        categorical: names of the category columns.
+        columns: their names, in the order of the model's inputs.
+        words: of running text.
         seed: each `random_state` that is not declared. `n_jobs` stays as declared, because the threads of a
             forest add up their votes in any order, and the last digits would then differ from run to run.
 
@@ -42,14 +54,14 @@ def build(
     """
     from sklearn.pipeline import Pipeline
 
-    if not numeric and not categorical:
+    if not columns.all:
         raise TrainingError(f"{path}: there is no feature to train on: declare at least one feature view")
     model = _seeded(_instance(path, parameters), seed)
     _require_classifier(path, model)
-    return Pipeline([("columns", _columns(model, numeric, categorical)), ("model", model)])
+    return Pipeline([("columns", _columns(model, columns, words or Words())), ("model", model)])
 
 
-def _columns(model: "BaseEstimator", numeric: Sequence[str], categorical: Sequence[str]) -> "BaseEstimator":
+def _columns(model: "BaseEstimator", columns: Columns, words: Words) -> "BaseEstimator":
     import numpy as np
     from sklearn.compose import ColumnTransformer
     from sklearn.preprocessing import OneHotEncoder
@@ -62,8 +74,18 @@ def _columns(model: "BaseEstimator", numeric: Sequence[str], categorical: Sequen
         sparse_output=False,
         dtype=np.float32,
     )
-    steps = [("numeric", _numbers(model), list(numeric)), ("categorical", encoder, list(categorical))]
-    return ColumnTransformer([step for step in steps if step[2]], verbose_feature_names_out=False)
+    steps = [("numeric", _numbers(model), list(columns.numeric)), ("categorical", encoder, list(columns.categorical))]
+    texts = [(f"text_{nr}", _tfidf(words), name) for nr, name in enumerate(columns.text)]
+    return ColumnTransformer([*(step for step in steps if step[2]), *texts], verbose_feature_names_out=False)
+
+
+def _tfidf(words: Words) -> "BaseEstimator":
+    import numpy as np
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(
+        lowercase=False, token_pattern=_WORD, max_features=words.most, min_df=words.min_rows, dtype=np.float32
+    )
 
 
 def _numbers(model: "BaseEstimator") -> "BaseEstimator | str":

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Predict = Callable[[pd.DataFrame], NDArray[np.float64]]
+    Metric = Callable[[NDArray[np.generic], NDArray[np.float64]], float]
 
 
 @dataclass(frozen=True)
 class Importance:
-    """How much ROC AUC is lost when a feature is shuffled: mean and standard deviation over the repeats."""
+    """How much of the metric is lost when a feature is shuffled: mean and standard deviation over the repeats."""
 
     mean: float
     std: float
@@ -34,6 +35,7 @@ def importance(
     *,
     seed: int,
     max_rows: int = 5_000,
+    metric: "Metric | None" = None,
 ) -> dict[str, Importance]:
     """Permutation importance of each column, the largest first.
 
@@ -42,12 +44,13 @@ def importance(
     on the seed and its name only, so another feature more or less does not change them.
 
     Args:
-        predict: P(label = 1) of each row of a DataFrame like `X`.
+        predict: what `metric` judges of a DataFrame like `X`: P(label = 1) of each row.
         X: rows that the model was not fitted on.
         y: their labels.
         repeats: shuffles of each feature.
         seed: of the sample and the shuffles.
         max_rows: at most so many rows, drawn without replacement, are scored.
+        metric: of labels and predictions, the more the better; default: ROC AUC.
 
     Raises:
         TrainingError: no repeats, or as `metrics.checked` for the rows that were drawn.
@@ -55,9 +58,10 @@ def importance(
     if repeats < 1:
         raise TrainingError(f"importance with {repeats} repeats measures nothing: use at least 1")
     rows, labels = _sample(X, np.asarray(y), seed, max_rows)
-    whole = _auc(labels, predict(rows))
+    judge = metric or _auc
+    whole = judge(labels, predict(rows))
     drops = {
-        str(name): [whole - _auc(labels, predict(shuffled)) for shuffled in _shuffles(rows, str(name), repeats, seed)]
+        str(name): [whole - judge(labels, predict(shuffled)) for shuffled in _shuffles(rows, str(name), repeats, seed)]
         for name in rows.columns
     }
     found = {name: Importance(float(np.mean(drop)), float(np.std(drop))) for name, drop in drops.items()}

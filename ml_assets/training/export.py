@@ -1,7 +1,6 @@
 """A fitted pipeline as ONNX, which answers a row in microseconds and runs no code when it is loaded."""
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,18 +15,21 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from sklearn.pipeline import Pipeline
 
-_OPSET = {"": 21, "ai.onnx.ml": 3}
+    from ml_assets.training.frame import Columns
+
+_OPSET = {"": 21, "ai.onnx.ml": 3, "com.microsoft": 1}
+_ROWS = 100_000  # of one call; a row of text is a row of its whole vocabulary
 
 
-def to_onnx(pipeline: "Pipeline", numeric: Sequence[str], categorical: Sequence[str]) -> bytes:
-    """The serialised model: one input per column, named like it; the output `probabilities` is float [n, 2].
+def to_onnx(pipeline: "Pipeline", columns: "Columns") -> bytes:
+    """The serialised model: one input per column, named like it; the output `probabilities` is float [n, classes].
 
-    Numbers are float tensors [n, 1] with NaN for missing, categories string tensors [n, 1] with `MISSING`.
+    Numbers are float tensors [n, 1] with NaN for missing, categories string tensors [n, 1] with `MISSING`, text string
+    tensors [n, 1], empty for missing.
 
     Args:
         pipeline: a fitted pipeline of `estimator.build`.
-        numeric: names of its number columns.
-        categorical: names of its category columns.
+        columns: its columns.
 
     Raises:
         TrainingError: skl2onnx has no faithful conversion of a step.
@@ -36,8 +38,8 @@ def to_onnx(pipeline: "Pipeline", numeric: Sequence[str], categorical: Sequence[
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
     from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
-    numbers = [(name, FloatTensorType([None, 1])) for name in numeric]
-    words = [(name, StringTensorType([None, 1])) for name in categorical]
+    numbers = [(name, FloatTensorType([None, 1])) for name in columns.numeric]
+    words = [(name, StringTensorType([None, 1])) for name in (*columns.categorical, *columns.text)]
     exact, shapes = converters()
     try:
         model = convert_sklearn(
@@ -91,11 +93,18 @@ def feed(model: "InferenceSession", X: "pd.DataFrame") -> "dict[str, NDArray[Any
     return {name: _tensor(X[name], words="string" in kind) for name, kind in wanted.items()}
 
 
-def score(onnx: "bytes | InferenceSession", X: "pd.DataFrame") -> "NDArray[np.float64]":  # noqa: N803 - scikit-learn's name
-    """P(label = 1) of each row, shape [n]."""
+def probabilities(onnx: "bytes | InferenceSession", X: "pd.DataFrame") -> "NDArray[np.float64]":  # noqa: N803 - scikit-learn's name
+    """The probability of each class of each row, shape [n, classes]."""
     model = session(onnx) if isinstance(onnx, bytes) else onnx
-    (found,) = model.run([PROBABILITIES], feed(model, X))
-    return np.asarray(found, dtype=np.float64)[:, 1]
+    parts = [X.iloc[start : start + _ROWS] for start in range(0, len(X), _ROWS)] or [X]
+    found = [model.run([PROBABILITIES], feed(model, part))[0] for part in parts]
+    return np.concatenate(found).astype(np.float64)
+
+
+def score(onnx: "bytes | InferenceSession", X: "pd.DataFrame") -> "NDArray[np.float64]":  # noqa: N803 - scikit-learn's name
+    """P(label = 1) of each row; of several classes, the probability of the most probable one. Shape [n]."""
+    found = probabilities(onnx, X)
+    return found[:, 1] if found.shape[1] == 2 else found.max(axis=1)
 
 
 def parity(pipeline: "Pipeline", onnx: bytes, X: "pd.DataFrame") -> float:  # noqa: N803 - scikit-learn's name
@@ -106,7 +115,7 @@ def parity(pipeline: "Pipeline", onnx: bytes, X: "pd.DataFrame") -> float:  # no
     """
     if not len(X):
         raise TrainingError("parity needs at least one row: pass the test rows")
-    gap = np.abs(pipeline.predict_proba(X)[:, 1] - score(onnx, X))
+    gap = np.abs(pipeline.predict_proba(X) - probabilities(onnx, X)).max(axis=1)
     if not np.isfinite(gap).all():
         raise TrainingError(
             f"{int((~np.isfinite(gap)).sum())} of {len(X)} rows have no probability: check the features"

@@ -56,6 +56,7 @@ def assemble(
         spec.entity,
         known,
         views={"population": population},
+        lookback=spec.label.lookback,
         horizon=spec.label.horizon,
     )
     used = tuple(features(name, path, declared[feature], spec.entity, known) for feature in spec.features)

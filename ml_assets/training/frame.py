@@ -1,6 +1,6 @@
 """Rows of a training set as what scikit-learn takes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.errors import TrainingError
+from ml_assets.text.features import normal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,20 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Columns:
-    """Feature columns: numbers (float32, NaN = missing) and categories (text, null = missing), in their order."""
+    """Feature columns in their order: numbers (float32, NaN = missing), categories, running text (null = missing)."""
 
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
+    text: tuple[str, ...] = ()
 
     @property
     def all(self) -> list[str]:
-        """Numbers first, then categories."""
-        return [*self.numeric, *self.categorical]
+        """Numbers first, then categories, then text."""
+        return [*self.numeric, *self.categorical, *self.text]
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Rows ready to fit: features, labels (0/1), entities, and the as-of date of each row."""
+    """Rows ready to fit: features, labels (0/1, or the number of the class), entities, and the as-of date of each."""
 
     X: "pd.DataFrame"
     y: "NDArray[np.int64]"
@@ -46,8 +48,8 @@ class Frame:
         return Frame(self.X.loc[chosen].reset_index(drop=True), self.y[chosen], self.groups[chosen], self.days[chosen])
 
 
-def columns(rows: pa.Table, leave_out: Collection[str]) -> Columns:
-    """Which columns are numbers and which are categories; booleans are numbers.
+def columns(rows: pa.Table, leave_out: Collection[str], text: Collection[str] = ()) -> Columns:
+    """Which columns are numbers, which are categories and which are running `text`; booleans are numbers.
 
     A column without one value is no feature: nothing can be learned from it, and `SELECT *` has one for each column
     that only came with a later file. So a model is the same whether or not that file was there when it was trained.
@@ -57,11 +59,17 @@ def columns(rows: pa.Table, leave_out: Collection[str]) -> Columns:
     words = tuple(
         field.name for field in chosen if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
     )
-    return Columns(tuple(field.name for field in chosen if field.name not in words), words)
+    if strange := set(text) - set(words):
+        raise TrainingError(f"text names {min(strange)!r}, which is no feature that holds text: use one of {words}")
+    return Columns(
+        tuple(field.name for field in chosen if field.name not in words),
+        tuple(name for name in words if name not in text),
+        tuple(name for name in words if name in text),
+    )
 
 
 def features(rows: pa.Table, chosen: Columns) -> "pd.DataFrame":
-    """The feature columns as pandas: float32 numbers and `str` categories.
+    """The feature columns as pandas: float32 numbers, `str` categories, and text as `text.features.normal` writes it.
 
     Raises:
         TrainingError: a column is not there.
@@ -70,15 +78,24 @@ def features(rows: pa.Table, chosen: Columns) -> "pd.DataFrame":
         raise TrainingError(f"rows have no column {min(missing)!r}: the model was trained with it")
     numbers = [rows[name].cast(pa.float32(), safe=False) for name in chosen.numeric]
     words = [rows[name].cast(pa.string()) for name in chosen.categorical]
-    frame: pd.DataFrame = pa.table([*numbers, *words], names=chosen.all).to_pandas()
-    return frame.astype(dict.fromkeys(chosen.categorical, "str")) if chosen.categorical else frame
+    texts = [pa.array([normal(text or "") for text in rows[name].to_pylist()], pa.string()) for name in chosen.text]
+    frame: pd.DataFrame = pa.table([*numbers, *words, *texts], names=chosen.all).to_pandas()
+    named = [*chosen.categorical, *chosen.text]
+    return frame.astype(dict.fromkeys(named, "str")) if named else frame
 
 
-def frame(rows: pa.Table, chosen: Columns, entity: str, day: str) -> Frame:
-    """Training rows as a frame."""
+def frame(rows: pa.Table, chosen: Columns, entity: str, day: str, classes: Sequence[str] = ()) -> Frame:
+    """Training rows as a frame; with `classes`, a label is the number of its class."""
     return Frame(
         features(rows, chosen),
-        np.asarray(rows["label"].cast(pa.int64())),
+        np.asarray(labels(rows["label"], classes)),
         np.asarray(pc.dictionary_encode(rows[entity]).combine_chunks().indices),
         np.asarray(rows[day]).astype("datetime64[D]"),
     )
+
+
+def labels(column: pa.ChunkedArray, classes: Sequence[str] = ()) -> pa.ChunkedArray:
+    """Labels as integers: 0/1, or the number of the class; null where it is none of `classes`."""
+    if not classes:
+        return column.cast(pa.int64())
+    return pc.index_in(column.cast(pa.string()), value_set=pa.array(classes)).cast(pa.int64())

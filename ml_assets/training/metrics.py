@@ -18,8 +18,8 @@ BINS = 10
 TOP = 0.1
 
 
-def checked(y: "ArrayLike", p: "ArrayLike") -> "tuple[Floats, Floats]":
-    """`y` and `p` as float64, if a metric of them means something.
+def checked(y: "ArrayLike", p: "ArrayLike", *, both: bool = True) -> "tuple[Floats, Floats]":
+    """`y` and `p` as float64, if a metric of them means something; `both` where it needs rows of either label.
 
     Raises:
         TrainingError: different lengths, no rows, a label that is not 0 or 1, one class only, or a score
@@ -30,7 +30,7 @@ def checked(y: "ArrayLike", p: "ArrayLike") -> "tuple[Floats, Floats]":
         raise TrainingError(f"{labels.shape} labels and {scores_.shape} scores: pass one score for each label")
     if not np.isin(labels, (0, 1)).all():
         raise TrainingError("a label is neither 0 nor 1: leave rows without a mature label out")
-    if not (labels.any() and (labels == 0).any()):
+    if not len(labels) or (both and len(np.unique(labels)) < 2):
         what = f"all {len(labels)} rows have label {labels[0]:.0f}" if len(labels) else "there are no rows"
         raise TrainingError(f"{what}, so no metric is defined: widen the window or check the label query")
     wrong = ~((scores_ >= 0) & (scores_ <= 1))
@@ -88,7 +88,7 @@ class Calibration:
 
 def calibration(y: "ArrayLike", p: "ArrayLike", bins: int = BINS) -> Calibration:
     """The bins of a calibration plot; fewer than `bins` where scores repeat."""
-    labels, p = checked(y, p)
+    labels, p = checked(y, p, both=False)
     ordered = np.sort(p)
     edges = np.unique(ordered[np.arange(1, bins) * len(p) // bins])
     bin_ = np.searchsorted(edges, p, side="right")
@@ -199,7 +199,7 @@ def by_slice(
         TrainingError: as `checked`, or `values` has another length.
     """
     labels, p = checked(y, p)
-    names = np.array([_name(value) for value in values], dtype=object)
+    names = slice_names(values)
     if len(names) != len(p):
         raise TrainingError(f"{len(names)} slice values for {len(p)} rows: pass one for each row")
     found, small = {}, 0
@@ -216,6 +216,11 @@ def _slice(labels: "Floats", p: "Floats") -> dict[str, float]:
     if 0 < labels.mean() < 1:
         return scores(labels, p)
     return {"base_rate": float(labels.mean()), "mean_score": float(p.mean()), "rows": float(len(p))}
+
+
+def slice_names(values: "Sequence[Any] | NDArray[Any]") -> "NDArray[Any]":
+    """The values of a slice as text, [n]; a missing one is `(missing)`."""
+    return np.array([_name(value) for value in values], dtype=object)
 
 
 def _name(value: object) -> str:

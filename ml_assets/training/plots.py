@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 # Okabe & Ito (2008), Color Universal Design: told apart with any colour vision; line styles tell them apart
 # in print.
-_STYLES = (
+STYLES = (
     ("#0072B2", "-", 2.2),
     ("#D55E00", "--", 1.7),
     ("#009E73", "-.", 1.7),
     ("#CC79A7", ":", 1.9),
 )
-_GREY = "#8a8a8a"
-_INK = "#333333"
+GREY = "#8a8a8a"
+INK = "#333333"
 _FEATURES = 10
 
 
@@ -38,17 +38,18 @@ def figure(curves: Mapping[str, Curves], importance: Mapping[str, Importance] | 
     Raises:
         TrainingError: no curves, or more than four.
     """
-    if not 1 <= len(curves) <= len(_STYLES):
-        raise TrainingError(f"{len(curves)} score vectors in one picture: pass one to {len(_STYLES)}")
-    picture, axes = _canvas(title)
+    if not 1 <= len(curves) <= len(STYLES):
+        raise TrainingError(f"{len(curves)} score vectors in one picture: pass one to {len(STYLES)}")
+    picture, axes = canvas(title)
     _roc(axes[0, 0], curves)
     _calibration(axes[0, 1], curves)
     _gains(axes[1, 0], curves)
-    _importance(axes[1, 1], importance or {})
-    return _png(picture)
+    importances(axes[1, 1], importance or {})
+    return png(picture)
 
 
-def _canvas(title: str) -> "tuple[Figure, Any]":
+def canvas(title: str) -> "tuple[Figure, Any]":
+    """An empty picture of two rows of two panels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -56,51 +57,52 @@ def _canvas(title: str) -> "tuple[Figure, Any]":
     picture = Figure(figsize=(9, 7), dpi=100, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     FigureCanvasAgg(picture)
     if title:
-        picture.suptitle(title, fontsize=12, color=_INK, x=0.01, ha="left", fontweight="bold")
+        picture.suptitle(title, fontsize=12, color=INK, x=0.01, ha="left", fontweight="bold")
     # Each row has its own layout: the names of features then take no room from the plots above them.
     rows: Any = picture.subfigures(2, 1)
     axes = np.array([row.subplots(1, 2) for row in rows])
     for panel in axes.flat:
         panel.spines[["top", "right"]].set_visible(False)
-        panel.spines[["left", "bottom"]].set_color(_GREY)
-        panel.tick_params(labelsize=8.5, colors=_INK)
+        panel.spines[["left", "bottom"]].set_color(GREY)
+        panel.tick_params(labelsize=8.5, colors=INK)
         panel.grid(color="#e8e8e8", linewidth=0.7)
         panel.set_axisbelow(True)
     return picture, axes
 
 
-def _labels(panel: "Axes", title: str, x: str, y: str) -> None:
-    panel.set_title(title, fontsize=10.5, loc="left", color=_INK)
-    panel.set_xlabel(x, fontsize=9, color=_INK)
-    panel.set_ylabel(y, fontsize=9, color=_INK)
+def labels(panel: "Axes", title: str, x: str, y: str) -> None:
+    """The title of a panel and of its axes."""
+    panel.set_title(title, fontsize=10.5, loc="left", color=INK)
+    panel.set_xlabel(x, fontsize=9, color=INK)
+    panel.set_ylabel(y, fontsize=9, color=INK)
 
 
 def _roc(panel: "Axes", curves: Mapping[str, Curves]) -> None:
-    panel.plot([0, 1], [0, 1], color=_GREY, linewidth=1)
-    for (name, each), (color, line, width) in zip(curves.items(), _STYLES, strict=False):
+    panel.plot([0, 1], [0, 1], color=GREY, linewidth=1)
+    for (name, each), (color, line, width) in zip(curves.items(), STYLES, strict=False):
         panel.plot(each.fpr, each.tpr, line, color=color, linewidth=width, label=f"{name}  AUC {each.roc_auc:.3f}")
-    _labels(panel, "Ranking (ROC)", "false positive rate", "true positive rate")
+    labels(panel, "Ranking (ROC)", "false positive rate", "true positive rate")
     _unit(panel)
     panel.legend(fontsize=8.5, frameon=False, loc="lower right")
 
 
 def _calibration(panel: "Axes", curves: Mapping[str, Curves]) -> None:
     top = max(float(max(c.calibration.mean.max(), c.calibration.rate.max())) for c in curves.values()) * 1.08
-    panel.plot([0, top], [0, top], color=_GREY, linewidth=1)
-    for (name, each), (color, line, width) in zip(curves.items(), _STYLES, strict=False):
+    panel.plot([0, top], [0, top], color=GREY, linewidth=1)
+    for (name, each), (color, line, width) in zip(curves.items(), STYLES, strict=False):
         bins = each.calibration
         panel.plot(bins.mean, bins.rate, line, color=color, linewidth=width, marker="o", markersize=3.5, label=name)
     first = next(iter(curves.values())).calibration
     few, many = int(first.rows.min()), int(first.rows.max())
     rows = f"{many:,}" if few == many else f"{few:,} to {many:,}"
-    _labels(panel, f"Calibration ({len(first.rows)} bins of {rows} rows)", "mean score", "observed rate")
+    labels(panel, f"Calibration ({len(first.rows)} bins of {rows} rows)", "mean score", "observed rate")
     panel.set(xlim=(0, top), ylim=(0, top))
     panel.legend(fontsize=8.5, frameon=False, loc="upper left")
 
 
 def _gains(panel: "Axes", curves: Mapping[str, Curves]) -> None:
-    panel.plot([0, 1], [0, 1], color=_GREY, linewidth=1)
-    for (name, each), (color, line, width) in zip(curves.items(), _STYLES, strict=False):
+    panel.plot([0, 1], [0, 1], color=GREY, linewidth=1)
+    for (name, each), (color, line, width) in zip(curves.items(), STYLES, strict=False):
         lift = float(np.interp(0.1, each.share, each.captured)) / 0.1
         panel.plot(
             each.share,
@@ -110,9 +112,9 @@ def _gains(panel: "Axes", curves: Mapping[str, Curves]) -> None:
             linewidth=width,
             label=f"{name}  top 10 %: lift {lift:.2f}",
         )
-    panel.axvline(0.1, color=_GREY, linewidth=0.8, linestyle=":")
+    panel.axvline(0.1, color=GREY, linewidth=0.8, linestyle=":")
     base = next(iter(curves.values())).base_rate
-    _labels(
+    labels(
         panel,
         f"Gains (base rate {base:.3f})",
         "share of rows, highest scores first",
@@ -126,29 +128,32 @@ def _unit(panel: "Axes") -> None:
     panel.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
 
 
-def _importance(panel: "Axes", importance: Mapping[str, Importance]) -> None:
-    _labels(panel, "Permutation importance", "loss of ROC AUC when shuffled", "")
+def importances(
+    panel: "Axes", importance: Mapping[str, Importance], unit: str = "loss of ROC AUC when shuffled"
+) -> None:
+    """The ten features that matter most, with the standard deviation of their importance."""
+    labels(panel, "Permutation importance", unit, "")
     if not importance:
         panel.set_axis_off()
-        panel.text(0.5, 0.5, "not measured", ha="center", color=_GREY, fontsize=10, transform=panel.transAxes)
+        panel.text(0.5, 0.5, "not measured", ha="center", color=GREY, fontsize=10, transform=panel.transAxes)
         return
     top = sorted(importance.items(), key=lambda item: (-item[1].mean, item[0]))[:_FEATURES][::-1]
     panel.barh(
         [_short(name) for name, _ in top],
         [each.mean for _, each in top],
         xerr=[each.std for _, each in top],
-        color=_STYLES[0][0],
+        color=STYLES[0][0],
         height=0.62,
-        error_kw={"ecolor": _INK, "elinewidth": 1, "capsize": 2},
+        error_kw={"ecolor": INK, "elinewidth": 1, "capsize": 2},
     )
     panel.grid(visible=False, axis="y")
-    panel.axvline(0, color=_GREY, linewidth=1)
+    panel.axvline(0, color=GREY, linewidth=1)
     if len(importance) > len(top):
         panel.set_title(
             f"Permutation importance (top {len(top)} of {len(importance)})",
             fontsize=10.5,
             loc="left",
-            color=_INK,
+            color=INK,
         )
 
 
@@ -156,7 +161,7 @@ def _short(name: str, most: int = 26) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-def _png(picture: "Figure") -> bytes:
+def png(picture: "Figure") -> bytes:
     """64 colours are a quarter of the bytes; without date and version the same picture is the same file."""
     from PIL import Image
 

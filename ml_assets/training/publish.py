@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 from ml_assets.duck import quote
 from ml_assets.features.view import View, feature_set
 from ml_assets.lake import Lake
-from ml_assets.manifest import Band, Gate, Input, Manifest
+from ml_assets.manifest import Band, Gate, Input, Manifest, Query
 from ml_assets.registry import Registry
 from ml_assets.training import dataset
 from ml_assets.training.folder import Folder
-from ml_assets.training.train import Record, record
+from ml_assets.training.record import Record, record
 
 if TYPE_CHECKING:
     from ml_assets.training.report import Report
 
+_EXAMPLE = "this lease is made between the landlord and the tenant"
 _TAGS = ("dagster_run_id", "mlflow.source.git.commit")
 
 
@@ -30,7 +31,7 @@ def manifest(lake: Lake, registry: Registry, folder: Folder, report: "Report") -
         inputs=_inputs(lake, kept),
         ttls={_short(item.view): item.ttl.total_seconds() for item in kept.used},
         feature_set=feature_set(folder.name, kept.used),
-        bands=_bands(folder, report.evaluation),
+        bands=() if kept.classes else _bands(folder, report.evaluation),
         max_rows=folder.spec.serve.max_rows,
         metrics=report.metrics,
         gates=tuple(Gate(gate.name, gate.value, gate.limit, gate.reason) for gate in report.verdict.gates),
@@ -39,7 +40,20 @@ def manifest(lake: Lake, registry: Registry, folder: Folder, report: "Report") -
         run_url=registry.link(version),
         tags={name: version.tags[name] for name in _TAGS if name in version.tags},
         tables=kept.tables,
+        classes=kept.classes,
+        review_below=folder.spec.serve.review_below,
+        documents=_documents(folder, kept),
+        terms=kept.terms,
     ).to_json()
+
+
+def _documents(folder: Folder, kept: Record) -> tuple[Query, ...]:
+    """The views, where each needs nothing but the document itself; else a file that is sent has no features."""
+    source = folder.spec.documents and folder.spec.documents.source
+    alone = [view for view in kept.features if [relation.name for relation in view.relations] == [source]]
+    if not source or len(alone) < len(kept.features):
+        return ()
+    return tuple(Query(view.query.sql, source, bool(view.query.parameters)) for view in alone)
 
 
 def _short(view: View) -> str:
@@ -50,8 +64,10 @@ def _inputs(lake: Lake, kept: Record) -> tuple[Input, ...]:
     owners = {name: _short(view) for view in kept.features for name in lake.schema(view.kept).names}
     common = _common(lake, kept)
     numeric = tuple(Input(name, "number", owners[name], common[name]) for name in kept.columns.numeric)
-    text = tuple(Input(name, "text", owners[name], common[name]) for name in kept.columns.categorical)
-    return numeric + text
+    words = tuple(Input(name, "text", owners[name], common[name]) for name in kept.columns.categorical)
+    # Running text is somebody's own: no example of it.
+    text = tuple(Input(name, "document", owners[name], _EXAMPLE) for name in kept.columns.text)
+    return numeric + words + text
 
 
 def _common(lake: Lake, kept: Record) -> dict[str, Any]:

@@ -7,7 +7,12 @@ from pydantic import ConfigDict, Field, model_validator
 from ml_assets.cadence import Cadence
 from ml_assets.decisions.gate import DIRECTION, Gate
 from ml_assets.declaration import Declaration, Duration
+from ml_assets.manifest import REVIEW
 from ml_assets.training.search import Search
+
+RANKS = {"roc_auc", "pr_auc", "lift_at_10"}
+NAMES = {"accuracy", "macro_f1"}
+"""What is measured of a label 0 or 1 only, and what of several classes only."""
 
 # ONNX must give scikit-learn's numbers; this gate is not the author's to leave out.
 PARITY = Gate(metric="onnx_parity", at_most=1e-5)
@@ -16,8 +21,37 @@ PARITY = Gate(metric="onnx_parity", at_most=1e-5)
 class LabelSpec(Declaration):
     """What is predicted: a query over what happens in `[T, T + horizon)`."""
 
-    sql: str = Field(description="The `.sql` file; returns the entity and `label` (0 or 1) for every member")
+    sql: str = Field(
+        description="The `.sql` file; returns the entity and `label` for every member: 0 or 1, or one of `classes`"
+    )
     horizon: Duration = Field(description="How far ahead the label looks; it is mature once that has passed")
+    lookback: Duration | None = Field(None, description="How far before `T` the label sees too; default: not at all")
+    classes: tuple[str, ...] = Field(
+        (), description="Three or more values of `label`; then null says that nobody knows it. Default: 0 and 1"
+    )
+
+    @model_validator(mode="after")
+    def _several(self) -> Self:
+        if self.classes and (len(self.classes) < 3 or len(set(self.classes)) < len(self.classes)):
+            raise ValueError(f"classes {list(self.classes)}: name three or more, each once; two classes are 0 and 1")
+        if REVIEW in self.classes:
+            raise ValueError(f"classes name {REVIEW!r}, which is the decision of an unsure model: choose another word")
+        return self
+
+
+class TextSpec(Declaration):
+    """Columns of running text, from which a vocabulary is learned (TF-IDF of the words)."""
+
+    columns: tuple[str, ...] = Field(min_length=1, description="Feature columns that hold text and are no category")
+    words: Annotated[int, Field(ge=100, le=100_000)] = Field(20_000, description="Of each column, the most frequent")
+    min_rows: Annotated[int, Field(ge=1)] = Field(3, description="A word of fewer rows is left out")
+
+
+class DocumentsSpec(Declaration):
+    """What is read: it can be searched, and the server takes files like it."""
+
+    source: str = Field(description="The source of documents")
+    withdrawn: str | None = Field(None, description="A source with the `document_id` of what is to disappear")
 
 
 class EstimatorSpec(Declaration):
@@ -84,6 +118,9 @@ class GateSpec(Declaration):
 class ServeSpec(Declaration):
     """How the champion answers requests."""
 
+    review_below: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description=f"Of `classes`: the probability of the best one below which the decision is `{REVIEW}`"
+    )
     bands: dict[Annotated[str, Field(min_length=1, max_length=40)], Annotated[float, Field(ge=0, le=1)]] = Field(
         {},
         description="Decision → the score from which on it holds; default: `no`, and `yes` from the cheapest threshold",
@@ -112,6 +149,8 @@ class ModelSpec(Declaration):
     population: str = Field("population.sql", description="The query of the entities scored at `T`")
     label: LabelSpec = Field(description="What is predicted")
     features: tuple[str, ...] = Field(min_length=1, description="Names of feature views of this folder")
+    text: TextSpec | None = Field(None, description="Which feature columns are running text; default: none")
+    documents: DocumentsSpec | None = Field(None, description="The entities are documents; default: they are rows")
     estimator: EstimatorSpec = Field(EstimatorSpec(), description="What is fitted")
     search: Search | None = Field(None, description="Hyperparameter search; default: the parameters as written")
     window: WindowSpec = Field(WindowSpec(), description="Training and test as-of dates")
@@ -134,6 +173,19 @@ class ModelSpec(Declaration):
             raise ValueError(f"ship_when has two gates {min(repeated)!r}: keep one of them")
         return self
 
+    @model_validator(mode="after")
+    def _fits_the_label(self) -> Self:
+        several, serve = bool(self.label.classes), self.serve
+        if several and (serve.bands or self.costs != CostsSpec()):
+            raise ValueError("serve.bands and costs are of a label 0 or 1: with label.classes, use serve.review_below")
+        if not several and serve.review_below:
+            raise ValueError("serve.review_below is of label.classes: with a label 0 or 1, use serve.bands")
+        for gate in self.ship_when:
+            if gate.metric in (RANKS if several else NAMES):
+                right = "accuracy or macro_f1" if several else "roc_auc or brier"
+                raise ValueError(f"ship_when: {gate.metric} is not measured of this label, use {right}")
+        return self
+
     @property
     def gates(self) -> tuple[Gate, ...]:
         """The declared gates and the one that always holds."""
@@ -143,4 +195,5 @@ class ModelSpec(Declaration):
     def trains_on(self) -> str:
         """The part of the declaration that decides what a fit gives."""
         parts = self.model_dump_json(include={"estimator", "search", "window", "seed", "slices", "costs"})
-        return f"{parts}|{self.label.horizon}"
+        named = (self.text.model_dump_json() if self.text else "", *self.label.classes)
+        return f"{parts}|{self.label.horizon}{'|'.join(named)}"

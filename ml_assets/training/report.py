@@ -6,21 +6,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from ml_assets.decisions.gate import Difference, Evidence, Verdict, judge
 from ml_assets.errors import TrainingError
 from ml_assets.lake import Lake
 from ml_assets.registry import Registry, Version
 from ml_assets.training import dataset
+from ml_assets.training.bootstrap import PROPER, RANKING
 from ml_assets.training.folder import Folder
 from ml_assets.training.frame import Frame, frame
-from ml_assets.training.score import rows, scores
-from ml_assets.training.train import EVALUATION, Record, record, required
+from ml_assets.training.record import EVALUATION, Record, record, required
+from ml_assets.training.score import probabilities, rows
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from ml_assets.training.evaluate import Evaluation
 
 REPORT = "evaluation/report.json"
 PLOTS = "evaluation/plots.png"
@@ -51,9 +53,9 @@ class Report:
 
     def metadata(self) -> dict[str, Any]:
         """The numbers that a person looks at first."""
-        keys = ("roc_auc", "pr_auc", "log_loss", "brier", "calibration_error", "lift_at_10", "base_rate")
+        keys = ("accuracy", "macro_f1", *RANKING, *PROPER, "calibration_error", "base_rate")
         return {
-            **{name: self.metrics[name] for name in keys},
+            **{name: self.metrics[name] for name in keys if name in self.metrics},
             "version": self.version.number,
             "verdict": _word(self.verdict),
             "reason": self.verdict.reason,
@@ -111,30 +113,22 @@ def _judge(registry: Registry, folder: Folder, version: Version, stands: Mapping
 def _evaluate(
     lake: Lake, registry: Registry, folder: Folder, version: Version, champion: Version | None, workers: int
 ) -> dict[str, Any]:
-    from ml_assets.training.evaluate import Costs, baseline, evaluate  # scikit-learn
-    from ml_assets.training.explain import importance
-    from ml_assets.training.export import score, session
+    from ml_assets.training import export  # onnxruntime
+    from ml_assets.training.judged import Candidate
 
     kept = record(registry, version)
     table = dataset.read(lake, kept.table, kept.as_of, kept.version)
-    data = frame(table, kept.columns, kept.entity, dataset.ROW)
+    data = frame(table, kept.columns, kept.entity, dataset.ROW, kept.classes)
     train, test = data.at(kept.split.train), data.at(kept.split.test)
-    judged = session(required(registry, version, EVALUATION))
-    p = score(judged, test.X)
-    others = {"baseline": baseline(train.X, train.y, test.X)}
+    judged = export.session(required(registry, version, EVALUATION))
+    said: dict[str, NDArray[np.float64]] = {}
     against = None
     if champion is not None:
-        others["champion"], against = _champion(lake, registry, folder, champion, kept, test, workers)
-    made = evaluate(
-        test.y, p, test.groups, slices=_slices(folder, test), costs=Costs(**folder.spec.costs.model_dump()),
-        other=others, seed=folder.spec.seed,
-        importance=importance(partial(score, judged), test.X, test.y, seed=folder.spec.seed),
-    )  # fmt: skip
+        said["champion"], against = _champion(lake, registry, folder, champion, kept, test, workers)
+    candidate = Candidate(folder.spec, kept.classes, train, test, partial(export.probabilities, judged))
+    made, plots = candidate.judged(_slices(folder, test), said, f"{folder.name} {version.as_of}")
     registry.log(version.run_id, made.metrics)
-    registry.write(
-        version.run_id,
-        {PLOTS: _plots(made, test.y, {"candidate": p, **others}, f"{folder.name} {version.as_of}")},
-    )
+    registry.write(version.run_id, {PLOTS: plots})
     return {"evaluation": made.as_dict(), "against": against}
 
 
@@ -147,7 +141,7 @@ def _champion(
     test: Frame,
     workers: int,
 ) -> "tuple[NDArray[np.float64], str]":
-    """The champion's scores of the same rows, by an artifact that was not fitted on them.
+    """The champion's probabilities of the same rows, by an artifact that was not fitted on them.
 
     That is the released one, where its labels ended before the test; else, for a recent champion, the one that its
     own evaluation fitted.
@@ -155,13 +149,15 @@ def _champion(
     kept = record(registry, champion)
     fresh = max(kept.split.refit) + folder.spec.label.horizon <= min(candidate.split.test)
     artifact = registry.onnx(champion) if fresh else required(registry, champion, EVALUATION)
-    table = rows(lake, folder, kept, candidate.split.test, workers=workers)
+    table = _tested(lake, candidate, rows(lake, folder, kept, candidate.split.test, workers=workers))
     if len(table) != len(test.y):
         raise TrainingError(
             f"{folder.name}: the population has {len(table)} members on the test dates, the training set "
             f"{len(test.y)}: late rows arrived in between; run again"
         )
-    return scores(artifact, kept, table), f"version {champion.number}, {'as released' if fresh else 'as evaluated'}"
+    return probabilities(
+        artifact, kept, table
+    ), f"version {champion.number}, {'as released' if fresh else 'as evaluated'}"
 
 
 def _slices(folder: Folder, test: Frame) -> "dict[str, NDArray[Any]]":
@@ -172,8 +168,14 @@ def _slices(folder: Folder, test: Frame) -> "dict[str, NDArray[Any]]":
     return {name: test.X[name].to_numpy() for name in folder.spec.slices}
 
 
-def _plots(made: "Evaluation", y: "NDArray[Any]", vectors: "Mapping[str, NDArray[np.float64]]", title: str) -> bytes:
-    from ml_assets.training.metrics import curves
-    from ml_assets.training.plots import figure
+def _tested(lake: Lake, candidate: Record, table: pa.Table) -> pa.Table:
+    """The rows of the population that have a label: of several classes, some have none."""
+    if not candidate.classes:
+        return table
+    kept = dataset.read(lake, candidate.table, candidate.as_of, candidate.version)
+    known = _keys(kept[dataset.ROW], kept[candidate.entity])
+    return table.filter(pc.is_in(_keys(table["as_of"], table[candidate.entity]), value_set=known))
 
-    return figure({name: curves(y, p) for name, p in vectors.items()}, made.importance, title)
+
+def _keys(days: pa.ChunkedArray, entities: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(days.cast(pa.string()), entities.cast(pa.string()), " ")

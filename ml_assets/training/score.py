@@ -11,10 +11,11 @@ from ml_assets.errors import DataError
 from ml_assets.features.join import point_in_time
 from ml_assets.features.store import fingerprints, refresh
 from ml_assets.lake import Lake, fingerprint_of
+from ml_assets.manifest import REVIEW
 from ml_assets.registry import Registry, Version
 from ml_assets.training.folder import Folder
 from ml_assets.training.frame import features
-from ml_assets.training.train import Record, record
+from ml_assets.training.record import Record, record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,10 +61,17 @@ def rows(lake: Lake, folder: Folder, kept: Record, days: Sequence[date], *, work
 
 
 def scores(onnx: bytes, kept: Record, table: pa.Table) -> "NDArray[np.float64]":
-    """P(label = 1) of each row, from a released artifact."""
+    """P(label = 1) of each row, from a released artifact; of several classes, of the most probable one."""
     from ml_assets.training.export import score  # onnxruntime
 
     return score(onnx, features(table, kept.columns))
+
+
+def probabilities(onnx: bytes, kept: Record, table: pa.Table) -> "NDArray[np.float64]":
+    """The probability of each class of each row, [n, classes], from an artifact."""
+    from ml_assets.training import export  # onnxruntime
+
+    return export.probabilities(onnx, features(table, kept.columns))
 
 
 def predict(lake: Lake, registry: Registry, folder: Folder, as_of: date, *, workers: int = 2) -> Predicted:
@@ -73,19 +81,35 @@ def predict(lake: Lake, registry: Registry, folder: Folder, as_of: date, *, work
         DataError: there is no champion yet.
     """
     champion, kept = standing(registry, folder)
-    fingerprint = fingerprint_of(champion.tags["sha256"], *prints(lake, folder, kept, as_of))
+    unsure = [folder.spec.serve.review_below] if kept.classes else []
+    fingerprint = fingerprint_of(champion.tags["sha256"], *prints(lake, folder, kept, as_of), *unsure)
     table, key = f"{folder.name}/predictions", f"as_of={as_of}"
     reused = lake.record(table, key) == fingerprint
     if not reused:
         scored = rows(lake, folder, kept, [as_of], workers=workers)
+        said = _said(probabilities(registry.onnx(champion), kept, scored), folder, kept)
         columns = {
             "as_of": scored["as_of"],
             folder.spec.entity: scored[folder.spec.entity],
-            "score": pa.array(scores(registry.onnx(champion), kept, scored), pa.float64()),
+            **said,
             "model_version": pa.repeat(pa.scalar(champion.number, pa.int64()), len(scored)),
         }
         lake.replace(table, pa.table(columns), values=[as_of], records={key: fingerprint})
     return Predicted(table, lake.version(table), champion, fingerprint, reused)
+
+
+def _said(p: "NDArray[np.float64]", folder: Folder, kept: Record) -> dict[str, pa.Array]:
+    """`score`; of several classes also `predicted`, the most probable, and `decision`, the same if sure enough."""
+    if not kept.classes:
+        return {"score": pa.array(p[:, 1], pa.float64())}
+    best, sure = p.argmax(axis=1), p.max(axis=1) >= folder.spec.serve.review_below
+    names = [kept.classes[nr] for nr in best]
+    decisions = [name if known else REVIEW for name, known in zip(names, sure, strict=True)]
+    return {
+        "score": pa.array(p.max(axis=1), pa.float64()),
+        "predicted": pa.array(names, pa.string()),
+        "decision": pa.array(decisions, pa.string()),
+    }
 
 
 def summary(lake: Lake, predicted: Predicted, as_of: date) -> Mapping[str, float]:

@@ -1,29 +1,25 @@
 """From a training set to a registered version: search, fit, export, refit, and everything that traces it."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import date
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ml_assets.errors import TrainingError
-from ml_assets.features.view import Features, View
 from ml_assets.lake import Lake
 from ml_assets.registry import Registry, Run, Version
 from ml_assets.training import dataset
 from ml_assets.training.folder import Folder
 from ml_assets.training.frame import Columns, Frame, columns, frame
+from ml_assets.training.record import EVALUATION, RECORD, Record
 from ml_assets.training.split import Split, validation
+from ml_assets.training.terms import top_terms
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-EVALUATION = "evaluation/model.onnx"
-"""The artifact that was fitted on the training dates only."""
-
-RECORD = "training.json"
 _LIBRARIES = ("scikit-learn", "skl2onnx", "numpy", "optuna")
 
 Say = Callable[[str], None]
@@ -40,76 +36,6 @@ class Trained:
     def metadata(self) -> dict[str, Any]:
         """The numbers that a person looks at first."""
         return {"trained": self.trained, "reason": self.reason, "run_id": self.version.run_id}
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a version was trained from; kept with its run.
-
-    Args:
-        entity: the column that identifies what is scored.
-        table: the training set's table; its partition is `as_of`.
-        version: the table's version.
-        as_of: `T`.
-        split: which rows trained, tested and refitted.
-        columns: the model's inputs.
-        features: the feature views, with their queries: the version is scored with these, whatever the folder says.
-        ttls: for each view, for how many seconds its values may be used.
-        parameters: of the estimator, searched ones included.
-        tables: every table that went in, with its version.
-    """
-
-    entity: str
-    table: str
-    version: int
-    as_of: date
-    split: Split
-    columns: Columns
-    features: tuple[View, ...]
-    ttls: tuple[float, ...]
-    parameters: dict[str, Any]
-    tables: dict[str, int]
-
-    @property
-    def used(self) -> list[Features]:
-        """The feature views with their TTL."""
-        return [Features(view, timedelta(seconds=ttl)) for view, ttl in zip(self.features, self.ttls, strict=True)]
-
-    def to_json(self) -> bytes:
-        """As JSON."""
-        plain = asdict(self) | {"features": [view.to_json() for view in self.features]}
-        return json.dumps(plain, default=str, indent=1).encode()
-
-    @classmethod
-    def from_json(cls, content: bytes) -> "Record":
-        """The record that `to_json` wrote."""
-        plain = json.loads(content)
-        dates = {name: tuple(map(date.fromisoformat, days)) for name, days in plain["split"].items()}
-        made = {
-            "as_of": date.fromisoformat(plain["as_of"]),
-            "split": Split(**dates),
-            "columns": Columns(*(tuple(plain["columns"][name]) for name in ("numeric", "categorical"))),
-            "features": tuple(View.from_json(view) for view in plain["features"]),
-            "ttls": tuple(plain["ttls"]),
-        }
-        return cls(**(plain | made))
-
-
-def record(registry: Registry, version: Version) -> Record:
-    """What a version was trained from."""
-    return Record.from_json(required(registry, version, RECORD))
-
-
-def required(registry: Registry, version: Version, path: str) -> bytes:
-    """A file that the training kept with a version.
-
-    Raises:
-        TrainingError: the version has none.
-    """
-    content = registry.read(version.run_id, path)
-    if content is None:
-        raise TrainingError(f"{version.model} version {version.number} has no {path}: it was not trained here")
-    return content
 
 
 def recipe(folder: Folder, fingerprint: int) -> str:
@@ -179,6 +105,7 @@ class Fitted:
         parity: the largest difference between pipeline and export, of both artifacts on the test rows.
         data: the rows of the training set.
         tested: those of the test dates.
+        terms: class → word → weight, of running text.
     """
 
     columns: Columns
@@ -188,6 +115,7 @@ class Fitted:
     parity: float
     data: Frame
     tested: Frame
+    terms: dict[str, dict[str, float]]
 
 
 def fit(lake: Lake, folder: Folder, built: dataset.TrainingSet, trials: Trials, say: Say = lambda _: None) -> Fitted:
@@ -195,19 +123,31 @@ def fit(lake: Lake, folder: Folder, built: dataset.TrainingSet, trials: Trials, 
     from ml_assets.training.export import parity, to_onnx  # onnxruntime, skl2onnx
 
     rows = dataset.read(lake, built.table, built.as_of, built.version)
-    chosen = columns(rows, {dataset.ROW, folder.spec.entity, "label"})
-    data = frame(rows, chosen, folder.spec.entity, dataset.ROW)
+    text = folder.spec.text.columns if folder.spec.text else ()
+    chosen = columns(rows, {dataset.ROW, folder.spec.entity, "label"}, text)
+    data = frame(rows, chosen, folder.spec.entity, dataset.ROW, folder.spec.label.classes)
+    _require_classes(folder, data.at(built.split.train))
     parameters = folder.spec.estimator.parameters | _search(folder, data, built.split, chosen, trials, say)
     say("fit for the evaluation")
     judged = _fit(folder, chosen, parameters, data.at(built.split.train))
     tested = data.at(built.split.test)
-    artifact = to_onnx(judged, chosen.numeric, chosen.categorical)
+    artifact = to_onnx(judged, chosen)
     difference = parity(judged, artifact, tested.X)
     say("refit on every mature row")
     final = _fit(folder, chosen, parameters, data)
-    shipped = to_onnx(final, chosen.numeric, chosen.categorical)
+    shipped = to_onnx(final, chosen)
     difference = max(difference, parity(final, shipped, tested.X))
-    return Fitted(chosen, parameters, artifact, shipped, difference, data, tested)
+    terms = top_terms(final, chosen.text, folder.spec.label.classes)
+    return Fitted(chosen, parameters, artifact, shipped, difference, data, tested, terms)
+
+
+def _require_classes(folder: Folder, data: Frame) -> None:
+    """A class that no training row has would have no probability."""
+    absent = [name for nr, name in enumerate(folder.spec.label.classes) if nr not in data.y]
+    if absent:
+        raise TrainingError(
+            f"{folder.name}: no training row is a {absent[0]!r}: deliver labels of it, or take it out of label.classes"
+        )
 
 
 def _fit_and_register(
@@ -223,7 +163,8 @@ def _fit_and_register(
     )
     run.inputs([(table, f"{lake.root}/{table}", number, "training") for table, number in built.tables.items()])
     kept = recorded(folder, built, made)
-    kinds = dict.fromkeys(made.columns.numeric, "double") | dict.fromkeys(made.columns.categorical, "string")
+    words = (*made.columns.categorical, *made.columns.text)
+    kinds = dict.fromkeys(made.columns.numeric, "double") | dict.fromkeys(words, "string")
     return run.register(
         made.shipped,
         kinds,
@@ -237,7 +178,7 @@ def _search(folder: Folder, data: Frame, window: Split, chosen: Columns, trials:
     declared = folder.spec.search
     if declared is None or not declared.trials:
         return {}
-    from sklearn.metrics import roc_auc_score  # 2 s
+    from sklearn.metrics import accuracy_score, roc_auc_score  # 2 s
 
     from ml_assets.training.search import search
 
@@ -248,25 +189,28 @@ def _search(folder: Folder, data: Frame, window: Split, chosen: Columns, trials:
             f"{folder.spec.label.horizon.days} days no date is left before the validation; raise window.train, or "
             "leave search out"
         )
-    fitted, held = data.at(inner.train), data.at(inner.test)
+    fitted, held, several = data.at(inner.train), data.at(inner.test), bool(folder.spec.label.classes)
 
     def objective(parameters: Mapping[str, Any]) -> float:
         model = _fit(folder, chosen, folder.spec.estimator.parameters | dict(parameters), fitted)
+        if several:
+            return float(accuracy_score(held.y, model.predict(held.X)))
         return float(roc_auc_score(held.y, model.predict_proba(held.X)[:, 1]))
 
     def on_trial(trial: Any) -> None:  # noqa: ANN401 - a Trial
         say(f"search: trial {trial.number + 1} of {declared.trials}")
-        trials.trial(trial.number, trial.parameters, trial.value, "validation_roc_auc")
+        trials.trial(trial.number, trial.parameters, trial.value, f"validation_{'accuracy' if several else 'roc_auc'}")
 
     found = search(declared.space, declared.trials, objective, folder.spec.seed, on_trial)
     return dict(found.parameters)
 
 
 def _fit(folder: Folder, chosen: Columns, parameters: Mapping[str, Any], data: Frame) -> "Pipeline":
-    from ml_assets.training.estimator import build
+    from ml_assets.training.estimator import Words, build
 
-    path = folder.spec.estimator.type
-    made = build(path, parameters, chosen.numeric, chosen.categorical, folder.spec.seed)
+    path, text = folder.spec.estimator.type, folder.spec.text
+    words = Words(text.words, text.min_rows) if text else None
+    made = build(path, parameters, chosen, folder.spec.seed, words)
     try:
         return made.fit(data.X, data.y)
     except ValueError as error:  # scikit-learn looks at the values of parameters when it fits
@@ -293,4 +237,6 @@ def recorded(folder: Folder, built: dataset.TrainingSet, made: Fitted) -> Record
         ttls=tuple(item.ttl.total_seconds() for item in folder.features),
         parameters=dict(made.parameters),
         tables=built.tables,
+        classes=folder.spec.label.classes,
+        terms=made.terms,
     )

@@ -13,8 +13,8 @@ from ml_assets.lake import fingerprint_of
 from ml_assets.registry import Version
 from ml_assets.training.folder import Folder
 from ml_assets.training.frame import Columns
+from ml_assets.training.record import RECORD, Record
 from ml_assets.training.split import Split
-from ml_assets.training.train import RECORD, Record
 from ml_assets_tests.conftest import AS_OF, FIRST, Tiny
 
 WEEK = timedelta(weeks=1)

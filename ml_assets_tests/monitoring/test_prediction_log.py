@@ -43,6 +43,11 @@ def filled(store: EventStore, rows: int, since: int = 0) -> list[Prediction]:
     return made
 
 
+def counts(rows: int) -> dict[str, int]:
+    """So many rows of each table that `filled` fills."""
+    return dict.fromkeys(ALL, rows) | {"searches": 0}
+
+
 def values(lake: Lake, table: str) -> list[str]:
     found = lake.query(f"SELECT {ALL[table]}::VARCHAR AS value FROM t", t=f"churn/{table}")
     return [*map(str, found["value"].to_pylist())]
@@ -53,7 +58,7 @@ def test_rows_come_as_they_were_written_with_types_of_their_own(lake: Lake, stor
     bare = prediction("b")._replace(as_of=None, missing='["profile"]', stale=None, decision=None)
     write(store, row, bare, truth(row.prediction_id), exposure("a"), minute(latency="[1,0,2]"))
     done = take(lake, store, "churn", DUE)
-    assert done.rows == {"prediction_log": 2, "outcomes": 1, "exposures": 1, "traffic": 1}
+    assert done.rows == {"prediction_log": 2, "outcomes": 1, "exposures": 1, "searches": 0, "traffic": 1}
     first, second = lake.query("SELECT * FROM t", t="churn/prediction_log").to_pylist()
     at = datetime(2025, 10, 9, 8, 53, 20)  # noqa: DTZ001 - the lake's times are naive UTC
     assert first == row._asdict() | {"as_of": date(2026, 8, 30), "requested_at": at, "day": at.date(), "due": DUE}
@@ -67,17 +72,17 @@ def test_rows_come_as_they_were_written_with_types_of_their_own(lake: Lake, stor
 
 def test_each_call_takes_what_is_new_in_pages(lake: Lake, store: EventStore) -> None:
     first = filled(store, 20)
-    assert take(lake, store, "churn", DUE, limit=6).rows == dict.fromkeys(ALL, 20)
+    assert take(lake, store, "churn", DUE, limit=6).rows == counts(20)
     version = lake.version("churn/prediction_log")
-    assert take(lake, store, "churn", DUE).rows == dict.fromkeys(ALL, 0)
+    assert take(lake, store, "churn", DUE).rows == counts(0)
     assert lake.version("churn/prediction_log") == version
     second = filled(store, 3, since=20)
-    assert take(lake, store, "churn", None, limit=2).rows == dict.fromkeys(ALL, 3)
+    assert take(lake, store, "churn", None, limit=2).rows == counts(3)
     assert values(lake, "prediction_log") == [row.prediction_id for row in first + second]
     stamped = lake.query("SELECT due, count(*) AS n FROM t GROUP BY due ORDER BY due", t="churn/traffic").to_pylist()
     assert stamped == [{"due": DUE, "n": 20}, {"due": None, "n": 3}]
     assert set(store.behind("churn").values()) == {0}
-    assert store.behind("retail") == {"predictions": 23, "exposures": 0, "outcomes": 0, "traffic": 23}
+    assert store.behind("retail") == {"predictions": 23, "exposures": 0, "outcomes": 0, "searches": 0, "traffic": 23}
 
 
 def test_what_was_taken_and_is_old_is_deleted_and_not_missed(lake: Lake, store: EventStore) -> None:
@@ -86,7 +91,7 @@ def test_what_was_taken_and_is_old_is_deleted_and_not_missed(lake: Lake, store: 
     assert store.retain("churn", NOW) == 0
     assert store.retain("churn", NOW + 10**12) == 40
     filled(store, 2, since=10)
-    assert take(lake, store, "churn", DUE).rows == dict.fromkeys(ALL, 2)
+    assert take(lake, store, "churn", DUE).rows == counts(2)
     assert len(set(values(lake, "prediction_log"))) == 12
 
 
@@ -96,8 +101,8 @@ def test_a_store_that_was_replaced_is_taken_from_its_beginning(lake: Lake, store
     take(lake, store, "churn", DUE)
     with EventStore(f"sqlite:///{tmp_path}/new.db") as new:
         filled(new, 4, since=9)
-        assert take(lake, new, "churn", DUE).rows == dict.fromkeys(ALL, 4)
-    assert take(lake, store, "churn", DUE).rows == dict.fromkeys(ALL, 0)
+        assert take(lake, new, "churn", DUE).rows == counts(4)
+    assert take(lake, store, "churn", DUE).rows == counts(0)
 
 
 def killed(lake: Lake, url: str, place: str, number: int, folder: Path) -> int:

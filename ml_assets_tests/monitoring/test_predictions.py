@@ -12,7 +12,7 @@ from ml_assets.features.store import refresh
 from ml_assets.monitoring.gaps import Share, missing, silent, stale
 from ml_assets.monitoring.plots import predictions
 from ml_assets.monitoring.predictions import PredictionReport, Scores, prediction_report, read
-from ml_assets.training.train import record
+from ml_assets.training.record import record
 from ml_assets_tests.conftest import AS_OF, Tiny, habits
 from ml_assets_tests.monitoring.predicted import WEEK, Predicted, weeks
 

@@ -103,7 +103,7 @@ def test_a_mark_never_goes_back_and_health_says_how_far_behind_the_graph_is(stor
     store.mark_exported(Prediction, "churn", last - 1)
     assert store.exported(Prediction, "churn") == last
     found = store.health()
-    assert found.behind == {"predictions": 1, "exposures": 0, "outcomes": 0, "traffic": 0}
+    assert found.behind == {"predictions": 1, "exposures": 0, "outcomes": 0, "searches": 0, "traffic": 0}
     assert found.size > 4096
 
 
@@ -113,8 +113,8 @@ def test_each_model_is_taken_by_itself_and_one_that_nobody_takes_stays(store: Ev
     page = store.read_since(Prediction, 0, 3, model="churn")
     assert [row.entity for row in page.rows] == ["0", "2", "4"]
     store.mark_exported(Prediction, "churn", page.last)
-    assert store.behind("churn") == {"predictions": 2, "exposures": 0, "outcomes": 0, "traffic": 1}
-    assert store.health().behind == {"predictions": 5, "exposures": 0, "outcomes": 0, "traffic": 2}
+    assert store.behind("churn") == {"predictions": 2, "exposures": 0, "outcomes": 0, "searches": 0, "traffic": 1}
+    assert store.health().behind == {"predictions": 5, "exposures": 0, "outcomes": 0, "searches": 0, "traffic": 2}
     assert store.retain("retail", NOW + 100) == 0
     assert store.retain("churn", NOW + 100) == 3
     assert store.exported(Prediction, "retail") == 0

@@ -18,9 +18,11 @@ from ml_assets.errors import TrainingError
 from ml_assets.manifest import MISSING, PROBABILITIES
 from ml_assets.training.estimator import build
 from ml_assets.training.export import feed, latency, parity, score, session, to_onnx
+from ml_assets.training.frame import Columns
 
 NUMERIC = ["plain", "coarse", "large", "adjacent", "gaps", "extreme"]
 CATEGORICAL = ["city", "plan"]
+COLUMNS = Columns(tuple(NUMERIC), tuple(CATEGORICAL))
 TOLERANCE = 1e-5
 
 
@@ -71,42 +73,43 @@ def rows(n: int, seed: int) -> tuple[pd.DataFrame, NDArray[np.int64]]:
 
 
 def fitted(path: str, parameters: dict[str, Any], n: int = 1500) -> Pipeline:
-    return build(path, parameters, NUMERIC, CATEGORICAL, 0).fit(*rows(n, 0))
+    return build(path, parameters, COLUMNS, 0).fit(*rows(n, 0))
 
 
 def exported(path: str = LOGISTIC, **parameters: object) -> bytes:
-    return to_onnx(fitted(path, parameters), NUMERIC, CATEGORICAL)
+    return to_onnx(fitted(path, parameters), COLUMNS)
 
 
 @pytest.mark.parametrize(("path", "parameters"), ESTIMATORS, ids=lambda value: str(value).rpartition(".")[2][:40])
 def test_every_row_agrees(path: str, parameters: dict[str, Any]) -> None:
     pipeline = fitted(path, parameters)
-    assert parity(pipeline, to_onnx(pipeline, NUMERIC, CATEGORICAL), rows(5000, 1)[0]) < TOLERANCE
+    assert parity(pipeline, to_onnx(pipeline, COLUMNS), rows(5000, 1)[0]) < TOLERANCE
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("path", "parameters"), ESTIMATORS, ids=lambda value: str(value).rpartition(".")[2][:40])
 def test_every_one_of_300_000_rows_agrees(path: str, parameters: dict[str, Any]) -> None:
     pipeline = fitted(path, parameters, 20_000)
-    assert parity(pipeline, to_onnx(pipeline, NUMERIC, CATEGORICAL), rows(300_000, 1)[0]) < TOLERANCE
+    assert parity(pipeline, to_onnx(pipeline, COLUMNS), rows(300_000, 1)[0]) < TOLERANCE
 
 
 def test_trees_behind_a_scaler_agree_too() -> None:
     parameters = {
         "estimators": [
-            ("trees", build(BOOSTING, {"max_iter": 8}, NUMERIC, [], 0)[-1]),
-            ("line", build(LOGISTIC, {}, NUMERIC, [], 0)[-1]),
+            ("trees", build(BOOSTING, {"max_iter": 8}, Columns(tuple(NUMERIC), ()), 0)[-1]),
+            ("line", build(LOGISTIC, {}, Columns(tuple(NUMERIC), ()), 0)[-1]),
         ]
     }
     pipeline = fitted(ENSEMBLE + "VotingClassifier", {**parameters, "voting": "soft", "flatten_transform": False})
-    assert parity(pipeline, to_onnx(pipeline, NUMERIC, CATEGORICAL), rows(5000, 1)[0]) < TOLERANCE
+    assert parity(pipeline, to_onnx(pipeline, COLUMNS), rows(5000, 1)[0]) < TOLERANCE
 
 
 def test_numbers_alone_and_categories_alone_are_exported() -> None:
     X, y = rows(1500, 0)
     for numeric, categorical in ((NUMERIC, []), ([], CATEGORICAL), (["gaps"], ["city"])):
-        pipeline = build(BOOSTING, {"max_iter": 5}, numeric, categorical, 0).fit(X, y)
-        assert parity(pipeline, to_onnx(pipeline, numeric, categorical), X) < TOLERANCE
+        chosen = Columns(tuple(numeric), tuple(categorical))
+        pipeline = build(BOOSTING, {"max_iter": 5}, chosen, 0).fit(X, y)
+        assert parity(pipeline, to_onnx(pipeline, chosen), X) < TOLERANCE
 
 
 def test_one_input_per_column_and_plain_probabilities() -> None:
@@ -129,9 +132,9 @@ def test_a_missing_category_is_sent_as_its_token() -> None:
 def test_a_category_that_is_spelled_like_the_token_is_refused() -> None:
     X, y = rows(1500, 0)
     X["city"] = X["city"].where(X["city"] != "Aachen", MISSING)
-    pipeline = build(LOGISTIC, {}, NUMERIC, CATEGORICAL, 0).fit(X, y)
+    pipeline = build(LOGISTIC, {}, COLUMNS, 0).fit(X, y)
     with pytest.raises(TrainingError, match="stands for missing: rename it"):
-        to_onnx(pipeline, NUMERIC, CATEGORICAL)
+        to_onnx(pipeline, COLUMNS)
 
 
 def test_one_row_scores_like_many_and_the_order_of_columns_does_not_matter() -> None:
@@ -150,7 +153,7 @@ def test_an_absent_column_is_named() -> None:
 def test_an_estimator_without_an_export_is_named_with_the_remedy(path: str) -> None:
     name = path.rpartition(".")[2]
     with pytest.raises(TrainingError, match=f"{name} cannot be exported to ONNX: .*Choose an estimator"):
-        to_onnx(fitted(path, {}, 200), NUMERIC, CATEGORICAL)
+        to_onnx(fitted(path, {}, 200), COLUMNS)
 
 
 def test_categorical_splits_are_refused_rather_than_exported_wrongly() -> None:
@@ -165,7 +168,7 @@ def test_latency_is_a_number_of_milliseconds() -> None:
 
 def test_no_rows_have_neither_parity_nor_latency() -> None:
     pipeline, none = fitted(LOGISTIC, {}), rows(5, 1)[0].iloc[:0]
-    onnx_bytes = to_onnx(pipeline, NUMERIC, CATEGORICAL)
+    onnx_bytes = to_onnx(pipeline, COLUMNS)
     with pytest.raises(TrainingError, match="at least one row"):
         parity(pipeline, onnx_bytes, none)
     with pytest.raises(TrainingError, match="at least one row"):

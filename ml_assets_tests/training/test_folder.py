@@ -51,7 +51,7 @@ def test_only_a_label_may_read_the_population(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"ship_when": [{"metric": "auc", "at_least": 0.5}]}, "metric 'auc' is not measured: use one of brier"),
+        ({"ship_when": [{"metric": "auc", "at_least": 0.5}]}, "metric 'auc' is not measured: use one of accuracy"),
         ({"ship_when": [{"metric": "roc_auc"}]}, "exactly one of at_least or at_most; got"),
         ({"ship_when": [{"metric": "roc_auc", "at_least": 0.5, "at_most": 0.9}]}, "exactly one of"),
         ({"ship_when": [{"metric": "roc_auc", "against": "champion", "at_least": 0.5}]}, "at_least_better or at_most"),

@@ -26,8 +26,8 @@ from ml_assets.training.folder import Folder, assemble
 from ml_assets.training.frame import Columns
 from ml_assets.training.online import Written, lacking, target, write_online
 from ml_assets.training.recipe import ModelSpec
+from ml_assets.training.record import Record as Kept
 from ml_assets.training.split import Split
-from ml_assets.training.train import Record as Kept
 from ml_assets_tests.conftest import AS_OF, FIRST, MODEL, QUERIES, SOURCES, Tiny
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)

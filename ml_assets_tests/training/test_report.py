@@ -9,10 +9,11 @@ import pytest
 
 from ml_assets.registry import Version
 from ml_assets.training.dataset import build
+from ml_assets.training.record import record
 from ml_assets.training.release import release
 from ml_assets.training.report import Report, report
 from ml_assets.training.score import predict, rows, scores
-from ml_assets.training.train import record, train
+from ml_assets.training.train import train
 from ml_assets_tests.conftest import AS_OF, QUERIES, Tiny, habits
 
 pytestmark = pytest.mark.slow  # trains over a real MLflow

@@ -15,8 +15,9 @@ from ml_assets.features.view import View
 from ml_assets.registry import Registry
 from ml_assets.training.dataset import ROW, build, read
 from ml_assets.training.frame import Columns, Frame, frame
+from ml_assets.training.record import Record, record
 from ml_assets.training.report import report
-from ml_assets.training.train import Record, Trained, _fit, _search, candidate, recipe, record, train
+from ml_assets.training.train import Trained, _fit, _search, candidate, recipe, train
 from ml_assets_tests.conftest import AS_OF, Tiny, habits
 
 SPAWN = multiprocessing.get_context("spawn")

@@ -1,0 +1,216 @@
+"""How good a model of several classes is: the class that it names, and how sure it is of it.
+
+Confidence is the probability of the named class. Where it is calibrated it is the probability of being right, so a
+row's `right` (1 or 0) with its confidence is measured as label and score of a model of two classes: Brier score, log
+loss and calibration error ("top-label", Gupta & Ramdas 2022) are of that pair, and so is what is estimated before
+labels are known.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml_assets.errors import TrainingError
+from ml_assets.training import bootstrap, metrics
+from ml_assets.training.bootstrap import Interval
+from ml_assets.training.evaluate import Evaluation
+from ml_assets.training.explain import Importance
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.float64]
+    Codes = NDArray[np.int64]
+
+METRICS = ("accuracy", "macro_f1", "log_loss", "brier")
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a model says of rows: the number of the named class and the confidence in it, both [n]."""
+
+    code: "Codes"
+    confidence: "Floats"
+
+    @classmethod
+    def of(cls, probabilities: "ArrayLike") -> "Named":
+        """The most probable class of each row of `probabilities` [n, classes]; of equal ones the first."""
+        table = np.asarray(probabilities, dtype=np.float64)
+        if table.ndim != 2 or not ((table >= 0) & (table <= 1)).all():
+            raise TrainingError(f"probabilities of shape {table.shape}: pass a row for each document, each from 0 to 1")
+        code = table.argmax(axis=1)
+        return cls(code.astype(np.int64), table[np.arange(len(table)), code])
+
+    def right(self, y: "Codes") -> "Floats":
+        """1 where the named class is the true one, else 0, [n]."""
+        return np.asarray(self.code == y, np.float64)
+
+
+def scores(y: "Codes", named: Named) -> dict[str, float]:
+    """`accuracy`, `macro_f1`, and of the confidence `log_loss`, `brier`, `calibration_error`, `mean_score`; `rows`.
+
+    `base_rate` is the rate of what the score is a probability of: the accuracy.
+
+    Raises:
+        TrainingError: there is no row.
+    """
+    right, p = named.right(y), named.confidence
+    if not len(y):
+        raise TrainingError("there are no rows, so no metric is defined: widen the test window")
+    losses = bootstrap.losses(right, p)
+    return {
+        "accuracy": float(right.mean()),
+        "macro_f1": float(_f1(pairs(y, named.code)[None])[0]),
+        **{name: float(loss.mean()) for name, loss in losses.items()},
+        "calibration_error": metrics.calibration_error(right, p),
+        "base_rate": float(right.mean()),
+        "mean_score": float(p.mean()),
+        "rows": float(len(y)),
+    }
+
+
+def evaluate(
+    y: "Codes",
+    named: Named,
+    groups: "ArrayLike",
+    *,
+    classes: Sequence[str],
+    review_below: float,
+    slices: "Mapping[str, NDArray[Any]]",
+    others: Mapping[str, Named],
+    seed: int,
+    importance: Mapping[str, Importance] | None = None,
+    min_rows: int = 100,
+    resamples: int = 1000,
+) -> Evaluation:
+    """The evaluation of a candidate; its cost is the share of errors where each row is answered.
+
+    Args:
+        y: the number of the true class of each test row, [n].
+        named: what the candidate says.
+        groups: the entity of each row, [n].
+        classes: their names.
+        review_below: the confidence from which on a row is answered: the threshold.
+        slices: by name, the value of each row, [n].
+        others: by name, what else says of the same rows.
+        seed: of the bootstrap.
+        importance: of `explain.importance`.
+        min_rows: smaller slices are counted only.
+        resamples: of the bootstrap.
+
+    Raises:
+        TrainingError: no row, or as `bootstrap.compare`.
+    """
+    measured = scores(y, named)
+    return Evaluation(
+        rows=len(y),
+        entities=len(np.unique(np.asarray(groups))),
+        metrics=measured,
+        threshold=review_below,
+        cost=1 - measured["accuracy"],
+        confusion=confusion(y, named.code, classes),
+        slices={name: _slices(y, named, values, min_rows) for name, values in slices.items()}
+        | {"class": by_class(y, named.code, classes)},
+        others={name: scores(y, theirs) for name, theirs in others.items()},
+        intervals={
+            name: compare(y, named, theirs, groups, resamples=resamples, seed=seed) for name, theirs in others.items()
+        },
+        importance=dict(importance or {}),
+    )
+
+
+def compare(
+    y: "Codes", mine: Named, theirs: Named, groups: "ArrayLike", *, resamples: int = 1000, seed: int
+) -> dict[str, Interval]:
+    """Each of `METRICS` of `mine` minus that of `theirs`, with the interval of the paired cluster bootstrap.
+
+    Raises:
+        TrainingError: fewer than ten entities.
+    """
+    entity, entities = bootstrap.clusters(groups, len(y))
+    rows = np.bincount(entity, minlength=entities).astype(np.float64)
+    parts = [
+        (_losses(y, named, entity, entities), _counted(y, named.code, entity, entities)) for named in (mine, theirs)
+    ]
+
+    def values(counts: "Floats") -> "dict[str, Floats]":
+        one, two = (_values(counts, rows, losses, pairs) for losses, pairs in parts)
+        return {metric: one[metric] - two[metric] for metric in METRICS}
+
+    return bootstrap.drawn(values, len(y), entities, resamples, 0.95, seed)
+
+
+def baseline(y_train: "Codes", rows: int) -> Named:
+    """The most frequent class of the train rows, with its share as the confidence: what a model must beat."""
+    counts = np.bincount(y_train)
+    best = int(counts.argmax())
+    return Named(np.full(rows, best, np.int64), np.full(rows, counts[best] / counts.sum()))
+
+
+def confusion(y: "Codes", code: "Codes", classes: Sequence[str]) -> dict[str, int]:
+    """How many rows of each true class were named what: `lease → amendment`; pairs without a row are left out."""
+    pairs, counts = np.unique(np.stack([y, code]), axis=1, return_counts=True)
+    return {f"{classes[a]} → {classes[b]}": int(n) for (a, b), n in zip(pairs.T, counts, strict=True)}
+
+
+def by_class(y: "Codes", code: "Codes", classes: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1 and rows of each true class; a class that neither occurs nor is named is left out."""
+    found = {}
+    for nr, name in enumerate(classes):
+        true, said = y == nr, code == nr
+        if true.any() or said.any():
+            hits = float((true & said).sum())
+            found[name] = {
+                "precision": hits / said.sum() if said.any() else 0.0,
+                "recall": hits / true.sum() if true.any() else 0.0,
+                "f1": 2 * hits / (true.sum() + said.sum()),
+                "rows": float(true.sum()),
+            }
+    return found
+
+
+def _slices(y: "Codes", named: Named, values: "NDArray[Any]", min_rows: int) -> dict[str, dict[str, float]]:
+    names = metrics.slice_names(values)
+    found, small = {}, 0
+    for name in sorted(set(names)):
+        chosen = names == name
+        if chosen.sum() < min_rows:
+            small += int(chosen.sum())
+        else:
+            found[name] = scores(y[chosen], Named(named.code[chosen], named.confidence[chosen]))
+    return found | ({"(smaller slices)": {"rows": float(small)}} if small else {})
+
+
+def pairs(y: "Codes", code: "Codes", size: int | None = None) -> "Floats":
+    """Counts of (true, named), [classes, classes]."""
+    size = size or int(max(y.max(), code.max())) + 1
+    return np.bincount(y * size + code, minlength=size * size).reshape(size, size).astype(np.float64)
+
+
+def _f1(pairs: "Floats") -> "Floats":
+    """Macro F1 of each table of counts [draws, classes, classes]: the mean over classes that occur or are named."""
+    hits = np.einsum("dii->di", pairs)
+    both = pairs.sum(axis=1) + pairs.sum(axis=2)
+    f1 = np.divide(2 * hits, both, out=np.full_like(hits, np.nan), where=both > 0)
+    return np.asarray(np.nanmean(f1, axis=1))
+
+
+def _counted(y: "Codes", code: "Codes", entity: "NDArray[np.intp]", entities: int) -> "Floats":
+    """The table of counts of each entity, [entities, classes * classes]."""
+    size = int(max(y.max(), code.max())) + 1
+    cell = entity * size * size + y * size + code
+    return np.bincount(cell, minlength=entities * size * size).reshape(entities, size * size).astype(np.float64)
+
+
+def _losses(y: "Codes", named: Named, entity: "NDArray[np.intp]", entities: int) -> "dict[str, Floats]":
+    right = named.right(y)
+    each = {"accuracy": right, **bootstrap.losses(right, named.confidence)}
+    return {name: np.asarray(np.bincount(entity, loss, entities), np.float64) for name, loss in each.items()}
+
+
+def _values(counts: "Floats", rows: "Floats", losses: "Mapping[str, Floats]", pairs: "Floats") -> "dict[str, Floats]":
+    means = {name: (counts @ loss) / (counts @ rows) for name, loss in losses.items()}
+    size = int(np.sqrt(pairs.shape[1]))
+    return means | {"macro_f1": _f1((counts @ pairs).reshape(-1, size, size))}

@@ -1,0 +1,152 @@
+"""The search index of documents follows the lake: what was read, what it is taken for, what was withdrawn."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ml_assets.lake import Lake
+from ml_assets.text.embedding import fit
+from ml_assets.text.search import SearchIndex
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ml_assets.text.embedding import Embedder
+    from ml_assets.training.folder import Folder
+    from ml_assets.training.recipe import DocumentsSpec
+
+_FOLLOWED = "followed.json"
+_READ = 1  # raised when the same document is to be indexed anew
+_ROWS = 1_000  # documents in memory
+_GROWN = 2  # times as many documents as the embedder was fitted on, and it is fitted anew
+_SAMPLE = 20_000  # documents that an embedder is fitted on at the most
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """What an update did: documents written, left as they were, removed, and all that there are now.
+
+    Args:
+        fitted: the vectors are of a newly fitted embedder, so all documents were written.
+        serial: of the state that searches see.
+    """
+
+    written: int
+    unchanged: int
+    removed: int
+    documents: int
+    fitted: bool
+    serial: int
+
+
+def index(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path) -> Indexed:
+    """Bring the index up to what the lake holds; nothing is written where it stands already.
+
+    The same documents give the same vectors: the embedder is fitted on them when there is none, and again when there
+    are twice as many. A document's class is what the latest predictions decided.
+
+    Args:
+        lake: where the documents, the predictions and the withdrawals are.
+        folder: the model.
+        spec: which sources they are.
+        location: the folder of the index.
+    """
+    found, versions = (
+        SearchIndex(location),
+        _versions(lake, folder, spec),
+    )  # before the rows: what comes later is seen later
+    with lake.connect() as connection:
+        _bind(lake, connection, folder, spec)
+        count = connection.sql("SELECT count(*) FROM documents").fetchall()[0][0]
+        if not count and not found.serial:
+            _note(location, versions)
+            return Indexed(0, 0, 0, 0, fitted=False, serial=0)
+        embedder, fitted = _embedder(connection, found.embedder, count)
+        gone = [row[0] for row in connection.sql("SELECT document_id FROM withdrawn ORDER BY ALL").fetchall()]
+        done = found.update(_rows(connection), gone, embedder=embedder)
+    _note(location, versions)
+    return Indexed(done.written, done.unchanged, done.removed, count, fitted=fitted, serial=done.serial)
+
+
+def behind(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path) -> bool:
+    """Whether the lake has changed since the index followed it."""
+    try:
+        held = json.loads((location / _FOLLOWED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        held = {}
+    return bool(held != _versions(lake, folder, spec))
+
+
+def _versions(lake: Lake, folder: "Folder", spec: "DocumentsSpec") -> dict[str, int]:
+    found = {table: lake.version(table) for table in _tables(folder, spec)}
+    return {table: version for table, version in found.items() if version is not None}
+
+
+def _tables(folder: "Folder", spec: "DocumentsSpec") -> tuple[str, str, str]:
+    """Of the documents, of what they are taken for, and of what was withdrawn."""
+    return f"{folder.name}/raw/{spec.source}", f"{folder.name}/predictions", f"{folder.name}/raw/{spec.withdrawn}"
+
+
+def _note(location: Path, versions: Mapping[str, int]) -> None:
+    location.mkdir(parents=True, exist_ok=True)
+    part = location / f"{_FOLLOWED}.part"
+    part.write_text(json.dumps(versions), encoding="utf-8")
+    part.replace(location / _FOLLOWED)
+
+
+def _embedder(connection: "duckdb.DuckDBPyConnection", held: "Embedder | None", count: int) -> "tuple[Embedder, bool]":
+    known = held.lexicon.documents if held else 0
+    if held is not None and min(count, _SAMPLE) < _GROWN * known:
+        return held, False
+    return fit(_texts(connection)), True
+
+
+def _texts(connection: "duckdb.DuckDBPyConnection") -> Iterator[str]:
+    for batch in connection.sql("SELECT text FROM documents").to_arrow_reader(_ROWS):
+        yield from batch.column("text").to_pylist()
+
+
+def _rows(connection: "duckdb.DuckDBPyConnection") -> Iterator[pa.RecordBatch]:
+    yield from connection.sql("SELECT * FROM documents").to_arrow_reader(_ROWS)
+
+
+def _bind(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "Folder", spec: "DocumentsSpec") -> None:
+    """The views `documents`, as `text.rows.DOCUMENTS`, and `withdrawn`."""
+    empty = zip(_tables(folder, spec), (_NO_TEXT, _NO_CLASS, _NO_ID), strict=True)
+    read, said, gone = (_relation(lake, connection, table, schema) for table, schema in empty)
+    classes = "decision" if folder.spec.label.classes else "NULL::VARCHAR"
+    connection.execute(f"CREATE TEMP VIEW withdrawn AS SELECT DISTINCT document_id FROM {gone}")
+    connection.execute(f"""
+        CREATE TEMP VIEW documents AS
+        SELECT document_id, coalesce(title, name) AS title, kind, label, label_confidence, received_at, parties, dates,
+            amounts, text, concat_ws(' ', {_READ}, document_id, label, round(label_confidence, 3)) AS fingerprint
+        FROM {read} LEFT JOIN (
+            SELECT {folder.spec.entity} AS document_id, arg_max({classes}, as_of) AS label,
+                arg_max(score, as_of) AS label_confidence
+            FROM {said} GROUP BY ALL
+        ) USING (document_id)
+        WHERE document_id NOT IN (SELECT document_id FROM withdrawn)""")
+
+
+def _relation(lake: Lake, connection: "duckdb.DuckDBPyConnection", table: str, empty: pa.Schema) -> str:
+    """A table; what is not there yet is empty."""
+    if lake.version(table) is not None:
+        return lake.relation(connection, table)
+    name = table.replace("/", "_")
+    connection.register(name, empty.empty_table())
+    return name
+
+
+_NO_ID = pa.schema([("document_id", pa.string())])
+_NO_CLASS = pa.schema([
+    ("document_id", pa.string()), ("as_of", pa.date32()), ("score", pa.float64()), ("decision", pa.string()),
+])  # fmt: skip
+_NO_TEXT = pa.schema([
+    ("document_id", pa.string()), ("title", pa.string()), ("name", pa.string()), ("kind", pa.string()),
+    ("received_at", pa.timestamp("us")), ("parties", pa.list_(pa.string())), ("dates", pa.list_(pa.date32())),
+    ("amounts", pa.list_(pa.float64())), ("text", pa.string()),
+])  # fmt: skip

@@ -1,0 +1,40 @@
+"""The words of running text that a linear model leans on."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+MOST = 300
+"""Words of each class."""
+
+
+def top_terms(pipeline: "Pipeline", text: Sequence[str], classes: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Class → word → coefficient times inverse document frequency: what one more of the word adds to the log-odds.
+
+    Args:
+        pipeline: a fitted pipeline of `estimator.build`.
+        text: its columns of running text; a word that several have counts with its largest weight.
+        classes: in the order of its probabilities.
+
+    Returns:
+        The `MOST` words of each class that speak most for it; nothing of a model without coefficients for each class.
+    """
+    columns, model = pipeline[0], pipeline[-1]
+    weights = getattr(model, "coef_", None)
+    if weights is None or not text or len(weights) != len(classes):
+        return {}
+    found: dict[str, dict[str, float]] = {name: {} for name in classes}
+    for nr in range(len(text)):
+        step = f"text_{nr}"
+        words, place = columns.named_transformers_[step], columns.output_indices_[step]
+        names = words.get_feature_names_out()
+        for name, row in zip(classes, weights[:, place] * words.idf_, strict=True):
+            for at in np.argsort(-row, kind="stable")[:MOST]:
+                word, weight = str(names[at]), float(row[at])
+                if weight > 0:
+                    found[name][word] = max(weight, found[name].get(word, 0.0))
+    return found
