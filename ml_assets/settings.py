@@ -79,6 +79,11 @@ class Settings(BaseSettings):
         return self.data / "reports"
 
     @property
+    def search(self) -> Path:
+        """The search indexes."""
+        return self.data / "search"
+
+    @property
     def replays(self) -> Path:
         """Models, scores and measurements of replays."""
         return self.data / "replay"

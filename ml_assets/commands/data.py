@@ -14,7 +14,7 @@ from ml_assets.settings import settings
 if TYPE_CHECKING:
     from ml_assets.simulation.churn import Simulation
 
-app = typer.Typer(no_args_is_help=True, help="Fill the drop zone: simulated churn, real retail invoices.")
+app = typer.Typer(no_args_is_help=True, help="Fill the drop zone: simulated churn, real retail invoices, documents.")
 
 Shift = Literal["none", "covariate", "concept"]
 
@@ -60,12 +60,53 @@ def online_retail(
     typer.echo(f"{written}: next, `ml-assets run retail`")
 
 
+@app.command()
+def documents(
+    count: Annotated[int, typer.Option("--documents", help="Documents of the whole history")] = 300,
+    weeks: Annotated[int, typer.Option(help="Weeks of history")] = 26,
+    seed: Annotated[int, typer.Option(help="Seed: the same seed and end give the same bytes")] = 0,
+    end: Annotated[str, typer.Option(help="The Sunday before which the history ends [default: the last one]")] = "",
+    append: Annotated[int, typer.Option(help="Let so many weeks pass after the files that are there")] = 0,
+    source: Annotated[Path | None, typer.Option("--from", help="Deliver the files of a folder of your own")] = None,
+) -> None:
+    """Write real-estate documents as PDFs, scans and text, with what they are; or deliver your own."""
+    from ml_assets.simulation.documents import write
+
+    folder = settings().incoming / "documents"
+    if source is not None:
+        from ml_assets.commands.delivery import deliver
+
+        with bar("deliver documents") as progress:
+            done = deliver(source, folder / "files", last_sunday(), progress)
+        typer.echo(f"{done} new files in {folder / 'files'}: next, `ml-assets run documents`")
+        return
+    with bar("write documents") as progress:
+        if append:
+            files = write.append(folder, append, progress)
+        else:
+            day = _date(end) if end else last_sunday()
+            files = write.write(folder, documents=count, weeks=weeks, end=day, seed=seed, progress=progress)
+    plan = write.read(folder)
+    typer.echo(
+        f"{len(files)} new files in {folder}: {plan.start} to {plan.end}: next, "
+        f"`ml-assets run documents --as-of {plan.end}`"
+    )
+
+
 def default_churn(progress_to: Path) -> None:
     """The history that a first run simulates."""
     from ml_assets.simulation import churn
 
     with bar("simulate churn") as progress:
         churn.write(churn.Simulation(end=last_sunday()), progress_to, progress)
+
+
+def default_documents(progress_to: Path) -> None:
+    """The documents that a first run learns from."""
+    from ml_assets.simulation.documents.write import write
+
+    with bar("write documents") as progress:
+        write(progress_to, end=last_sunday(), progress=progress)
 
 
 def last_sunday() -> date:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from ml_assets.commands.data import default_churn
+from ml_assets.commands.data import default_churn, default_documents
 from ml_assets.commands.progress import display
 from ml_assets.commands.project import Project
 from ml_assets.errors import DataError
@@ -39,18 +39,26 @@ def loop(project: Project, names: Sequence[str], as_of: str, *, as_json: bool) -
 
 
 def _chosen(project: Project, names: Sequence[str]) -> list[str]:
-    """The named models; by default all that have files. Churn is simulated where it has none."""
+    """The named models; by default all that have files. Churn and documents are made where there are none."""
     incoming = settings().incoming
     for name in names:
         project.model(name)
-    chosen = list(names) or [name for name in project.models if name == "churn" or _delivered(name)]
+    chosen = list(names) or [name for name in project.models if name in _MADE or _delivered(name)]
     for name in chosen:
-        if name == "churn" and not _delivered(name):
-            default_churn(incoming / name)
+        if name in _MADE and not _complete(name):
+            _MADE[name](incoming / name)
         if not _delivered(name):
             hint = _hint(project.model(name).path / "README.md")
             raise DataError(f"{name} has no files below {incoming / name}: deliver some{hint}")
     return chosen
+
+
+_MADE = {"churn": default_churn, "documents": default_documents}
+
+
+def _complete(name: str) -> bool:
+    """Whether there is what a model needs; documents of one's own say nothing of what they are."""
+    return any((settings().incoming / name / "labels").glob("*")) if name == "documents" else _delivered(name)
 
 
 def _hint(readme: Path) -> str:

@@ -15,6 +15,7 @@ from ml_assets.components.metadata import picture, table
 from ml_assets.components.online import served
 from ml_assets.components.provenance import files, tags
 from ml_assets.components.resources import LakeResource, RegistryResource, lake_here
+from ml_assets.components.searched import searched
 from ml_assets.components.sensors import automation_sensor, data_sensor, loop_job, loop_schedule
 from ml_assets.components.source import Source
 from ml_assets.components.templates.scaffold import ModelScaffolder
@@ -40,7 +41,12 @@ class Model(Declared[ModelSpec]):
         sources, cron = [source.spec for source in self.siblings(tree, Source)], self.spec.schedule
         due = self.due(tree)
         return dg.Definitions(
-            assets=[*(asset(folder) for asset in loop), *served(self, folder, due), logged(self, folder, due)],
+            assets=[
+                *(asset(folder) for asset in loop),
+                *served(self, folder, due),
+                logged(self, folder, due),
+                *searched(self, folder),
+            ],
             jobs=[loop_job(self.folder, self.spec.cadence)],
             schedules=[loop_schedule(self.folder, self.spec.cadence, cron)] if cron else [],
             sensors=[data_sensor(self.folder, sources), automation_sensor(self.folder)],

@@ -16,6 +16,7 @@ from ml_assets.serving.lineage import lineage
 from ml_assets.serving.outcomes import outcomes
 from ml_assets.serving.predict import predict
 from ml_assets.serving.problem import Problem
+from ml_assets.serving.searching import search
 from ml_assets.serving.shown import listed, shown
 from ml_assets.serving.worker import Worker
 
@@ -61,6 +62,10 @@ def _answers(made: FastAPI, worker: Worker) -> None:
     post(
         "/models/{model}/invocations", invocations, "Predictions", summary="MLflow's scoring protocol",
         openapi_extra={"parameters": [name], **documents.body("Invocations", table=True)},
+    )  # fmt: skip
+    post(
+        "/search", search, "Found", summary="Documents that fit a query",
+        openapi_extra=documents.body("Query"),
     )  # fmt: skip
     post(
         "/outcomes", outcomes, "Accepted", summary="What turned out to be true, or what users did",

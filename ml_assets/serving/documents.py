@@ -38,12 +38,19 @@ def completed(found: dict[str, Any], worker: Worker) -> dict[str, Any]:
             for parameter in route.get("parameters", ()):
                 if parameter["name"] == "model" and names:
                     parameter["schema"], parameter["example"] = {"type": "string", "enum": names}, names[0]
+            if path.endswith("/predict") and any(model.manifest.documents for model in models):
+                route["requestBody"]["content"] |= _FILES
             if path.endswith("/invocations"):
                 route["requestBody"]["content"]["text/csv"]["schema"] = csv(models)
             if "requestBody" not in route:
                 route["responses"].pop("422", None)  # FastAPI's own: a name in a path is always one
     return found
 
+
+_FILE = {"type": "string", "format": "binary", "description": "PDF, PNG, JPEG, TIFF, DOCX, HTML or text"}
+_FORM = {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}
+_FILES = {"multipart/form-data": {"schema": _FORM}, "application/octet-stream": {"schema": _FILE}}
+"""What a model of documents takes beside JSON."""
 
 _MEANS = {
     400: "The body cannot be read",

@@ -28,13 +28,14 @@ class GoneError(Exception):
     """The client has closed its connection: there is nobody to answer."""
 
 
-async def body_of(receive: Receive) -> bytes:
-    """The whole body.
+async def body_of(receive: Receive, most: int | None = None) -> bytes:
+    """The whole body, of at most `most` bytes, by default `BODY`.
 
     Raises:
         Problem: it is too large, or does not come.
         GoneError: the client went away.
     """
+    most = BODY if most is None else most
     coming: Any = receive()  # a coroutine, as every server and FastAPI hand it over
     try:
         waits = coming.send(None)
@@ -42,9 +43,9 @@ async def body_of(receive: Receive) -> bytes:
         first: Message = come.value
     else:
         first = await _timely(_going_on(coming, waits))
-    if not first.get("more_body") and first["type"] == "http.request" and len(first["body"]) <= BODY:
+    if not first.get("more_body") and first["type"] == "http.request" and len(first["body"]) <= most:
         return bytes(first["body"])
-    return await _timely(_rest(first, receive))
+    return await _timely(_rest(first, receive, most))
 
 
 @types.coroutine
@@ -63,16 +64,16 @@ async def _timely(coming: Awaitable[T]) -> T:
         raise Problem(408, "slow-body", f"the body did not come within {PATIENCE:g} s", "send it at once") from None
 
 
-async def _rest(message: Message, receive: Receive) -> bytes:
+async def _rest(message: Message, receive: Receive, most: int) -> bytes:
     parts, size = [], 0
     while True:
         if message["type"] == "http.disconnect":
             raise GoneError
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > BODY:
+        if size > most:
             raise Problem(
-                413, "body-too-large", f"the body has more than {BODY} bytes", "send several requests", field="body"
+                413, "body-too-large", f"the body has more than {most} bytes", "send several requests", field="body"
             )
         if not message.get("more_body"):
             return b"".join(parts)

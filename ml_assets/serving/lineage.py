@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from ml_assets.manifest import Manifest
-from ml_assets.serving.event_tables import EventRefusedError, EventStoreError, Outcome, Prediction, model_of
+from ml_assets.serving.event_tables import EventRefusedError, EventStoreError, Outcome, Prediction, Search, model_of
 from ml_assets.serving.problem import Problem, unavailable
 from ml_assets.serving.worker import Worker
 
@@ -24,6 +24,8 @@ async def lineage(worker: Worker, prediction_id: str) -> dict[str, Any]:
         raise _unknown(prediction_id) from None
     except EventStoreError as error:
         raise unavailable("event-store", str(error)) from None
+    if isinstance(found, Search):
+        return _of_search(found, said)
     if found is None:
         raise _unknown(prediction_id)
     manifest = await asyncio.to_thread(worker.releases.of_version, model, found.version)
@@ -32,12 +34,23 @@ async def lineage(worker: Worker, prediction_id: str) -> dict[str, Any]:
         "features": msgspec.json.decode(found.features),
         "version": _version(found, manifest),
         "training": None if manifest is None else {"tables": manifest.tables, "as_of": manifest.as_of},
-        "outcomes": [{**row._asdict(), "value": msgspec.json.decode(row.value)} for row in said],
+        "outcomes": _plainly(said),
     }
 
 
-def _read(worker: Worker, prediction_id: str) -> tuple[Prediction | None, tuple[Outcome, ...]]:
-    return worker.events.find(prediction_id), worker.events.outcomes_of(prediction_id)
+def _read(worker: Worker, prediction_id: str) -> tuple[Prediction | Search | None, tuple[Outcome, ...]]:
+    found = worker.events.find(prediction_id) or worker.events.find_search(prediction_id)
+    return found, worker.events.outcomes_of(prediction_id)
+
+
+def _of_search(found: Search, said: tuple[Outcome, ...]) -> dict[str, Any]:
+    """What was looked for and found, in which state of the index."""
+    lists = {key: msgspec.json.decode(getattr(found, key)) for key in ("filters", "hits")}
+    return {"search": found._asdict() | lists, "outcomes": _plainly(said)}
+
+
+def _plainly(said: tuple[Outcome, ...]) -> list[dict[str, Any]]:
+    return [{**row._asdict(), "value": msgspec.json.decode(row.value)} for row in said]
 
 
 def _plain(found: Prediction) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """`POST /models/{model}/predict`: rows in, answers out, each of them recorded before it is sent."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from ml_assets.serving.http import Receive, body_of
-from ml_assets.serving.model import Answer, Answers, Model
+from ml_assets.serving.model import Answer, Answers, Model, Seen
+from ml_assets.serving.reading import JSON, UPLOAD, content_type, texts, uploaded
 from ml_assets.serving.request import Rows
 from ml_assets.serving.worker import Worker
 
@@ -23,6 +25,9 @@ async def predict(worker: Worker, name: str, scope: Any, receive: Receive) -> by
     began = time.time_ns()
     worker.guard.require(scope, "predict")
     model = worker.model(name)
+    if model.manifest.documents and (kind := content_type(scope)) not in JSON:
+        rows, seen = await uploaded(worker, model, await body_of(receive, UPLOAD), kind)
+        return _ENCODER.encode(Answers(await recorded(worker, model, rows, seen, began)))
     rows = model.requests.decode(await body_of(receive))
     return _ENCODER.encode(Answers(await answered(worker, model, rows, began)))
 
@@ -36,11 +41,18 @@ async def answered(worker: Worker, model: Model, rows: Rows, began: int) -> list
         rows: of the request.
         began: when it came, nanoseconds since 1970.
     """
-    if rows.values is None:
+    if rows.texts is not None:
+        seen = await texts(worker, model, rows.texts)
+    elif rows.values is None:
         records = await worker.lookups.read(model.manifest.feature_set, rows.entities, model.manifest.entity)
         seen = model.looked_up(rows.entities, records, began / 1e9)
     else:
         seen = model.seen(rows)
+    return await recorded(worker, model, rows, seen, began)
+
+
+async def recorded(worker: Worker, model: Model, rows: Rows, seen: Sequence[Seen], began: int) -> list[Answer]:
+    """Answers to what the model sees of rows, once they are recorded."""
     answers, kept = model.answers(rows, seen, began)
     await worker.predicted(kept)
     for answer in answers:

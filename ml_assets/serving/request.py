@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Annotated, Any
 
 import msgspec
@@ -13,21 +14,32 @@ from ml_assets.serving.problem import Problem
 _LARGEST = 3.4028234663852886e38  # of float32, which the model computes in
 _NUMBER = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)] | bool | None
 _TEXT = Annotated[str, msgspec.Meta(max_length=300)] | None
+_DOCUMENT = Annotated[str, msgspec.Meta(max_length=1_000_000)] | None
 _ENTITY = Annotated[str, msgspec.Meta(min_length=1, max_length=300)] | int
 _PATH = re.compile(r" - at `(key in )?(.+)`$")
 _LACKING = re.compile(r"missing required field `(.+)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 
+class Text(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A document that is sent as text."""
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=1_000_000)]
+
+
 class Rows:
     """Rows of one request: values in the order of the manifest, and the entity of each, where it is known."""
 
-    __slots__ = ("entities", "values")
+    __slots__ = ("entities", "texts", "values")
 
-    def __init__(self, entities: Sequence[str], values: Sequence[Sequence[Value]] | None) -> None:
+    def __init__(
+        self, entities: Sequence[str], values: Sequence[Sequence[Value]] | None, texts: Sequence[str] | None = None
+    ) -> None:
         self.entities = entities
         self.values = values
-        """None: to be read from the online store."""
+        """None: to be read from the online store, or out of `texts`."""
+        self.texts = texts
+        """Documents that were sent as text, an entity each."""
 
 
 class Requests:
@@ -58,12 +70,15 @@ class Requests:
             raise self._refused(body, str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise malformed(error) from None
-        instances, entities = found.instances, found.entities
-        if (instances is None) == (entities is None):
+        instances, entities, documents = found.instances, found.entities, getattr(found, "documents", None)
+        if sum(form is not None for form in (instances, entities, documents)) != 1:
             raise Problem(
                 422, "rows-missing", "the body has to hold exactly one of entities and instances",
                 f'send {{"entities": [{{"{self._entity}": "…"}}]}} or {{"instances": [{{…features…}}]}}', field="$",
             )  # fmt: skip
+        if documents is not None:
+            texts = [document.text for document in documents]
+            return Rows([sha256(text.encode("utf-8", "replace")).hexdigest() for text in texts], None, texts)
         if entities is not None:
             return Rows([str(entity.entity) for entity in entities], None)
         rows = [msgspec.structs.astuple(row) for row in instances]
@@ -101,16 +116,14 @@ def _types(manifest: Manifest) -> tuple[type[msgspec.Struct], type[msgspec.Struc
     )
     who = msgspec.defstruct("Entity", [("entity", _ENTITY)], rename=names, forbid_unknown_fields=True, gc=False)
     some = msgspec.Meta(min_length=1, max_length=manifest.max_rows)
-    request = msgspec.defstruct(
-        "Request",
-        [("instances", Annotated[list[row], some] | None, None), ("entities", Annotated[list[who], some] | None, None)],  # type: ignore[valid-type]
-        forbid_unknown_fields=True,
-    )
-    return row, who, request
+    forms: list[tuple[str, Any]] = [("instances", row), ("entities", who)]
+    forms += [("documents", Text)] if manifest.documents else []
+    listed: list[Any] = [(name, Annotated[list[form], some] | None, None) for name, form in forms]  # type: ignore[valid-type]
+    return row, who, msgspec.defstruct("Request", listed, forbid_unknown_fields=True)
 
 
 def _kind(column: Input) -> Any:  # noqa: ANN401 - a type
-    return _NUMBER if column.kind == "number" else _TEXT
+    return {"number": _NUMBER, "text": _TEXT, "document": _DOCUMENT}[column.kind]
 
 
 def _value(body: bytes, field: str) -> object:

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from ml_assets.manifest import Band, Gate, Input
-from ml_assets.serving.model import Answers, Model
+from ml_assets.serving.model import Answer, Answers, Classified, Model
 from ml_assets.serving.outcomes import Outcomes
+from ml_assets.serving.searching import Found, Query
 
 Schema = dict[str, Any]
 
@@ -45,6 +46,11 @@ def _map(item: Schema, **more: object) -> Schema:
     return {"type": "object", "additionalProperties": item} | more
 
 
+_DOCUMENT = _object({"text": {"type": "string", "minLength": 1, "maxLength": 1_000_000}}, title="document")
+_OUTCOMES = _list(_object({
+    "model": _TEXT, "prediction_id": _TEXT, "kind": _TEXT, "source": _TEXT, "value": _VALUE,
+    "observed_at": _WHOLE, "received_at": _WHOLE,
+}))  # fmt: skip
 _LISTED = {"model": _TEXT, "version": _WHOLE, "as_of": _TEXT, "since": {"type": "string", "format": "date-time"}}
 _FIXED: dict[str, Schema] = {
     "Problem": _object(
@@ -60,20 +66,29 @@ _FIXED: dict[str, Schema] = {
         description="RFC 9457",
     ),
     "Accepted": _object({"accepted": _WHOLE}),
-    "Predictions": _object({"predictions": _list(_NUMBER), "prediction_ids": _WORDS}),
+    "Predictions": _object({"predictions": _list({"type": ["number", "string"]}), "prediction_ids": _WORDS}),
     "Listed": _object(_LISTED),
     "Models": _object({"models": _list(named("Listed"))}),
     "Model": _object({
         **_LISTED, "entity": _TEXT, "features": _list(named("Input")), "ttl_seconds": _map(_NUMBER),
-        "features_as_of": _DAY, "bands": _list(named("Band")), "max_rows": _WHOLE, "metrics": _map(_NUMBER),
+        "features_as_of": _DAY, "bands": _list(named("Band")), "classes": _WORDS, "review_below": _NUMBER,
+        "max_rows": _WHOLE, "metrics": _map(_NUMBER),
         "gates": _list(named("Gate")), "reason": _TEXT, "mlflow_run": _TEXT,
     }),
     "Health": _object({"status": {"enum": ["ok", "degraded"]}, "degraded": _map(_TEXT, description="Part → why")}),
     "Ready": _object({"status": {"const": "ready"}}),
-    "Lineage": _object({
+    "LineageOfSearch": _object({
+        "search": _object({
+            "prediction_id": _TEXT, "model": _TEXT, "serial": _WHOLE, "query": _TEXT, "filters": {"type": "object"},
+            "hits": _WORDS, "total": _WHOLE, "requested_at": _WHOLE, "latency": _WHOLE,
+        }),
+        "outcomes": _OUTCOMES,
+    }),
+    "LineageOfPrediction": _object({
         "prediction": _object({
             "prediction_id": _TEXT, "model": _TEXT, "version": _TEXT, "variant": _TEXT, "entity": _TEXT,
-            "as_of": _MAYBE, "score": _NUMBER, "decision": _MAYBE, "missing": _WORDS, "stale": _WORDS,
+            "as_of": _MAYBE, "score": _NUMBER, "decision": _MAYBE, "predicted": _MAYBE, "missing": _WORDS,
+            "stale": _WORDS,
             "requested_at": _WHOLE, "latency": _WHOLE,
         }),
         "features": _map(_VALUE),
@@ -85,21 +100,20 @@ _FIXED: dict[str, Schema] = {
             ["model", "version"],
         ),
         "training": {"anyOf": [_object({"tables": _map(_WHOLE), "as_of": _TEXT}), {"type": "null"}]},
-        "outcomes": _list(_object({
-            "model": _TEXT, "prediction_id": _TEXT, "kind": _TEXT, "source": _TEXT, "value": _VALUE,
-            "observed_at": _WHOLE, "received_at": _WHOLE,
-        })),
+        "outcomes": _OUTCOMES,
     }),
+    "Lineage": {"anyOf": [named("LineageOfPrediction"), named("LineageOfSearch")]},
 }  # fmt: skip
 
 
 def schemas(models: Sequence[Model]) -> dict[str, Schema]:
     """The named schemas, with what each champion is sent."""
-    types = [Answers, Outcomes, Input, Band, Gate]
+    types = [Answers, Answer, Classified, Outcomes, Query, Found, Input, Band, Gate]
     _, found = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     for schema in found.values():
         if "description" in schema:  # what follows in the docstring are the fields
             schema["description"] = schema["description"].partition("\n\n")[0]
+    found["Answers"]["properties"]["predictions"]["items"] = {"anyOf": [named("Answer"), named("Classified")]}
     names = "|".join(re.escape(model.manifest.model) for model in models) or "[A-Za-z0-9_]+"
     found["Said"]["properties"]["prediction_id"] |= {"pattern": f"^({names})\\.{_ID}$"}
     sent = [_sent(model) for model in models] or [(_ANY_PREDICT, _ANY_INVOCATIONS)]
@@ -131,10 +145,12 @@ def _sent(model: Model) -> tuple[Schema, Schema]:
         description="The columns may stand in any order",
     )
     instances = _object({"instances": _list(instance, **some)})
-    predict = {"oneOf": [_object({"entities": _list(entity, **some)}), instances]}
+    forms = [_object({"entities": _list(entity, **some)}), instances]
+    forms += [_object({"documents": _list(_DOCUMENT, **some)})] if manifest.documents else []
+    predict = {"oneOf": forms}
     listed = _list(row, description="In the order of the model's features", **some)
-    forms = {"dataframe_split": split, "dataframe_records": _list(instance, **some)}
-    bodies = [*forms.items(), ("instances", _list(instance, **some)), ("instances", listed)]
+    tables = {"dataframe_split": split, "dataframe_records": _list(instance, **some)}
+    bodies = [*tables.items(), ("instances", _list(instance, **some)), ("instances", listed)]
     return predict, {"oneOf": [_object({name: form}) for name, form in bodies]}
 
 

@@ -9,11 +9,12 @@ import uuid
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml_assets.errors import RegistryError
 from ml_assets.manifest import Manifest
 from ml_assets.serving.artifact import Artifact
+from ml_assets.serving.desk import Desk
 from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError, Traffic
 from ml_assets.serving.events import EventStore
 from ml_assets.serving.guard import Guard
@@ -26,6 +27,9 @@ from ml_assets.serving.problem import Problem, unavailable
 from ml_assets.serving.releases import Champion, Champions, Releases
 from ml_assets.serving.tokens import Tokens
 from ml_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from ml_assets.text.search import SearchIndex
 
 TICK = 0.5
 """Seconds between two looks at what the follower wrote."""
@@ -48,6 +52,9 @@ class Worker:
         self.releases = Releases.at(settings.data)
         self.metrics = Metrics()
         self.lookups = Lookups(settings.online_url)
+        self.desk = Desk()
+        self._search = settings.search
+        self._indexes: dict[str, SearchIndex] = {}
         self._store = settings.event_store_url
         self.events = EventStore(self._store)
         self.models: dict[str, Model] = {}
@@ -87,6 +94,7 @@ class Worker:
         await self._tell(force=True)
         await self.journal.close()
         self.lookups.close()
+        self.desk.close()
         self.events.close()
 
     @property
@@ -111,6 +119,14 @@ class Worker:
             404, "unknown-model", f"no model {name!r} is released",
             f"released are {', '.join(self.models) or 'none yet'}", field="model", value=name,
         )  # fmt: skip
+
+    def index(self, name: str) -> "SearchIndex":
+        """The search index of a model's documents; it follows what the graph writes."""
+        if name not in self._indexes:
+            from ml_assets.text.search import SearchIndex  # LanceDB: only where something is searched
+
+            self._indexes[name] = SearchIndex(self._search / name)
+        return self._indexes[name]
 
     async def predicted(self, rows: list[Any]) -> None:
         """Record predictions; afterwards nothing can lose them.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ml_assets.errors import DataError
 from ml_assets.sources import ledger
 from ml_assets.sources.batch import Loaded, commit, load
-from ml_assets.sources.files import Arrival, arrivals, identify
+from ml_assets.sources.files import Arrival, Identity, arrivals, identify
 from ml_assets.sources.formats import BATCH
 from ml_assets.sources.report import Checked, Drift, Ingest, Ingested, Note
 from ml_assets.sources.schema import Shape, stored_shape
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ml_assets.lake import Lake
     from ml_assets.sources.spec import Expectation, SourceSpec
+    from ml_assets.text.reader import Reader
 
 __all__ = ["Checked", "Drift", "Ingest", "Ingested", "Note", "Progress", "ingest", "ingests"]
 
@@ -27,6 +28,7 @@ Progress = Callable[[int, int, str], None]
 """Called before each file that may be new with: files done, files to do, the file's name."""
 
 _FILES = 500  # of a batch: each is one record in its transaction
+_DOCUMENTS = 20  # of a batch: reading one takes seconds, which a crash is not to cost again
 _EXAMPLES = 3
 
 
@@ -92,10 +94,15 @@ class _Run:
     seen: set[str] = field(default_factory=set)
     batch: list[Loaded] = field(default_factory=list)
     shape: Shape | None = None
+    reader: "Reader | None" = None
 
     def __post_init__(self) -> None:
         self.seen = {entry.sha for entry in self.entries}
-        if self.lake.version(self.table) is not None:
+        if self.spec.read == "documents":
+            from ml_assets.sources.documents import SHAPE
+
+            self.shape = SHAPE
+        elif self.lake.version(self.table) is not None:
             added = [column for entry in self.entries for column in entry.added]
             self.shape = stored_shape(self.lake.schema(self.table), added, self.spec)
 
@@ -113,7 +120,7 @@ class _Run:
             identity = identify(arrival)
             if identity.sha in self.seen:
                 return
-            file = load(arrival, identity, self.shape, self.spec, self.connection)
+            file = self._load(arrival, identity)
         except DataError as error:
             self.refused.append(Note(arrival.name, str(error)))
             return
@@ -123,8 +130,20 @@ class _Run:
             self.flush()
         self.batch.append(file)
         rows = sum(file.rows.rows + file.bad.rows for file in self.batch)
-        if changing or rows >= BATCH or len(self.batch) >= _FILES:
+        most = _DOCUMENTS if self.reader else _FILES
+        if changing or rows >= BATCH or len(self.batch) >= most:
             self.flush()
+
+    def _load(self, arrival: Arrival, identity: Identity) -> Loaded:
+        if self.spec.read == "tables":
+            return load(arrival, identity, self.shape, self.spec, self.connection)
+        from ml_assets.sources import documents  # the readers of documents
+
+        if self.reader is None:
+            from ml_assets.text.reader import Reader
+
+            self.reader = Reader()
+        return documents.load(arrival, identity, self.reader)
 
     def flush(self) -> None:
         """Judge and commit the batch; files that a `block` expectation fails are left out."""
@@ -134,10 +153,15 @@ class _Run:
             self.new += commit(self.lake, self.table, passed, self.spec, self.connection)
             self.shape = passed[-1].shape
             self.drift += [verdict for file in passed for verdict in file.drift]
-        self.close()
+        self._drop()
 
     def close(self) -> None:
-        """Let go of the files of the batch."""
+        """Let go of everything."""
+        self._drop()
+        if self.reader is not None:
+            self.reader.close()
+
+    def _drop(self) -> None:
         for file in self.batch:
             file.held.close()
         self.batch = []

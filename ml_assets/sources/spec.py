@@ -13,6 +13,9 @@ Severity = Literal["warn", "quarantine", "block"]
 FILE_COLUMN = "_file"
 """The column of each source table that says from which file a row came (the SHA-256 of its content)."""
 
+RECEIVED = "received_at"
+"""The event time of a document: when its file was last changed."""
+
 POSITION = "_position"
 REASON = "_reason"
 RESERVED = {FILE_COLUMN, POSITION, REASON}
@@ -62,6 +65,10 @@ class SourceSpec(Declaration):
 
     name: str = Field(description="The table: a Python identifier")
     files: str = Field(min_length=1, description="A glob below data/incoming, or a URL that fsspec opens")
+    read: Literal["tables", "documents"] = Field(
+        "tables",
+        description="tables: rows of CSV, Parquet, JSON Lines; documents: each file (PDF, scan, text) is a row",
+    )
     event_time: str = Field(min_length=1, description="The column that says when a row happened (UTC)")
     known_at: str | None = Field(None, description="The column that says when a row became known (UTC)")
     columns: dict[str, Kind] | None = Field(
@@ -76,6 +83,10 @@ class SourceSpec(Declaration):
         if not self.name.isidentifier():
             raise ValueError(f"name {self.name!r} is no identifier: use letters, digits and _ (order_lines)")
         self._check_location()
+        if self.read == "documents" and (self.event_time != RECEIVED or self.known_at or self.columns):
+            raise ValueError(
+                f"documents have columns of their own, and event_time {RECEIVED}: leave known_at and columns out"
+            )
         for column in self._named_columns():
             if column in RESERVED or not column:
                 raise ValueError(f"column {column!r}: this name is taken by the lake, rename it in the file")

@@ -1,0 +1,68 @@
+"""Where documents that clients send are read, and become features by the model's own queries."""
+
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.manifest import Manifest
+from ml_assets.text.document import Document, Limits
+
+if TYPE_CHECKING:
+    from ml_assets.text.reader import Reader
+
+LIMITS = Limits(size=20 << 20, pages=50, seconds=15, seconds_per_page=10)
+"""Of a file that is sent: somebody waits for the answer."""
+
+
+class Desk:
+    """A reader in child processes, and DuckDB in memory; both are started by the first document."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held = ExitStack()
+        self._reader: Reader | None = None
+        self._connection: Any = None
+
+    def read(self, content: bytes) -> Document:
+        """Read a file; blocks.
+
+        Raises:
+            UnreadableError: it cannot be read.
+        """
+        with self._lock:
+            if self._reader is None:
+                from ml_assets.text.reader import Reader
+
+                self._reader = self._held.enter_context(Reader(LIMITS))
+        return self._reader.read(content)
+
+    def features(self, manifest: Manifest, documents: Sequence[Document]) -> list[dict[str, Any]]:
+        """The features of documents, by the queries of the model's views over the row of each; blocks.
+
+        The same queries made the training set, so what a file is scored by is what it would have been trained by.
+        """
+        now = datetime.now(UTC).replace(tzinfo=None)
+        with self._lock:
+            if self._connection is None:
+                from ml_assets.duck import memory
+
+                self._connection = self._held.enter_context(memory())
+            return [self._row(manifest, document, now) for document in documents]
+
+    def close(self) -> None:
+        """End the children and give everything back."""
+        self._held.close()
+
+    def _row(self, manifest: Manifest, document: Document, now: datetime) -> dict[str, Any]:
+        from ml_assets.sources.documents import row
+
+        table = row(document, sha256(document.text.encode("utf-8", "replace")).hexdigest(), None, now)
+        found: dict[str, Any] = {}
+        for query in manifest.documents:
+            self._connection.register(query.relation, table)
+            asked = {"as_of": now} if query.as_of else {}
+            found |= self._connection.sql(query.sql.strip().rstrip(";"), params=asked).to_arrow_table().to_pylist()[0]
+        return found

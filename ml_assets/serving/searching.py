@@ -1,0 +1,120 @@
+"""`POST /search`: documents by words and by meaning, each answer recorded like a prediction."""
+
+import asyncio
+import time
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import msgspec
+
+from ml_assets.errors import DataError
+from ml_assets.serving.event_tables import Search, prediction_id
+from ml_assets.serving.http import Receive, body_of
+from ml_assets.serving.problem import Problem, unavailable
+from ml_assets.serving.request import malformed
+from ml_assets.serving.worker import Worker
+from ml_assets.text.query import DEPTH, Filters, QueryError
+from ml_assets.text.search import Hit, Results, SearchIndex
+
+
+class Query(msgspec.Struct, forbid_unknown_fields=True):
+    """What is looked for.
+
+    Args:
+        query: words, names, amounts, a question; empty lists what the filters allow, the newest first.
+        filters: what a document must be.
+        limit: documents of the answer.
+        offset: documents before them.
+        model: whose documents; needed where several models have some.
+    """
+
+    query: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    filters: Filters = Filters()
+    limit: Annotated[int, msgspec.Meta(ge=1, le=DEPTH)] = 10
+    offset: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    model: Annotated[str, msgspec.Meta(max_length=100)] | None = None
+
+
+class Found(msgspec.Struct):
+    """The documents, best first.
+
+    Args:
+        prediction_id: under which outcomes (`kind: click`) and lineage are asked for.
+        hits: the page.
+        total: documents found in all; at least as many where `exact` is false.
+        exact: whether there are no more.
+        serial: of the state of the index; pages of one serial do not overlap.
+    """
+
+    prediction_id: str
+    hits: tuple[Hit, ...]
+    total: int
+    exact: bool
+    serial: int
+
+
+_DECODER = msgspec.json.Decoder(Query)
+
+
+async def search(worker: Worker, scope: Any, receive: Receive) -> bytes:  # noqa: ANN401 - of ASGI
+    """The documents that fit a query best, with filters, and the place that fits marked.
+
+    Raises:
+        Problem: the query is not answered.
+        GoneError: nobody waits for it any more.
+    """
+    began = time.time_ns()
+    worker.guard.require(scope, "predict")
+    asked = _asked(await body_of(receive))
+    name = _model(worker, asked)
+    found = await asyncio.to_thread(_found, worker.index(name), asked)
+    row = _row(name, asked, found, began)
+    await worker.predicted([row])
+    return msgspec.json.encode(Found(row.prediction_id, found.hits, found.total, found.exact, found.serial))
+
+
+def _asked(body: bytes) -> Query:
+    try:
+        return _DECODER.decode(body)
+    except (msgspec.ValidationError, QueryError) as error:
+        raise Problem(422, "invalid-field", str(error), "see POST /search in /docs") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise malformed(error) from None
+
+
+def _model(worker: Worker, asked: Query) -> str:
+    """Whose documents are meant.
+
+    Raises:
+        Problem: no model has some, or several have and none was named.
+    """
+    known = [name for name, model in worker.models.items() if model.manifest.documents]
+    if asked.model is None and len(known) == 1:
+        return known[0]
+    if asked.model in known:
+        return str(asked.model)
+    listed = ", ".join(known) or "none yet"
+    what = f"no documents of {asked.model!r}" if asked.model else f"{len(known)} models have documents"
+    raise Problem(
+        404, "unknown-model", what,
+        f"name one of them: {listed}", field="$.model", value=asked.model,
+    )  # fmt: skip
+
+
+def _found(index: SearchIndex, asked: Query) -> Results:
+    try:
+        return index.search(asked.query, filters=asked.filters, limit=asked.limit, offset=asked.offset)
+    except QueryError as error:
+        raise Problem(422, "invalid-field", str(error), "see POST /search in /docs") from None
+    except DataError as error:
+        raise unavailable("search-index", str(error)) from None
+
+
+def _row(name: str, asked: Query, found: Results, began: int) -> Search:
+    now = time.time_ns()
+    filters = {key: value for key, value in asdict(asked.filters).items() if value not in {None, ()}}
+    return Search(
+        prediction_id(name, now), name, found.serial, asked.query, msgspec.json.encode(filters).decode(),
+        msgspec.json.encode([hit.document_id for hit in found.hits]).decode(), found.total, began // 1000,
+        (now - began) // 1000,
+    )  # fmt: skip

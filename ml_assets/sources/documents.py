@@ -1,0 +1,132 @@
+"""A document as a row: files that are no tables, read in child processes that a bad one cannot take down."""
+
+import json
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from ml_assets.errors import DataError
+from ml_assets.sources.batch import Loaded
+from ml_assets.sources.conform import QUARANTINED
+from ml_assets.sources.files import Arrival, Identity, require_unchanged
+from ml_assets.sources.schema import Shape
+from ml_assets.sources.spec import POSITION
+from ml_assets.sources.spool import Spool
+from ml_assets.text.document import Document, UnreadableError
+from ml_assets.text.features import describe
+
+if TYPE_CHECKING:
+    from ml_assets.text.reader import Reader
+
+_PAGE = pa.struct([
+    ("method", pa.string()), ("confidence", pa.float64()), ("rotation", pa.int64()), ("skew", pa.float64()),
+    ("characters", pa.int64()),
+])  # fmt: skip
+SHAPE = Shape({
+    "document_id": pa.string(),
+    "received_at": pa.timestamp("us"),
+    "name": pa.string(),
+    "kind": pa.string(),
+    "bytes": pa.int64(),
+    "title": pa.string(),
+    "text": pa.string(),
+    "layout": pa.list_(_PAGE),
+    "pages": pa.int64(),
+    "words": pa.int64(),
+    "characters": pa.int64(),
+    "ocr_pages": pa.int64(),
+    "ocr_confidence": pa.float64(),
+    "has_dates": pa.bool_(),
+    "has_amounts": pa.bool_(),
+    "has_signature": pa.bool_(),
+    "n_sections": pa.int64(),
+    "table_share": pa.float64(),
+    "digit_share": pa.float64(),
+    "parties": pa.list_(pa.string()),
+    "dates": pa.list_(pa.date32()),
+    "amounts": pa.list_(pa.float64()),
+})  # fmt: skip
+"""The columns of every source of documents.
+
+`document_id` is the SHA-256 of the content, `received_at` the file's time of last change (UTC), `text` the pages,
+joined by form feeds; `layout` says of each page how it was read. The rest is `text.features.Described`.
+"""
+
+_TWICE = ("crashed", "memory")  # what the machine's other work may have caused
+
+
+def load(arrival: Arrival, identity: Identity, reader: "Reader") -> Loaded:
+    """A file as a batch of one row: accepted, or, where it cannot be read, in the quarantine with the reason.
+
+    Raises:
+        DataError: the file vanished or changed while it was read.
+    """
+    with ExitStack() as held:
+        rows, bad = held.enter_context(Spool()), held.enter_context(Spool())
+        try:
+            found = row(_read(arrival, reader), identity.sha, arrival.name, _received(arrival))
+            rows.add(found.append_column(POSITION, pa.array([1], pa.int64())))
+        except UnreadableError as error:
+            bad.add(_refused(arrival, error))
+        require_unchanged(arrival, identity)
+        return Loaded(arrival, identity.sha, SHAPE, (), rows, bad, held.pop_all())
+
+
+def _read(arrival: Arrival, reader: "Reader") -> Document:
+    try:
+        with arrival.system.open(arrival.path, "rb") as stream:
+            content = stream.read()
+    except OSError as error:
+        raise DataError(f"{arrival.name}: cannot be opened, check its permissions ({error})") from error
+    try:
+        return reader.read(content)
+    except UnreadableError as error:
+        if error.code not in _TWICE:
+            raise
+        return reader.read(content)
+
+
+def row(document: Document, document_id: str, name: str | None, received_at: datetime) -> pa.Table:
+    """A document as the one row of a table of `SHAPE`; `received_at` is naive UTC."""
+    described = asdict(describe(document))
+    values = {
+        "document_id": document_id,
+        "received_at": received_at,
+        "name": name,
+        "kind": document.kind,
+        "bytes": document.size,
+        "title": document.title,
+        "text": document.text,
+        "layout": [_page(page) for page in document.pages],
+        **{name: list(value) if isinstance(value, tuple) else value for name, value in described.items()},
+    }
+    return pa.table([pa.array([values[name]], kind) for name, kind in SHAPE.fields.items()], schema=SHAPE.schema)
+
+
+def _page(page: Any) -> dict[str, Any]:  # noqa: ANN401 - a Page
+    said = {name: getattr(page, name) for name in ("method", "confidence", "rotation", "skew")}
+    return said | {"characters": len(page.text)}
+
+
+def _refused(arrival: Arrival, error: UnreadableError) -> pa.Table:
+    row = json.dumps({"name": arrival.name, "bytes": arrival.size, "code": error.code})
+    return pa.table([[1], [f"{arrival.name}: {error}"], [row]], schema=QUARANTINED)
+
+
+def _received(arrival: Arrival) -> datetime:
+    """When the file was last changed; object stores write the time out, file systems in seconds since 1970.
+
+    Raises:
+        DataError: its file system does not say when.
+    """
+    try:
+        at = datetime.fromtimestamp(float(arrival.mtime), UTC)
+    except ValueError:
+        try:
+            at = datetime.fromisoformat(arrival.mtime).astimezone(UTC)
+        except ValueError:
+            raise DataError(f"{arrival.name}: its store does not say when it came ({arrival.mtime!r})") from None
+    return at.replace(tzinfo=None)
