@@ -111,7 +111,7 @@ def export(folder: str) -> dict[str, Any]:
     from ml_assets.settings import settings
     from ml_assets.training import dataset
     from ml_assets.training.frame import frame
-    from ml_assets.training.train import record
+    from ml_assets.training.record import record
 
     lake, registry, peers = Lake(str(settings().lake)), Registry(settings().tracking_uri), Path(folder)
     champion = registry.champion(MODEL)
