@@ -1,0 +1,100 @@
+"""A file as a document, in this process. What comes from strangers is better read by `reader.Reader`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ml_assets.text import markup, office, pdf, plain
+from ml_assets.text.document import LIMITS, Document, Kind, Limits, Page, UnreadableError
+from ml_assets.text.kind import kind_of
+from ml_assets.text.ocr import read_picture
+from ml_assets.text.picture import frames, pictures
+
+Progress = Callable[[int, int], None]  # (pages done, pages in all)
+_UNNAMED = "the document"
+_MEMORY = ("bad_alloc", "memory", "allocate", "failed to map segment")  # as C++ libraries say that there is none left
+
+
+def read(content: bytes | Path, limits: Limits = LIMITS, progress: Progress | None = None) -> Document:
+    """Read a file: its kind is told from the content, whatever its name says.
+
+    Args:
+        content: the file, or where it is.
+        limits: what it may cost. Time and memory are not limited here.
+        progress: is told (pages done, pages in all) before each page.
+
+    Raises:
+        UnreadableError: it cannot be read; `code` says why.
+    """
+    data, name = load(content, limits)
+    return read_bytes(data, name, limits, progress or (lambda _done, _pages: None))
+
+
+def load(content: bytes | Path, limits: Limits) -> tuple[bytes, str]:
+    """The bytes of a file, and what messages call it.
+
+    Raises:
+        UnreadableError: `missing`, or `too-large`, before it is read.
+    """
+    if isinstance(content, bytes):
+        _require_size(len(content), _UNNAMED, limits)
+        return content, _UNNAMED
+    try:
+        if not content.is_file():  # a device has no end
+            raise UnreadableError("missing", f"{content} is no file: check the path")
+        _require_size(content.stat().st_size, content.name, limits)
+        return content.read_bytes(), content.name
+    except OSError as error:
+        raise UnreadableError("missing", f"{content} cannot be opened ({error.strerror}): check the path") from error
+
+
+def read_bytes(data: bytes, name: str, limits: Limits, progress: Progress) -> Document:
+    """Read a file that is in memory.
+
+    Raises:
+        UnreadableError: it cannot be read; whatever a library raises over a file is turned into one.
+    """
+    try:
+        kind = kind_of(data, name)
+        pages, title = _pages(kind, data, name, limits, progress)
+    except UnreadableError:
+        raise
+    except Exception as error:  # parsers of five formats meet hostile input: what they raise is not foreseeable
+        raise _unreadable(error, name) from error
+    return Document(kind, len(data), pages, title)
+
+
+def _pages(
+    kind: Kind, data: bytes, name: str, limits: Limits, progress: Progress
+) -> tuple[tuple[Page, ...], str | None]:
+    if kind == "pdf":
+        return pdf.pages(data, name, limits, progress)
+    if kind == "docx":
+        return office.pages(data, name, limits)
+    if kind == "html":
+        return markup.pages(data)
+    if kind == "text":
+        return plain.pages(data, name, limits), None
+    return _recognised(data, name, limits, progress), None
+
+
+def _recognised(data: bytes, name: str, limits: Limits, progress: Progress) -> tuple[Page, ...]:
+    count, found = frames(data, name, limits), []
+    for done, picture in enumerate(pictures(data, name, limits)):
+        progress(done, count)
+        found.append(read_picture(picture, limits.threads))
+    return tuple(found)
+
+
+def _require_size(size: int, name: str, limits: Limits) -> None:
+    if size > limits.size:
+        raise UnreadableError(
+            "too-large", f"{name} has {size:,} bytes, more than {limits.size:,}: split it, or raise Limits.size"
+        )
+
+
+def _unreadable(error: Exception, name: str) -> UnreadableError:
+    said = str(error).lower()
+    if isinstance(error, MemoryError) or any(word in said for word in _MEMORY):
+        return UnreadableError("memory", f"{name} needs more memory than there is: split it, or raise Limits.memory")
+    reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    return UnreadableError("damaged", f"{name} cannot be read ({reason}): save it anew and send it again")
