@@ -62,7 +62,7 @@ def online_retail(
 
 @app.command()
 def documents(
-    count: Annotated[int, typer.Option("--documents", help="Documents of the whole history")] = 300,
+    count: Annotated[int, typer.Option("--documents", help="Documents of the whole history")] = 500,
     weeks: Annotated[int, typer.Option(help="Weeks of history")] = 26,
     seed: Annotated[int, typer.Option(help="Seed: the same seed and end give the same bytes")] = 0,
     end: Annotated[str, typer.Option(help="The Sunday before which the history ends [default: the last one]")] = "",

@@ -16,14 +16,14 @@ from ml_assets.simulation.documents.truth import Truth
 
 Format = Literal["pdf", "scan-pdf", "scan-png", "scan-jpeg", "scan-tiff", "docx", "html", "txt"]
 _MIX: tuple[tuple[Format, float], ...] = (
-    ("pdf", 0.6),
-    ("scan-pdf", 0.08),
-    ("scan-tiff", 0.03),
-    ("scan-jpeg", 0.02),
-    ("scan-png", 0.02),
-    ("docx", 0.12),
-    ("html", 0.08),
-    ("txt", 0.05),
+    ("pdf", 0.62),
+    ("scan-pdf", 0.03),
+    ("scan-tiff", 0.01),
+    ("scan-jpeg", 0.005),
+    ("scan-png", 0.005),
+    ("docx", 0.15),
+    ("html", 0.1),
+    ("txt", 0.08),
 )
 _SUFFIX: dict[Format, str] = {
     "pdf": "pdf", "scan-pdf": "pdf", "scan-png": "png", "scan-jpeg": "jpg", "scan-tiff": "tif",
