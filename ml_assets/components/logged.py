@@ -1,6 +1,6 @@
 """`<folder>/prediction_log`: what servers saw and said, out of the event store into the lake."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,17 +14,23 @@ from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.settings import settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ml_assets.components.model import Model
     from ml_assets.lake import Lake
     from ml_assets.monitoring.consistency import Consistency
     from ml_assets.serving.events import EventStore
+    from ml_assets.sources.spec import SourceSpec
     from ml_assets.training.folder import Folder
 
 CHECK = "online_offline_consistency"
 
 
-def logged(model: "Model", folder: "Folder", due: Dates) -> dg.AssetsDefinition:
-    """The asset; it has no as-of date of its own, for servers know the calendar only."""
+def logged(model: "Model", folder: "Folder", due: Dates, drop: "Path | None" = None) -> dg.AssetsDefinition:
+    """The asset; it has no as-of date of its own, for servers know the calendar only.
+
+    `drop` is where reviews become files, for a model that declares a source of them.
+    """
     key, most = model.key("prediction_log"), model.spec.serve.consistency
     check = dg.AssetCheckSpec(
         CHECK, asset=key, description=f"{most:.4g} of the feature vectors that were served are what the lake says"
@@ -50,6 +56,7 @@ def logged(model: "Model", folder: "Folder", due: Dates) -> dg.AssetsDefinition:
         except EventStoreError as error:  # the loop goes on: what waits there is not lost
             return Result(metadata={"reason": str(error)}, check_results=[_away(str(error))])
         found = consistency(lake.open(), registry.open(), folder, workers=lake.workers)
+        metadata = {**metadata, **_reviews(lake.open(), folder, drop)}
         return Result(metadata=metadata, check_results=[_checked(found, most)])
 
     return prediction_log
@@ -73,6 +80,21 @@ def _taken(lake: "Lake", folder: "Folder", due: Dates) -> Mapping[str, Any]:
         "event_store": store.name,
         "event_store_bytes": health.size,
     }
+
+
+def reviews(model: "Model", sources: "Sequence[SourceSpec]") -> "Path | None":
+    """Where files of reviews go: the folder of their source, where it is one of ours."""
+    name = model.spec.documents and model.spec.documents.reviewed
+    files = next((source.files for source in sources if source.name == name), "://")
+    return None if "://" in files else settings().incoming / files.rpartition("/")[0]
+
+
+def _reviews(lake: "Lake", folder: "Folder", drop: "Path | None") -> Mapping[str, int]:
+    if drop is None:
+        return {}
+    from ml_assets.monitoring.reviewed import deliver
+
+    return {"reviews_delivered": deliver(lake, folder, drop)}
 
 
 def _waiting(folder: str) -> bool:

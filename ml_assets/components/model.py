@@ -10,7 +10,7 @@ import dagster as dg
 from ml_assets.components.base import Declared, Result, as_of
 from ml_assets.components.condition import Dates
 from ml_assets.components.feature_view import FeatureView
-from ml_assets.components.logged import logged
+from ml_assets.components.logged import logged, reviews
 from ml_assets.components.metadata import picture, table
 from ml_assets.components.online import served
 from ml_assets.components.provenance import files, tags
@@ -44,7 +44,7 @@ class Model(Declared[ModelSpec]):
             assets=[
                 *(asset(folder) for asset in loop),
                 *served(self, folder, due),
-                logged(self, folder, due),
+                logged(self, folder, due, reviews(self, sources)),
                 *searched(self, folder),
             ],
             jobs=[loop_job(self.folder, self.spec.cadence)],

@@ -21,7 +21,7 @@ def searched(model: "Model", folder: "Folder") -> list[dg.AssetsDefinition]:
     spec = model.spec.documents
     if spec is None:
         return []
-    sources = [model.key("raw", name) for name in (spec.source, spec.withdrawn) if name]
+    sources = [model.key("raw", name) for name in (spec.source, spec.reviewed, spec.withdrawn) if name]
 
     @model.asset(
         model.key("search_index"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from ml_assets.duck import quote
 from ml_assets.lake import Lake
 from ml_assets.text.embedding import fit
 from ml_assets.text.search import SearchIndex
@@ -47,7 +48,7 @@ def index(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path) -
     """Bring the index up to what the lake holds; nothing is written where it stands already.
 
     The same documents give the same vectors: the embedder is fitted on them when there is none, and again when there
-    are twice as many. A document's class is what the latest predictions decided.
+    are twice as many. A document's class is what people said last, else what the latest predictions decided.
 
     Args:
         lake: where the documents, the predictions and the withdrawals are.
@@ -86,9 +87,10 @@ def _versions(lake: Lake, folder: "Folder", spec: "DocumentsSpec") -> dict[str, 
     return {table: version for table, version in found.items() if version is not None}
 
 
-def _tables(folder: "Folder", spec: "DocumentsSpec") -> tuple[str, str, str]:
-    """Of the documents, of what they are taken for, and of what was withdrawn."""
-    return f"{folder.name}/raw/{spec.source}", f"{folder.name}/predictions", f"{folder.name}/raw/{spec.withdrawn}"
+def _tables(folder: "Folder", spec: "DocumentsSpec") -> tuple[str, str, str, str]:
+    """Of the documents, of what they are taken for, of what was withdrawn, and of what people say."""
+    raw = f"{folder.name}/raw"
+    return f"{raw}/{spec.source}", f"{folder.name}/predictions", f"{raw}/{spec.withdrawn}", f"{raw}/{spec.reviewed}"
 
 
 def _note(location: Path, versions: Mapping[str, int]) -> None:
@@ -116,20 +118,31 @@ def _rows(connection: "duckdb.DuckDBPyConnection") -> Iterator[pa.RecordBatch]:
 
 def _bind(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "Folder", spec: "DocumentsSpec") -> None:
     """The views `documents`, as `text.rows.DOCUMENTS`, and `withdrawn`."""
-    empty = zip(_tables(folder, spec), (_NO_TEXT, _NO_CLASS, _NO_ID), strict=True)
+    empty = zip(_tables(folder, spec), (_NO_TEXT, _NO_CLASS, _NO_ID), strict=False)
     read, said, gone = (_relation(lake, connection, table, schema) for table, schema in empty)
     classes = "decision" if folder.spec.label.classes else "NULL::VARCHAR"
+    reviewed = _reviewed(lake, connection, folder, spec)
     connection.execute(f"CREATE TEMP VIEW withdrawn AS SELECT DISTINCT document_id FROM {gone}")
     connection.execute(f"""
         CREATE TEMP VIEW documents AS
-        SELECT document_id, coalesce(title, name) AS title, kind, label, label_confidence, received_at, parties, dates,
-            amounts, text, concat_ws(' ', {_READ}, document_id, label, round(label_confidence, 3)) AS fingerprint
+        SELECT document_id, coalesce(title, name) AS title, kind, coalesce(reviewed, decided) AS label,
+            CASE WHEN reviewed IS NULL THEN score END AS label_confidence, received_at, parties, dates, amounts, text,
+            concat_ws(' ', {_READ}, document_id, label, round(label_confidence, 3)) AS fingerprint
         FROM {read} LEFT JOIN (
-            SELECT {folder.spec.entity} AS document_id, arg_max({classes}, as_of) AS label,
-                arg_max(score, as_of) AS label_confidence
+            SELECT {folder.spec.entity} AS document_id, arg_max({classes}, as_of) AS decided,
+                arg_max(score, as_of) AS score
             FROM {said} GROUP BY ALL
-        ) USING (document_id)
+        ) USING (document_id) LEFT JOIN ({reviewed}) USING (document_id)
         WHERE document_id NOT IN (SELECT document_id FROM withdrawn)""")
+
+
+def _reviewed(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "Folder", spec: "DocumentsSpec") -> str:
+    """What people said last of each document."""
+    found = next((relation for relation in folder.labels.relations if relation.name == spec.reviewed), None)
+    if found is None or lake.version(found.table) is None:
+        return "SELECT NULL::VARCHAR AS document_id, NULL::VARCHAR AS reviewed WHERE false"
+    read, at = lake.relation(connection, found.table), quote(found.event_time)
+    return f"SELECT document_id, arg_max(label, {at}) AS reviewed FROM {read} GROUP BY ALL"
 
 
 def _relation(lake: Lake, connection: "duckdb.DuckDBPyConnection", table: str, empty: pa.Schema) -> str:

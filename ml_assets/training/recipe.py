@@ -51,6 +51,9 @@ class DocumentsSpec(Declaration):
     """What is read: it can be searched, and the server takes files like it."""
 
     source: str = Field(description="The source of documents")
+    reviewed: str | None = Field(
+        None, description="The source of what people say that a document is; outcomes of the server are added to it"
+    )
     withdrawn: str | None = Field(None, description="A source with the `document_id` of what is to disappear")
 
 
