@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from dataclasses import asdict
-from typing import Annotated, Any
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -13,8 +13,53 @@ from ml_assets.serving.http import Receive, body_of
 from ml_assets.serving.problem import Problem, unavailable
 from ml_assets.serving.request import malformed
 from ml_assets.serving.worker import Worker
-from ml_assets.text.query import DEPTH, Filters, QueryError
-from ml_assets.text.search import Hit, Results, SearchIndex
+
+if TYPE_CHECKING:
+    from ml_assets.text.search import Results, SearchIndex
+
+MOST = 100
+"""Documents of an answer, and of a ranking."""
+
+
+class Filters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+    """What a document must be; all that is given must hold. Ranges include both ends.
+
+    Args:
+        labels: one of these classes.
+        kinds: one of these file types, such as `pdf`.
+        party: part of a party's name, whatever the case, accents and spacing.
+        date_from: with `date_to`: the text mentions a date in this range.
+        date_to: see `date_from`.
+        received_from: the document arrived then or later; UTC, without a time zone.
+        received_to: the document arrived then or before.
+        amount_from: with `amount_to`: the text states an amount in this range.
+        amount_to: see `amount_from`.
+    """
+
+    labels: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    party: str | None = None
+    date_from: date | None = None
+    date_to: date | None = None
+    received_from: Annotated[datetime, msgspec.Meta(tz=False)] | None = None
+    received_to: Annotated[datetime, msgspec.Meta(tz=False)] | None = None
+    amount_from: float | None = None
+    amount_to: float | None = None
+
+
+class Hit(msgspec.Struct):
+    """A document that was found; see `text.search.Hit`."""
+
+    document_id: str
+    title: str | None
+    kind: str
+    label: str | None
+    label_confidence: float | None
+    received_at: datetime | None
+    score: float
+    bm25: float
+    similarity: float
+    snippet: str
 
 
 class Query(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,7 +75,7 @@ class Query(msgspec.Struct, forbid_unknown_fields=True):
 
     query: Annotated[str, msgspec.Meta(max_length=1000)] = ""
     filters: Filters = Filters()
-    limit: Annotated[int, msgspec.Meta(ge=1, le=DEPTH)] = 10
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 10
     offset: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     model: Annotated[str, msgspec.Meta(max_length=100)] | None = None
 
@@ -47,7 +92,7 @@ class Found(msgspec.Struct):
     """
 
     prediction_id: str
-    hits: tuple[Hit, ...]
+    hits: list[Hit]
     total: int
     exact: bool
     serial: int
@@ -70,13 +115,14 @@ async def search(worker: Worker, scope: Any, receive: Receive) -> bytes:  # noqa
     found = await asyncio.to_thread(_found, worker.index(name), asked)
     row = _row(name, asked, found, began)
     await worker.predicted([row])
-    return msgspec.json.encode(Found(row.prediction_id, found.hits, found.total, found.exact, found.serial))
+    hits = msgspec.convert(found.hits, list[Hit], from_attributes=True)
+    return msgspec.json.encode(Found(row.prediction_id, hits, found.total, found.exact, found.serial))
 
 
 def _asked(body: bytes) -> Query:
     try:
         return _DECODER.decode(body)
-    except (msgspec.ValidationError, QueryError) as error:
+    except msgspec.ValidationError as error:
         raise Problem(422, "invalid-field", str(error), "see POST /search in /docs") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise malformed(error) from None
@@ -101,20 +147,22 @@ def _model(worker: Worker, asked: Query) -> str:
     )  # fmt: skip
 
 
-def _found(index: SearchIndex, asked: Query) -> Results:
+def _found(index: "SearchIndex", asked: Query) -> "Results":
+    from ml_assets.text import query  # pyarrow: only where something is searched
+
     try:
-        return index.search(asked.query, filters=asked.filters, limit=asked.limit, offset=asked.offset)
-    except QueryError as error:
+        filters = query.Filters(**msgspec.structs.asdict(asked.filters))
+        return index.search(asked.query, filters=filters, limit=asked.limit, offset=asked.offset)
+    except query.QueryError as error:
         raise Problem(422, "invalid-field", str(error), "see POST /search in /docs") from None
     except DataError as error:
         raise unavailable("search-index", str(error)) from None
 
 
-def _row(name: str, asked: Query, found: Results, began: int) -> Search:
+def _row(name: str, asked: Query, found: "Results", began: int) -> Search:
     now = time.time_ns()
-    filters = {key: value for key, value in asdict(asked.filters).items() if value not in {None, ()}}
     return Search(
-        prediction_id(name, now), name, found.serial, asked.query, msgspec.json.encode(filters).decode(),
+        prediction_id(name, now), name, found.serial, asked.query, msgspec.json.encode(asked.filters).decode(),
         msgspec.json.encode([hit.document_id for hit in found.hits]).decode(), found.total, began // 1000,
         (now - began) // 1000,
     )  # fmt: skip
