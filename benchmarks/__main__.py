@@ -7,7 +7,21 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import alarms, asof, drift, estimate, featurestore, load, loop, scale, serve, serve_soak, watch
+from benchmarks import (
+    alarms,
+    asof,
+    drift,
+    estimate,
+    featurestore,
+    load,
+    loop,
+    reading,
+    scale,
+    search,
+    serve,
+    serve_soak,
+    watch,
+)
 from benchmarks.figure import Figure, table
 from benchmarks.machine import describe
 
@@ -21,6 +35,8 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "estimate": estimate.measure,
     "watch": watch.measure,
     "featurestore": featurestore.measure,
+    "reading": reading.measure,
+    "search": search.measure,
     "serve": serve.measure,
     "soak": serve_soak.measure,
 }

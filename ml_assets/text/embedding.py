@@ -1,0 +1,197 @@
+"""Vectors in which texts about the same thing lie close together: latent semantic analysis, fitted in the loop.
+
+Deerwester et al. (1990), Indexing by Latent Semantic Analysis, JASIS 41: the largest singular vectors of a tf-idf
+matrix put words that stand in like company onto the same axes, so that a question in one wording finds a document in
+another. A document is taken whole, however long: its vector is one sum over its terms, each dampened to 1 + ln(tf).
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ml_assets.errors import DataError
+from ml_assets.text.lexicon import Lexicon, lexicon, sampled
+from ml_assets.text.terms import terms
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+_FORMAT = "lsa-1"  # of the file; a change of what a vector means is another format
+
+
+class Embedder(Protocol):
+    """Turns texts and queries into vectors of one space, and knows the terms behind BM25."""
+
+    @property
+    def lexicon(self) -> Lexicon:
+        """The statistics of the texts that it was fitted on."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of what decides its vectors: two embedders with one fingerprint agree."""
+
+    @property
+    def size(self) -> int:
+        """The length of a vector."""
+
+    def documents(self, texts: Sequence[str], analysed: Sequence[Sequence[str]]) -> "Floats":
+        """The vectors of texts with these terms, [texts, size]; of length one, or zero where no term is known."""
+
+    def query(self, text: str, asked: Mapping[str, float]) -> "Floats":
+        """The vector of a query, [size]; `asked` is what `Lexicon.asked` made of its terms."""
+
+    def save(self, path: Path) -> None:
+        """Write it as one file, without pickle; a reader meets the whole file or none."""
+
+
+@dataclass(frozen=True, eq=False)
+class LsaEmbedder:
+    """Terms to vectors by a matrix.
+
+    Args:
+        lexicon: its terms.
+        components: the right singular vectors, [terms, size].
+    """
+
+    lexicon: Lexicon
+    components: "Floats"
+
+    @property
+    def size(self) -> int:
+        """See `Embedder`."""
+        return int(self.components.shape[1])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See `Embedder`."""
+        digest = sha256(_FORMAT.encode())
+        for name, value in sorted(self._arrays().items()):
+            digest.update(f"{name} {value.dtype} {value.shape}".encode())
+            digest.update(np.ascontiguousarray(value).data)
+        return digest.hexdigest()
+
+    def documents(self, texts: Sequence[str], analysed: Sequence[Sequence[str]]) -> "Floats":
+        """See `Embedder`; the texts themselves are not looked at."""
+        del texts
+        return _unit(np.asarray(weighted(self.lexicon, map(Counter, analysed)) @ self.components))
+
+    def query(self, text: str, asked: Mapping[str, float]) -> "Floats":
+        """See `Embedder`."""
+        del text
+        return np.asarray(_unit(np.asarray(weighted(self.lexicon, [asked]) @ self.components))[0])
+
+    def save(self, path: Path) -> None:
+        """See `Embedder`."""
+        written(path, {"format": np.array(_FORMAT), "fingerprint": np.array(self.fingerprint), **self._arrays()})
+
+    def _arrays(self) -> dict[str, Any]:
+        return packed(self.lexicon) | {"components": self.components}
+
+
+def fit(
+    texts: Iterable[str], *, size: int = 256, words: int = 32_768, sample: int = 20_000, seed: int = 0
+) -> LsaEmbedder:
+    """An embedder for texts like these: a function of the set of texts and of the arguments, not of their order.
+
+    Args:
+        texts: consumed as they come; memory is bounded by the sample and by `words` x `size` numbers.
+        size: of a vector; fewer where the texts have fewer directions.
+        words: the most terms that it knows: the most frequent ones.
+        sample: the most texts that are looked at, drawn by their hashes.
+        seed: of the randomized decomposition (Halko, Martinsson & Tropp 2011).
+
+    Raises:
+        DataError: no two texts share a word.
+    """
+    from sklearn.decomposition import TruncatedSVD  # a second, and only where something is fitted
+
+    kept = [terms(text) for text in sampled(texts, sample)]
+    known = lexicon(kept, most=words)
+    matrix = weighted(known, map(Counter, kept))
+    lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    matrix = matrix.multiply(1 / np.maximum(lengths, 1e-12)[:, None]).tocsr()
+    found = TruncatedSVD(min(size, *matrix.shape), random_state=seed).fit(matrix)
+    return LsaEmbedder(known, np.ascontiguousarray(found.components_.T, np.float32))
+
+
+def load(path: Path) -> Embedder:
+    """The embedder that `Embedder.save` wrote.
+
+    Raises:
+        DataError: the file is missing, of another format, or does not hold what its fingerprint says.
+    """
+    held = _read(path)
+    kind = str(held["format"])
+    if kind.startswith("sentences"):
+        from ml_assets.text.sentences import unpacked
+
+        return unpacked(held)
+    if kind != _FORMAT:
+        raise DataError(f"{path} is an embedder of format {kind!r}, not {_FORMAT!r}: fit and index again")
+    found = LsaEmbedder(lexicon_of(held), held["components"])
+    if found.fingerprint != str(held["fingerprint"]):
+        raise DataError(f"{path} does not hold what its fingerprint {held['fingerprint']} says: fit and index again")
+    return found
+
+
+def weighted(known: Lexicon, counts: Iterable[Mapping[str, float]]) -> Any:  # noqa: ANN401 - scipy has no types
+    """Sublinear tf-idf of bags of terms as a sparse matrix, [bags, terms]; unknown terms are left out."""
+    from scipy.sparse import csr_matrix
+
+    ends, places, values = [0], list[int](), list[float]()
+    for bag in counts:
+        found = [(known.places[term], count) for term, count in bag.items() if term in known.places]
+        places += [place for place, _ in found]
+        values += [count for _, count in found]
+        ends.append(len(places))
+    times, at = np.array(values, np.float64), np.array(places, np.int32)
+    idf = np.log1p((known.documents - known.frequency + 0.5) / (known.frequency + 0.5))
+    dampened = np.where(times > 1, 1 + np.log(np.maximum(times, 1)), times)
+    return csr_matrix(
+        ((dampened * idf[at]).astype(np.float32), at, np.array(ends, np.int64)), (len(ends) - 1, len(known.words))
+    )
+
+
+def packed(known: Lexicon) -> dict[str, Any]:
+    """A lexicon as arrays."""
+    letters = np.frombuffer("\n".join(known.words).encode(), np.uint8)
+    scale = np.array([known.documents, known.length], np.float64)
+    return {"words": letters, "frequency": known.frequency, "scale": scale}
+
+
+def lexicon_of(held: Mapping[str, Any]) -> Lexicon:
+    """The lexicon of `packed` arrays."""
+    words = tuple(held["words"].tobytes().decode().split("\n"))
+    return Lexicon(words, held["frequency"], int(held["scale"][0]), float(held["scale"][1]))
+
+
+def written(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Arrays as an .npz under another name first, so that nobody meets a part of it."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            return {name: held[name] for name in held.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} is not an embedder ({error}): fit and index again") from error
+
+
+def _unit(vectors: "NDArray[Any]") -> "Floats":
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 1e-9), np.float32)
