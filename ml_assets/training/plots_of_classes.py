@@ -45,7 +45,7 @@ def _confusion(panel: "Axes", counts: "NDArray[np.float64]", classes: Sequence[s
         if counts[row, column]:
             ink = "white" if shares[row, column] > 0.55 else INK
             panel.text(column, row, f"{counts[row, column]:,.0f}", ha="center", va="center", fontsize=8.5, color=ink)
-    labels(panel, "Documents of each class", "named", "true")
+    labels(panel, "Rows of each class", "named", "true")
     panel.set_xticks(range(len(classes)), classes, rotation=20, ha="right")
     panel.set_yticks(range(len(classes)), classes)
     panel.grid(visible=False)
@@ -73,4 +73,4 @@ def _coverage(panel: "Axes", named: Mapping[str, Named], y: "Codes") -> None:
         panel.plot(np.arange(1, len(y) + 1) / len(y), right, line, color=color, linewidth=width, label=shown)
     labels(panel, "Accuracy of the surest", "share of rows that are answered", "share of right answers")
     panel.set(xlim=(-0.01, 1.01), ylim=(None, 1.01))
-    panel.legend(fontsize=8.5, frameon=False, loc="lower left")
+    panel.legend(fontsize=8.5, frameon=False, loc="center right")

@@ -9,6 +9,7 @@ import pytest
 
 from ml_assets.features.view import ViewSpec
 from ml_assets.lake import Lake
+from ml_assets.monitoring.answered import answers
 from ml_assets.monitoring.prediction_log import take
 from ml_assets.monitoring.reviewed import deliver
 from ml_assets.serving.event_tables import outcome
@@ -78,3 +79,28 @@ def test_an_outcome_becomes_a_review_once(lake: Lake, store: EventStore, tmp_pat
     assert ingest(lake, "papers/raw/labels", LABELS, tmp_path / "incoming").accepted == 1
     found = lake.query("SELECT document_id, label FROM t ORDER BY ALL", t="papers/raw/labels").to_pylist()
     assert [(row["document_id"], row["label"]) for row in found] == [("doc-a", "lease"), ("doc-b", "amendment")]
+
+
+def test_an_answer_is_right_where_the_truth_is_what_it_named(lake: Lake, store: EventStore, tmp_path: Path) -> None:
+    folder, incoming = papers(tmp_path), tmp_path / "incoming" / "papers"
+    for name in ("files", "labels"):
+        (incoming / name).mkdir(parents=True)
+    (incoming / "files" / "a.txt").write_text("A lease")
+    (incoming / "labels" / "1.jsonl").write_text(
+        '{"document_id": "x", "label": "other", "reviewed_at": "2026-02-20T10:00:00"}\n'
+    )
+    for source in (TEXT, LABELS):
+        ingest(lake, f"papers/raw/{source.name}", source, tmp_path / "incoming")
+    named = {"doc-a": "lease", "doc-b": "lease", "doc-c": "other"}
+    rows = {who: prediction(who, model="papers")._replace(predicted=what, as_of=None) for who, what in named.items()}
+    truth = {"doc-a": "lease", "doc-b": "amendment", "doc-c": "nobody's class"}
+    said = [
+        outcome(rows[who].prediction_id, "label", what, observed_at=NOW, received_at=NOW) for who, what in truth.items()
+    ]
+    write(store, *list(rows.values())[:2], *said[:2])
+    take(lake, store, "papers", DUE)
+    found = {row["entity"]: row["label"] for row in answers(lake, folder, 4, DUE).rows.to_pylist()}
+    assert found == {"doc-a": 1.0, "doc-b": 0.0}
+    write(store, rows["doc-c"], said[2])
+    take(lake, store, "papers", DUE)
+    assert "doc-c" not in {row["entity"] for row in answers(lake, folder, 4, DUE).rows.to_pylist()}
