@@ -119,7 +119,8 @@ def fit(
     matrix = weighted(known, map(Counter, kept))
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     matrix = matrix.multiply(1 / np.maximum(lengths, 1e-12)[:, None]).tocsr()
-    found = TruncatedSVD(min(size, *matrix.shape), random_state=seed).fit(matrix)
+    with np.errstate(divide="ignore", invalid="ignore"):  # of a ratio of variances that nobody reads
+        found = TruncatedSVD(min(size, *matrix.shape), random_state=seed).fit(matrix)
     return LsaEmbedder(known, np.ascontiguousarray(found.components_.T, np.float32))
 
 

@@ -1,0 +1,92 @@
+"""The search index follows the lake: what is new, what was withdrawn, what people say."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ml_assets.lake import Lake
+from ml_assets.sources.ingest import ingest
+from ml_assets.sources.spec import SourceSpec
+from ml_assets.text.search import Filters, SearchIndex
+from ml_assets.training.indexed import Indexed, behind, index
+from ml_assets.training.recipe import DocumentsSpec
+from ml_assets_tests.conftest import shared
+from ml_assets_tests.monitoring.test_reviewed import LABELS, TEXT, papers
+
+WITHDRAWN = SourceSpec(name="withdrawn", files="papers/withdrawn/*.jsonl", event_time="withdrawn_at")
+SPEC = DocumentsSpec(source="text", reviewed="labels", withdrawn="withdrawn")
+
+
+class Archive:
+    """A drop zone, a lake and an index."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.folder = root, papers(root)
+        self.lake = Lake(str(root / "lake"), shared)
+        self.index = SearchIndex(root / "search")
+
+    def put(self, source: SourceSpec, name: str, content: str) -> None:
+        path = self.root / "incoming" / "papers" / Path(source.files).parent.name / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        ingest(self.lake, f"papers/raw/{source.name}", source, self.root / "incoming")
+
+    def follow(self) -> Indexed:
+        return index(self.lake, self.folder, SPEC, self.root / "search")
+
+    @property
+    def behind(self) -> bool:
+        return behind(self.lake, self.folder, SPEC, self.root / "search")
+
+    def found(self, query: str, **filters: object) -> list[str | None]:
+        hits = self.index.search(query, filters=Filters(**filters)).hits  # type: ignore[arg-type]
+        return sorted(hit.title or "" for hit in hits)
+
+    def identity(self, name: str) -> str:
+        rows = self.lake.query("SELECT name, document_id FROM t", t="papers/raw/text").to_pylist()
+        return next(row["document_id"] for row in rows if row["name"].endswith(name))
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    made = Archive(tmp_path)
+    made.put(TEXT, "a.txt", "The tenant pays a monthly rent and a security deposit to the landlord.")
+    made.put(TEXT, "b.txt", "The landlord keeps the parking garage lit and the tenant pays for it.")
+    return made
+
+
+def test_nothing_is_written_where_it_stands_already(archive: Archive) -> None:
+    assert archive.behind
+    done = archive.follow()
+    assert (done.written, done.documents, done.fitted, done.serial) == (2, 2, True, 1)
+    assert not archive.behind
+    again = archive.follow()
+    assert (again.written, again.unchanged, again.fitted, again.serial) == (0, 2, False, 1)
+
+
+def test_a_new_document_is_found_and_one_that_was_withdrawn_is_not(archive: Archive) -> None:
+    archive.follow()
+    archive.put(TEXT, "c.txt", "The garage has a zeppelin mast.")
+    assert archive.behind
+    assert archive.follow().written == 1
+    assert archive.found("zeppelin") == ["papers/files/c.txt"]
+    gone = {"document_id": archive.identity("c.txt"), "withdrawn_at": "2026-01-01T00:00:00"}
+    archive.put(WITHDRAWN, "1.jsonl", json.dumps(gone) + "\n")
+    assert archive.follow().removed == 1
+    assert "papers/files/c.txt" not in archive.found("zeppelin garage")
+
+
+def test_what_people_say_of_a_document_is_its_class(archive: Archive) -> None:
+    archive.follow()
+    assert archive.found("tenant", labels=("lease",)) == []
+    said = {"document_id": archive.identity("a.txt"), "label": "lease", "reviewed_at": "2026-01-01T00:00:00"}
+    archive.put(LABELS, "1.jsonl", json.dumps(said) + "\n")
+    assert archive.follow().written == 1
+    assert archive.found("tenant", labels=("lease",)) == ["papers/files/a.txt"]
+
+
+def test_without_documents_there_is_no_index_and_nothing_to_do(tmp_path: Path) -> None:
+    empty = Archive(tmp_path)
+    assert empty.follow() == Indexed(0, 0, 0, 0, fitted=False, serial=0)
+    assert not empty.behind
