@@ -39,13 +39,13 @@ class Archive:
     def behind(self) -> bool:
         return behind(self.lake, self.folder, SPEC, self.root / "search")
 
-    def found(self, query: str, **filters: object) -> list[str | None]:
+    def found(self, query: str, **filters: object) -> list[str]:
         hits = self.index.search(query, filters=Filters(**filters)).hits  # type: ignore[arg-type]
         return sorted(hit.title or "" for hit in hits)
 
     def identity(self, name: str) -> str:
         rows = self.lake.query("SELECT name, document_id FROM t", t="papers/raw/text").to_pylist()
-        return next(row["document_id"] for row in rows if row["name"].endswith(name))
+        return str(next(row["document_id"] for row in rows if row["name"].endswith(name)))
 
 
 @pytest.fixture
