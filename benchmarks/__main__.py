@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks import (
     alarms,
     asof,
+    classify,
     drift,
     estimate,
     featurestore,
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "watch": watch.measure,
     "featurestore": featurestore.measure,
     "reading": reading.measure,
+    "classify": classify.measure,
     "search": search.measure,
     "serve": serve.measure,
     "soak": serve_soak.measure,
