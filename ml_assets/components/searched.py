@@ -7,6 +7,7 @@ import dagster as dg
 
 from ml_assets.components.base import Result
 from ml_assets.components.condition import takes
+from ml_assets.components.metadata import table
 from ml_assets.components.resources import LakeResource, lake_here
 from ml_assets.settings import settings
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from ml_assets.components.model import Model
     from ml_assets.training.folder import Folder
     from ml_assets.training.recipe import DocumentsSpec
+    from ml_assets.training.sought import Relevance
+
+CHECK = "relevance"
 
 
 def searched(model: "Model", folder: "Folder") -> list[dg.AssetsDefinition]:
@@ -23,20 +27,41 @@ def searched(model: "Model", folder: "Folder") -> list[dg.AssetsDefinition]:
         return []
     sources = [model.key("raw", name) for name in (spec.source, spec.reviewed, spec.withdrawn) if name]
 
+    key, least = model.key("search_index"), spec.relevance
+    check = dg.AssetCheckSpec(CHECK, asset=key, description=f"nDCG@10 of the search is {least:.4g} or more")
+
     @model.asset(
-        model.key("search_index"),
+        key,
         "lancedb",
         deps=[*sources, model.key("predictions")],
+        checks=[check],
         automation_condition=takes(lambda: _behind(folder, spec)),
     )
     def search_index(lake: LakeResource) -> Result:
         """Documents by words and by meaning: what is new is added, what was withdrawn is gone, the rest stays."""
         from ml_assets.training.indexed import index
+        from ml_assets.training.sought import relevance
 
-        done = index(lake.open(), folder, spec, settings().search / folder.name)
-        return Result(metadata={"dagster/row_count": done.documents, **asdict(done)})
+        location = settings().search / folder.name
+        done = index(lake.open(), folder, spec, location)
+        found = relevance(lake.open(), folder, spec, location)
+        return Result(
+            metadata={"dagster/row_count": done.documents, **asdict(done)}, check_results=[_checked(found, least)]
+        )
 
     return [search_index]
+
+
+def _checked(found: "Relevance", least: float) -> dg.AssetCheckResult:
+    """Hybrid search against its parts, on the same questions."""
+    gains = {f"hybrid_minus_{mode}": gain.estimate for mode, gain in found.gains.items()}
+    return dg.AssetCheckResult(
+        check_name=CHECK,
+        passed=found.passes(least),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{found.questions} questions" if found.questions else "too few documents to ask for any",
+        metadata={"limit": least, "questions": found.questions, "modes": table(found.rows()), **gains},
+    )
 
 
 def _behind(folder: "Folder", spec: "DocumentsSpec") -> bool:

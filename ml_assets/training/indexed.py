@@ -61,7 +61,7 @@ def index(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path) -
         _versions(lake, folder, spec),
     )  # before the rows: what comes later is seen later
     with lake.connect() as connection:
-        _bind(lake, connection, folder, spec)
+        bind(lake, connection, folder, spec)
         count = connection.sql("SELECT count(*) FROM documents").fetchall()[0][0]
         if not count and not found.serial:
             _note(location, versions)
@@ -116,7 +116,7 @@ def _rows(connection: "duckdb.DuckDBPyConnection") -> Iterator[pa.RecordBatch]:
     yield from connection.sql("SELECT * FROM documents").to_arrow_reader(_ROWS)
 
 
-def _bind(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "Folder", spec: "DocumentsSpec") -> None:
+def bind(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "Folder", spec: "DocumentsSpec") -> None:
     """The views `documents`, as `text.rows.DOCUMENTS`, and `withdrawn`."""
     empty = zip(_tables(folder, spec), (_NO_TEXT, _NO_CLASS, _NO_ID), strict=False)
     read, said, gone = (_relation(lake, connection, table, schema) for table, schema in empty)

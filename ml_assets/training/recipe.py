@@ -54,6 +54,9 @@ class DocumentsSpec(Declaration):
     reviewed: str | None = Field(
         None, description="The source of what people say that a document is; outcomes of the server are added to it"
     )
+    relevance: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="nDCG@10 that the search has to reach on questions made from the documents"
+    )
     withdrawn: str | None = Field(None, description="A source with the `document_id` of what is to disappear")
 
 

@@ -91,7 +91,11 @@ def test_what_is_registered_says_what_the_folders_declare(project: Project) -> N
 
 
 def test_the_projects_own_folders_are_the_default() -> None:
-    assert {view.folder for view in FeatureStore("nowhere", "sqlite:///nowhere").registered()} == {"churn", "retail"}
+    assert {view.folder for view in FeatureStore("nowhere", "sqlite:///nowhere").registered()} == {
+        "churn",
+        "documents",
+        "retail",
+    }
 
 
 def test_each_row_has_what_was_in_force_at_its_moment(project: Project) -> None:

@@ -11,10 +11,12 @@ from ml_assets.sources.spec import SourceSpec
 from ml_assets.text.search import Filters, SearchIndex
 from ml_assets.training.indexed import Indexed, behind, index
 from ml_assets.training.recipe import DocumentsSpec
+from ml_assets.training.sought import questions, relevance
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.monitoring.test_reviewed import LABELS, TEXT, papers
 
 WITHDRAWN = SourceSpec(name="withdrawn", files="papers/withdrawn/*.jsonl", event_time="withdrawn_at")
+WORDS = ("harbor", "window", "garden", "silver", "marble", "copper")
 SPEC = DocumentsSpec(source="text", reviewed="labels", withdrawn="withdrawn")
 
 
@@ -90,3 +92,25 @@ def test_without_documents_there_is_no_index_and_nothing_to_do(tmp_path: Path) -
     empty = Archive(tmp_path)
     assert empty.follow() == Indexed(0, 0, 0, 0, fitted=False, serial=0)
     assert not empty.behind
+
+
+def test_the_search_is_asked_for_what_is_known_of_the_documents(archive: Archive) -> None:
+    """The same documents give the same questions; each names what is to be found."""
+    for nr in range(12):
+        words = [f"{one}{two}{chr(97 + nr % 3)}" for one in WORDS for two in WORDS if one != two]
+        archive.put(TEXT, f"{nr}.txt", f"Lease number {nr}. {' '.join(words[nr:])} {WORDS[nr % 6]}stone")
+    archive.follow()
+    asked = questions(archive.lake, archive.folder, SPEC)
+    assert [query.text for query in asked] == [q.text for q in questions(archive.lake, archive.folder, SPEC)]
+    assert all(query.judgements for query in asked)
+    found = relevance(archive.lake, archive.folder, SPEC, archive.root / "search")
+    assert set(found.ndcg) == {"hybrid", "bm25", "vector"}
+    assert set(found.gains) == {"bm25", "vector"}
+    assert found.ndcg["hybrid"].estimate > 0.2
+    assert not found.passes(1.01)
+
+
+def test_too_few_documents_say_nothing(archive: Archive) -> None:
+    archive.follow()
+    found = relevance(archive.lake, archive.folder, SPEC, archive.root / "search")
+    assert (found.questions, found.passes(0.9)) == (0, True)
