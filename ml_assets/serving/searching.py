@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -30,7 +30,7 @@ class Filters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defa
         party: part of a party's name, whatever the case, accents and spacing.
         date_from: with `date_to`: the text mentions a date in this range.
         date_to: see `date_from`.
-        received_from: the document arrived then or later; UTC, without a time zone.
+        received_from: the document arrived then or later; with a time zone.
         received_to: the document arrived then or before.
         amount_from: with `amount_to`: the text states an amount in this range.
         amount_to: see `amount_from`.
@@ -41,8 +41,8 @@ class Filters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defa
     party: str | None = None
     date_from: date | None = None
     date_to: date | None = None
-    received_from: Annotated[datetime, msgspec.Meta(tz=False)] | None = None
-    received_to: Annotated[datetime, msgspec.Meta(tz=False)] | None = None
+    received_from: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    received_to: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     amount_from: float | None = None
     amount_to: float | None = None
 
@@ -75,8 +75,9 @@ class Query(msgspec.Struct, forbid_unknown_fields=True):
 
     query: Annotated[str, msgspec.Meta(max_length=1000)] = ""
     filters: Filters = Filters()
-    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 10
-    offset: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    # Whole numbers of JSON: 10.0 is one, which an int of msgspec is not.
+    limit: Annotated[float, msgspec.Meta(ge=1, le=MOST, multiple_of=1)] = 10
+    offset: Annotated[float, msgspec.Meta(ge=0, le=1_000_000, multiple_of=1)] = 0
     model: Annotated[str, msgspec.Meta(max_length=100)] | None = None
 
 
@@ -151,12 +152,19 @@ def _found(index: "SearchIndex", asked: Query) -> "Results":
     from ml_assets.text import query  # pyarrow: only where something is searched
 
     try:
-        filters = query.Filters(**msgspec.structs.asdict(asked.filters))
-        return index.search(asked.query, filters=filters, limit=asked.limit, offset=asked.offset)
+        filters = query.Filters(
+            **{name: _naive(value) for name, value in msgspec.structs.asdict(asked.filters).items()}
+        )
+        return index.search(asked.query, filters=filters, limit=int(asked.limit), offset=int(asked.offset))
     except query.QueryError as error:
         raise Problem(422, "invalid-field", str(error), "see POST /search in /docs") from None
     except DataError as error:
         raise unavailable("search-index", str(error)) from None
+
+
+def _naive(value: Any) -> Any:  # noqa: ANN401 - of any filter
+    """A moment in UTC without a time zone, as the index has it; anything else as it is."""
+    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value
 
 
 def _row(name: str, asked: Query, found: "Results", began: int) -> Search:
