@@ -3,8 +3,7 @@
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
-from hashlib import sha256
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.manifest import Manifest
@@ -13,6 +12,7 @@ from ml_assets.text.document import Document, Limits
 if TYPE_CHECKING:
     from ml_assets.text.reader import Reader
 
+_NOBODY = "sent"  # the entity within the queries, which are pure functions of its one row
 LIMITS = Limits(size=20 << 20, pages=50, seconds=15, seconds_per_page=10)
 """Of a file that is sent: somebody waits for the answer."""
 
@@ -57,12 +57,14 @@ class Desk:
         self._held.close()
 
     def _row(self, manifest: Manifest, document: Document, now: datetime) -> dict[str, Any]:
+        """What a query has no row for is missing, and the answer says so."""
         from ml_assets.sources.documents import row
 
-        table = row(document, sha256(document.text.encode("utf-8", "replace")).hexdigest(), None, now)
+        table = row(document, _NOBODY, None, now - timedelta(seconds=1))  # known strictly before `now`
         found: dict[str, Any] = {}
         for query in manifest.documents:
             self._connection.register(query.relation, table)
             asked = {"as_of": now} if query.as_of else {}
-            found |= self._connection.sql(query.sql.strip().rstrip(";"), params=asked).to_arrow_table().to_pylist()[0]
+            rows = self._connection.sql(query.sql.strip().rstrip(";"), params=asked).to_arrow_table().to_pylist()
+            found |= rows[0] if rows else {}
         return found

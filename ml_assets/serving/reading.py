@@ -59,7 +59,7 @@ async def texts(worker: Worker, model: Model, found: Sequence[str]) -> list[Seen
 
 async def _seen(worker: Worker, model: Model, documents: Sequence[Document]) -> list[Seen]:
     rows = await asyncio.to_thread(worker.desk.features, model.manifest, documents)
-    return [Seen([row[name] for name in model.artifact.names]) for row in rows]
+    return [Seen([row.get(name) for name in model.artifact.names]) for row in rows]
 
 
 def _file(body: bytes, kind: str) -> bytes:

@@ -13,12 +13,10 @@ from ml_assets.serving.http import Receive, body_of
 from ml_assets.serving.problem import Problem, unavailable
 from ml_assets.serving.request import malformed
 from ml_assets.serving.worker import Worker
+from ml_assets.text.found import DEPTH, Hit, Results
 
 if TYPE_CHECKING:
-    from ml_assets.text.search import Results, SearchIndex
-
-MOST = 100
-"""Documents of an answer, and of a ranking."""
+    from ml_assets.text.search import SearchIndex
 
 
 class Filters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
@@ -47,21 +45,6 @@ class Filters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defa
     amount_to: float | None = None
 
 
-class Hit(msgspec.Struct):
-    """A document that was found; see `text.search.Hit`."""
-
-    document_id: str
-    title: str | None
-    kind: str
-    label: str | None
-    label_confidence: float | None
-    received_at: datetime | None
-    score: float
-    bm25: float
-    similarity: float
-    snippet: str
-
-
 class Query(msgspec.Struct, forbid_unknown_fields=True):
     """What is looked for.
 
@@ -76,7 +59,7 @@ class Query(msgspec.Struct, forbid_unknown_fields=True):
     query: Annotated[str, msgspec.Meta(max_length=1000)] = ""
     filters: Filters = Filters()
     # Whole numbers of JSON: 10.0 is one, which an int of msgspec is not.
-    limit: Annotated[float, msgspec.Meta(ge=1, le=MOST, multiple_of=1)] = 10
+    limit: Annotated[float, msgspec.Meta(ge=1, le=DEPTH, multiple_of=1)] = 10
     offset: Annotated[float, msgspec.Meta(ge=0, le=1_000_000, multiple_of=1)] = 0
     model: Annotated[str, msgspec.Meta(max_length=100)] | None = None
 
@@ -93,7 +76,7 @@ class Found(msgspec.Struct):
     """
 
     prediction_id: str
-    hits: list[Hit]
+    hits: tuple[Hit, ...]
     total: int
     exact: bool
     serial: int
@@ -116,8 +99,7 @@ async def search(worker: Worker, scope: Any, receive: Receive) -> bytes:  # noqa
     found = await asyncio.to_thread(_found, worker.index(name), asked)
     row = _row(name, asked, found, began)
     await worker.predicted([row])
-    hits = msgspec.convert(found.hits, list[Hit], from_attributes=True)
-    return msgspec.json.encode(Found(row.prediction_id, hits, found.total, found.exact, found.serial))
+    return msgspec.json.encode(Found(row.prediction_id, found.hits, found.total, found.exact, found.serial))
 
 
 def _asked(body: bytes) -> Query:
@@ -148,7 +130,7 @@ def _model(worker: Worker, asked: Query) -> str:
     )  # fmt: skip
 
 
-def _found(index: "SearchIndex", asked: Query) -> "Results":
+def _found(index: "SearchIndex", asked: Query) -> Results:
     from ml_assets.text import query  # pyarrow: only where something is searched
 
     try:
@@ -160,6 +142,8 @@ def _found(index: "SearchIndex", asked: Query) -> "Results":
         raise Problem(422, "invalid-field", str(error), "see POST /search in /docs") from None
     except DataError as error:
         raise unavailable("search-index", str(error)) from None
+    except (OSError, RuntimeError) as error:  # what LanceDB raises where files of the index are gone
+        raise unavailable("search-index", f"the index of {asked.model or 'the documents'} cannot be read") from error
 
 
 def _naive(value: Any) -> Any:  # noqa: ANN401 - of any filter
@@ -167,7 +151,7 @@ def _naive(value: Any) -> Any:  # noqa: ANN401 - of any filter
     return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value
 
 
-def _row(name: str, asked: Query, found: "Results", began: int) -> Search:
+def _row(name: str, asked: Query, found: Results, began: int) -> Search:
     now = time.time_ns()
     return Search(
         prediction_id(name, now), name, found.serial, asked.query, msgspec.json.encode(asked.filters).decode(),

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from ml_assets.errors import MlAssetsError
+from ml_assets.text.found import DEPTH
 from ml_assets.text.rows import AMOUNTS, DATES, Ranged, folded, sql_day, sql_text
-
-DEPTH = 100  # candidates that each part brings up: what a person would page through
 
 
 class QueryError(MlAssetsError):

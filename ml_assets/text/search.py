@@ -9,7 +9,6 @@ A search is answered from one version of the index, so its pages agree; the next
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_assets.errors import DataError
+from ml_assets.text.found import DEPTH, Hit, Results
 from ml_assets.text.fusion import Fusion, Mode, bm25, fuse, order
-from ml_assets.text.query import DEPTH, Filters, QueryError, Signals, require_page
+from ml_assets.text.query import Filters, QueryError, Signals, require_page
 from ml_assets.text.search_reader import Candidates, Snapshot
 from ml_assets.text.search_store import Store
 from ml_assets.text.search_writer import Rows, Updated, write
@@ -33,48 +33,6 @@ __all__ = ["DEPTH", "Filters", "Hit", "QueryError", "Results", "SearchIndex", "S
 _WORDS = 32  # distinct terms of a query that count: a pasted page would look for everything
 _NOTHING = Filters()
 _OFF = Signals()
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A document that was found.
-
-    Args:
-        document_id: which.
-        title: as it was indexed; so are `kind`, `label`, `label_confidence` and `received_at`.
-        score: what it was ranked by; comparable within one search only.
-        bm25: Okapi BM25; 0 where no term of the query is in it, and in a list without a query.
-        similarity: cosine of its vector and the query's.
-        snippet: HTML, see `snippet.snippet`.
-    """
-
-    document_id: str
-    title: str | None
-    kind: str
-    label: str | None
-    label_confidence: float | None
-    received_at: datetime | None
-    score: float
-    bm25: float
-    similarity: float
-    snippet: str
-
-
-@dataclass(frozen=True)
-class Results:
-    """A page of documents, best first.
-
-    Args:
-        hits: the page.
-        total: how many documents were found in all.
-        exact: whether there are no more than `total`; else there are at least as many.
-        serial: of the state of the index that answered; pages of one serial do not overlap.
-    """
-
-    hits: tuple[Hit, ...]
-    total: int
-    exact: bool
-    serial: int
 
 
 @dataclass(frozen=True)

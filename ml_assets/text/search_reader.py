@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ml_assets.text.query import DEPTH
+from ml_assets.text.found import DEPTH
 from ml_assets.text.rows import AMOUNTS, DATES
 
 if TYPE_CHECKING:
