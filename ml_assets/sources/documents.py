@@ -17,6 +17,7 @@ from ml_assets.sources.spec import POSITION
 from ml_assets.sources.spool import Spool
 from ml_assets.text.document import Document, UnreadableError
 from ml_assets.text.features import describe
+from ml_assets.text.read import require_size
 
 if TYPE_CHECKING:
     from ml_assets.text.reader import Reader
@@ -76,6 +77,7 @@ def load(arrival: Arrival, identity: Identity, reader: "Reader") -> Loaded:
 
 
 def _read(arrival: Arrival, reader: "Reader") -> Document:
+    require_size(arrival.size, "the document", reader.limits)
     try:
         with arrival.system.open(arrival.path, "rb") as stream:
             content = stream.read()

@@ -36,12 +36,12 @@ def load(content: bytes | Path, limits: Limits) -> tuple[bytes, str]:
         UnreadableError: `missing`, or `too-large`, before it is read.
     """
     if isinstance(content, bytes):
-        _require_size(len(content), _UNNAMED, limits)
+        require_size(len(content), _UNNAMED, limits)
         return content, _UNNAMED
     try:
         if not content.is_file():  # a device has no end
             raise UnreadableError("missing", f"{content} is no file: check the path")
-        _require_size(content.stat().st_size, content.name, limits)
+        require_size(content.stat().st_size, content.name, limits)
         return content.read_bytes(), content.name
     except OSError as error:
         raise UnreadableError("missing", f"{content} cannot be opened ({error.strerror}): check the path") from error
@@ -85,7 +85,12 @@ def _recognised(data: bytes, name: str, limits: Limits, progress: Progress) -> t
     return tuple(found)
 
 
-def _require_size(size: int, name: str, limits: Limits) -> None:
+def require_size(size: int, name: str, limits: Limits) -> None:
+    """Refuse a file by its size, before it is read.
+
+    Raises:
+        UnreadableError: `too-large`.
+    """
     if size > limits.size:
         raise UnreadableError(
             "too-large", f"{name} has {size:,} bytes, more than {limits.size:,}: split it, or raise Limits.size"

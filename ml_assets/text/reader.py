@@ -46,6 +46,11 @@ class Reader:
         self.close()
 
     @property
+    def limits(self) -> Limits:
+        """Of each file."""
+        return self._limits
+
+    @property
     def pids(self) -> list[int]:
         """The children that are running."""
         with self._lock:
