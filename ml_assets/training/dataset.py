@@ -57,11 +57,20 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels that are mature at an as-of date."""
+    """The labels that are mature at an as-of date.
+
+    Args:
+        dates: those that the training window needs.
+        rows: members of the population at those dates.
+        known: of them, those with a label.
+        rate: of label 1; None where labels are classes.
+        computed: dates that were not there yet.
+    """
 
     dates: tuple[date, ...]
     rows: int
-    rate: float
+    known: int
+    rate: float | None
     computed: int
 
     def metadata(self) -> dict[str, Any]:
@@ -69,7 +78,8 @@ class Labels:
         first, last = (str(day) for day in (self.dates[0], self.dates[-1]))
         return {
             "dagster/row_count": self.rows,
-            "label_rate": self.rate,
+            "labelled": self.known,
+            **({} if self.rate is None else {"label_rate": self.rate}),
             "first": first,
             "last_mature": last,
             "computed_dates": self.computed,
@@ -80,14 +90,14 @@ def refresh_labels(lake: Lake, folder: Folder, as_of: date, *, workers: int = 2)
     """Compute the labels that are mature at `as_of` and that the training window needs."""
     days = _window(lake, folder, as_of).refit
     done = refresh(lake, folder.labels, days, workers=workers)
-    # Of several classes there is no rate; how many have a label is the same kind of number.
-    rate = "avg(CASE WHEN label IS NULL THEN 0 ELSE 1 END)" if folder.spec.label.classes else "avg(label)"
     found = lake.query(
-        f"SELECT count(*) AS n, {rate} AS rate FROM l WHERE as_of BETWEEN $first AND $last",
+        "SELECT count(*) AS n, count(label) AS known, avg(TRY_CAST(label AS DOUBLE)) AS rate FROM l "
+        "WHERE as_of BETWEEN $first AND $last",
         {"first": days[0], "last": days[-1]},
         l=folder.labels.kept,
     )
-    return Labels(days, found["n"][0].as_py(), found["rate"][0].as_py() or 0.0, len(done.computed))
+    rows, known, rate = (found[name][0].as_py() for name in ("n", "known", "rate"))
+    return Labels(days, rows, known, rate, len(done.computed))
 
 
 def known_until(lake: Lake, folder: Folder, as_of: date, *, step: timedelta | None = None) -> date:

@@ -56,10 +56,8 @@ def index(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path) -
         spec: which sources they are.
         location: the folder of the index.
     """
-    found, versions = (
-        SearchIndex(location),
-        _versions(lake, folder, spec),
-    )  # before the rows: what comes later is seen later
+    found = SearchIndex(location)
+    versions = _versions(lake, folder, spec)  # before the rows: what comes in between is seen by the next run
     with lake.connect() as connection:
         bind(lake, connection, folder, spec)
         count = connection.sql("SELECT count(*) FROM documents").fetchall()[0][0]

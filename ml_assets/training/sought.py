@@ -5,6 +5,7 @@ a class and a party; a document of both is meant, one of the party alone is rela
 documents, so the numbers of two states of an index can be compared where its documents are the same.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 QUESTIONS = 40
 """Documents that are asked for; each gives at most one question of each sort."""
 
+_KEPT = "relevance.json"
+_NUMBERS = ("ndcg", "mrr", "gains")
 _FEWEST = 10  # questions, for an interval
 _REMEMBERED = 6
 _WORD = re.compile("[a-z]{4,}")
@@ -62,11 +65,18 @@ class Relevance:
 
 
 def relevance(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path) -> Relevance:
-    """Ask the index; fewer than ten questions say nothing, and the answer is empty."""
-    asked = questions(lake, folder, spec)
+    """Ask the index, once in each state; fewer than ten questions say nothing, and the answer is empty."""
+    index, kept = SearchIndex(location), location / _KEPT
+    held = _held(kept, index.serial)
+    if held is None:
+        held = _asked(index, questions(lake, folder, spec))
+        _keep(kept, index.serial, held)
+    return held
+
+
+def _asked(index: SearchIndex, asked: Sequence[Query]) -> Relevance:
     if len(asked) < _FEWEST:
         return Relevance(0, {}, {}, {})
-    index = SearchIndex(location)
     found = {mode: evaluate(index, asked, mode=mode) for mode in get_args(Mode)}
     return Relevance(
         len(asked),
@@ -74,6 +84,25 @@ def relevance(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Pat
         {mode: each.mean("mrr") for mode, each in found.items()},
         {mode: found["hybrid"].minus(each, "ndcg") for mode, each in found.items() if mode != "hybrid"},
     )
+
+
+def _held(kept: Path, serial: int) -> Relevance | None:
+    """What the same state of the index came to before."""
+    try:
+        content = json.loads(kept.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    if content["serial"] != serial:
+        return None
+    found = content["relevance"]
+    intervals = {name: {key: Interval(**each) for key, each in found[name].items()} for name in _NUMBERS}
+    return Relevance(found["questions"], **intervals)
+
+
+def _keep(kept: Path, serial: int, found: Relevance) -> None:
+    part = kept.with_name(f"{kept.name}.part")
+    part.write_text(json.dumps({"serial": serial, "relevance": asdict(found)}), encoding="utf-8")
+    part.replace(kept)
 
 
 def questions(lake: Lake, folder: "Folder", spec: "DocumentsSpec") -> list[Query]:

@@ -70,7 +70,9 @@ def test_labels_say_what_is_mature(tiny: Tiny) -> None:
     found = refresh_labels(tiny.lake, tiny.folder(), AS_OF)
     assert found.dates[-1] + HORIZON <= AS_OF
     assert found.rows == len(read(tiny.lake, build(tiny.lake, tiny.folder(), AS_OF).table, AS_OF))
+    assert found.rate is not None
     assert 0 < found.rate < 1
+    assert found.known == found.rows
 
 
 def test_a_late_row_makes_another_training_set_and_a_row_after_it_does_not(tiny: Tiny) -> None:

@@ -11,7 +11,7 @@ import pytest
 from ml_assets.errors import DeclarationError, TrainingError
 from ml_assets.manifest import REVIEW, Manifest
 from ml_assets.serving.artifact import Artifact
-from ml_assets.training.dataset import build, read
+from ml_assets.training.dataset import build, read, refresh_labels
 from ml_assets.training.folder import Folder
 from ml_assets.training.publish import manifest
 from ml_assets.training.recipe import ModelSpec
@@ -122,6 +122,9 @@ def test_rows_without_a_label_train_nothing(loop: Loop) -> None:
     kept = read(loop.shop.lake, built.table, AS_OF)
     assert set(kept["label"].unique().to_pylist()) == set(CLASSES)
     assert not any(customer % 9 == 0 for customer in kept["customer"].to_pylist())
+    said = refresh_labels(loop.shop.lake, loop.folder, AS_OF)
+    assert said.rate is None
+    assert 0 < said.known < said.rows
 
 
 def test_a_label_that_is_not_declared_is_refused(loop: Loop) -> None:
