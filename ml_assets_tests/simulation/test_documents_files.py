@@ -17,13 +17,12 @@ from ml_assets.errors import DataError
 from ml_assets.simulation.documents import layouts, markup
 from ml_assets.simulation.documents.draw import Drawn, draw, flowing
 from ml_assets.simulation.documents.history import Plan, arrivals
-from ml_assets.simulation.documents.layouts import HELD_OUT, LAYOUTS
 from ml_assets.simulation.documents.pdf import pdf
 from ml_assets.simulation.documents.scan import CLEAN, Noise, scan
 from ml_assets.simulation.documents.write import append, find, read, write
 
 END = date(2026, 8, 16)
-EVERY = sorted(LAYOUTS)
+EVERY = sorted(layouts.layouts())
 
 
 def _words(text: str) -> list[str]:
@@ -217,7 +216,9 @@ def test_another_history_is_refused(copied: Path, tmp_path: Path) -> None:
 def test_held_out_layouts_arrive_in_the_last_weeks_only() -> None:
     plan = Plan(END - timedelta(weeks=20), 20, 400, 20, END - timedelta(weeks=4), 1)
     for week in range(20):
-        kinds = {(truth.label, truth.layout) in HELD_OUT for truth in (a.truth() for a in arrivals(plan, week)[:8])}
+        kinds = {
+            layouts.find(truth.label, truth.layout).held_out for truth in (a.truth() for a in arrivals(plan, week)[:8])
+        }
         assert week >= 16 or kinds == {False}
     late = [arrival.novel for week in range(16, 20) for arrival in arrivals(plan, week)]
     assert 0.3 < sum(late) / len(late) < 0.7
