@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.manifest import Manifest
+from ml_assets.manifest import Manifest, Query
 from ml_assets.text.document import Document, Limits
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class Desk:
         self._held = ExitStack()
         self._reader: Reader | None = None
         self._connection: Any = None
+        self._deep: dict[Query, bool] = {}
 
     def read(self, content: bytes) -> Document:
         """Read a file; blocks.
@@ -60,11 +61,29 @@ class Desk:
         """What a query has no row for is missing, and the answer says so."""
         from ml_assets.sources.documents import row
 
-        table = row(document, _NOBODY, None, now - timedelta(seconds=1))  # known strictly before `now`
+        at = now - timedelta(seconds=1)  # known strictly before `now`
+        table = row(document, _NOBODY, None, at, described=any(map(self._looks_deep, manifest.documents)))
         found: dict[str, Any] = {}
         for query in manifest.documents:
+            sql, asked = _asked(query, now)
             self._connection.register(query.relation, table)
-            asked = {"as_of": now} if query.as_of else {}
-            rows = self._connection.sql(query.sql.strip().rstrip(";"), params=asked).to_arrow_table().to_pylist()
+            rows = self._connection.sql(sql, params=asked).to_arrow_table().to_pylist()
             found |= rows[0] if rows else {}
         return found
+
+    def _looks_deep(self, query: Query) -> bool:
+        """Whether a query sees what is extracted from a text, which takes longer than all the rest."""
+        if query not in self._deep:
+            from ml_assets.duck import outcome
+            from ml_assets.sources.documents import READ, SHAPE
+
+            given = []
+            for shape in (READ, SHAPE):
+                self._connection.register(query.relation, shape.schema.empty_table())
+                given.append(outcome(self._connection, *_asked(query, datetime(2000, 1, 1))))  # noqa: DTZ001 - naive UTC
+            self._deep[query] = given[0] != given[1]
+        return self._deep[query]
+
+
+def _asked(query: Query, now: datetime) -> tuple[str, dict[str, Any]]:
+    return query.sql.strip().rstrip(";"), {"as_of": now} if query.as_of else {}

@@ -26,7 +26,7 @@ _PAGE = pa.struct([
     ("method", pa.string()), ("confidence", pa.float64()), ("rotation", pa.int64()), ("skew", pa.float64()),
     ("characters", pa.int64()),
 ])  # fmt: skip
-SHAPE = Shape({
+_READ = {
     "document_id": pa.string(),
     "received_at": pa.timestamp("us"),
     "name": pa.string(),
@@ -36,10 +36,12 @@ SHAPE = Shape({
     "text": pa.string(),
     "layout": pa.list_(_PAGE),
     "pages": pa.int64(),
-    "words": pa.int64(),
-    "characters": pa.int64(),
     "ocr_pages": pa.int64(),
     "ocr_confidence": pa.float64(),
+}
+_DESCRIBED = {
+    "words": pa.int64(),
+    "characters": pa.int64(),
     "has_dates": pa.bool_(),
     "has_amounts": pa.bool_(),
     "has_signature": pa.bool_(),
@@ -49,7 +51,11 @@ SHAPE = Shape({
     "parties": pa.list_(pa.string()),
     "dates": pa.list_(pa.date32()),
     "amounts": pa.list_(pa.float64()),
-})  # fmt: skip
+}
+READ = Shape(_READ)
+"""The columns that are known of a document as soon as it is read."""
+
+SHAPE = Shape(_READ | _DESCRIBED)
 """The columns of every source of documents.
 
 `document_id` is the SHA-256 of the content, `received_at` the file's time of last change (UTC), `text` the pages,
@@ -91,9 +97,13 @@ def _read(arrival: Arrival, reader: "Reader") -> Document:
         return reader.read(content)
 
 
-def row(document: Document, document_id: str, name: str | None, received_at: datetime) -> pa.Table:
-    """A document as the one row of a table of `SHAPE`; `received_at` is naive UTC."""
-    described = asdict(describe(document))
+def row(
+    document: Document, document_id: str, name: str | None, received_at: datetime, *, described: bool = True
+) -> pa.Table:
+    """A document as the one row of a table of `SHAPE`, or of `READ` where it is not described.
+
+    `received_at` is naive UTC.
+    """
     values = {
         "document_id": document_id,
         "received_at": received_at,
@@ -103,9 +113,15 @@ def row(document: Document, document_id: str, name: str | None, received_at: dat
         "title": document.title,
         "text": document.text,
         "layout": [_page(page) for page in document.pages],
-        **{name: list(value) if isinstance(value, tuple) else value for name, value in described.items()},
+        "pages": len(document.pages),
+        "ocr_pages": document.ocr_pages,
+        "ocr_confidence": document.ocr_confidence,
     }
-    return pa.table([pa.array([values[name]], kind) for name, kind in SHAPE.fields.items()], schema=SHAPE.schema)
+    shape = SHAPE if described else READ
+    if described:
+        more = asdict(describe(document.text)).items()
+        values |= {name: list(value) if isinstance(value, tuple) else value for name, value in more}
+    return pa.table([pa.array([values[name]], kind) for name, kind in shape.fields.items()], schema=shape.schema)
 
 
 def _page(page: Any) -> dict[str, Any]:  # noqa: ANN401 - a Page

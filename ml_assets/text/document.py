@@ -53,6 +53,18 @@ class Document:
         """The pages, joined by form feeds."""
         return "\f".join(page.text for page in self.pages)
 
+    @property
+    def ocr_pages(self) -> int:
+        """How many of the pages were recognised from a picture."""
+        return sum(page.method == "ocr" for page in self.pages)
+
+    @property
+    def ocr_confidence(self) -> float | None:
+        """The mean over those pages by their characters; one without any counts as one character. None without any."""
+        pages = [(page.confidence, max(1, len(page.text))) for page in self.pages if page.method == "ocr"]
+        total = sum(weight for _, weight in pages)
+        return sum(confidence * weight for confidence, weight in pages) / total if pages else None
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -5,7 +5,6 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date
 
-from ml_assets.text.document import Document
 from ml_assets.text.extract import amounts, dates, figures
 from ml_assets.text.parties import parties
 
@@ -41,14 +40,11 @@ _CLASS = re.compile(
 
 @dataclass(frozen=True)
 class Described:
-    """What is known of a document from its text.
+    """What is known of a document from its text alone.
 
     Args:
-        pages: how many.
         words: separated by white space.
         characters: with white space.
-        ocr_pages: how many of the pages were recognised from a picture.
-        ocr_confidence: of those pages, from 0 to 1, weighted by their characters; None without any.
         has_dates: there is a whole date.
         has_amounts: there is an amount of money.
         has_signature: there is a signature block, or what is left of one.
@@ -60,11 +56,8 @@ class Described:
         amounts: US dollars, each once.
     """
 
-    pages: int
     words: int
     characters: int
-    ocr_pages: int
-    ocr_confidence: float | None
     has_dates: bool
     has_amounts: bool
     has_signature: bool
@@ -76,16 +69,12 @@ class Described:
     amounts: tuple[float, ...]
 
 
-def describe(document: Document) -> Described:
-    """Everything that is extracted from a document, in time linear in its text."""
-    text = document.text
+def describe(text: str) -> Described:
+    """Everything that is extracted from a text, in time linear in its length."""
     days, sums = dates(text), amounts(text)
     return Described(
-        pages=len(document.pages),
         words=len(text.split()),
         characters=len(text),
-        ocr_pages=sum(page.method == "ocr" for page in document.pages),
-        ocr_confidence=_confidence(document),
         has_dates=bool(days),
         has_amounts=bool(sums),
         has_signature=_has_signature(text),
@@ -114,13 +103,6 @@ def masked(text: str) -> str:
     Left out: lease and what is made of it, lessor and lessee, amend, addendum, rider, CAM, common area, reconcile.
     """
     return _CLASS.sub(" ", text)
-
-
-def _confidence(document: Document) -> float | None:
-    """The mean over the recognised pages by their characters; a page without any counts as one character."""
-    pages = [(page.confidence, max(1, len(page.text))) for page in document.pages if page.method == "ocr"]
-    total = sum(weight for _, weight in pages)
-    return sum(confidence * weight for confidence, weight in pages) / total if pages else None
 
 
 def _table_share(text: str) -> float:

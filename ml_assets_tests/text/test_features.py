@@ -19,11 +19,6 @@ from ml_assets.text.parties import parties
 DAYS = st.dates(date(1900, 1, 1), date(2100, 12, 31))
 
 
-def _document(*pages: str, method: str = "text", confidence: float = 1.0) -> Document:
-    made = tuple(Page(text, "ocr" if method == "ocr" else "text", confidence) for text in pages)
-    return Document("pdf", 1, made)
-
-
 @given(DAYS, st.sampled_from(DATE_FORMS))
 def test_any_day_is_found_in_each_form(when: date, form: str) -> None:
     assert dates(f"made on {day(when, form)}, by and between") == (when,)
@@ -148,8 +143,7 @@ def test_a_document_is_described() -> None:
         " Ann Lee, as tenant."
         "\n2. Rent. $1,000.00 a month.\nCleaning 10.00 20.00\nIN WITNESS WHEREOF\nBy: ________"
     )
-    found = describe(_document(text, "Page two"))
-    assert (found.pages, found.ocr_pages, found.ocr_confidence) == (2, 0, None)
+    found = describe(f"{text}\fPage two")
     assert found.words == len(f"{text} Page two".split())
     assert found.characters == len(text) + len("\fPage two")
     assert (found.has_dates, found.has_amounts, found.has_signature) == (True, True, True)
@@ -162,11 +156,13 @@ def test_a_document_is_described() -> None:
 
 def test_confidence_is_weighted_by_characters_of_recognised_pages() -> None:
     pages = (Page("abc", "ocr", 0.9), Page("a", "ocr", 0.5), Page("x" * 99, "text", 1.0))
-    assert describe(Document("pdf", 1, pages)).ocr_confidence == pytest.approx(0.8)
+    assert Document("pdf", 1, pages).ocr_confidence == pytest.approx(0.8)
+    assert Document("pdf", 1, pages).ocr_pages == 2
+    assert Document("pdf", 1, pages[2:]).ocr_confidence is None
 
 
 def test_a_document_without_anything_is_described() -> None:
-    found = describe(_document(""))
+    found = describe("")
     assert (found.words, found.table_share, found.digit_share) == (0, 0.0, 0.0)
     assert (found.has_dates, found.has_amounts, found.has_signature) == (False, False, False)
 
@@ -230,7 +226,7 @@ def test_hostile_text_takes_no_longer_than_its_length(name: str) -> None:
 
 def _seconds(text: str) -> float:
     began = time.perf_counter()
-    describe(_document(text))
+    describe(text)
     normal(text)
     masked(text)
     return time.perf_counter() - began

@@ -1,0 +1,67 @@
+"""A document that is sent gives the features that its row in the lake would give."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from ml_assets.duck import memory
+from ml_assets.manifest import Manifest, Query
+from ml_assets.serving.desk import Desk
+from ml_assets.sources.documents import READ, SHAPE, row
+from ml_assets.text.document import Document, Page
+
+TEXT = 'Lease of January 5, 2024 between Apex Foods LLC ("Landlord") and Ann Lee ("Tenant"). Rent: $1,000.00 a month.'
+DOCUMENT = Document("pdf", 1234, (Page(TEXT, "ocr", 0.9), Page("more", "text", 1.0)), "Lease")
+QUERIES = (
+    "SELECT document_id, text, kind, ocr_confidence FROM text",
+    "SELECT document_id, pages, ocr_pages, bytes FROM text;",
+    "SELECT document_id, words, has_dates, amounts[1] AS amount FROM text",
+    "SELECT * EXCLUDE (received_at) FROM text",
+    "SELECT COLUMNS('.*_share') FROM text",
+    "SELECT whole.document_id, whole FROM text AS whole",
+    "SELECT document_id, date_diff('day', received_at, $as_of) AS age FROM text",
+    "SELECT document_id FROM text WHERE words > 1000",
+)
+
+
+def _manifest(*queries: str) -> Manifest:
+    documents = tuple(Query(sql, "text", "$as_of" in sql) for sql in queries)
+    return Manifest(
+        model="documents", version=1, as_of="2026-01-01", entity="document_id", inputs=(), sha256="", ttls={},
+        feature_set="", bands=(), metrics={}, gates=(), max_rows=1, reason="", run_id="", run_url="", tags={},
+        tables={}, documents=documents,
+    )  # fmt: skip
+
+
+def _whole(sql: str) -> dict[str, Any]:
+    """What the query gives for the row as the lake holds it."""
+    with memory() as connection:
+        connection.register("text", row(DOCUMENT, "sent", None, datetime(2000, 1, 1)))  # noqa: DTZ001 - naive UTC
+        asked = {"as_of": datetime(2000, 1, 1)} if "$as_of" in sql else {}  # noqa: DTZ001 - naive UTC
+        found: list[dict[str, Any]] = connection.sql(sql.rstrip(";"), params=asked).to_arrow_table().to_pylist()
+    return found[0] if found else {}
+
+
+@pytest.mark.parametrize("sql", QUERIES)
+def test_a_query_sees_what_it_would_see_in_the_lake(sql: str) -> None:
+    desk = Desk()
+    (found,) = desk.features(_manifest(sql), [DOCUMENT])
+    desk.close()
+    whole = _whole(sql)
+    for held in (found, whole):
+        if isinstance(held.get("whole"), dict):
+            held["whole"].pop("received_at")
+    assert found == whole
+
+
+def test_the_features_of_several_views_are_one_row() -> None:
+    desk = Desk()
+    first, second = desk.features(_manifest(*QUERIES[:3]), [DOCUMENT, Document("text", 4, (Page("x", "text", 1.0),))])
+    desk.close()
+    assert first["amount"] == 1000.0
+    assert (second["amount"], second["ocr_confidence"], second["words"]) == (None, None, 1)
+
+
+def test_what_is_read_comes_first_in_the_row() -> None:
+    assert list(SHAPE.fields)[: len(READ.fields)] == list(READ.fields)
