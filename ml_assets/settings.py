@@ -56,6 +56,11 @@ class Settings(BaseSettings):
     online_store: Annotated[SecretStr | None, BeforeValidator(_store)] = Field(
         None, description="Where online features are kept; default: SQLite in `data`; a secret"
     )
+    embedding_model: Path | None = Field(
+        None,
+        description="Folder of a sentence-transformers model that makes the vectors of a search index, with "
+        "`ml-assets[embeddings]`; default: vectors that are learned from the documents",
+    )
     log_predictions: bool = Field(
         True, description="Whether the server records what it answers; without, nothing can be traced or judged"
     )

@@ -43,7 +43,7 @@ def searched(model: "Model", folder: "Folder") -> list[dg.AssetsDefinition]:
         from ml_assets.training.sought import relevance
 
         location = settings().search / folder.name
-        done = index(lake.open(), folder, spec, location)
+        done = index(lake.open(), folder, spec, location, settings().embedding_model)
         found = relevance(lake.open(), folder, spec, location)
         return Result(
             metadata={"dagster/row_count": done.documents, **asdict(done)}, check_results=[_checked(found, least)]
@@ -58,7 +58,6 @@ def _checked(found: "Relevance", least: float) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=CHECK,
         passed=found.passes(least),
-        severity=dg.AssetCheckSeverity.WARN,
         description=f"{found.questions} questions" if found.questions else "too few documents to ask for any",
         metadata={"limit": least, "questions": found.questions, "modes": table(found.rows()), **gains},
     )
@@ -68,4 +67,4 @@ def _behind(folder: "Folder", spec: "DocumentsSpec") -> bool:
     """Whether the lake holds what cannot be found yet; asked when a condition is evaluated."""
     from ml_assets.training.indexed import behind
 
-    return behind(lake_here(), folder, spec, settings().search / folder.name)
+    return behind(lake_here(), folder, spec, settings().search / folder.name, settings().embedding_model)

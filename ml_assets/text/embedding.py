@@ -43,6 +43,10 @@ class Embedder(Protocol):
     def size(self) -> int:
         """The length of a vector."""
 
+    @property
+    def model(self) -> Path | None:
+        """The folder of the model that makes the vectors; None where they were fitted."""
+
     def documents(self, texts: Sequence[str], analysed: Sequence[Sequence[str]]) -> "Floats":
         """The vectors of texts with these terms, [texts, size]; of length one, or zero where no term is known."""
 
@@ -69,6 +73,11 @@ class LsaEmbedder:
     def size(self) -> int:
         """See `Embedder`."""
         return int(self.components.shape[1])
+
+    @property
+    def model(self) -> Path | None:
+        """See `Embedder`."""
+        return None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -122,6 +131,15 @@ def fit(
     with np.errstate(divide="ignore", invalid="ignore"):  # of a ratio of variances that nobody reads
         found = TruncatedSVD(min(size, *matrix.shape), random_state=seed).fit(matrix)
     return LsaEmbedder(known, np.ascontiguousarray(found.components_.T, np.float32))
+
+
+def learned(texts: Iterable[str], *, words: int = 32_768, sample: int = 20_000) -> Lexicon:
+    """The terms of texts like these, as `fit` learns them, for vectors that come from elsewhere.
+
+    Raises:
+        DataError: no two texts share a word.
+    """
+    return lexicon((terms(text) for text in sampled(texts, sample)), most=words)
 
 
 def load(path: Path) -> Embedder:

@@ -25,24 +25,24 @@ class SentenceEmbedder:
     """See `embedding.Embedder`. Longer texts than the model takes are cut by it: only their beginning counts.
 
     Args:
-        folder: of the model, on this machine; nothing is downloaded.
+        model: the folder of the model, on this machine; nothing is downloaded.
         lexicon: the terms behind BM25, as of a fitted embedder.
     """
 
-    folder: Path
+    model: Path
     lexicon: Lexicon
 
     @property
     def size(self) -> int:
         """See `Embedder`."""
-        return int(self._model.get_sentence_embedding_dimension())
+        return int(self._encoder.get_sentence_embedding_dimension())
 
     @cached_property
     def fingerprint(self) -> str:
         """See `Embedder`: the model's files and the lexicon."""
         digest = sha256(_FORMAT.encode())
-        for path in sorted(path for path in self.folder.rglob("*") if path.is_file()):
-            digest.update(str(path.relative_to(self.folder)).encode())
+        for path in sorted(path for path in self.model.rglob("*") if path.is_file()):
+            digest.update(str(path.relative_to(self.model)).encode())
             with path.open("rb") as file:
                 while part := file.read(1 << 20):
                     digest.update(part)
@@ -53,7 +53,7 @@ class SentenceEmbedder:
     def documents(self, texts: Sequence[str], analysed: Sequence[Sequence[str]]) -> "NDArray[np.float32]":
         """See `Embedder`; the terms are not looked at."""
         del analysed
-        return np.asarray(self._model.encode(list(texts), normalize_embeddings=True), np.float32)
+        return np.asarray(self._encoder.encode(list(texts), normalize_embeddings=True), np.float32)
 
     def query(self, text: str, asked: Mapping[str, float]) -> "NDArray[np.float32]":
         """See `Embedder`."""
@@ -62,17 +62,18 @@ class SentenceEmbedder:
 
     def save(self, path: Path) -> None:
         """See `Embedder`; the model stays in its folder."""
-        written(path, {"format": np.array(_FORMAT), "folder": np.array(str(self.folder)), **packed(self.lexicon)})
+        said = {"format": _FORMAT, "folder": str(self.model), "fingerprint": self.fingerprint}
+        written(path, {name: np.array(value) for name, value in said.items()} | packed(self.lexicon))
 
     @cached_property
-    def _model(self) -> Any:  # noqa: ANN401 - an extra: its types are not there
+    def _encoder(self) -> Any:  # noqa: ANN401 - an extra: its types are not there
         try:
             library = importlib.import_module("sentence_transformers")
         except ImportError as error:
             raise DataError(
-                f"{self.folder} needs sentence-transformers: pip install 'ml-assets[embeddings]', or use embedding.fit"
+                f"{self.model} needs sentence-transformers: pip install 'ml-assets[embeddings]', or use embedding.fit"
             ) from error
-        return library.SentenceTransformer(str(self.folder), local_files_only=True)
+        return library.SentenceTransformer(str(self.model), local_files_only=True)
 
 
 def sentence_embedder(folder: Path, lexicon: Lexicon) -> SentenceEmbedder:
@@ -92,6 +93,9 @@ def unpacked(held: Mapping[str, Any]) -> SentenceEmbedder:
     """The embedder that was saved.
 
     Raises:
-        DataError: as `sentence_embedder`.
+        DataError: as `sentence_embedder`, or the model has other files by now, and so gives other vectors.
     """
-    return sentence_embedder(Path(str(held["folder"])), lexicon_of(held))
+    found = sentence_embedder(Path(str(held["folder"])), lexicon_of(held))
+    if found.fingerprint != str(held["fingerprint"]):
+        raise DataError(f"the model at {found.model} is not the one that the documents were indexed with: index again")
+    return found

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ml_assets.duck import quote
+from ml_assets.errors import DataError
 from ml_assets.lake import Lake
-from ml_assets.text.embedding import fit
+from ml_assets.text.embedding import fit, learned
 from ml_assets.text.search import SearchIndex
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Indexed:
     serial: int
 
 
-def index(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path) -> Indexed:
+def index(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path, model: Path | None = None) -> Indexed:
     """Bring the index up to what the lake holds; nothing is written where it stands already.
 
     The same documents give the same vectors: the embedder is fitted on them when there is none, and again when there
@@ -55,34 +56,39 @@ def index(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path) -
         folder: the model.
         spec: which sources they are.
         location: the folder of the index.
+        model: the folder of a sentence-transformers model; its vectors take the place of those that are fitted.
+
+    Raises:
+        DataError: no two documents share a word, or the model cannot be used.
     """
     found = SearchIndex(location)
-    versions = _versions(lake, folder, spec)  # before the rows: what comes in between is seen by the next run
+    versions = _followed(lake, folder, spec, model)  # before the rows: what comes in between is seen by the next run
     with lake.connect() as connection:
         bind(lake, connection, folder, spec)
         count = connection.sql("SELECT count(*) FROM documents").fetchall()[0][0]
         if not count and not found.serial:
             _note(location, versions)
             return Indexed(0, 0, 0, 0, fitted=False, serial=0)
-        embedder, fitted = _embedder(connection, found.embedder, count)
+        embedder, fitted = _embedder(connection, found, count, model)
         gone = [row[0] for row in connection.sql("SELECT document_id FROM withdrawn ORDER BY ALL").fetchall()]
         done = found.update(_rows(connection), gone, embedder=embedder)
     _note(location, versions)
     return Indexed(done.written, done.unchanged, done.removed, count, fitted=fitted, serial=done.serial)
 
 
-def behind(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path) -> bool:
-    """Whether the lake has changed since the index followed it."""
+def behind(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path, model: Path | None = None) -> bool:
+    """Whether the lake, or what makes the vectors, has changed since the index followed it."""
     try:
         held = json.loads((location / _FOLLOWED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         held = {}
-    return bool(held != _versions(lake, folder, spec))
+    return bool(held != _followed(lake, folder, spec, model))
 
 
-def _versions(lake: Lake, folder: "Folder", spec: "DocumentsSpec") -> dict[str, int]:
+def _followed(lake: Lake, folder: "Folder", spec: "DocumentsSpec", model: Path | None) -> dict[str, int | str]:
     found = {table: lake.version(table) for table in _tables(folder, spec)}
-    return {table: version for table, version in found.items() if version is not None}
+    held: dict[str, int | str] = {table: version for table, version in found.items() if version is not None}
+    return held | ({"model": str(model)} if model else {})
 
 
 def _tables(folder: "Folder", spec: "DocumentsSpec") -> tuple[str, str, str, str]:
@@ -91,18 +97,33 @@ def _tables(folder: "Folder", spec: "DocumentsSpec") -> tuple[str, str, str, str
     return f"{raw}/{spec.source}", f"{folder.name}/predictions", f"{raw}/{spec.withdrawn}", f"{raw}/{spec.reviewed}"
 
 
-def _note(location: Path, versions: Mapping[str, int]) -> None:
+def _note(location: Path, versions: Mapping[str, int | str]) -> None:
     location.mkdir(parents=True, exist_ok=True)
     part = location / f"{_FOLLOWED}.part"
     part.write_text(json.dumps(versions), encoding="utf-8")
     part.replace(location / _FOLLOWED)
 
 
-def _embedder(connection: "duckdb.DuckDBPyConnection", held: "Embedder | None", count: int) -> "tuple[Embedder, bool]":
-    known = held.lexicon.documents if held else 0
-    if held is not None and min(count, _SAMPLE) < _GROWN * known:
+def _embedder(
+    connection: "duckdb.DuckDBPyConnection", index: SearchIndex, count: int, model: Path | None
+) -> "tuple[Embedder, bool]":
+    """The embedder in use, or a new one: when there are twice as many documents, or the vectors are to be another's."""
+    held = _held(index, model)
+    if held is not None and min(count, _SAMPLE) < _GROWN * held.lexicon.documents:
         return held, False
-    return fit(_texts(connection)), True
+    if model is None:
+        return fit(_texts(connection)), True
+    from ml_assets.text.sentences import sentence_embedder  # sentence-transformers, where it is asked for
+
+    return sentence_embedder(model, learned(_texts(connection))), True
+
+
+def _held(index: SearchIndex, model: Path | None) -> "Embedder | None":
+    try:
+        held = index.embedder
+    except DataError:  # its model is gone or another by now: all is embedded anew
+        return None
+    return held if held is not None and held.model == model else None
 
 
 def _texts(connection: "duckdb.DuckDBPyConnection") -> Iterator[str]:

@@ -1,10 +1,12 @@
 """The search index follows the lake: what is new, what was withdrawn, what people say."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from ml_assets.errors import DataError
 from ml_assets.lake import Lake
 from ml_assets.sources.ingest import ingest
 from ml_assets.sources.spec import SourceSpec
@@ -34,8 +36,8 @@ class Archive:
         path.write_text(content, encoding="utf-8")
         ingest(self.lake, f"papers/raw/{source.name}", source, self.root / "incoming")
 
-    def follow(self) -> Indexed:
-        return index(self.lake, self.folder, SPEC, self.root / "search")
+    def follow(self, model: Path | None = None) -> Indexed:
+        return index(self.lake, self.folder, SPEC, self.root / "search", model)
 
     @property
     def behind(self) -> bool:
@@ -114,3 +116,45 @@ def test_too_few_documents_say_nothing(archive: Archive) -> None:
     archive.follow()
     found = relevance(archive.lake, archive.folder, SPEC, archive.root / "search")
     assert (found.questions, found.passes(0.9)) == (0, True)
+
+
+ENCODER = """
+import zlib
+import numpy as np
+
+class SentenceTransformer:  # as much of the library as is called: each word falls into one of eight places
+    def __init__(self, folder, local_files_only):
+        assert local_files_only
+    def get_sentence_embedding_dimension(self):
+        return 8
+    def encode(self, texts, normalize_embeddings):
+        found = np.array([np.bincount([zlib.crc32(w.encode()) % 8 for w in t.split()], minlength=8) for t in texts])
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+"""
+
+
+def test_vectors_are_those_of_a_model_where_one_is_set(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(lambda: sys.modules.pop("sentence_transformers", None))
+    library, model = archive.root / "library", archive.root / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(DataError, match=r"ml-assets\[embeddings\]"):
+        archive.follow(model)
+    library.mkdir()
+    (library / "sentence_transformers.py").write_text(ENCODER, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(library))
+    archive.follow()
+    assert behind(archive.lake, archive.folder, SPEC, archive.root / "search", model)
+    done = archive.follow(model)
+    assert (done.documents, done.fitted) == (2, True)
+    assert archive.index.embedder is not None
+    assert (archive.index.embedder.model, archive.index.embedder.size) == (model, 8)
+    assert archive.found("monthly rent deposit")[0] == "papers/files/a.txt"
+    assert (archive.follow(model).fitted, archive.behind) == (False, True)
+    (model / "config.json").write_text('{"other": 1}', encoding="utf-8")  # other weights give other vectors
+    with pytest.raises(DataError, match="index again"):
+        SearchIndex(archive.root / "search").search("rent")
+    assert archive.follow(model).fitted
+    assert archive.follow().fitted  # and back to what is learned from the documents
