@@ -1,9 +1,10 @@
 """What may be asked of the search index, and the SQL that it becomes."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 
 from ml_assets.errors import MlAssetsError
 from ml_assets.text.found import DEPTH
@@ -53,15 +54,15 @@ class Filters:
         if self.party is not None and not folded(self.party):
             raise QueryError(f"party {self.party!r} is empty: name a part of a party, or leave it out")
 
-    def sql(self, longer: Collection[str] = (DATES.column, AMOUNTS.column)) -> str | None:
+    def sql(self, longest: Mapping[str, int] = MappingProxyType({})) -> str | None:
         """The condition; None where everything is allowed.
 
         Args:
-            longer: lists of which some document has more values than columns; only those must be looked into.
+            longest: by column of a list, the most values that a document has; columns beyond are not looked into.
         """
-        return " AND ".join(f"({condition})" for condition in self._conditions(longer)) or None
+        return " AND ".join(f"({condition})" for condition in self._conditions(longest)) or None
 
-    def _conditions(self, longer: Collection[str]) -> Iterator[str]:
+    def _conditions(self, longest: Mapping[str, int]) -> Iterator[str]:
         for column, values in (("label", self.labels), ("kind", self.kinds)):
             if values:
                 yield f"{column} IN ({', '.join(map(sql_text, values))})"
@@ -71,12 +72,12 @@ class Filters:
             yield f"received_at >= timestamp '{self.received_from.isoformat(' ')}'"
         if self.received_to is not None:
             yield f"received_at <= timestamp '{self.received_to.isoformat(' ')}'"
-        dates = [None if day is None else sql_day(day) for day in (self.date_from, self.date_to)]
-        amounts = [
+        days = [None if day is None else sql_day(day) for day in (self.date_from, self.date_to)]
+        sums = [
             None if sum_ is None else f"CAST({float(sum_)!r} AS DOUBLE)" for sum_ in (self.amount_from, self.amount_to)
         ]
-        yield from _any(DATES, *dates, longer=DATES.column in longer)
-        yield from _any(AMOUNTS, *amounts, longer=AMOUNTS.column in longer)
+        yield from _any(DATES, days[0], days[1], longest.get(DATES.column))
+        yield from _any(AMOUNTS, sums[0], sums[1], longest.get(AMOUNTS.column))
 
 
 @dataclass(frozen=True)
@@ -146,16 +147,20 @@ def _require_value(name: str, value: object) -> None:
         raise QueryError(f"{name} is {value!r}: pass {what}, or leave it out")
 
 
-def _any(values: Ranged, low: str | None, high: str | None, *, longer: bool) -> Iterator[str]:
-    """Whether any value of a list lies in the range; the span rules out most documents cheaply."""
-    if low is not None:
+def _any(values: Ranged, low: str | None, high: str | None, longest: int | None) -> Iterator[str]:
+    """Whether any value of a list lies in the range; with one end open its smallest or largest value says it all."""
+    if low is not None and high is None:
         yield f"{values.high} >= {low}"
-    if high is not None:
+    if high is not None and low is None:
         yield f"{values.low} <= {high}"
-    if low is not None and high is not None:  # with one end open the span says it all
-        own = (f"({name} >= {low} AND {name} <= {high})" for name in values.places)
-        rest = [f"({values.more} AND {_next(values.column, low)} <= {high})"] if longer else []
-        yield " OR ".join([*own, *rest])
+    if low is not None and high is not None:
+        own = (f"({name} >= {low} AND {name} <= {high})" for name in values.places[:longest])
+        rest = (
+            [f"({values.more} AND {_next(values.column, low)} <= {high})"]
+            if longest is None or longest > values.first
+            else []
+        )
+        yield " OR ".join([*own, *rest]) or "false"
 
 
 def _next(column: str, low: str) -> str:

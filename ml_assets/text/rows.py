@@ -28,13 +28,16 @@ DOCUMENTS = pa.schema([
     pa.field("fingerprint", pa.string(), nullable=False),  # of the row: another one means that it has changed
 ])  # fmt: skip
 
+LAYOUT = 2
+"""Raised when a table has other columns than before: every document is then written anew."""
+
 BATCH = 2048  # rows held at a time: some 20 MB of documents of three pages
 _TITLE = 3  # times that a term of the title counts: what a document is called says more than what it mentions
 
 
 @dataclass(frozen=True)
 class Ranged:
-    """A list that is filtered by range: most of its values as columns of their own, which are compared 20 times faster.
+    """A list that is filtered by range: its values as columns of their own, each of which can have an index.
 
     Args:
         column: the list.
@@ -72,6 +75,10 @@ class Ranged:
         values = [pa.field(name, self.kind) for name in (self.low, self.high, *self.places)]
         return [*values, pa.field(self.more, pa.bool_(), nullable=False)]
 
+    def longest(self, rows: "Sequence[list[Any] | None]") -> int:
+        """The most distinct values of a list."""
+        return max((len(set(row or ()) - {None}) for row in rows), default=0)
+
     def columns(self, rows: "Sequence[list[Any] | None]") -> dict[str, pa.Array]:
         """Their values for lists; null where a list is empty or missing."""
         known = [sorted({value for value in row or () if value is not None}) for row in rows]
@@ -86,8 +93,8 @@ class Ranged:
         return {name: pa.array(column, self.kind) for name, column in values.items()} | {self.more: more}
 
 
-DATES = Ranged("dates", pa.date32(), 6)
-AMOUNTS = Ranged("amounts", pa.float64(), 16)
+DATES = Ranged("dates", pa.date32(), 24)
+AMOUNTS = Ranged("amounts", pa.float64(), 64)
 
 
 def stored(size: int) -> pa.Schema:

@@ -39,6 +39,7 @@ _OFF = Signals()
 class _Ranked:
     """Candidates in their order."""
 
+    asked: Mapping[str, float]
     candidates: Candidates
     lexical: "np.ndarray[Any, Any]"
     semantic: "np.ndarray[Any, Any]"
@@ -151,27 +152,27 @@ class SearchIndex:
         self, snapshot: Snapshot, query: str, filters: Filters, page: slice, signals: Signals, mode: Mode
     ) -> Results:
         if not query.strip():
-            rows, total = snapshot.newest(filters.sql(snapshot.longer), page)
+            rows, total = snapshot.newest(filters.sql(snapshot.current.longest), page)
             hits = tuple(_hit(row, (0.0, 0.0, 0.0), {}) for row in rows)
             return Results(hits, total, exact=True, serial=snapshot.current.serial)
         ranked = self._ranked(snapshot, query, filters, signals, mode)
         chosen = list(ranked.best[page])
         rows = snapshot.shown([ranked.candidates.rows[at] for at in chosen])
-        weights = snapshot.weights(_asked(snapshot, query))
+        weights = snapshot.weights(ranked.asked)
         hits = tuple(_hit(row, _scores(ranked, at), weights) for at, row in zip(chosen, rows, strict=True))
         return Results(hits, len(ranked.best), exact=ranked.candidates.all, serial=snapshot.current.serial)
 
     def _ranked(self, snapshot: Snapshot, query: str, filters: Filters, signals: Signals, mode: Mode) -> _Ranked:
         asked = _asked(snapshot, query)
         vector = snapshot.embedder.query(query, asked).astype(np.float32)
-        found = snapshot.candidates(asked, vector, filters.sql(snapshot.longer), mode)
+        found = snapshot.candidates(asked, vector, filters.sql(snapshot.current.longest), mode)
         lexical = bm25(snapshot.embedder.lexicon, asked, found.terms)
         semantic = np.asarray(found.vectors @ vector, np.float64)
         scores = fuse(lexical, semantic, mode=mode, fusion=self._fusion, weight=self._weight)
         newest = snapshot.newest_arrival if signals.recency else None
         boosts = [signals.boost(*pair, newest) for pair in zip(found.labels, found.received, strict=True)]
         scores = scores + np.array(boosts, np.float64)
-        return _Ranked(found, lexical, semantic, scores, order(scores, found.ids)[:DEPTH])
+        return _Ranked(asked, found, lexical, semantic, scores, order(scores, found.ids)[:DEPTH])
 
 
 def _asked(snapshot: Snapshot, query: str) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """One version of a search index, as a reader sees it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ml_assets.text.found import DEPTH
-from ml_assets.text.rows import AMOUNTS, DATES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _DIGITS = 4  # scores are of 32 bits: equal documents agree to here
 _PROBES = 40  # partitions: finds all of the 100 nearest of 100,000
+_BESIDE = ThreadPoolExecutor(2, "search")  # Lance works outside the interpreter: both parts are looked for at once
 _RANKED = ["document_id", "label", "received_at", "terms", "vector"]
 _SHOWN = ["document_id", "title", "kind", "label", "label_confidence", "received_at", "text"]
 
@@ -68,8 +69,9 @@ class Snapshot:
         self, asked: Mapping[str, float], vector: "NDArray[np.float32]", where: str | None, mode: "Mode"
     ) -> Candidates:
         """The documents with the best words, and those with the nearest vectors, among what a filter allows."""
+        begun = _BESIDE.submit(self._nearest, vector, where) if vector.any() and mode != "bm25" else None
         words = self._lexical(asked, where) if asked and mode != "vector" else []
-        near = self._nearest(vector, where) if vector.any() and mode != "bm25" else []
+        near = begun.result() if begun else []
         rows = list(dict.fromkeys([*words, *near]))
         held = self._taken(rows, _RANKED)
         vectors = held["vector"].combine_chunks().flatten().to_numpy() if rows else np.empty(0)
@@ -102,11 +104,6 @@ class Snapshot:
         return (query.where(where) if where else query).to_list(), total
 
     @cached_property
-    def longer(self) -> frozenset[str]:
-        """The lists of which some document has more values than columns."""
-        return frozenset(each.column for each in (DATES, AMOUNTS) if self._table.count_rows(each.more))
-
-    @cached_property
     def newest_arrival(self) -> datetime | None:
         """When the newest document arrived."""
         found, _ = self.newest("received_at IS NOT NULL", slice(0, 1))
@@ -137,7 +134,7 @@ class Snapshot:
     def _nearest(self, vector: "NDArray[np.float32]", where: str | None) -> list[int]:
         query: Any = self._table.search(vector, vector_column_name="vector", query_type="vector")
         # Beyond the nearest partitions only where a filter leaves too few; without an index all vectors are compared.
-        searched = query.distance_type("dot").minimum_nprobes(_PROBES).maximum_nprobes(0)
+        searched = query.distance_type("dot").minimum_nprobes(_PROBES).maximum_nprobes(0 if where else _PROBES)
         return _best(searched, "_distance", where, falling=False)
 
     def _taken(self, rows: Sequence[int], columns: list[str]) -> "pa.Table":

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,12 +37,14 @@ class Current:
         table: the name of the table.
         version: of the table.
         embedder: the fingerprint of the embedder whose vectors it holds.
+        longest: by column of a list that is filtered by range, the most values that a document has had.
     """
 
     serial: int
     table: str
     version: int
     embedder: str
+    longest: dict[str, int] = field(default_factory=dict)
 
 
 class Store:

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
-from ml_assets.text.rows import BATCH, DOCUMENTS, batches, prepared, sql_text
+from ml_assets.text.rows import AMOUNTS, BATCH, DATES, DOCUMENTS, batches, prepared, sql_text, stored
 from ml_assets.text.search_store import Current, Store
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Rows: TypeAlias = pa.Table | Iterable[pa.RecordBatch | pa.Table]
 
 _TERMS, _VECTORS = "terms_idx", "vector_idx"
-_PARTITIONED = 20_000  # documents: so many vectors are compared in 10 ms
+_MANY = 20_000  # documents: so many are compared with a query or a filter in 10 ms
 _UNFOLDED = 512  # rows that are searched one by one before they are folded into the index of words
 _DELETED = 0.2  # share of the rows; then the space of the removed ones is freed too
 _GRACE = timedelta(minutes=10)  # for readers of a version that was replaced; then its files are deleted
@@ -52,8 +52,8 @@ class Updated:
 class _Counts:
     written: int = 0
     unchanged: int = 0
-    replaced: int = 0
     removed: int = 0
+    longest: dict[str, int] = field(default_factory=dict)
 
     @property
     def changed(self) -> int:
@@ -64,9 +64,10 @@ def write(store: Store, rows: Rows, removed: Iterable[str], embedder: "Embedder"
     """See `SearchIndex.update`; the caller holds the lock."""
     before = store.current()
     store.cleaned(before)
-    if before and before.embedder == embedder.fingerprint:
+    if before and before.embedder == embedder.fingerprint and _fits(store.opened(before), embedder):
         table, before = store.recovered(before)
-        counts = _changed(table, rows, removed, embedder)
+        counts = _Counts(longest=dict(before.longest))
+        _change(table, rows, removed, embedder, counts)
         if not counts.changed:
             return Updated(0, counts.unchanged, 0, before.serial, folded=False)
         return _published(store, table, counts, replace(before, serial=before.serial + 1), _GRACE)
@@ -76,33 +77,36 @@ def write(store: Store, rows: Rows, removed: Iterable[str], embedder: "Embedder"
 def _elsewhere(
     store: Store, before: Current | None, rows: Rows, removed: Iterable[str], embedder: "Embedder"
 ) -> Updated:
-    """Into a table of its own: vectors of two embedders cannot be compared."""
-    serial = before.serial + 1 if before else 1
+    """Into a table of its own: vectors of two embedders cannot be compared, nor columns be added."""
+    serial, counts = before.serial + 1 if before else 1, _Counts()
     table = store.created(serial, embedder)
     if before:
         for part in _held(store.opened(before)):
-            table.add(prepared(part, embedder))
-    counts = _changed(table, rows, removed, embedder)
+            _add(table, part, embedder, counts)
+    _change(table, rows, removed, embedder, counts)
     return _published(store, table, counts, Current(serial, table.name, 0, embedder.fingerprint), _UNSEEN)
+
+
+def _fits(table: "Table", embedder: "Embedder") -> bool:
+    """Whether a table has the columns of today, and not those of a release before."""
+    return bool(table.schema.names == stored(embedder.size).names)
 
 
 def _published(store: Store, table: "Table", counts: _Counts, target: Current, grace: timedelta) -> Updated:
     folded = _fold(table)
-    store.point(replace(target, version=table.version))
+    store.point(replace(target, version=table.version, longest=counts.longest))
     if folded:
         # Only now: until readers have been pointed on, nothing of what they use may be deleted.
         table.optimize(cleanup_older_than=grace)
     return Updated(counts.written, counts.unchanged, counts.removed, target.serial, folded)
 
 
-def _changed(table: "Table", rows: Rows, removed: Iterable[str], embedder: "Embedder") -> _Counts:
-    counts = _Counts()
+def _change(table: "Table", rows: Rows, removed: Iterable[str], embedder: "Embedder", counts: _Counts) -> None:
     names = iter(removed)
     while part := list(islice(names, BATCH)):
         counts.removed += _delete(table, part)
     for documents in batches(rows):
         _merge(table, documents, embedder, counts)
-    return counts
 
 
 def _merge(table: "Table", documents: pa.Table, embedder: "Embedder", counts: _Counts) -> None:
@@ -117,8 +121,15 @@ def _merge(table: "Table", documents: pa.Table, embedder: "Embedder", counts: _C
     replaced = [name for name in fresh["document_id"].to_pylist() if name in known]
     if replaced:
         _delete(table, replaced)
-    table.add(prepared(fresh, embedder))
+    _add(table, fresh, embedder, counts)
     counts.written += len(fresh)
+
+
+def _add(table: "Table", documents: pa.Table, embedder: "Embedder", counts: _Counts) -> None:
+    table.add(prepared(documents, embedder))
+    for each in (DATES, AMOUNTS):
+        longest = each.longest(documents[each.column].to_pylist())
+        counts.longest[each.column] = max(longest, counts.longest.get(each.column, 0))
 
 
 def _fingerprints(table: "Table", names: list[str]) -> dict[str, str]:
@@ -152,14 +163,14 @@ def _fold(table: "Table") -> bool:
     if held is None:
         table.optimize(cleanup_older_than=_FOR_EVER)
         _index(table)
-        _partition(table)
+        _enlarge(table)
         return True
     live = table.count_rows()
     gone = held.num_indexed_rows + held.num_unindexed_rows - live
     if held.num_unindexed_rows <= _UNFOLDED and gone <= _DELETED * live:
         return False
     table.optimize(cleanup_older_than=_FOR_EVER)
-    _partition(table)
+    _enlarge(table)
     return True
 
 
@@ -175,11 +186,15 @@ def _index(table: "Table") -> None:
     table.create_index("document_id", config=BTree(), name="document_id_idx")
 
 
-def _partition(table: "Table") -> None:
-    """Partition the vectors where comparing all of them would take long; they are kept as they are, not quantized."""
-    from lancedb.index import IvfFlat
+def _enlarge(table: "Table") -> None:
+    """What many documents need: vectors in partitions (as they are, not quantized), an index for each filter."""
+    from lancedb.index import Bitmap, BTree, IvfFlat
 
-    if table.count_rows() >= _PARTITIONED and table.index_stats(_VECTORS) is None:
+    if table.count_rows() >= _MANY and table.index_stats(_VECTORS) is None:
+        for column in ("received_at", *DATES.places, *AMOUNTS.places):
+            table.create_index(column, config=BTree(), name=f"{column}_idx")
+        for column in ("label", "kind"):
+            table.create_index(column, config=Bitmap(), name=f"{column}_idx")
         partitions = math.isqrt(table.count_rows())
         config = IvfFlat(distance_type="dot", num_partitions=partitions, sample_rate=64, max_iterations=10)
         table.create_index("vector", config=config, name=_VECTORS)

@@ -12,6 +12,7 @@ from ml_assets.duck import quote
 from ml_assets.errors import DataError
 from ml_assets.lake import Lake
 from ml_assets.text.embedding import fit, learned
+from ml_assets.text.rows import LAYOUT
 from ml_assets.text.search import SearchIndex
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def behind(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path, 
 def _followed(lake: Lake, folder: "Folder", spec: "DocumentsSpec", model: Path | None) -> dict[str, int | str]:
     found = {table: lake.version(table) for table in _tables(folder, spec)}
     held: dict[str, int | str] = {table: version for table, version in found.items() if version is not None}
-    return held | ({"model": str(model)} if model else {})
+    return held | {"layout": LAYOUT, "model": str(model)}
 
 
 def _tables(folder: "Folder", spec: "DocumentsSpec") -> tuple[str, str, str, str]:

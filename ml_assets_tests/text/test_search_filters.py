@@ -1,9 +1,12 @@
 """Filters mean the same to the index as to anyone who reads the rows, and they come before the ranking."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import lancedb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from ml_assets.text.query import QueryError
 from ml_assets.text.rows import folded
 from ml_assets.text.search import Filters, SearchIndex, Signals
+from ml_assets.text.search_store import Store
 from ml_assets_tests.text.search_cases import NEW_YEAR, corpus, embedder, row, table
 
 ROWS = [
@@ -18,7 +22,7 @@ ROWS = [
     row("bare", "lease of nothing", label=None, parties=None, dates=None, amounts=None, received_at=None),
     row("empty", "lease of less", parties=[], dates=[], amounts=[]),
     row("quote", "lease of O'Neil", parties=["O'Neil % _ \\ Söhne", "Ab\nc"], amounts=[-3.5]),
-    row("many", "lease of many", amounts=[float(n) for n in range(40, 0, -3)],
+    row("many", "lease of many", amounts=[n + 0.5 for n in range(75, 0, -1)],
         dates=[date(2000 + n, 5, 5) for n in range(30)]),
 ]  # fmt: skip
 
@@ -155,3 +159,30 @@ def test_an_impossible_page_is_refused(index: SearchIndex, wrong: dict[str, Any]
 def test_an_impossible_signal_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(QueryError, match="choose"):
         Signals(**wrong)
+
+
+def test_a_range_follows_the_longest_list(tmp_path: Path) -> None:
+    """Only as many columns are looked into as some document has values."""
+    bare = [row(str(place), "lease", amounts=None, dates=[]) for place in range(3)]
+    long = row("long", "lease", amounts=[float(n) for n in range(1, 90)])
+    index = SearchIndex(tmp_path)
+    index.update(table(bare), embedder=embedder())
+    wanted = Filters(amount_from=70, amount_to=88.5)
+    assert listed(index, wanted) == set()
+    known = index.embedder
+    assert known is not None
+    index.update(table([long]), embedder=known)
+    assert listed(index, wanted) == {"long"}
+    assert listed(index, Filters(amount_from=88.2, amount_to=88.8)) == set()
+
+
+def test_a_table_of_a_release_before_is_written_anew(tmp_path: Path) -> None:
+    fitted = embedder(ROWS)
+    index = SearchIndex(tmp_path)
+    index.update(table(ROWS), embedder=fitted)
+    held = lancedb.connect(tmp_path / "lance").open_table(Store(tmp_path).current().table)  # type: ignore[union-attr]
+    held.drop_columns(["amounts_63"])
+    pointer = tmp_path / "current.json"
+    pointer.write_text(json.dumps(json.loads(pointer.read_text()) | {"version": held.version}))
+    assert index.update(table(ROWS[:1]), embedder=fitted).written == 0
+    assert listed(index, Filters(amount_from=100, amount_to=103)) == expected(Filters(amount_from=100, amount_to=103))
