@@ -12,7 +12,10 @@ from ml_assets.declaration import Declaration, Duration
 class AlertRule(Declaration):
     """One metric of an as-of date and its limit: exactly one of `above` and `below`."""
 
-    metric: str = Field(min_length=1, description="A number of the reports: drifted_importance, psi_<feature>, …")
+    metric: str = Field(
+        min_length=1,
+        description="A number of the reports: drifted_importance, psi_<feature>, review_share, unseen_share, …",
+    )
     above: float | None = Field(None, allow_inf_nan=False, description="It fires where the metric is larger")
     below: float | None = Field(None, allow_inf_nan=False, description="It fires where the metric is smaller")
     severity: Severity = Field(Severity.WARNING, description="info, warning or critical")

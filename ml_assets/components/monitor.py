@@ -67,7 +67,7 @@ class Monitor(Declared[MonitorSpec]):
         def prediction_report(
             context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
         ) -> Result:
-            """Volume and scores of the predictions, and what was missing or stale."""
+            """Volume, scores, classes and new words of the predictions, and what was missing or stale."""
             return reports.shown_predictions(reports.predicted(context, lake, registry, folder))
 
         return prediction_report

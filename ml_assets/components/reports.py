@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ml_assets.monitoring.feature import FeatureDrift
     from ml_assets.monitoring.latest import DriftReport
     from ml_assets.monitoring.performance_spec import PerformanceSpec
-    from ml_assets.monitoring.predictions import PredictionReport
+    from ml_assets.monitoring.predicted import PredictionReport
     from ml_assets.monitoring.spec import DriftSpec
     from ml_assets.monitoring.standing import PerformanceReport
     from ml_assets.training.folder import Folder
@@ -96,7 +96,7 @@ def shown_performance(done: "PerformanceReport", metric: str) -> Result:
 
 def shown_predictions(done: "PredictionReport") -> Result:
     """The prediction report in the UI."""
-    plots = {"plot": picture(done.plot(), "scores beside the reference; missing and stale")} if done.rows else {}
+    plots = {"plot": picture(done.plot(), "scores and classes; missing and stale")} if done.rows else {}
     return Result(metadata={**plots, **done.metadata(), "shares": table(done.table())})
 
 

@@ -118,7 +118,7 @@ def evaluated(
     # Of several classes, each answer is right or wrong, however sure it was.
     threshold = 0.0 if kept.classes else float(found["threshold"])
     right = {} if kept.classes else {"accuracy": (counts["tp"] + counts["tn"]) / sum(counts.values())}
-    known, _ = bootstrapped(tested(lake, registry, version, kept), threshold, spec)
+    known, _ = bootstrapped(_scored(tested(lake, registry, version, kept), kept), threshold, spec)
     return Evaluated(found["metrics"] | right, known, found["slices"], threshold)
 
 
@@ -139,19 +139,35 @@ def bootstrapped(rows: Scored, threshold: float | None, spec: PerformanceSpec) -
     return found, reasons[0] if reasons else ""
 
 
-def tested(lake: Lake, registry: Registry, version: Version, kept: Record) -> Scored:
-    """The version's test rows, scored by the artifact that was not fitted on them.
+@dataclass(frozen=True)
+class Tested:
+    """The test rows of a version, n ≥ 1, and the probability of each class of each, [n, classes].
 
-    Of several classes, the label of a row is whether the most probable one is right, and the score its probability.
+    By the artifact that was not fitted on them.
     """
+
+    rows: pa.Table
+    p: "Floats"
+
+    @property
+    def scores(self) -> "Floats":
+        """P(label = 1); of several classes, the probability of the most probable one, [n]."""
+        return self.p[:, 1] if self.p.shape[1] == 2 else self.p.max(axis=1)
+
+
+def tested(lake: Lake, registry: Registry, version: Version, kept: Record) -> Tested:
+    """The version's test rows, scored by the artifact that was not fitted on them."""
     table = dataset.read(lake, kept.table, kept.as_of, kept.version)
     days = pa.array(kept.split.test, pa.date32())
     rows = table.filter(pc.is_in(table[dataset.ROW], value_set=days))
-    p = probabilities(required(registry, version, EVALUATION), kept, rows)
-    y, who = np.asarray(labels(rows["label"], kept.classes)), entities(rows[kept.entity])
-    if kept.classes:
-        return Scored((p.argmax(axis=1) == y).astype(np.float64), p.max(axis=1), who)
-    return Scored(y.astype(np.float64), p[:, 1], who)
+    return Tested(rows, probabilities(required(registry, version, EVALUATION), kept, rows))
+
+
+def _scored(found: Tested, kept: Record) -> Scored:
+    """Of several classes, the label of a row is whether the most probable one is right."""
+    y, who = np.asarray(labels(found.rows["label"], kept.classes)), entities(found.rows[kept.entity])
+    right = found.p.argmax(axis=1) == y if kept.classes else y
+    return Scored(right.astype(np.float64), found.scores, who)
 
 
 def entities(column: pa.ChunkedArray) -> "NDArray[np.int64]":

@@ -3,6 +3,9 @@
 import io
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.manifest import REVIEW
+from ml_assets.monitoring.mix import Compared
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -10,12 +13,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ml_assets.monitoring.measured import Row
-    from ml_assets.monitoring.predictions import PredictionReport
+    from ml_assets.monitoring.predicted import PredictionReport
     from ml_assets.monitoring.standing import PerformanceReport
 
 # Okabe & Ito (2008), Color Universal Design: told apart with any colour vision.
 _BLUE, _ORANGE = "#0072B2", "#D55E00"
 _GREY, _INK = "#8a8a8a", "#333333"
+_CLASSES, _NAME = 10, 24  # how many classes are shown, and how many characters of a name
 
 
 def performance(report: "PerformanceReport", metric: str, title: str = "") -> bytes:
@@ -27,22 +31,26 @@ def performance(report: "PerformanceReport", metric: str, title: str = "") -> by
 
 
 def predictions(report: "PredictionReport", title: str = "") -> bytes:
-    """A PNG of 900 x 350 pixels: scores beside the reference, and the share of missing and stale values."""
-    picture, (scores, gaps) = _canvas(title)
-    _histogram(scores, report)
-    _gaps(gaps, report)
+    """A PNG: scores beside the reference, and the share of missing and stale values; 900 x 350 pixels.
+
+    Where there are classes, their mix stands between the two: 1350 x 350 pixels.
+    """
+    drawn = (_histogram, _classes, _gaps) if report.classes else (_histogram, _gaps)
+    picture, panels = _canvas(title, len(drawn))
+    for draw, panel in zip(drawn, panels, strict=True):
+        draw(panel, report)
     return _png(picture)
 
 
-def _canvas(title: str) -> "tuple[Figure, Any]":
+def _canvas(title: str, wide: int = 2) -> "tuple[Figure, Any]":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    picture = Figure(figsize=(9, 3.5), dpi=100, layout="constrained")
+    picture = Figure(figsize=(4.5 * wide, 3.5), dpi=100, layout="constrained")
     FigureCanvasAgg(picture)
     if title:
         picture.suptitle(title, fontsize=11, color=_INK, x=0.01, ha="left", fontweight="bold")
-    panels: Any = picture.subplots(1, 2)
+    panels: Any = picture.subplots(1, wide)
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)
         panel.spines[["left", "bottom"]].set_color(_GREY)
@@ -108,6 +116,31 @@ def _histogram(panel: "Axes", report: "PredictionReport") -> None:
         panel.axvline(report.threshold, color=_INK, linewidth=1, linestyle=":", label="threshold")
     _labels(panel, f"Scores of {report.rows:,} entities", "score", "share of entities")
     panel.legend(fontsize=8, frameon=False)
+
+
+def _classes(panel: "Axes", report: "PredictionReport") -> None:
+    """The largest classes, the most frequent one on top; below them what goes to review, which is of all classes."""
+    order = sorted(report.classes, key=lambda each: (-_largest(each), each.name))
+    shown = [*order[:_CLASSES], Compared(REVIEW, report.review_share, report.reference_review_share)][::-1]
+    places, now = range(len(shown)), [each.share or 0 for each in shown]
+    bars = panel.barh(places, now, color=[_GREY, *[_BLUE] * (len(shown) - 1)], alpha=0.6)
+    style: Any = {"color": _ORANGE, "marker": "D", "markersize": 5, "linestyle": "none", "clip_on": False}
+    (marks,) = panel.plot([each.reference or 0 for each in shown], places, **style)
+    panel.set_yticks(places, [_short(each.name) for each in shown])
+    panel.grid(visible=False, axis="y")
+    panel.set(xlim=(0, min(1, 1.08 * max(map(_largest, shown)))))
+    some = f"{_CLASSES} of {len(order)} classes" if len(order) > _CLASSES else "Classes named"
+    _labels(panel, some, "share of entities", "")
+    above: Any = {"loc": "lower right", "bbox_to_anchor": (1.02, 0.97), "ncols": 2, "columnspacing": 1}
+    panel.legend([bars[-1], marks], ["now", "in the evaluation"], fontsize=8, frameon=False, **above)
+
+
+def _largest(of: Compared) -> float:
+    return max(of.share or 0, of.reference or 0)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
 
 
 def _gaps(panel: "Axes", report: "PredictionReport") -> None:

@@ -87,19 +87,25 @@ def predict(lake: Lake, registry: Registry, folder: Folder, as_of: date, *, work
     reused = lake.record(table, key) == fingerprint
     if not reused:
         scored = rows(lake, folder, kept, [as_of], workers=workers)
-        said = _said(probabilities(registry.onnx(champion), kept, scored), folder, kept)
+        found = said(probabilities(registry.onnx(champion), kept, scored), folder, kept)
         columns = {
             "as_of": scored["as_of"],
             folder.spec.entity: scored[folder.spec.entity],
-            **said,
+            **found,
             "model_version": pa.repeat(pa.scalar(champion.number, pa.int64()), len(scored)),
         }
         lake.replace(table, pa.table(columns), values=[as_of], records={key: fingerprint})
     return Predicted(table, lake.version(table), champion, fingerprint, reused)
 
 
-def _said(p: "NDArray[np.float64]", folder: Folder, kept: Record) -> dict[str, pa.Array]:
-    """`score`; of several classes also `predicted`, the most probable, and `decision`, the same if sure enough."""
+def said(p: "NDArray[np.float64]", folder: Folder, kept: Record) -> dict[str, pa.Array]:
+    """`score`; of several classes also `predicted`, the most probable, and `decision`, the same if sure enough.
+
+    Args:
+        p: the probability of each class of each row, [n, classes].
+        folder: its `serve.review_below` says what is sure enough.
+        kept: of the version that says it.
+    """
     if not kept.classes:
         return {"score": pa.array(p[:, 1], pa.float64())}
     best, sure = p.argmax(axis=1), p.max(axis=1) >= folder.spec.serve.review_below

@@ -11,7 +11,8 @@ import pytest
 from ml_assets.features.store import refresh
 from ml_assets.monitoring.gaps import Share, missing, silent, stale
 from ml_assets.monitoring.plots import predictions
-from ml_assets.monitoring.predictions import PredictionReport, Scores, prediction_report, read
+from ml_assets.monitoring.predicted import PredictionReport, Scores
+from ml_assets.monitoring.predictions import prediction_report, read
 from ml_assets.training.record import record
 from ml_assets_tests.conftest import AS_OF, Tiny, habits
 from ml_assets_tests.monitoring.predicted import WEEK, Predicted, weeks
@@ -102,9 +103,11 @@ def test_a_report_is_made_once_and_again_when_something_arrived(tiny: Tiny, empt
     assert {each.name for each in first.missing} == {"orders", "mean_amount", "days_since", "kind"}
     numbers = first.metadata()
     assert "latency_p50_ms" not in numbers
+    assert (first.classes, first.unseen) == ((), ())  # of two classes, and without text
+    assert not {"review_share", "unseen_share", "reference_review_share", "reference_unseen_share"} & numbers.keys()
     assert None not in numbers.values()
     assert first.plot("shop").startswith(b"\x89PNG")
-    assert len(first.table()) == 5
+    assert [{*line} for line in first.table()] == [{"of", "what", "share"}] * 5
     late = [{"customer": 3, "made_at": row["made_at"], "amount": 1.0, "kind": "a"} for row in habits(range(13, 14))]
     tiny.deliver("orders", late[:1])
     changed = prediction_report(lake, registry, folder, AS_OF)

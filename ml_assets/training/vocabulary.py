@@ -1,0 +1,86 @@
+"""The words that a released model knows, from its artifact alone: what its training has kept of running text."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING
+
+from ml_assets.errors import TrainingError
+from ml_assets.text.features import normal
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto
+
+_VECTORIZER = "TfIdfVectorizer"
+_WORD = re.compile("[a-z]+")  # a word of `text.features.normal`
+
+
+def vocabulary(onnx: bytes, columns: Sequence[str]) -> dict[str, frozenset[str]]:
+    """The single words that a model knows, by text column; pairs of words and other tokens are left out.
+
+    A column's words are those of the vectorizers that its input leads to. One that leads to none has no entry.
+
+    Args:
+        onnx: an artifact, as `export.to_onnx` writes it.
+        columns: of running text, as `Columns.text` names them.
+
+    Raises:
+        TrainingError: the model has no such input.
+    """
+    from onnx import load_from_string  # 0.1 s
+
+    graph = load_from_string(onnx).graph
+    inputs = [each.name for each in graph.input]
+    if unknown := [name for name in columns if name not in inputs]:
+        raise TrainingError(f"the model has no input {unknown[0]!r}: name some of {', '.join(inputs)}")
+    makers = {output: node for node in graph.node for output in node.output}
+    found: dict[str, frozenset[str]] = {}
+    for node in _vectorizers(graph):
+        for name in _sources(node, makers).intersection(columns):
+            found[name] = found.get(name, frozenset()) | _words(node)
+    return found
+
+
+def unseen(texts: Iterable[str | None], known: AbstractSet[str]) -> float | None:
+    """Of all running words of some texts, the share that is not known, from 0 to 1; None where there is no word.
+
+    Args:
+        texts: as they are in the lake; None = missing. A word is one of `text.features.normal`, counted each time.
+        known: words of `vocabulary`.
+    """
+    total = held = 0
+    for text in texts:
+        words = normal(text or "").split()
+        total += len(words)
+        held += sum(map(known.__contains__, words))
+    return 1 - held / total if total else None
+
+
+def _vectorizers(graph: "GraphProto") -> list["NodeProto"]:
+    return [node for node in graph.node if node.op_type == _VECTORIZER]
+
+
+def _sources(node: "NodeProto", makers: "Mapping[str, NodeProto]") -> set[str]:
+    """The tensors that no node makes and that lead to `node`: inputs of the graph, and constants."""
+    found, waiting, seen = set[str](), list(node.input), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if name in makers:
+            waiting.extend(makers[name].input)
+        else:
+            found.add(name)
+    return found
+
+
+def _words(node: "NodeProto") -> frozenset[str]:
+    """The words of a pool: it lists the tokens of the single ones first, then both tokens of each pair, and so on.
+
+    `ngram_counts` says where each of these begins: https://onnx.ai/onnx/operators/onnx__TfIdfVectorizer.html.
+    """
+    held = {attribute.name: attribute for attribute in node.attribute}
+    pool, starts = held["pool_strings"].strings, [*held["ngram_counts"].ints]
+    single = [token.decode() for token in pool[starts[0] : starts[1] if len(starts) > 1 else None]]
+    return frozenset(token for token in single if _WORD.fullmatch(token))
