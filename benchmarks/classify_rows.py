@@ -155,7 +155,7 @@ def fitted(train: Rows) -> Model:
 
     spec, started = folder().spec, time.perf_counter()
     text = spec.text.columns if spec.text else ()
-    words = Words(spec.text.words, spec.text.min_rows) if spec.text else None
+    words = Words(spec.text.terms, spec.text.min_rows, spec.text.ngrams) if spec.text else None
     chosen = columns(train.table, {spec.entity}, text)
     pipeline = build(spec.estimator.type, spec.estimator.parameters, chosen, spec.seed, words)
     pipeline.fit(features(train.table, chosen), train.y)

@@ -1,8 +1,9 @@
 """Converters to ONNX where those of skl2onnx 1.20 differ from scikit-learn 1.9.
 
 Its forests forget where a missing value goes, its boosting rounds float64 thresholds to the nearest float32
-rather than down, its scaler multiplies where scikit-learn divides, and its one-hot encoder knows neither
-missing nor rare categories. `test_export.py` proves each against scikit-learn.
+rather than down, its scaler multiplies where scikit-learn divides, its one-hot encoder knows neither
+missing nor rare categories, and its sublinear term frequency is ln(1 + tf), not 1 + ln(tf). `test_export.py`
+proves each against scikit-learn.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ Repair = Callable[[Any, Attributes], Attributes]
 def converters() -> tuple[dict[type, Any], dict[type, Any]]:
     """Custom conversion functions and shape calculators of `skl2onnx.convert_sklearn`, by estimator class."""
     from sklearn import ensemble, tree
+    from sklearn.feature_extraction.text import TfidfTransformer
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     forests = (ensemble.RandomForestClassifier, ensemble.ExtraTreesClassifier)
@@ -34,6 +36,7 @@ def converters() -> tuple[dict[type, Any], dict[type, Any]]:
         ensemble.HistGradientBoostingClassifier: _repaired(ensemble.HistGradientBoostingClassifier, _round_down),
         StandardScaler: _scale,
         OneHotEncoder: _encode,
+        TfidfTransformer: _weigh,
     }
     return functions, {OneHotEncoder: _encoded_shape}
 
@@ -178,3 +181,27 @@ def _encoded_shape(operator: Any) -> None:  # noqa: ANN401 - skl2onnx has no typ
 
     width = sum(width for _, _, width in _tables(operator.raw_operator))
     operator.outputs[0].type = FloatTensorType([operator.inputs[0].get_first_dimension(), width])
+
+
+def _weigh(scope: Any, operator: Any, container: Any) -> None:  # noqa: ANN401 - skl2onnx has no types
+    """Counts of terms as scikit-learn weighs them: dampened, times idf, and the whole of length one."""
+    from skl2onnx.common._apply_operation import apply_normalizer
+
+    weigher, current = operator.raw_operator, str(operator.inputs[0].full_name)
+    if weigher.sublinear_tf:  # 1 + ln(tf), and 0 where there is none: counts are whole numbers
+        one = _constant(scope, container, np.ones(1, np.float32))
+        most, least, log, dampened = (scope.get_unique_variable_name(name) for name in ("most", "least", "log", "damp"))
+        container.add_node("Max", [current, one], [most])
+        container.add_node("Min", [current, one], [least])
+        container.add_node("Log", [most], [log])
+        container.add_node("Add", [log, least], [dampened])
+        current = dampened
+    if weigher.use_idf:
+        weighted = scope.get_unique_variable_name("weighted")
+        container.add_node("Mul", [current, _constant(scope, container, weigher.idf_.astype(np.float32))], [weighted])
+        current = weighted
+    if weigher.norm:
+        unit = scope.get_unique_variable_name("unit")
+        apply_normalizer(scope, current, unit, container, norm=weigher.norm.upper(), use_float=True)
+        current = unit
+    container.add_node("Identity", [current], [operator.outputs[0].full_name])

@@ -22,10 +22,20 @@ WIDEST = 50
 
 @dataclass(frozen=True)
 class Words:
-    """How running text becomes numbers: TF-IDF of the most frequent `most` words that `min_rows` rows or more have."""
+    """How running text becomes numbers: a weight for each term, all of a text of length one.
 
-    most: int = 20_000
+    A term counts 1 + ln(tf) (Manning, Raghavan & Schütze 2008, Introduction to Information Retrieval, 6.4.1), and no
+    more because it is rare: on layouts of documents that no training row has, rare words mislead.
+
+    Args:
+        most: so many terms are kept, the most frequent ones.
+        min_rows: a term of fewer rows is left out.
+        ngrams: the longest run of words that is a term.
+    """
+
+    most: int = 50_000
     min_rows: int = 3
+    ngrams: int = 2
 
 
 def build(
@@ -36,7 +46,7 @@ def build(
     Numbers (float32, NaN = missing) reach an estimator that accepts NaN as they are; for others the median
     fills the gaps, and those that are not trees get standardised numbers. Categories (`str`, NaN = missing)
     become 0/1 columns; missing is a category, rare ones share a column, and one that the fit has not seen
-    counts as rare. Running text becomes the TF-IDF of its words, which are runs of the letters a to z: whoever
+    counts as rare. Running text becomes weights of its terms (`Words`); words are runs of the letters a to z: whoever
     writes the text lower-cases it, for ONNX Runtime does so only where the machine has a locale for it.
 
     Args:
@@ -75,17 +85,20 @@ def _columns(model: "BaseEstimator", columns: Columns, words: Words) -> "BaseEst
         dtype=np.float32,
     )
     steps = [("numeric", _numbers(model), list(columns.numeric)), ("categorical", encoder, list(columns.categorical))]
-    texts = [(f"text_{nr}", _tfidf(words), name) for nr, name in enumerate(columns.text)]
+    texts = [(f"text_{nr}", _terms(words), name) for nr, name in enumerate(columns.text)]
     return ColumnTransformer([*(step for step in steps if step[2]), *texts], verbose_feature_names_out=False)
 
 
-def _tfidf(words: Words) -> "BaseEstimator":
+def _terms(words: Words) -> "BaseEstimator":
     import numpy as np
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+    from sklearn.pipeline import Pipeline
 
-    return TfidfVectorizer(
-        lowercase=False, token_pattern=_WORD, max_features=words.most, min_df=words.min_rows, dtype=np.float32
-    )
+    counter = CountVectorizer(
+        lowercase=False, token_pattern=_WORD, max_features=words.most, min_df=words.min_rows,
+        ngram_range=(1, words.ngrams), dtype=np.float32,
+    )  # fmt: skip
+    return Pipeline([("terms", counter), ("weights", TfidfTransformer(use_idf=False, sublinear_tf=True))])
 
 
 def _numbers(model: "BaseEstimator") -> "BaseEstimator | str":

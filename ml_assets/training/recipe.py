@@ -40,11 +40,12 @@ class LabelSpec(Declaration):
 
 
 class TextSpec(Declaration):
-    """Columns of running text, from which a vocabulary is learned (TF-IDF of the words)."""
+    """Columns of running text, from which the terms that tell are learned: words, and runs of them."""
 
     columns: tuple[str, ...] = Field(min_length=1, description="Feature columns that hold text and are no category")
-    words: Annotated[int, Field(ge=100, le=100_000)] = Field(20_000, description="Of each column, the most frequent")
-    min_rows: Annotated[int, Field(ge=1)] = Field(3, description="A word of fewer rows is left out")
+    terms: Annotated[int, Field(ge=100, le=200_000)] = Field(50_000, description="Of each column, the most frequent")
+    min_rows: Annotated[int, Field(ge=1)] = Field(3, description="A term of fewer rows is left out")
+    ngrams: Annotated[int, Field(ge=1, le=3)] = Field(2, description="The longest run of words that is a term")
 
 
 class DocumentsSpec(Declaration):

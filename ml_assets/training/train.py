@@ -209,7 +209,7 @@ def _fit(folder: Folder, chosen: Columns, parameters: Mapping[str, Any], data: F
     from ml_assets.training.estimator import Words, build
 
     path, text = folder.spec.estimator.type, folder.spec.text
-    words = Words(text.words, text.min_rows) if text else None
+    words = Words(text.terms, text.min_rows, text.ngrams) if text else None
     made = build(path, parameters, chosen, folder.spec.seed, words)
     try:
         return made.fit(data.X, data.y)

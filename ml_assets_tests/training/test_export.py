@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 
 from ml_assets.errors import TrainingError
 from ml_assets.manifest import MISSING, PROBABILITIES
-from ml_assets.training.estimator import build
+from ml_assets.training.estimator import Words, build
 from ml_assets.training.export import feed, latency, parity, score, session, to_onnx
 from ml_assets.training.frame import Columns
 
@@ -189,3 +189,20 @@ def test_another_process_exports_the_same_bytes() -> None:
         for seed in ("0", "1")  # strings hash differently: what follows the order of a set shows
     }
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("sublinear_tf", [True, False])
+@pytest.mark.parametrize("use_idf", [True, False])
+@pytest.mark.parametrize("norm", ["l2", "l1", None])
+def test_the_terms_of_a_text_weigh_the_same(sublinear_tf: bool, use_idf: bool, norm: str | None) -> None:
+    rng = np.random.default_rng(3)
+    words = np.array(["rent", "lease", "tenant", "amend", "pays", "cam", "share", "the", "of"])
+    texts = [" ".join(rng.choice(words, rng.integers(0, 60))) for _ in range(200)]
+    X = pd.DataFrame({"story": pd.Series([*texts, "", "rent", "no such word here"], dtype="str")})
+    y = np.arange(len(X)) % 3
+    pipeline = build("sklearn.linear_model.LogisticRegression", {}, Columns((), (), ("story",)), 0, Words(ngrams=3))
+    pipeline[0].transformers[0][1].set_params(
+        weights__sublinear_tf=sublinear_tf, weights__use_idf=use_idf, weights__norm=norm
+    )
+    pipeline.fit(X, y)
+    assert parity(pipeline, to_onnx(pipeline, Columns((), (), ("story",))), X) < 2e-6
