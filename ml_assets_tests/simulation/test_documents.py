@@ -46,7 +46,7 @@ def test_every_class_has_layouts_and_some_are_held_out() -> None:
 def test_no_two_layouts_share_a_bank_and_every_bank_is_used() -> None:
     used = Counter(bank for layout in layouts().values() for bank in layout.banks)
     assert set(used.values()) == {1}
-    assert set(used) | {"common", "covenants"} == set(banks())
+    assert set(used) | {"common", "covenants", "frames"} == set(banks())
 
 
 @pytest.mark.parametrize(("label", "layout"), EVERY)

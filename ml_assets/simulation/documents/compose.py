@@ -12,7 +12,9 @@ from ml_assets.simulation.documents.people import street
 from ml_assets.simulation.documents.styles import Layout, Style
 from ml_assets.simulation.documents.typeset import Block
 
-_COMMON, _COVENANTS = "common", "covenants"
+_COMMON, _COVENANTS, _FRAMES = "common", "covenants", "frames"
+_LONG = 10  # common clauses: a contract of so many may be filed, drafted, or restated
+_FILED, _RESTATED = 0.25, 0.12  # shares of those contracts
 _DENSE = 2  # at full length, a layout with 26 common clauses has up to thirteen more sentences in each section
 
 
@@ -36,7 +38,14 @@ def compose(layout: Layout, bank: Bank, dice: Dice, facts: Facts, length: float)
     """
     writer = _Writer(layout, dice, facts)
     title = writer.words(bank.title)
+    mark, restated, recital = _frames(layout, dice)
+    if restated and title:
+        title = f"{writer.words(restated)} {title}"
+    if mark:
+        writer.add(Block("para", writer.words(mark)))
     writer.head(title, bank.signers[0] if bank.signers else "manager")
+    if recital:
+        writer.add(Block("para", writer.words(recital)))
     for part in _chosen(layout, bank, dice, length):
         writer.part(part, length)
     writer.add(*signatures.blocks(layout.style.sign, bank.signers, dice, facts))
@@ -116,6 +125,15 @@ class _Writer:
             self.add(Block("item", f"{_bullet(self._style, item)} {text}"))
         else:
             self.add(Block(line.kind, f"{lead} {text}".strip()))
+
+
+def _frames(layout: Layout, dice: Dice) -> tuple[Phrase | None, Phrase | None, Phrase | None]:
+    """Of a long contract: its mark, and where a whole contract is restated, the words of the title and of the text."""
+    mark, restated, recital = (dice.pick(part.versions)[0].phrase for part in banks()[_FRAMES].parts)
+    filed, again = dice.chance(_FILED), dice.chance(_RESTATED)
+    filed &= layout.boilerplate >= _LONG
+    again &= layout.boilerplate >= _LONG and layout.label in {"lease", "other"}
+    return mark if filed else None, restated if again else None, recital if again else None
 
 
 def _chosen(layout: Layout, bank: Bank, dice: Dice, length: float) -> Iterator[Part]:
