@@ -27,7 +27,7 @@ class Figure:
     @property
     def ratio(self) -> float | None:
         """Our median over the peer's; None without a peer."""
-        return median(self.ours) / median(self.peer) if self.peer else None
+        return median(self.ours) / median(self.peer) if self.peer and median(self.peer) else None
 
     @property
     def met(self) -> bool | None:
