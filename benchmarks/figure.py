@@ -26,7 +26,7 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """Our median over the peer's; None without a peer."""
+        """Our median over the peer's; None without a peer, and where it has nothing."""
         return median(self.ours) / median(self.peer) if self.peer and median(self.peer) else None
 
     @property

@@ -1,4 +1,4 @@
-"""Who is named in a contract: around role words (`X ("Landlord")`, `Tenant: X`) and in `between X and Y`.
+"""Who is named in a contract: around role words (`X ("Landlord")`, `Tenant: X`), in `between X and Y`, and `X, LLC`.
 
 Names are runs of capitalised words. Every expression is anchored at a role word or at `between`, and looks at a
 bounded window around it, so that the time is linear in the length of the text.
@@ -43,6 +43,7 @@ _FORM = (
 )
 _NAME = re.compile(rf"{_WORD}(?:\ (?:{_JOIN})?{_WORD}){{0,7}}{_FORM}?", re.VERBOSE)
 _COMPANY = re.compile(_FORM, re.VERBOSE)
+_ENDING = re.compile(r"(?:LLC|L\.L\.C\.|Inc\.|INC\.|L\.P\.|LLP|Corp\.|CORP\.|Ltd\.|LTD\.|N\.A\.|PLC)(?!\w)")
 _AND = re.compile(rf"\ (?:and|AND)\ (?:between\ )?({_NAME.pattern})", re.VERBOSE)
 _BROKER = re.compile(rf"(?:[Bb]roker|BROKER)[^.]{{0,80}}?\ other\ than\ ({_NAME.pattern})", re.VERBOSE)
 _PERSON = re.compile(r"[A-Z][\w.'’\-]*(?: [A-Z][\w.'’\-]*){1,3}")
@@ -138,6 +139,7 @@ _BEFORE = 240  # characters before a role in which its name is looked for
 _CONTINUES = {*",;.)”"}
 _LOWER = re.compile(r"(?:^| )[a-z]{2,12}$")
 _FULL = 38  # characters; a line of running text is longer, but for the last one of a paragraph
+_NAMED = 90  # characters of a company's name at the most
 _AFTER = 320  # characters after `between` in which both names are
 
 
@@ -145,7 +147,7 @@ def parties(text: str) -> tuple[str, ...]:
     """The names of the parties in a text, each once (whatever its capitals), as written where it is found first."""
     one = _joined(text)
     found = [*_defined(one), *_between(one), *_appointed(one), *_labelled(text), *_signed(text), *_addressed(text)]
-    found += [match.group(1) for match in _BROKER.finditer(one)]
+    found += [*(match.group(1) for match in _BROKER.finditer(one)), *_companies(one)]
     unique: dict[str, str] = {}
     for name in filter(None, map(_clean, found)):
         unique.setdefault(name.casefold(), name)
@@ -224,6 +226,15 @@ def _addressed(text: str) -> Iterator[str]:
         for match in expression.finditer(text):
             name = _NAME.fullmatch(match.group(1).strip())
             yield name.group() if name else ""
+
+
+def _companies(text: str) -> Iterator[str]:
+    """`X, LLC`, wherever it stands: only a company is called so."""
+    for match in _ENDING.finditer(text):
+        low = max(0, match.start() - _NAMED)
+        for name in _NAME.finditer(text, low, match.end()):
+            if name.end() == match.end() and (name.start() > low or not low):  # else its beginning is cut off
+                yield name.group().rpartition(" for ")[2]
 
 
 def _first_name(text: str) -> str:
