@@ -7,8 +7,11 @@ In brackets stands the 95 % interval: of shares by Wilson (1927), Probable infer
 statistical inference, JASA 22; of macro F1 and calibration error by the bootstrap over rows. Macro F1 is the mean over
 the classes that occur or are named. Macro F1 of the real rows hangs on one lone addendum: the interval says so.
 
-The held-out layouts and the real rows have been looked at twice: with a model of counted topics, which lost to the peer
-and was dropped, and with the model as it was declared before. Who changes the model because of this table looks again.
+The model was chosen without them: by leaving out whole layouts of those that train, and by documents that a language
+model wrote (`synthetic_gpt`) for a model that never saw one. The held-out layouts and the real rows have been looked at
+five times: with counted topics, with sizes and shares, with words alone (accuracy on unseen layouts .81), with pairs of
+words, the opening and 59 layouts in place of 22 to train on (.968), and after amendments had lost titles of whole
+contracts and contracts had gained restated ones (.970). Who changes the model because of this table looks again.
 """
 
 import time
