@@ -47,7 +47,7 @@ def completed(found: dict[str, Any], worker: Worker) -> dict[str, Any]:
     return found
 
 
-_FILE = {"type": "string", "format": "binary", "description": "PDF, PNG, JPEG, TIFF, DOCX, HTML or text"}
+_FILE = {"type": "string", "format": "binary", "description": "PDF, PNG, JPEG, TIFF, Word, HTML, e-mail or text"}
 _FORM = {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}
 _FILES = {"multipart/form-data": {"schema": _FORM}, "application/octet-stream": {"schema": _FILE}}
 """What a model of documents takes beside JSON."""

@@ -5,10 +5,10 @@ from typing import Literal
 
 from ml_assets.errors import DataError
 
-Kind = Literal["pdf", "png", "jpeg", "tiff", "docx", "html", "text"]
+Kind = Literal["pdf", "png", "jpeg", "tiff", "docx", "html", "text", "email", "mht"]
 Code = Literal[
     "empty", "unknown-kind", "encrypted", "damaged", "too-large", "too-many-pages", "too-many-pixels", "bomb",
-    "missing", "timeout", "memory", "crashed",
+    "dynamic-form", "portfolio", "missing", "timeout", "memory", "crashed",
 ]  # fmt: skip
 
 
@@ -39,7 +39,7 @@ class Document:
     Args:
         kind: what the content is, whatever the file's name says.
         size: bytes of the file.
-        pages: in order; DOCX and HTML have one, plain text one for each form feed.
+        pages: in order; DOCX, HTML and e-mails have one, plain text one for each form feed.
         title: the one that the file states about itself.
     """
 

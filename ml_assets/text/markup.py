@@ -64,14 +64,19 @@ _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([A-Za-z0-9_:-]{
 _CHARSET_WITHIN = 1024
 
 
-def pages(content: bytes) -> tuple[tuple[Page, ...], str | None]:
-    """The one page of an HTML file, and its title."""
+def pages(content: bytes, *, stated: bool = True) -> tuple[tuple[Page, ...], str | None]:
+    """The one page of an HTML file, and its title.
+
+    Args:
+        content: the file.
+        stated: whether the encoding that it states counts; else it is UTF-8.
+    """
     from lxml import etree
 
     # As UTF-8, whatever it was: libxml2 would take Latin-1 where the file says nothing. Comments go while parsing,
     # because the text after one hangs on it.
     parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
-    root = etree.fromstring(_text(content).encode(errors="replace"), parser)
+    root = etree.fromstring(_text(content).encode(errors="replace") if stated else content, parser)
     if root is None:
         return (page(""),), None
     title = tidy(_SPACE.sub(" ", root.findtext(".//title") or "")).strip()

@@ -1,7 +1,7 @@
-"""DOCX as text: headers, the body with its tables in order, notes, footers.
+"""Word files (.docx, .docm, .dotx, .dotm) as text: headers, the body with its tables in order, notes, footers.
 
-python-docx opens the package; the text is taken from its XML (ECMA-376, part 1, section 17), because python-docx's own
-`paragraph.text` leaves out what stands in content controls, tracked insertions and text boxes.
+The text is taken from the XML (ECMA-376, part 1, section 17): also what stands in content controls, tracked insertions,
+text boxes and embedded web pages. Macros are not looked at.
 """
 
 import io
@@ -9,18 +9,19 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+from ml_assets.text import mail, markup, plain
 from ml_assets.text.document import Limits, Page, UnreadableError
+from ml_assets.text.kind import kind_of
+from ml_assets.text.package import Package, R, W
 from ml_assets.text.plain import page, tidy
 
-_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 # Deleted text, codes of fields, and what another branch says again.
-_DROPPED = frozenset({f"{_W}del", f"{_W}moveFrom", f"{_W}instrText", f"{_W}delText", _FALLBACK})
+_DROPPED = frozenset({f"{W}del", f"{W}moveFrom", f"{W}instrText", f"{W}delText", _FALLBACK})
 _SIGNS = {
-    f"{_W}tab": "\t", f"{_W}ptab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-",
+    f"{W}tab": "\t", f"{W}ptab": "\t", f"{W}br": "\n", f"{W}cr": "\n", f"{W}noBreakHyphen": "-",
 }  # fmt: skip
-_NOTES = ("/footnotes", "/endnotes")
+_NOTES = ("footnotes", "endnotes")
 _PROLOG = (b"<!DOCTYPE", "<!DOCTYPE".encode("utf-16-le"), "<!DOCTYPE".encode("utf-16-be"))
 
 Element = Any  # lxml ships no types
@@ -33,12 +34,12 @@ def pages(content: bytes, name: str, limits: Limits) -> tuple[tuple[Page, ...], 
         UnreadableError: `bomb`, `encrypted`, or `damaged`.
     """
     refuse_bomb(content, name, limits)
-    import docx
-
-    document = docx.Document(io.BytesIO(content))
-    main: Element = document.part
-    title = tidy(document.core_properties.title or "").strip()
-    return (page("\n".join(_story(main))),), title or None
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        package = Package(archive)
+        main = package.main()
+        if main is None:
+            raise UnreadableError("damaged", f"{name} holds no document (word/document.xml is missing): save it anew")
+        return (page("\n".join(_story(package, main, name, limits))),), tidy(package.title()).strip() or None
 
 
 def refuse_bomb(content: bytes, name: str, limits: Limits) -> None:
@@ -75,42 +76,55 @@ def _require_plain_xml(data: bytes, name: str, entry: str) -> None:
         )
 
 
-def _story(main: Element) -> Iterator[str]:
-    yield from _referenced(main, "headerReference")
-    yield from _blocks(main.element)
-    for relation in main.rels.values():
-        if relation.reltype.endswith(_NOTES) and not relation.is_external:
-            yield from _blocks(_root(relation.target_part))
-    yield from _referenced(main, "footerReference")
+def _story(package: Package, main: str, name: str, limits: Limits) -> Iterator[str]:
+    root, relations = package.root(main), package.relations(main)
+
+    def parts(*tags: str) -> Iterator[str]:
+        """The parts that elements of the body name by their ids, each once."""
+        named = dict.fromkeys(node.get(f"{R}id") for node in root.iter(*(f"{W}{tag}" for tag in tags)))
+        return (relations[one].part for one in named if one in relations)
+
+    notes = (one.part for one in relations.values() if one.kind in _NOTES)
+    for part in parts("headerReference"):
+        yield from _blocks(package.root(part))
+    yield from _blocks(root)
+    for part in parts("altChunk"):
+        yield _embedded(package.data(part), f"{part} of {name}", limits)
+    for part in (*notes, *parts("footerReference")):
+        yield from _blocks(package.root(part))
 
 
-def _referenced(main: Element, tag: str) -> Iterator[str]:
-    """The text of the headers or footers that the sections name, each once."""
-    names = dict.fromkeys(reference.get(f"{_R}id") for reference in main.element.iter(f"{_W}{tag}"))
-    for name in names:
-        if name in main.rels and not main.rels[name].is_external:
-            yield from _blocks(_root(main.rels[name].target_part))
+def _embedded(content: bytes, name: str, limits: Limits) -> str:
+    """The text of a file within: some programs write a Word file as one web page in a shell.
 
-
-def _root(part: Element) -> Element:
-    from docx.oxml.parser import parse_xml
-
-    return part.element if hasattr(part, "element") else parse_xml(part.blob)
+    Raises:
+        UnreadableError: it is another kind; what is not read is not left out in silence.
+    """
+    kind = kind_of(content, name)
+    if kind == "docx":
+        return pages(content, name, limits)[0][0].text
+    if kind == "html":
+        return markup.pages(content)[0][0].text
+    if kind == "mht":
+        return mail.archived(content, name)[0][0].text
+    if kind == "text":
+        return plain.decoded(content)
+    raise UnreadableError("unknown-kind", f"{name} is an embedded file ({kind}) that is not read: save it as PDF")
 
 
 def _blocks(element: Element) -> Iterator[str]:
     """Paragraphs and rows of tables below an element, in order, whatever wraps them."""
     for child in element:
-        if child.tag == f"{_W}p":
+        if child.tag == f"{W}p":
             yield _inline(child)
-        elif child.tag == f"{_W}tr":
-            yield "\t".join(_cell(cell) for cell in child.iter(f"{_W}tc") if _row(cell) is child)
+        elif child.tag == f"{W}tr":
+            yield "\t".join(_cell(cell) for cell in child.iter(f"{W}tc") if _row(cell) is child)
         elif child.tag not in _DROPPED:
             yield from _blocks(child)
 
 
 def _row(cell: Element) -> Element:
-    return next(cell.iterancestors(f"{_W}tr"))
+    return next(cell.iterancestors(f"{W}tr"))
 
 
 def _cell(cell: Element) -> str:
@@ -118,12 +132,12 @@ def _cell(cell: Element) -> str:
 
 
 def _inline(element: Element) -> str:
-    if element.tag == f"{_W}t":
+    if element.tag == f"{W}t":
         return str(element.text or "")
     if element.tag in _DROPPED:
         return ""
-    if element.tag in _SIGNS and element.getparent().tag == f"{_W}r":  # w:tab is also a tab stop of a style
+    if element.tag in _SIGNS and element.getparent().tag == f"{W}r":  # w:tab is also a tab stop of a style
         return _SIGNS[element.tag]
     within = "".join(_inline(child) for child in element)
     # A text box holds paragraphs within a paragraph.
-    return f"\n{within}" if element.tag == f"{_W}p" and element.getparent().tag == f"{_W}txbxContent" else within
+    return f"\n{within}" if element.tag == f"{W}p" and element.getparent().tag == f"{W}txbxContent" else within

@@ -1,5 +1,6 @@
 """PDF: the text layer where it says what the page shows, else OCR of the rendered page."""
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from ml_assets.text.ocr import read_picture
 from ml_assets.text.picture import Grey, require_pixels
 from ml_assets.text.plain import page as written
 from ml_assets.text.plain import tidy
+from ml_assets.text.turned import upright
+from ml_assets.text.wrapped import is_form, refuse_dynamic, refuse_portfolio
 
 _DOTS = 200  # an inch
 _UNIT = 72  # of PDF's own units an inch
@@ -32,19 +35,24 @@ def pages(
     """The pages of a PDF, and its title.
 
     Raises:
-        UnreadableError: `encrypted`, `damaged`, `empty`, `too-many-pages`; `too-many-pixels` or `bomb` for a picture
-            on a page that needs OCR.
+        UnreadableError: `encrypted`, `damaged`, `empty`, `too-many-pages`, `portfolio`, `dynamic-form`; for a picture
+            on a page that needs OCR `too-many-pixels` or `bomb`.
     """
     _require_whole(content, name)
     with _PDFIUM, closing(_opened(content, name)) as pdf:
         count = len(pdf)
         if count > limits.pages:
             raise too_many(count, name, limits)
+        refuse_portfolio(pdf, name)
+        form = is_form(pdf)
+        logging.getLogger("pypdfium2").setLevel(logging.ERROR)  # it warns of forms, which are dealt with here
         pdf.init_forms()  # what was filled in is drawn, and read
         found = []
         for number in range(count):
             progress(number, count)
             found.append(_page(pdf, number, name, len(content), limits))
+        if form:
+            refuse_dynamic(pdf, (page.text for page in found), name)
         return tuple(found), tidy(pdf.get_metadata_value("Title")).strip() or None
 
 
@@ -78,8 +86,9 @@ def _refused(content: bytes, name: str) -> UnreadableError:
 
 
 def _page(pdf: Pdf, number: int, name: str, size: int, limits: Limits) -> Page:
-    with closing(_loaded(pdf, number, name)) as page:
-        layer, (covered, hidden) = _layer(page), _under(page)
+    page, layer = upright(pdf, _loaded(pdf, number, name), number)
+    with closing(page):
+        covered, hidden = _under(page)
         if not doubtful(layer, covered, hidden=hidden):
             return written(layer)
         seen = read_picture(_rendered(page, f"page {number + 1} of {name}", size, limits), limits.threads)
@@ -100,11 +109,6 @@ def _loaded(pdf: Pdf, number: int, name: str) -> Pdf:
         raise UnreadableError(
             "damaged", f"page {number + 1} of {name} cannot be loaded ({error}): print the file to a new PDF"
         ) from error
-
-
-def _layer(page: Pdf) -> str:
-    with closing(page.get_textpage()) as text:
-        return str(text.get_text_bounded())
 
 
 def _under(page: Pdf) -> tuple[float, bool]:

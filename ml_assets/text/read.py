@@ -1,9 +1,10 @@
 """A file as a document, in this process. What comes from strangers is better read by `reader.Reader`."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
-from ml_assets.text import markup, office, pdf, plain
+from ml_assets.text import mail, markup, office, pdf, plain
 from ml_assets.text.document import LIMITS, Document, Kind, Limits, Page, UnreadableError
 from ml_assets.text.kind import kind_of
 from ml_assets.text.ocr import read_picture
@@ -11,6 +12,7 @@ from ml_assets.text.picture import frames, pictures
 
 Progress = Callable[[int, int], None]  # (pages done, pages in all)
 _UNNAMED = "the document"
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")  # of an object in this process: it tells nobody anything
 _MEMORY = ("bad_alloc", "memory", "allocate", "failed to map segment")  # as C++ libraries say that there is none left
 
 
@@ -66,15 +68,15 @@ def read_bytes(data: bytes, name: str, limits: Limits, progress: Progress) -> Do
 def _pages(
     kind: Kind, data: bytes, name: str, limits: Limits, progress: Progress
 ) -> tuple[tuple[Page, ...], str | None]:
-    if kind == "pdf":
-        return pdf.pages(data, name, limits, progress)
-    if kind == "docx":
-        return office.pages(data, name, limits)
-    if kind == "html":
-        return markup.pages(data)
-    if kind == "text":
-        return plain.pages(data, name, limits), None
-    return _recognised(data, name, limits, progress), None
+    readers: dict[Kind, Callable[[], tuple[tuple[Page, ...], str | None]]] = {
+        "pdf": lambda: pdf.pages(data, name, limits, progress),
+        "docx": lambda: office.pages(data, name, limits),
+        "html": lambda: markup.pages(data),
+        "email": lambda: mail.pages(data, name),
+        "mht": lambda: mail.archived(data, name),
+        "text": lambda: (plain.pages(data, name, limits), None),
+    }
+    return readers[kind]() if kind in readers else (_recognised(data, name, limits, progress), None)
 
 
 def _recognised(data: bytes, name: str, limits: Limits, progress: Progress) -> tuple[Page, ...]:
@@ -101,5 +103,5 @@ def _unreadable(error: Exception, name: str) -> UnreadableError:
     said = str(error).lower()
     if isinstance(error, MemoryError) or any(word in said for word in _MEMORY):
         return UnreadableError("memory", f"{name} needs more memory than there is: split it, or raise Limits.memory")
-    reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    reason = _ADDRESS.sub("", f"{type(error).__name__}: {error}".splitlines()[0])[:200]
     return UnreadableError("damaged", f"{name} cannot be read ({reason}): save it anew and send it again")
