@@ -77,6 +77,19 @@ def replay(
 
 
 @app.command()
+def rollback(
+    model: Annotated[str, typer.Argument(help="The model folder")],
+    reason: Annotated[str, typer.Option(help="Why, for the ledger")],
+    to: Annotated[int | None, typer.Option(help="The version [default: the champion before this one]")] = None,
+) -> None:
+    """Make another released version the champion; its successor is not promoted again by itself."""
+    from ml_assets.commands.project import Project
+    from ml_assets.commands.rollback import rollback
+
+    typer.echo(rollback(Project(PROJECT), model, to, reason))
+
+
+@app.command()
 def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False) -> None:
     """Check versions, databases, daemon, telemetry and disk; each finding with its remedy."""
     from ml_assets.commands.doctor import doctor

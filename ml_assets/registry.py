@@ -6,22 +6,25 @@ is: a run without a version was killed, and is removed when the same recipe is t
 
 import contextlib
 import hashlib
-import tempfile
+import json
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from ml_assets import artifacts as files_of
+from ml_assets.artifacts import Package
 from ml_assets.errors import RegistryError
 from ml_assets.tracking import EMBEDDED, aliased, client, latest_metrics
 
 CHAMPION = "champion"
 _RELEASE = "release"  # the tag
+_INTENT = "ml_assets.moving"
 _PARENT = "mlflow.parentRunId"
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Or MLflow's UI opens an experiment on its traces, of which there are none."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,16 @@ class Registry:
     def version(self, model: str, number: int) -> Version:
         """One version by its number."""
         return _version(self._client.get_model_version(model, str(number)))
+
+    def versions(self, model: str) -> list[Version]:
+        """Every version of a model, in order."""
+        found: list[Version] = []
+        token = None
+        while True:
+            page = self._client.search_model_versions(f"name = '{model}'", 1000, page_token=token)
+            found += map(_version, page)
+            if not (token := page.token):
+                return sorted(found, key=lambda version: version.number)
 
     def champion(self, model: str) -> Version | None:
         """The version that answers by default; None before the first release."""
@@ -123,6 +136,20 @@ class Registry:
         """Point the champion alias at a version."""
         self._client.set_registered_model_alias(version.model, CHAMPION, str(version.number))
 
+    def announce(self, model: str, intent: Mapping[str, Any]) -> None:
+        """Say that the champion is about to be moved, so that who finds that it was not can finish it."""
+        self._client.set_registered_model_tag(model, _INTENT, json.dumps(intent))
+
+    def intent(self, model: str) -> dict[str, Any] | None:
+        """What was announced and not finished."""
+        found = self._client.search_registered_models(f"name = '{model}'")
+        text = found[0].tags.get(_INTENT) if found else None
+        return None if text is None else dict(json.loads(text))
+
+    def clear_intent(self, model: str) -> None:
+        """What was announced is done."""
+        self._client.delete_registered_model_tag(model, _INTENT)
+
     def tag(self, version: Version, **tags: str) -> None:
         """Set tags of a version, and the same of its run."""
         for key, value in tags.items():
@@ -135,11 +162,8 @@ class Registry:
         Raises:
             RegistryError: its SHA-256 is not the one that was recorded when it was trained.
         """
-        import mlflow  # 3 s
-
-        uri = self._client.get_model_version_download_uri(version.model, str(version.number))
-        folder = mlflow.artifacts.download_artifacts(uri, tracking_uri=self.uri)
-        content = (Path(folder) / "model.onnx").read_bytes()
+        location = self._client.get_model_version_download_uri(version.model, str(version.number))
+        content = files_of.fetch(self.uri, location)
         if hashlib.sha256(content).hexdigest() != version.tags["sha256"]:
             raise RegistryError(
                 f"{version.model} version {version.number}: the artifact's SHA-256 is not the recorded "
@@ -149,22 +173,11 @@ class Registry:
 
     def read(self, run_id: str, path: str) -> bytes | None:
         """A file of a run; None where it has none."""
-        import mlflow  # 3 s
-
-        folder, _, name = path.rpartition("/")
-        if not any(item.path == path for item in self._client.list_artifacts(run_id, folder or None)):
-            return None
-        local = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path, tracking_uri=self.uri)
-        return (Path(local) if Path(local).is_file() else Path(local) / name).read_bytes()
+        return files_of.read(self._client, run_id, path)
 
     def write(self, run_id: str, files: Mapping[str, bytes]) -> None:
         """Keep files with a run: path → content."""
-        with tempfile.TemporaryDirectory() as folder:
-            for path, content in files.items():
-                local = Path(folder) / path
-                local.parent.mkdir(parents=True, exist_ok=True)
-                local.write_bytes(content)
-            self._client.log_artifacts(run_id, folder)
+        files_of.write(self._client, run_id, files)
 
     def metrics(self, run_id: str) -> dict[str, float]:
         """The last value of each metric of a run."""
@@ -200,10 +213,13 @@ class Registry:
 
     def _experiment(self, model: str) -> str:
         found = self._client.get_experiment_by_name(model)
-        if found is not None:
-            return str(found.experiment_id)
-        location = f"{self.artifacts}/{model}" if self.artifacts else None
-        return str(self._client.create_experiment(model, artifact_location=location))
+        if found is None:
+            location = f"{self.artifacts}/{model}" if self.artifacts else None
+            return str(self._client.create_experiment(model, artifact_location=location, tags=_KIND))
+        for key, value in _KIND.items():
+            if found.tags.get(key) != value:
+                self._client.set_experiment_tag(found.experiment_id, key, value)
+        return str(found.experiment_id)
 
     def _remove_orphans(self, experiment: str, recipe: str) -> None:
         for run in self._client.search_runs([experiment], f"tags.recipe = '{recipe}'"):
@@ -250,47 +266,24 @@ class Run:
             made.append(DatasetInput(entity, [InputTag("mlflow.data.context", context)]))
         self.client.log_inputs(self.run_id, made)
 
-    def register(
-        self, onnx: bytes, columns: Mapping[str, str], files: Mapping[str, bytes], requirements: Sequence[str]
-    ) -> Version:
+    def register(self, package: Package, files: Mapping[str, bytes]) -> Version:
         """End the run and register its model: the version's appearance is the training's commit point.
 
         Args:
-            onnx: the artifact.
-            columns: feature → `double`, `string`.
+            package: what answers.
             files: further files of the run.
-            requirements: what a server needs to run the artifact.
         """
-        with warnings.catch_warnings():
-            # mlflow.pyfunc, which logging a model imports, then warns of a type hint of its own
-            warnings.filterwarnings("ignore", message=".*Any type hint is inferred")
-            import mlflow.onnx  # 3 s
-            import mlflow.pyfunc
-        import onnx as onnx_library
-        from mlflow.models import ModelSignature
-        from mlflow.types import ColSpec, Schema
-
-        self.registry.write(self.run_id, files)
-        mlflow.set_tracking_uri(self.registry.uri)
-        with mlflow.start_run(run_id=self.run_id):
-            signature = ModelSignature(Schema([ColSpec(kind, name) for name, kind in columns.items()]))
-            info = mlflow.onnx.log_model(
-                onnx_library.load_from_string(onnx),
-                name="model",
-                signature=signature,
-                pip_requirements=list(requirements),
-            )
-        folder = mlflow.artifacts.download_artifacts(info.model_uri, tracking_uri=self.registry.uri)
-        digest = hashlib.sha256((Path(folder) / "model.onnx").read_bytes()).hexdigest()
-        return self._create_version(info.model_uri, digest)
-
-    def _create_version(self, source: str, digest: str) -> Version:
         from mlflow.exceptions import MlflowException  # 3 s
 
+        self.registry.write(self.run_id, files)
+        model = files_of.log_model(self.registry.uri, self.run_id, package)
         with contextlib.suppress(MlflowException):  # it is there already
             self.client.create_registered_model(self.model)
-        tags = {**self.tags, "sha256": digest}
-        return _version(self.client.create_model_version(self.model, source, self.run_id, tags=tags))
+        tags = {**self.tags, "sha256": hashlib.sha256(package.onnx).hexdigest()}
+        # A server of MLflow takes a model of a run only by its id.
+        return _version(
+            self.client.create_model_version(self.model, model.uri, self.run_id, tags=tags, model_id=model.model_id)
+        )
 
 
 def _version(item: Any) -> Version:  # noqa: ANN401 - mlflow's entity

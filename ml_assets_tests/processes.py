@@ -1,7 +1,16 @@
 """What tests that start real processes share."""
 
 import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 
 def environment(data: Path, **more: str) -> dict[str, str]:
@@ -11,3 +20,48 @@ def environment(data: Path, **more: str) -> dict[str, str]:
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ML_ASSETS", "MLFLOW"))}
     return inherited | {"ML_ASSETS_DATA": str(data)} | more
+
+
+@contextmanager
+def tracking(backend: str, folder: Path, *, artifacts: str | None, port: int = 0) -> Iterator[str]:
+    """MLflow's tracking server over a database, killed in the end; its URL.
+
+    Args:
+        backend: the URI of the database.
+        folder: for its log, and for the artifacts that it serves itself.
+        artifacts: where clients write artifacts; None: they send them to the server.
+        port: of TCP; 0: any that is free.
+    """
+    chosen = port or free_port()
+    where = ["--default-artifact-root", artifacts] if artifacts else ["--artifacts-destination", f"{folder}/served"]
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(chosen), "--workers", "1",
+        "--backend-store-uri", backend, *where,
+    ]  # fmt: skip
+    quiet = environment(folder, MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true")
+    with (folder / "mlflow.log").open("ab") as said:
+        process = subprocess.Popen(command, env=quiet, stdout=said, stderr=said, start_new_session=True)
+    try:
+        yield answering(f"http://127.0.0.1:{chosen}", "/health")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def answering(url: str, path: str, seconds: float = 60) -> str:
+    """The URL, as soon as it answers."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with urlopen(url + path, timeout=5):  # noqa: S310 - of this machine
+                return url
+        except (URLError, OSError):
+            assert time.monotonic() < end, f"{url} does not answer"
+            time.sleep(0.1)
+
+
+def free_port() -> int:
+    """A port of TCP that nobody listens at."""
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        return int(opened.getsockname()[1])

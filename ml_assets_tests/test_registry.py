@@ -2,6 +2,8 @@
 
 import contextlib
 import multiprocessing
+import shutil
+import tempfile
 import time
 from datetime import date
 from multiprocessing.synchronize import Barrier
@@ -10,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from ml_assets.artifacts import Package
 from ml_assets.errors import RegistryError
 from ml_assets.registry import Registry, Version
+from ml_assets_tests.processes import tracking
 
 pytestmark = pytest.mark.slow  # MLflow takes seconds to import, and its database seconds to create
 
@@ -35,12 +39,16 @@ def onnx() -> bytes:
     return bytes(made.SerializeToString())
 
 
+def package(onnx: bytes) -> Package:
+    return Package(onnx, {"x": "number"}, (), "y", "")
+
+
 def trained(registry: Registry, onnx: bytes, model: str, recipe: str = "r1", as_of: str = "2025-01-05") -> Version:
     with registry.run(model, as_of, {"as_of": as_of, "recipe": recipe}) as run:
         run.log({"C": 1.0}, {"onnx_parity": 0.0})
         run.trial(0, {"C": 0.5}, 0.7, "validation_roc_auc")
         run.inputs([("shop/raw/orders", "/lake/shop/raw/orders", 3, "training")])
-        return run.register(onnx, {"x": "double"}, {"training.json": b"{}", "a/b.txt": b"c"}, ["onnxruntime"])
+        return run.register(package(onnx), {"training.json": b"{}", "a/b.txt": b"c"})
 
 
 def runs(registry: Registry, model: str) -> list[str]:
@@ -69,6 +77,49 @@ def test_a_run_becomes_a_version_that_is_found_promoted_and_read(registry: Regis
     assert registry.read(version.run_id, "a/other.txt") is None
     assert registry.metrics(version.run_id) == {"onnx_parity": 0.0}
     assert registry.link(version).endswith(version.run_id)
+
+
+def test_nothing_is_left_in_the_temporary_folder(
+    registry: Registry, onnx: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    version = trained(registry, onnx, "tidy")
+    for _ in range(2):
+        assert registry.onnx(version) == onnx
+        assert registry.read(version.run_id, "a/b.txt") == b"c"
+        assert registry.read(version.run_id, "a/none.txt") is None
+    registry.publish(version, b"{}")
+    assert registry.manifest(registry.version("tidy", 1)) == b"{}"
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_an_experiment_opens_on_its_training_runs(registry: Registry, onnx: bytes) -> None:
+    trained(registry, onnx, "kind")
+    experiment = registry._client.get_experiment_by_name("kind")
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    registry._client.set_experiment_tag(experiment.experiment_id, "mlflow.experimentKind", "genai_development")
+    trained(registry, onnx, "kind", "r2")  # made before MLflow asked for a kind
+    experiment = registry._client.get_experiment_by_name("kind")
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_a_tracking_server_keeps_and_gives_all_of_it(
+    tmp_path: Path, empty_registry: Path, onnx: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real `mlflow server`: it takes a version only with the id of its model, and hands files over HTTP."""
+    shutil.copy(empty_registry, tmp_path / "mlflow.db")
+    with tracking(f"sqlite:///{tmp_path}/mlflow.db", tmp_path, artifacts=None) as uri:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+        (tmp_path / "temporary").mkdir()
+        remote = Registry(uri)
+        version = trained(remote, onnx, "loop")
+        remote.promote(remote.publish(version, b"{}"))
+        champion = remote.champion("loop")
+        assert champion is not None
+        assert (champion.number, remote.champions()["loop"]) == (1, champion)
+        assert (remote.onnx(champion), remote.manifest(champion)) == (onnx, b"{}")
+        assert remote.read(champion.run_id, "a/b.txt") == b"c"
+        assert [*(tmp_path / "temporary").iterdir()] == []
 
 
 def test_tags_are_on_the_version_and_on_its_run(registry: Registry, onnx: bytes) -> None:

@@ -17,7 +17,7 @@ from ml_assets.monitoring.verdict import latest
 from ml_assets.registry import Registry
 from ml_assets.settings import settings
 from ml_assets.sources.ledger import committed
-from ml_assets.training.release import history, ledger
+from ml_assets.training.release import explain, ledger
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -91,10 +91,9 @@ def _champion(lake: Lake, name: str, registered: dict[str, Any] | str | None) ->
         return None
     if isinstance(registered, str):
         return {"unknown": registered}
-    past = history(lake, name)
-    if past and past[-1]["version"] == registered["version"]:
-        return registered | {"since": str(past[-1]["since"]), "reason": past[-1]["reason"]}
-    return registered | {"since": None, "reason": "the alias was moved by hand since the last run"}
+    found = explain(lake, name, registered["version"])
+    since = str(found.since) if found.since else None
+    return registered | {"since": since, "decision": found.decision, "reason": found.reason}
 
 
 def _declared(project: Project) -> list[Model]:

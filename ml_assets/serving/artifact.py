@@ -9,7 +9,7 @@ import numpy as np
 
 from ml_assets.errors import RegistryError
 from ml_assets.manifest import MISSING, PROBABILITIES, REVIEW, Manifest
-from ml_assets.text.features import normal
+from ml_assets.scorer import normal
 
 Value = float | bool | str | None
 # As the model was trained: what stands for a missing category, and running text without its spelling.

@@ -1,7 +1,6 @@
 """What is extracted from a document that was read: facts for search, numbers for checks, words for the classifier."""
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import date
 
@@ -29,7 +28,6 @@ _SECTION = re.compile(
     re.MULTILINE,
 )
 _GAPS = re.compile(r"\S[ \t]{3,200}\S")
-_WORD = re.compile(r"[a-z]+")
 _CLASS = re.compile(
     r"\b(?:sub-?)?leas(?:e[ds]?|ing|ehold|eback)\b|\bless(?:or|ee)s?\b|\bamend(?:s|ed|ing|ments?|atory)?\b"
     r"|\baddend(?:um|a|ums)\b|\briders?\b|\bc\.?a\.?m\.?(?=[\W\d_]|$)|\bcommon[\s-]{1,8}area(?:s|[\s-]{1,8}maintenance)?\b"
@@ -85,16 +83,6 @@ def describe(text: str) -> Described:
         dates=days,
         amounts=sums,
     )
-
-
-def normal(text: str) -> str:
-    """The words of a text as the classifier sees them, in training and in serving: a-z and single blanks only.
-
-    Unicode is normalised (NFKC: ligatures and full-width letters become plain ones) and lower-cased; numbers and
-    punctuation separate words. Lower-casing here, and not in the model, makes scikit-learn and ONNX agree.
-    """
-    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    return " ".join(_WORD.findall(plain.lower()))
 
 
 def masked(text: str) -> str:

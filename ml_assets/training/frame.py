@@ -3,14 +3,14 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.errors import TrainingError
-from ml_assets.text.features import normal
+from ml_assets.scorer import normal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +29,12 @@ class Columns:
     def all(self) -> list[str]:
         """Numbers first, then categories, then text."""
         return [*self.numeric, *self.categorical, *self.text]
+
+    @property
+    def kinds(self) -> dict[str, Literal["number", "text", "document"]]:
+        """What each is, in the words of the manifest."""
+        kinds: dict[str, Literal["number", "text", "document"]] = dict.fromkeys(self.numeric, "number")
+        return kinds | dict.fromkeys(self.categorical, "text") | dict.fromkeys(self.text, "document")
 
 
 @dataclass(frozen=True)

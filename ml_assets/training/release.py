@@ -7,7 +7,7 @@ missing. An alias that somebody moved by hand is not moved back; the ledger then
 import json
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 
@@ -15,6 +15,10 @@ from ml_assets.decisions.gate import Verdict
 from ml_assets.lake import Lake
 from ml_assets.registry import Registry, Version
 
+Decision = Literal["promoted", "rolled back", "chosen", "moved by hand"]
+"""How a version became champion: by its gates; by `ml-assets rollback`, to an older or a newer one; by an alias."""
+
+_BY_HAND = "the alias was moved by hand"
 _LEDGER = pa.schema([
     ("as_of", pa.date32()),
     ("version", pa.int64()),
@@ -23,6 +27,7 @@ _LEDGER = pa.schema([
     ("reason", pa.string()),
     ("evidence", pa.string()),
     ("decided_at", pa.timestamp("us")),
+    ("decision", pa.string()),
 ])  # fmt: skip
 
 
@@ -33,6 +38,27 @@ class Released:
     champion: Version | None
     shipped: bool
     reason: str
+
+
+class Answering(NamedTuple):
+    """The version that answers.
+
+    Args:
+        version: in the registry.
+        since: the as-of date of the decision; None where the alias was moved by hand since the last run.
+        decision: how it became the champion.
+        reason: of the decision.
+    """
+
+    version: int
+    since: date | None
+    decision: Decision
+    reason: str
+
+    def __str__(self) -> str:
+        since = f" since {self.since}" if self.since else ""
+        why = "" if self.decision == "moved by hand" else f", {self.reason}"
+        return f"version {self.version}{since}: {self.decision}{why}"
 
 
 def release(
@@ -48,22 +74,71 @@ def release(
     """Make a version the champion if its verdict says so; a decision is taken once, however often this is called.
 
     The manifest is what servers load. It comes before the alias, so that none meets a champion without; a
-    champion whose declaration has changed since gets its new one.
+    champion whose declaration has changed since gets its new one. After a rollback no version of the declaration that
+    was rolled back from is made the champion: only a person knows whether what was wrong with it is put right.
     """
-    table, key = ledger(version.model), f"version={version.number}"
+    complete(lake, registry, version.model)
     before = registry.champion(version.model)
     if verdict.ship:
         version = registry.publish(version, manifest)
-    if lake.record(table, key) is not None or not verdict.ship:
-        if before is None:
-            return Released(None, False, f"there is no champion yet: {verdict.reason}")
+    if before is not None and before.number == version.number and _decided(lake, version):
         _note_manual(lake, before, as_of, decided_at)
-        standing = "is the champion already" if before.number == version.number else f"stays: {verdict.reason}"
-        return Released(before, False, f"version {before.number} {standing}")
+        return Released(before, False, f"version {before.number} is the champion already")
+    why = obstacle(lake, registry, version, verdict)
+    if why is not None:
+        if before is None:
+            return Released(None, False, f"there is no champion yet: {why}")
+        _note_manual(lake, before, as_of, decided_at)
+        return Released(before, False, f"version {before.number} stays: {why}")
     registry.promote(version)
     previous = before.number if before and before.number != version.number else None
-    _append(lake, version, previous, verdict.reason, json.dumps(asdict(verdict)), as_of, decided_at, key)
+    append(
+        lake, version, previous, "promoted", verdict.reason, json.dumps(asdict(verdict)), as_of, decided_at,
+        _key(version),
+    )  # fmt: skip
     return Released(version, True, verdict.reason)
+
+
+def obstacle(lake: Lake, registry: Registry, candidate: Version, verdict: Verdict) -> str | None:
+    """Why a candidate that is not the champion is not made one; None: nothing keeps it from that."""
+    if not verdict.ship:
+        return verdict.reason
+    past, remedy = history(lake, candidate.model), f"`ml-assets rollback {candidate.model} --to {candidate.number} "
+    remedy = f"{remedy}--reason …` makes it the champion"
+    back = past[-1] if past and past[-1]["decision"] == "rolled back" else None
+    if back is not None and _distrusted(registry, candidate, back):
+        same = "" if candidate.number == back["previous"] else f", and version {candidate.number} has its declaration"
+        return (
+            f"version {back['previous']} was rolled back at {back['since']} ({back['reason']}){same}; {remedy}, "
+            "another declaration is judged by its gates"
+        )
+    if _decided(lake, candidate):
+        return f"rows and declaration are those of version {candidate.number}, which was champion before; {remedy}"
+    return None
+
+
+def _distrusted(registry: Registry, candidate: Version, back: dict[str, Any]) -> bool:
+    """Whether a candidate is what was rolled back from, or was declared like it; what is not known counts as that."""
+    if candidate.number == back["previous"]:
+        return True
+    tags = {version.number: version.tags for version in registry.versions(candidate.model)}
+    declared = tags.get(back["previous"], {}).get("declaration")
+    return declared is None or declared == candidate.tags.get("declaration")
+
+
+def answering(lake: Lake, registry: Registry, model: str) -> Answering | None:
+    """Which version answers, since when and why; None before the first release. Nothing is written."""
+    champion = registry.champion(model)
+    return None if champion is None else explain(lake, model, champion.number)
+
+
+def explain(lake: Lake, model: str, version: int) -> Answering:
+    """What the ledger says of the version that is the champion."""
+    past = history(lake, model)
+    if past and past[-1]["version"] == version:
+        last = past[-1]
+        return Answering(version, last["since"], last["decision"], last["reason"])
+    return Answering(version, None, "moved by hand", f"{_BY_HAND} since the last run")
 
 
 def ledger(model: str) -> str:
@@ -72,34 +147,51 @@ def ledger(model: str) -> str:
 
 
 def history(lake: Lake, model: str) -> list[dict[str, Any]]:
-    """Every champion: `version`, `since`, `until` (None = now), `reason`, in order."""
+    """Every champion: `version`, `previous`, `since`, `until` (None = now), `decision`, `reason`, `decided_at`."""
     if lake.version(ledger(model)) is None:
         return []
-    found: list[dict[str, Any]] = lake.query(
-        "SELECT version, as_of AS since, lead(as_of) OVER (ORDER BY decided_at) AS until, reason, decided_at "
-        "FROM c ORDER BY decided_at",
-        c=ledger(model),
-    ).to_pylist()
+    rows = lake.query("SELECT * FROM c ORDER BY decided_at", c=ledger(model)).to_pylist()
+    names = ("version", "previous", "reason", "decided_at")
+    return [
+        {name: row[name] for name in names}
+        | {"since": row["as_of"], "until": after["as_of"] if after else None, "decision": _decision(row)}
+        for row, after in zip(rows, [*rows[1:], None], strict=True)
+    ]
+
+
+def _decision(row: dict[str, Any]) -> Decision:
+    """Rows of the first releases of ml_assets did not say it."""
+    found: Decision = row.get("decision") or ("moved by hand" if row["reason"] == _BY_HAND else "promoted")
     return found
+
+
+def _key(version: Version) -> str:
+    return f"version={version.number}"
+
+
+def _decided(lake: Lake, version: Version) -> bool:
+    return lake.record(ledger(version.model), _key(version)) is not None
 
 
 def _note_manual(lake: Lake, champion: Version, as_of: date, decided_at: datetime) -> None:
     past = history(lake, champion.model)
     if past and past[-1]["version"] != champion.number:
         key = f"by hand={champion.number} after={past[-1]['decided_at']}"
-        _append(lake, champion, past[-1]["version"], "the alias was moved by hand", "{}", as_of, decided_at, key)
+        append(lake, champion, past[-1]["version"], "moved by hand", _BY_HAND, "{}", as_of, decided_at, key)
 
 
-def _append(
+def append(
     lake: Lake,
     version: Version,
     previous: int | None,
+    decision: Decision,
     reason: str,
     evidence: str,
     as_of: date,
     decided_at: datetime,
     key: str,
 ) -> None:
+    """Write a row of the ledger, once for each `key`."""
     row = {
         "as_of": as_of,
         "version": version.number,
@@ -108,5 +200,22 @@ def _append(
         "reason": reason,
         "evidence": evidence,
         "decided_at": decided_at,
+        "decision": decision,
     }
     lake.append(ledger(version.model), pa.Table.from_pylist([row], schema=_LEDGER), records={key: 1})
+
+
+def complete(lake: Lake, registry: Registry, model: str) -> Version | None:
+    """Finish a move of the champion that was announced and then killed; the version that it moved to."""
+    intent = registry.intent(model)
+    if intent is None:
+        return None
+    version, previous = registry.version(model, intent["version"]), intent["previous"]
+    registry.promote(version)
+    append(
+        lake, version, previous, "rolled back" if version.number < previous else "chosen", intent["reason"], "{}",
+        date.fromisoformat(intent["as_of"]), datetime.fromisoformat(intent["decided_at"]),
+        f"moved={intent['decided_at']}",
+    )  # fmt: skip
+    registry.clear_intent(model)
+    return version

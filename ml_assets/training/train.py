@@ -7,8 +7,10 @@ from datetime import date
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ml_assets.artifacts import Package
 from ml_assets.errors import TrainingError
 from ml_assets.lake import Lake
+from ml_assets.manifest import MISSING, PROBABILITIES
 from ml_assets.registry import Registry, Run, Version
 from ml_assets.training import dataset
 from ml_assets.training.folder import Folder
@@ -42,6 +44,14 @@ def recipe(folder: Folder, fingerprint: int) -> str:
     """The same text for the same rows, declaration and libraries: what was trained once need not be again."""
     libraries = [(name, installed(name)) for name in _LIBRARIES]
     return hashlib.sha256(repr((folder.spec.trains_on, fingerprint, libraries)).encode()).hexdigest()[:24]
+
+
+def declaration(folder: Folder) -> str:
+    """The same text for the same declaration and queries, whatever the rows are."""
+    views = [folder.population, folder.labels, *(item.view for item in folder.features)]
+    ttls = [item.ttl.total_seconds() for item in folder.features]
+    parts = (folder.spec.trains_on, [view.recipe for view in views], ttls)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
 
 def candidate(lake: Lake, registry: Registry, folder: Folder, as_of: date) -> Version:
@@ -79,11 +89,21 @@ def train(
         if found := registry.find(folder.name, identity):
             return Trained(found, False, f"rows and recipe are those of version {found.number}")
         champion = registry.champion(folder.name)
-        reason = f"rows or recipe changed since version {champion.number}" if champion else "there is no model yet"
+        declared = declaration(folder)
+        reason = _why(registry, champion, declared) if champion else "there is no model yet"
         described = {"as_of": str(built.as_of), "recipe": identity, "reason_to_train": reason, **tags}
+        described["declaration"] = declared
         with registry.run(folder.name, str(built.as_of), described) as run:
             made = _fit_and_register(lake, folder, built, run, files or {}, say)
     return Trained(made, True, reason)
+
+
+def _why(registry: Registry, champion: Version, declared: str) -> str:
+    changed = f"rows or recipe changed since version {champion.number}"
+    if champion.tags.get("declaration") == declared:
+        return changed
+    older = [item.number for item in registry.versions(champion.model) if item.tags.get("declaration") == declared]
+    return f"{changed}; the declaration is that of version {older[-1]}" if older else changed
 
 
 class Trials(Protocol):
@@ -163,13 +183,9 @@ def _fit_and_register(
     )
     run.inputs([(table, f"{lake.root}/{table}", number, "training") for table, number in built.tables.items()])
     kept = recorded(folder, built, made)
-    words = (*made.columns.categorical, *made.columns.text)
-    kinds = dict.fromkeys(made.columns.numeric, "double") | dict.fromkeys(words, "string")
     return run.register(
-        made.shipped,
-        kinds,
+        Package(made.shipped, made.columns.kinds, folder.spec.label.classes, PROBABILITIES, MISSING),
         {RECORD: kept.to_json(), EVALUATION: made.evaluation, **files},
-        [f"onnxruntime=={installed('onnxruntime')}"],
     )
 
 

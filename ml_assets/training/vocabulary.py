@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from ml_assets.errors import TrainingError
-from ml_assets.text.features import normal
+from ml_assets.scorer import normal
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto

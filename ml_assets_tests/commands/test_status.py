@@ -15,7 +15,7 @@ from ml_assets.decisions.gate import Verdict
 from ml_assets.lake import Lake
 from ml_assets.sources.ingest import ingest
 from ml_assets.sources.spec import SourceSpec
-from ml_assets.training.release import _append
+from ml_assets.training.release import append
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.processes import environment
 
@@ -60,12 +60,20 @@ def test_an_alias_that_was_moved_by_hand_is_said_to_be(lake: Lake) -> None:
     from ml_assets.registry import Version
 
     at = datetime(2026, 11, 15, 12)  # noqa: DTZ001 - the lake's times are naive UTC
-    _append(
-        lake, Version("m", 2, "run", {}), None, Verdict(True, "all passed", ()).reason, "{}", SECOND, at, "version=2"
+    append(
+        lake,
+        Version("m", 2, "run", {}),
+        None,
+        "promoted",
+        Verdict(True, "all passed", ()).reason,
+        "{}",
+        SECOND,
+        at,
+        "version=2",
     )
     standing = _champion(lake, "m", {"version": 2})
     moved = _champion(lake, "m", {"version": 1})
-    assert standing == {"version": 2, "since": "2026-11-15", "reason": "all passed"}
+    assert standing == {"version": 2, "since": "2026-11-15", "decision": "promoted", "reason": "all passed"}
     assert moved is not None
     assert moved["since"] is None
     assert "by hand" in moved["reason"]

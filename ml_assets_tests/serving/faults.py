@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ml_assets_tests.serving.process import free_port
+from ml_assets_tests.processes import free_port
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ import httpx2
 import pytest
 
 from ml_assets.settings import PROJECT
-from ml_assets_tests.processes import environment
+from ml_assets_tests.processes import environment, free_port
 
 COMMAND = Path(sys.executable).with_name("ml-assets")
 PATIENCE = 60.0
@@ -134,13 +133,6 @@ def serving(
             yield server
         finally:
             server.stop()
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def gone(pid: int) -> bool:

@@ -1,20 +1,15 @@
 """A real server whose registry goes away: it answers with what is on its disk, also after a restart."""
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ml_assets.serving.follower import Follower
 from ml_assets.serving.releases import Releases
-from ml_assets_tests.processes import environment
+from ml_assets_tests.processes import free_port, tracking
 from ml_assets_tests.serving.faults import bring_back, move_away
-from ml_assets_tests.serving.process import Server, free_port, serving
+from ml_assets_tests.serving.process import Server, serving
 from ml_assets_tests.serving.released import MODEL
 from ml_assets_tests.serving.test_degraded import ask, recovers, suffers
 from ml_assets_tests.serving.test_serve import Shelf
@@ -66,24 +61,7 @@ def test_a_server_starts_and_answers_while_its_tracking_server_is_away(tmp_path:
     with serving(tmp_path, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{port}") as server:
         assert "the registry does not answer" in _answers(server)
         for _ in range(2):
-            with tracking(shelf, port):
+            with tracking(shelf.registry.uri, shelf.data, artifacts=str(shelf.registry.artifacts), port=port):
                 recovers(server, "registry", 60)
                 assert server.health() == {}
             assert "the registry does not answer" in _answers(server)
-
-
-@contextmanager
-def tracking(shelf: Shelf, port: int) -> Iterator[None]:
-    """MLflow's tracking server over the shelf, killed in the end."""
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", shelf.registry.uri, "--default-artifact-root", str(shelf.registry.artifacts),
-    ]  # fmt: skip
-    quiet = environment(shelf.data, MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true")
-    with (shelf.data / "mlflow.log").open("ab") as said:
-        process = subprocess.Popen(command, env=quiet, stdout=said, stderr=said, start_new_session=True)
-    try:
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()

@@ -15,6 +15,8 @@ import httpx2
 import pandas as pd
 import pytest
 
+from ml_assets.artifacts import Package
+from ml_assets.manifest import MISSING, PROBABILITIES
 from ml_assets.registry import Registry, Version
 from ml_assets.serving.event_tables import Prediction
 from ml_assets.serving.events import EventStore
@@ -120,8 +122,8 @@ class Shelf:
 
     def train(self, shift: float) -> Version:
         with self.registry.run(MODEL, "x", {"as_of": str(released.AS_OF), "recipe": f"shift {shift}"}) as run:
-            kinds = {each.name: "string" if each.kind == "text" else "double" for each in INPUTS}
-            return run.register(released.onnx(shift), kinds, {}, ["onnxruntime"])
+            kinds = {each.name: each.kind for each in INPUTS}
+            return run.register(Package(released.onnx(shift), kinds, (), PROBABILITIES, MISSING), {})
 
     def release(self, version: Version, shift: float) -> Version:
         made = replace(released.manifest(version.number, shift), sha256=version.tags["sha256"])

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml_assets.scorer import normal
 from ml_assets.simulation.documents.draw import texts
 from ml_assets.simulation.documents.truth import Truth
 from ml_assets.simulation.documents.wording import DATE_FORMS, day, dollars, money
 from ml_assets.text.document import Document, Page
 from ml_assets.text.extract import amounts, dates
-from ml_assets.text.features import describe, masked, normal
+from ml_assets.text.features import describe, masked
 from ml_assets.text.parties import parties
 
 DAYS = st.dates(date(1900, 1, 1), date(2100, 12, 31))

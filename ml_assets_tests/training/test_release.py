@@ -1,14 +1,17 @@
 """Who answers from when to when, and why."""
 
+import json
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from ml_assets.decisions.gate import GateResult, Verdict
+from ml_assets.errors import TrainingError
 from ml_assets.lake import Lake
 from ml_assets.registry import Version
-from ml_assets.training.release import Released, history, release
+from ml_assets.training.release import Released, answering, history, release
+from ml_assets.training.rollback import rollback
 from ml_assets_tests.conftest import shared
 
 DAY = date(2025, 6, 1)
@@ -17,26 +20,58 @@ PASSED = Verdict(True, "all 1 gates passed", (GateResult("roc_auc_at_least", Tru
 FAILED = Verdict(False, "roc_auc is 0.6, at least 0.7", ())
 
 
+class Killed(BaseException):
+    """The process ends here."""
+
+
 class Alias:
-    """A registry with one alias and the manifests, and nothing else."""
+    """A registry with one alias, the manifests and what was announced; it may be killed before a step."""
 
     def __init__(self) -> None:
         self.held: Version | None = None
         self.published: dict[int, bytes] = {}
+        self.announced: dict[str, Any] | None = None
+        self.known: dict[int, Version] = {}
+        self.kill_at = ""
+
+    def _step(self, name: str) -> None:
+        if self.kill_at == name:
+            self.kill_at = ""
+            raise Killed
 
     def publish(self, version: Version, manifest: bytes) -> Version:
         self.published[version.number] = manifest
+        self.known[version.number] = version
         return version
+
+    def versions(self, _: str) -> list[Version]:
+        return [*self.known.values()]
+
+    def version(self, _: str, number: int) -> Version:
+        return self.known[number]
+
+    def announce(self, _: str, intent: dict[str, Any]) -> None:
+        self._step("announce")
+        self.announced = json.loads(json.dumps(intent))
+
+    def intent(self, _: str) -> dict[str, Any] | None:
+        return self.announced
+
+    def clear_intent(self, _: str) -> None:
+        self._step("clear")
+        self.announced = None
 
     def champion(self, _: str) -> Version | None:
         return self.held
 
     def promote(self, version: Version) -> None:
+        self._step("promote")
         self.held = version
 
 
-def version(number: int) -> Version:
-    return Version("shop", number, f"run{number}", {"as_of": str(DAY)})
+def version(number: int, declaration: str = "") -> Version:
+    tags = {"as_of": str(DAY), "declaration": declaration or f"d{number}", "release": f"m{number}"}
+    return Version("shop", number, f"run{number}", tags)
 
 
 class Desk:
@@ -45,19 +80,29 @@ class Desk:
     def __init__(self, lake: Lake) -> None:
         self.lake, self.alias, self.week = lake, Alias(), 0
 
-    def decide(self, number: int, verdict: Verdict = PASSED) -> Released:
+    def decide(self, number: int, verdict: Verdict = PASSED, declaration: str = "") -> Released:
         ahead = timedelta(weeks=self.week)
         self.week += 1
         registry: Any = self.alias
         return release(
             self.lake,
             registry,
-            version(number),
+            version(number, declaration),
             verdict,
             manifest=b"%d" % number,
             as_of=DAY + ahead,
             decided_at=NOW + ahead,
         )
+
+    def rollback(self, to: int | None = None, reason: str = "it is wrong", model: str = "shop") -> Version:
+        ahead = timedelta(weeks=self.week)
+        self.week += 1
+        registry: Any = self.alias
+        return rollback(self.lake, registry, model, to=to, reason=reason, decided_at=NOW + ahead)
+
+    def answering(self) -> str:
+        registry: Any = self.alias
+        return str(answering(self.lake, registry, "shop"))
 
     def ledger(self) -> list[tuple[int, date, date | None, str]]:
         return [(row["version"], row["since"], row["until"], row["reason"]) for row in history(self.lake, "shop")]
@@ -122,3 +167,126 @@ def test_a_release_that_was_killed_before_its_ledger_is_written_down_by_the_next
     desk.alias.promote(version(2))
     assert desk.decide(2).champion == version(2)
     assert [row[0] for row in desk.ledger()] == [1, 2]
+
+
+def test_a_rollback_goes_to_the_champion_before_and_says_why(desk: Desk) -> None:
+    desk.decide(1)
+    desk.decide(2)
+    assert desk.rollback(reason="prices\n are wrong").number == 1
+    assert desk.alias.held == version(1)
+    since = DAY + timedelta(weeks=1)
+    assert desk.ledger()[-1] == (1, since, None, "prices are wrong")
+    assert desk.answering() == f"version 1 since {since}: rolled back, prices are wrong"
+
+
+def test_what_was_rolled_back_from_is_not_gone_back_to(desk: Desk) -> None:
+    for number in (1, 2, 3):
+        desk.decide(number)
+    assert [desk.rollback().number for _ in range(2)] == [2, 1]
+    with pytest.raises(TrainingError, match="no champion before version 1 to go back to: name a version with --to"):
+        desk.rollback()
+    assert desk.rollback(3).number == 3
+    assert desk.answering().startswith("version 3 since 2025-06-15: chosen, it is wrong")
+
+
+def test_after_a_rollback_its_declaration_is_not_promoted_again_and_another_one_is(desk: Desk) -> None:
+    desk.decide(1, declaration="a")
+    desk.decide(2, declaration="b")
+    desk.rollback()
+    again = desk.decide(2, declaration="b")
+    assert (again.champion, again.shipped) == (version(1, "a"), False)
+    assert again.reason == (
+        "version 1 stays: version 2 was rolled back at 2025-06-08 (it is wrong); `ml-assets rollback shop --to 2 "
+        "--reason …` makes it the champion, another declaration is judged by its gates"
+    )
+    more_rows = desk.decide(3, declaration="b")
+    assert "(it is wrong), and version 3 has its declaration; `ml-assets rollback shop --to 3" in more_rows.reason
+    assert desk.alias.held == version(1, "a")
+    assert desk.decide(4, declaration="c").shipped
+    assert desk.decide(5, declaration="b").shipped, "a later champion ends it"
+
+
+def test_a_chosen_version_ends_what_a_rollback_holds_back(desk: Desk) -> None:
+    desk.decide(1, declaration="a")
+    desk.decide(2, declaration="a")
+    desk.rollback()
+    desk.decide(3, declaration="a")
+    desk.rollback(3, "the prices are right again")
+    assert desk.decide(4, declaration="a").shipped
+
+
+def test_a_version_of_an_unknown_declaration_counts_as_what_was_rolled_back_from(desk: Desk) -> None:
+    desk.decide(1)
+    desk.decide(2)
+    desk.rollback()
+    desk.alias.known[2] = Version("shop", 2, "run2", {"as_of": str(DAY)})
+    assert "version 3 has its declaration" in desk.decide(3).reason
+
+
+def test_a_declaration_that_was_taken_back_names_its_version_and_the_command(desk: Desk) -> None:
+    desk.decide(1)
+    desk.decide(2)
+    found = desk.decide(1)
+    assert (found.champion, found.shipped) == (version(2), False)
+    assert found.reason == (
+        "version 2 stays: rows and declaration are those of version 1, which was champion before; "
+        "`ml-assets rollback shop --to 1 --reason …` makes it the champion"
+    )
+
+
+@pytest.mark.parametrize("step", ["announce", "promote", "append", "clear"])
+@pytest.mark.parametrize("then", ["rollback", "rollback to 1", "run"])
+def test_a_rollback_that_is_killed_ends_as_if_it_had_not_been(
+    desk: Desk, step: str, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (0, 1, 2):
+        desk.decide(number)
+    desk.alias.kill_at = step
+    if step == "append":
+        monkeypatch.setattr("ml_assets.training.release.append", _die)
+    with pytest.raises(Killed):
+        desk.rollback(reason="first")
+    monkeypatch.undo()
+    desk.decide(2) if then == "run" else desk.rollback(1 if then == "rollback to 1" else None, "first")
+    if step == "announce" and then == "run":  # nothing had happened
+        assert desk.alias.held == version(2)
+        return
+    assert (desk.alias.held, desk.alias.announced) == (version(1), None)
+    assert [(row[0], row[3]) for row in desk.ledger()][3:] == [(1, "first")]
+
+
+def _die(*_: object) -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "said"),
+    [
+        (2, "x", r"shop: it is the champion already: version 2 since 2025-06-08: promoted, all 1 gates passed"),
+        (9, "x", r"shop has no version 9: there are 1, 2, 3"),
+        (3, "x", r"shop version 3 never passed its gates \(too bad\), so no server can load it"),
+        (1, " ", r"a rollback needs a reason"),
+    ],
+)
+def test_a_rollback_that_cannot_be_is_refused(desk: Desk, number: int, reason: str, said: str) -> None:
+    desk.decide(1)
+    desk.decide(2)
+    desk.alias.known[3] = Version("shop", 3, "run3", {"as_of": str(DAY), "reason": "too bad"})
+    with pytest.raises(TrainingError, match=said):
+        desk.rollback(number, reason)
+    assert desk.alias.held == version(2)
+
+
+def test_without_a_champion_there_is_nothing_to_roll_back(desk: Desk) -> None:
+    with pytest.raises(TrainingError, match="shop has no champion: `ml-assets run shop` trains one"):
+        desk.rollback()
+
+
+def test_who_answers_is_said_of_an_alias_that_was_moved_by_hand(desk: Desk) -> None:
+    assert desk.answering() == "None"
+    desk.decide(1)
+    desk.decide(2)
+    desk.alias.promote(version(1))
+    assert desk.answering() == "version 1: moved by hand"
+    desk.decide(2)
+    assert desk.answering().startswith("version 1 since 2025-06-15: moved by hand")

@@ -1,0 +1,89 @@
+"""A person makes another version the champion: it is announced, the alias moves, the ledger follows.
+
+The announcement is the commit: killed after it, the next rollback or run finishes what it says.
+"""
+
+from datetime import date, datetime
+
+from ml_assets.errors import TrainingError
+from ml_assets.lake import Lake
+from ml_assets.registry import Registry, Version
+from ml_assets.training.release import complete, explain, history
+
+
+def rollback(
+    lake: Lake, registry: Registry, model: str, *, to: int | None, reason: str, decided_at: datetime
+) -> Version:
+    """Make a released version the champion.
+
+    Args:
+        lake: where the ledger is.
+        registry: where the versions are.
+        model: whose champion.
+        to: the number of the version; None: the champion before this one that was not itself rolled back from.
+        reason: why, for the ledger.
+        decided_at: now, naive UTC.
+
+    Returns:
+        The champion.
+
+    Raises:
+        TrainingError: there is nothing to roll back to, or the version was never released.
+    """
+    if not reason.strip():
+        raise TrainingError("a rollback needs a reason: say with --reason what was wrong")
+    finished = complete(lake, registry, model)
+    if finished is not None and to in {None, finished.number}:
+        return finished
+    champion = registry.champion(model)
+    if champion is None:
+        raise TrainingError(f"{model} has no champion: `ml-assets run {model}` trains one")
+    version = _version(registry, model, to) if to is not None else _before(lake, registry, champion)
+    if version.number == champion.number:
+        raise TrainingError(f"{model}: it is the champion already: {explain(lake, model, version.number)}")
+    _require_released(version)
+    registry.announce(model, {
+        "version": version.number, "previous": champion.number, "reason": " ".join(reason.split())[:1000],
+        "as_of": str(_now(lake, model, decided_at)), "decided_at": decided_at.isoformat(),
+    })  # fmt: skip
+    complete(lake, registry, model)
+    return version
+
+
+def _version(registry: Registry, model: str, number: int) -> Version:
+    versions = {version.number: version for version in registry.versions(model)}
+    if number not in versions:
+        known = ", ".join(map(str, sorted(versions))) or "none"
+        raise TrainingError(f"{model} has no version {number}: there are {known}")
+    return versions[number]
+
+
+def _before(lake: Lake, registry: Registry, champion: Version) -> Version:
+    """The last champion that is another one and was not rolled back from."""
+    past = history(lake, champion.model)
+    left = {row["previous"] for row in past if row["decision"] == "rolled back"} | {champion.number}
+    versions = {version.number: version for version in registry.versions(champion.model)}
+    for row in reversed(past):
+        if row["version"] not in left and row["version"] in versions:
+            return versions[row["version"]]
+    raise TrainingError(
+        f"{champion.model} has had no champion before version {champion.number} to go back to: name a version with --to"
+    )
+
+
+def _require_released(version: Version) -> None:
+    if "release" not in version.tags:
+        why = version.tags.get("reason", "it was not evaluated")
+        raise TrainingError(
+            f"{version.model} version {version.number} never passed its gates ({why}), so no server can load it: "
+            "choose another version, or change ship_when and run again"
+        )
+
+
+def _now(lake: Lake, model: str, decided_at: datetime) -> date:
+    """The as-of date that the loop has reached: its ledger and its predictions say it."""
+    days = [row["since"] for row in history(lake, model)]
+    if lake.version(f"{model}/predictions") is not None:
+        (last,) = lake.query("SELECT max(as_of) AS day FROM p", p=f"{model}/predictions")["day"].to_pylist()
+        days += [last] if last else []
+    return max(days, default=decided_at.date())
