@@ -79,4 +79,7 @@ class Cadence(Declaration):
         day = self.start
         while True:
             yield day
-            day = self.step(day)
+            try:
+                day = self.step(day)
+            except OverflowError:  # the calendar ends
+                return

@@ -7,21 +7,18 @@ records are already there is not done again, so a caller that was killed simply 
 
 import contextlib
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote
 
 import deltalake
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
-from deltalake.fs import DeltaStorageHandler
 from filelock import FileLock
 
-from ml_assets import parquet
+from ml_assets import delta
 from ml_assets.duck import Connect, literal, memory, quote
 from ml_assets.errors import LakeError
 
@@ -29,12 +26,11 @@ if TYPE_CHECKING:
     import duckdb
     from pyarrow.dataset import Dataset
 
-Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"
-# A column of times, from (inclusive; None = unbounded), to (exclusive).
-Window = tuple[str, datetime | None, datetime]
 
-_ATTEMPTS = 12
-_STATISTICS = timedelta(milliseconds=1)  # Delta keeps the statistics of times in milliseconds
+Rows: TypeAlias = delta.Rows
+Window: TypeAlias = delta.Window
+
+_ATTEMPTS = 60
 # Every version stays readable: a run that records versions can be repeated years later.
 _KEEP = {
     "delta.logRetentionDuration": "interval 36500 days",
@@ -45,43 +41,6 @@ _KEEP = {
 def fingerprint_of(*parts: object) -> int:
     """A 63-bit number for parts with a stable `repr`: what a write records as what its rows are a function of."""
     return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
-
-
-def _overlap(actions: pa.Table, within: Window) -> pa.ChunkedArray:
-    """Which files may hold rows of a window; one without statistics may."""
-    column, start, end = within
-    low, high = (_statistic(actions, f"{which}.{column}") for which in ("min", "max"))
-    before_end = pc.fill_null(pc.less(low, pa.scalar(end + _STATISTICS)), fill_value=True)
-    if start is None:
-        return before_end
-    return pc.and_(before_end, pc.fill_null(pc.greater_equal(high, pa.scalar(start - _STATISTICS)), fill_value=True))
-
-
-def _statistic(actions: pa.Table, name: str) -> pa.ChunkedArray:
-    kind = pa.timestamp("us")
-    return actions[name].cast(kind) if name in actions.column_names else pa.nulls(len(actions), kind)
-
-
-def _records(found: Any, keys: Collection[str]) -> dict[str, int]:  # noqa: ANN401 - deltalake has no types
-    numbers = {key: found.transaction_version(key) for key in keys}
-    return {key: int(number) for key, number in numbers.items() if number is not None}
-
-
-def _append(found: Any, rows: Rows, commit: deltalake.CommitProperties) -> None:  # noqa: ANN401 - deltalake has no types
-    """Add rows in their order. New columns can come in the same transaction through deltalake only, as one batch."""
-    schema = pa.schema(found.schema().to_arrow())
-    if not set(rows.schema.names) <= set(schema.names):
-        whole = rows if isinstance(rows, pa.Table) else rows.read_all()
-        deltalake.write_deltalake(
-            found, whole.combine_chunks(), mode="append", schema_mode="merge", commit_properties=commit
-        )
-        return
-    from pyarrow.fs import PyFileSystem  # not at load
-
-    store = PyFileSystem(DeltaStorageHandler.from_table(found._table))  # noqa: SLF001 - deltalake's own recipe
-    reader = rows.to_reader() if isinstance(rows, pa.Table) else rows
-    typed = reader.cast(pa.schema([schema.field(name) for name in rows.schema.names]))
-    found.create_write_transaction(parquet.write(store, typed), "append", schema, commit_properties=commit)
 
 
 @dataclass(frozen=True)
@@ -106,19 +65,17 @@ class Lake:
         found = self._open(table)
         return None if found is None else (str(found.metadata().id), int(found.version()))
 
-    def record(self, table: str, key: str) -> int | None:
-        """The number that the last write under `key` recorded; None where there was none."""
-        found = self._open(table)
-        number = None if found is None else found.transaction_version(key)
-        return None if number is None else int(number)
+    def record(self, table: str, key: str, version: int | None = None) -> int | None:
+        """The number that the last write under `key` recorded, up to a version; None where there was none."""
+        return self.records(table, [key], version).get(key)
 
-    def records(self, table: str, keys: Sequence[str]) -> dict[str, int]:
-        """The recorded numbers of those `keys` that have one; the table is opened once."""
-        found = self._open(table)
-        return {} if found is None else _records(found, keys)
+    def records(self, table: str, keys: Sequence[str], version: int | None = None) -> dict[str, int]:
+        """The recorded numbers of those `keys` that have one, up to a version; the table is opened once."""
+        found = self._open(table, version)
+        return {} if found is None else delta.records(found, keys)
 
     def append(self, table: str, rows: Rows, *, records: Mapping[str, int] | None = None) -> int:
-        """Add rows (and columns that are new) in one transaction with `records`; returns the version.
+        """Add rows (and columns that are new) in one transaction with `records`; returns the version that it made.
 
         Rows keep their order. Those of a reader are consumed as they come, so memory is bounded by a batch, unless
         they bring new columns. Nothing is written where all
@@ -147,6 +104,25 @@ class Lake:
             table, rows, records or {}, mode="overwrite", predicate=where, schema_mode="merge", **partition
         )
 
+    def remove(
+        self, table: str, *, column: str, values: Sequence[str], records: Mapping[str, int] | None = None
+    ) -> int:
+        """Take out the rows whose `column` is one of `values`, in one transaction with `records`; returns the version.
+
+        All other rows keep their place, so that a sum of floats over them keeps its digits.
+
+        Raises:
+            LakeError: there is no such table, or other processes changed it again and again.
+        """
+
+        def rewrite(found: Any, commit: deltalake.CommitProperties) -> None:  # noqa: ANN401 - deltalake has no types
+            schema = pa.schema(found.schema().to_arrow())
+            actions = delta.without(found, column, values)
+            found.create_write_transaction(actions, "append", schema, commit_properties=commit)
+
+        self._require(table, None)
+        return self._commit(table, rewrite, records or {})
+
     def files(self, table: str, version: int | None = None, *, within: Window | None = None) -> list[str]:
         """The Parquet files of a version, in the order in which they were written.
 
@@ -156,7 +132,7 @@ class Lake:
 
     def _files(self, found: Any, table: str, within: Window | None) -> list[str]:  # noqa: ANN401 - deltalake has no types
         actions = pa.table(found.get_add_actions(flatten=True))
-        chosen = actions if within is None else actions.filter(_overlap(actions, within))
+        chosen = actions if within is None else actions.filter(delta.overlap(actions, within))
         ordered = chosen.sort_by([("modification_time", "ascending"), ("path", "ascending")])
         # The log keeps paths percent-encoded (Delta protocol, "Add File"); the folder is the one that we opened.
         return [f"{self.root}/{table}/{unquote(path)}" for path in ordered["path"].to_pylist()]
@@ -245,32 +221,43 @@ class Lake:
         )
 
     def _write(self, table: str, rows: Rows, records: Mapping[str, int], **how: Any) -> int:  # noqa: ANN401 - of write_deltalake
+        def replace(found: Any, commit: deltalake.CommitProperties) -> None:  # noqa: ANN401 - deltalake has no types
+            # One batch: several would be shuffled.
+            deltalake.write_deltalake(found, rows.combine_chunks(), commit_properties=commit, **how)
+
+        while self._open(table) is None:
+            with self.lock(f"create/{table}"):
+                if self._open(table) is None:
+                    self._create(table, rows, how.get("partition_by"))
+        return self._commit(table, replace if how else delta.appending(rows), records, adds=not how)
+
+    def _commit(
+        self,
+        table: str,
+        write: Callable[[Any, deltalake.CommitProperties], None],
+        records: Mapping[str, int],
+        *,
+        adds: bool = False,
+    ) -> int:
+        """Call `write` until nobody comes in between, unless all records stand; returns the version that it made."""
+        # No retries of deltalake's own: they commit on top of what others wrote, and do not say as which version.
         commit = deltalake.CommitProperties(
-            app_transactions=[deltalake.Transaction(key, number) for key, number in records.items()]
+            max_commit_retries=0,
+            app_transactions=[deltalake.Transaction(key, number) for key, number in records.items()],
         )
         for attempt in range(1, _ATTEMPTS + 1):
-            current = self._open(table)
-            if current is None:
-                with self.lock(f"create/{table}"):
-                    if self._open(table) is None:
-                        self._create(table, rows, how.get("partition_by"))
-                continue
-            found = _records(current, records)
+            # The table that was looked at is the one that is written: a commit in between is a conflict.
+            current = self._require(table, None)
+            found, before = delta.records(current, records), int(current.version())
             if records and found == dict(records):
-                return int(current.version())
-            if not how and (done := [key for key in found if found[key] == records[key]]):
+                return before
+            if adds and (done := [key for key in found if found[key] == records[key]]):
                 raise LakeError(f"table {table}: another process committed {done[0]} already; run again")
             try:
-                # The table that was looked at is the one that is written: a commit in between is a conflict.
-                if how:
-                    # One batch: several would be shuffled.
-                    deltalake.write_deltalake(current, rows.combine_chunks(), commit_properties=commit, **how)
-                else:
-                    _append(current, rows, commit)
+                write(current, commit)
             except CommitFailedError as error:
-                # A reader is spent after the first attempt; a table can be written again.
-                if attempt == _ATTEMPTS or not isinstance(rows, pa.Table):
+                if attempt == _ATTEMPTS:
                     raise LakeError(f"table {table}: another process is writing it; run again ({error})") from error
             else:
-                break
-        return int(self._open(table).version())
+                return before + 1
+        raise LakeError(f"table {table}: another process is writing it; run again")

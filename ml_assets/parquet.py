@@ -9,22 +9,26 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 from deltalake.transaction import AddAction
 
 _GROUP = 250_000  # rows of a row group: what is held in memory at a time
+_NUMBERS = ("INT32", "INT64", "FLOAT", "DOUBLE")
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the lake's times are naive UTC
+_UNITS = {"timestamp[us]": timedelta(microseconds=1), "date32[day]": timedelta(days=1)}
 
 
-def write(store: Any, rows: pa.RecordBatchReader) -> list[AddAction]:  # noqa: ANN401 - pyarrow has no types
+def write(store: Any, rows: pa.RecordBatchReader, written_at: int | None = None) -> list[AddAction]:  # noqa: ANN401 - pyarrow has no types
     """Write rows below a table's folder; the file counts only once its action is committed.
 
     Args:
         store: the folder of the table, as a `pyarrow.fs.FileSystem`.
         rows: consumed as they come.
+        written_at: milliseconds since 1970, which place the file among the others of its table; default: now.
 
     Returns:
         The action that adds the file; none where there are no rows.
@@ -40,7 +44,8 @@ def write(store: Any, rows: pa.RecordBatchReader) -> list[AddAction]:  # noqa: A
         store.delete_file(path)
         return []
     size = store.get_file_info(path).size
-    return [AddAction(path, size, {}, int(time.time() * 1000), True, json.dumps(_statistics(footer)))]
+    at = int(time.time() * 1000) if written_at is None else written_at
+    return [AddAction(path, size, {}, at, True, json.dumps(_statistics(footer)))]
 
 
 def _groups(rows: pa.RecordBatchReader) -> Iterator[pa.Table]:
@@ -70,16 +75,34 @@ def _column(footer: Any, index: int) -> tuple[str, object, object, int | None]: 
     name, known = parts[0].path_in_schema, [part.statistics for part in parts]
     if "." in name or not all(known):
         return name, None, None, None
-    bounds = [(one.min, one.max) for one in known if one.has_min_max]
+    kind = str(footer.schema.to_arrow_schema().field(name).type)
+    bounds = [(_extreme(kind, one, "min"), _extreme(kind, one, "max")) for one in known if one.has_min_max]
     nulls = sum(one.null_count for one in known) if all(one.has_null_count for one in known) else None
     if not bounds:
         return name, None, None, nulls
-    return name, _plain(min(low for low, _ in bounds)), _plain(max(high for _, high in bounds)), nulls
+    lows, highs = zip(*bounds, strict=True)
+    return name, _plain(kind, _furthest(min, lows)), _plain(kind, _furthest(max, highs)), nulls
 
 
-def _plain(value: object) -> object:
-    """A number or time as JSON has it; None for what has no extremes there."""
-    if isinstance(value, date):
-        return value.isoformat()
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return value if known else None
+def _furthest(of: Callable[[Iterable[Any]], Any], ends: Sequence[Any]) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """The extreme of all row groups; None where one of them does not say."""
+    return None if None in ends else of(ends)
+
+
+def _extreme(kind: str, statistics: Any, which: str) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """A number; times as what Parquet keeps, for Python's calendar ends at the year 9999. None for other kinds."""
+    if kind in _UNITS:
+        return getattr(statistics, f"{which}_raw")
+    value = getattr(statistics, which) if statistics.physical_type in _NUMBERS else None
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _plain(kind: str, value: Any) -> object:  # noqa: ANN401 - of any kind
+    """A number or time as JSON has it; None for a time that Python's calendar lacks."""
+    if value is None or kind not in _UNITS:
+        return value
+    try:
+        moment = _EPOCH + value * _UNITS[kind]
+    except OverflowError:
+        return None
+    return (moment.date() if kind == "date32[day]" else moment).isoformat()

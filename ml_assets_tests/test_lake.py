@@ -2,6 +2,7 @@
 
 # ruff: noqa: DTZ001 - the lake's times are naive UTC
 
+import json
 import math
 import multiprocessing
 import os
@@ -25,6 +26,7 @@ from hypothesis import strategies as st
 from ml_assets.duck import literal, quote
 from ml_assets.errors import LakeError
 from ml_assets.lake import Lake, fingerprint_of
+from ml_assets.moments import FIRST, LAST
 
 DAYS = [date(2025, 1, 5) + timedelta(days=7 * i) for i in range(4)]
 SPAWN = multiprocessing.get_context("spawn")
@@ -307,3 +309,49 @@ def test_statistics_of_appended_rows_are_their_extremes_and_leave_out_what_has_n
     assert (found["min.t"], found["max.t"]) == (times[0], times[2])
     assert (found["min.i"], found["max.i"], found["min.f"], found.get("max.f")) == (1, 3, 0.5, None)
     assert not {"min.s", "min.ok", "min.nested"} & {name for name, value in found.items() if value is not None}
+
+
+def test_statistics_of_times_beyond_the_calendar_are_left_out(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    us, days = pa.timestamp("us"), pa.date32()
+    far = pa.array([317_000_000_000_000_000, 0], pa.int64()).cast(us)
+    lake.append("t", pa.table({"at": far, "day": pa.array([3_700_000, 0], pa.int32()).cast(days), "n": [1, 2]}))
+    (found,) = pa.table(DeltaTable(tmp_path / "t").get_add_actions(flatten=True)).to_pylist()
+    assert (found.get("max.at"), found["min.at"]) == (None, datetime(1970, 1, 1))
+    assert (found.get("max.day"), found["min.day"], found["max.n"]) == (None, date(1970, 1, 1), 2)
+    for window in ((None, LAST), (LAST, LAST), (FIRST, LAST)):
+        assert lake.files("t", within=("at", *window)) == lake.files("t")
+
+
+def test_removed_rows_are_gone_and_the_others_keep_their_place(lake: Lake) -> None:
+    for start in range(0, 60, 20):
+        names = ["even" if n % 2 == 0 else None if n % 7 == 0 else "odd" for n in range(start, start + 20)]
+        lake.append("t", pa.table({"name": names, "n": range(start, start + 20)}))
+        time.sleep(0.002)
+    before = lake.query("SELECT * FROM t WHERE name IS DISTINCT FROM 'even'", t="t")
+    version = lake.remove("t", column="name", values=["even"], records={"removed": 1})
+    assert lake.query("SELECT * FROM t", t="t").equals(before)
+    assert (lake.version("t"), lake.record("t", "removed")) == (version, 1)
+    assert lake.remove("t", column="name", values=["odd"], records={"removed": 1}) == version
+    lake.remove("t", column="name", values=["odd", "nobody"])
+    assert lake.query("SELECT n FROM t", t="t")["n"].to_pylist() == [7, 21, 35, 49]
+
+
+def _write_often(barrier: Barrier, said: Any, root: str, day: date, value: int) -> None:
+    lake, versions = Lake(root), []
+    barrier.wait()
+    for turn in range(12):
+        number = value * 100 + turn
+        versions.append((number, lake.append("log", rows([day], number), records={f"{value}": turn})))
+    said.put(json.dumps(versions))
+
+
+@pytest.mark.slow
+def test_a_writer_is_told_the_version_that_it_made_whoever_writes_beside_it(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    lake.append("log", rows([]))
+    made = [json.loads(said) for said in _together(_write_often, [(lake.root, DAYS[i], i) for i in (1, 2)])]
+    assert len({version for pairs in made for _, version in pairs}) == 24
+    for number, version in [pair for pairs in made for pair in pairs]:
+        (file,) = set(lake.files("log", version)) - set(lake.files("log", version - 1))
+        assert pq.read_table(file)["value"].to_pylist() == [number]

@@ -12,6 +12,7 @@ from ml_assets.commands.progress import display
 from ml_assets.commands.project import Project
 from ml_assets.errors import DataError
 from ml_assets.settings import settings
+from ml_assets.sources.watch import listing
 
 
 def loop(project: Project, names: Sequence[str], as_of: str, *, as_json: bool) -> None:
@@ -43,22 +44,23 @@ def _chosen(project: Project, names: Sequence[str]) -> list[str]:
     incoming = settings().incoming
     for name in names:
         project.model(name)
-    chosen = list(names) or [name for name in project.models if name in _MADE or _delivered(name)]
+    chosen = list(names) or [name for name in project.models if name in _MADE or _delivered(project, name)]
     for name in chosen:
-        if name in _MADE and not _complete(name):
+        if name in _MADE and not _complete(project, name):
             _MADE[name](incoming / name)
-        if not _delivered(name):
+        if not _delivered(project, name):
             hint = _hint(project.model(name).path / "README.md")
-            raise DataError(f"{name} has no files below {incoming / name}: deliver some{hint}")
+            patterns = ", ".join(source.spec.files for source in project.sources(name))
+            raise DataError(f"{name} has no files below {incoming} ({patterns}): deliver some{hint}")
     return chosen
 
 
 _MADE = {"churn": default_churn, "documents": default_documents}
 
 
-def _complete(name: str) -> bool:
+def _complete(project: Project, name: str) -> bool:
     """Whether there is what a model needs; documents of one's own say nothing of what they are."""
-    return any((settings().incoming / name / "labels").glob("*")) if name == "documents" else _delivered(name)
+    return any((settings().incoming / name / "labels").glob("*")) if name == "documents" else _delivered(project, name)
 
 
 def _hint(readme: Path) -> str:
@@ -68,9 +70,9 @@ def _hint(readme: Path) -> str:
     return f", or: {commands[0]}" if commands else ""
 
 
-def _delivered(name: str) -> bool:
-    """Whether a drop zone holds a file of any source."""
-    return any(path.is_file() for path in (settings().incoming / name).glob("*/*"))
+def _delivered(project: Project, name: str) -> bool:
+    """Whether any source of a model has a file, wherever it reads."""
+    return any(listing(source.spec, settings().incoming).files for source in project.sources(name))
 
 
 def _date(text: str) -> date:

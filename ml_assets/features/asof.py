@@ -5,7 +5,7 @@ the end of the window, or known only then, is not in any of them. Dates are comp
 thread: a sum of floats then has the same digits every time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -29,19 +29,37 @@ _AS_WRITTEN = "SET disabled_optimizers = 'join_order,build_side_probe_side'"
 another order of the rows is another last digit of a sum."""
 
 
-def compute(lake: Lake, view: "View", dates: Sequence[date], *, workers: int = 2) -> Iterator[Computed]:
+def compute(
+    lake: Lake, view: "View", dates: Sequence[date], *, workers: int = 2, versions: Mapping[str, int] | None = None
+) -> Iterator[Computed]:
     """The view at each date, in order: a table of the query's columns with `as_of` in front.
+
+    Args:
+        lake: where the sources are.
+        view: what is computed.
+        dates: as-of dates.
+        workers: dates computed side by side.
+        versions: of the sources' tables, by name; default: as they are now.
 
     Raises:
         DeclarationError: the query fails, repeats an entity, or returns a column of no usable type.
         DataError: a source has no table yet.
     """
-    versions = {relation.table: _version(lake, relation) for relation in view.relations}
+    versions = versions_of(lake, view) if versions is None else versions
     share = -(-len(dates) // workers)
     blocks = [dates[i : i + share] for i in range(0, len(dates), share)] if dates else []
     with ThreadPoolExecutor(max_workers=workers) as pool:
         for block in pool.map(lambda block: _block(lake, view, block, versions), blocks):
             yield from block
+
+
+def versions_of(lake: Lake, view: "View") -> dict[str, int]:
+    """The versions of the tables of a view's sources, by name.
+
+    Raises:
+        DataError: a source has no table yet.
+    """
+    return {relation.table: _version(lake, relation) for relation in view.relations}
 
 
 def _version(lake: Lake, relation: "Relation") -> int:
@@ -51,14 +69,14 @@ def _version(lake: Lake, relation: "Relation") -> int:
     return version
 
 
-def _block(lake: Lake, view: "View", dates: Sequence[date], versions: dict[str, int]) -> list[Computed]:
+def _block(lake: Lake, view: "View", dates: Sequence[date], versions: Mapping[str, int]) -> list[Computed]:
     with lake.connect() as connection:
         connection.execute(_AS_WRITTEN)
         return [(as_of, _at(lake, connection, view, as_of, versions)) for as_of in dates]
 
 
 def _at(
-    lake: Lake, connection: "duckdb.DuckDBPyConnection", view: "View", as_of: date, versions: dict[str, int]
+    lake: Lake, connection: "duckdb.DuckDBPyConnection", view: "View", as_of: date, versions: Mapping[str, int]
 ) -> pa.Table:
     for relation in view.relations:
         _bind(lake, connection, view, relation, as_of, versions[relation.table])

@@ -5,14 +5,14 @@ changed query or a late row gives other fingerprints to exactly the dates that i
 one transaction, so a killed run leaves whole dates and nothing else.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
 
 from ml_assets.duck import literal, quote
-from ml_assets.features.asof import compute
+from ml_assets.features.asof import compute, versions_of
 from ml_assets.features.view import View
 from ml_assets.lake import Lake, fingerprint_of
 from ml_assets.sources.ingest import Ingest, ingests
@@ -42,10 +42,11 @@ def refresh(
     """
     for _, upstream in view.views:
         refresh(lake, upstream, dates, workers=workers)
-    wanted = fingerprints(lake, view, dates)
+    versions = versions_of(lake, view)  # taken once: fingerprints and rows are of the same files, whoever writes now
+    wanted = fingerprints(lake, view, dates, versions)
     missing = _stale(lake, view, wanted)
     for start in range(0, len(missing), _DATES_PER_COMMIT):
-        _commit(lake, view, missing[start : start + _DATES_PER_COMMIT], wanted, workers)
+        _commit(lake, view, missing[start : start + _DATES_PER_COMMIT], wanted, workers, versions)
         if progress:
             progress(min(start + _DATES_PER_COMMIT, len(missing)), len(missing))
     reused = tuple(day for day in dates if day not in set(missing))
@@ -58,13 +59,25 @@ def stale(lake: Lake, view: View, dates: Sequence[date]) -> list[date]:
 
 
 def _stale(lake: Lake, view: View, wanted: dict[date, int]) -> list[date]:
-    kept = lake.records(view.kept, [_key(day) for day in wanted])
-    return [day for day in wanted if kept.get(_key(day)) != wanted[day]]
+    standing = kept(lake, view, [*wanted])
+    return [day for day in wanted if standing.get(day) != wanted[day]]
 
 
-def fingerprints(lake: Lake, view: View, dates: Sequence[date]) -> dict[date, int]:
-    """What each date's rows are a function of, as a 63-bit number."""
-    arrivals = {relation.name: ingests(lake, relation.table) for relation in view.relations}
+def kept(lake: Lake, view: View, dates: Sequence[date], version: int | None = None) -> dict[date, int]:
+    """The fingerprint under which each date's rows stand in a version of the view's table, where there are some."""
+    records = lake.records(view.kept, [_key(day) for day in dates], version)
+    return {day: records[_key(day)] for day in dates if _key(day) in records}
+
+
+def fingerprints(
+    lake: Lake, view: View, dates: Sequence[date], versions: Mapping[str, int] | None = None
+) -> dict[date, int]:
+    """What each date's rows are a function of, as a 63-bit number.
+
+    `versions` are of the tables of the sources that the view itself reads; default: as they are now.
+    """
+    at = versions or {}
+    arrivals = {relation.name: ingests(lake, relation.table, at.get(relation.table)) for relation in view.relations}
     upstream = [fingerprints(lake, other, dates) for _, other in view.views]
     return {day: _fingerprint(view, day, arrivals, [prints[day] for prints in upstream]) for day in dates}
 
@@ -82,10 +95,16 @@ def _key(day: date) -> str:
     return f"as_of={day}"
 
 
-def _commit(lake: Lake, view: View, days: Sequence[date], wanted: dict[date, int], workers: int) -> None:
-    rows = pa.concat_tables(
-        [rows for _, rows in compute(lake, view, days, workers=workers)], promote_options="permissive"
-    )
+def _commit(
+    lake: Lake,
+    view: View,
+    days: Sequence[date],
+    wanted: Mapping[date, int],
+    workers: int,
+    versions: Mapping[str, int],
+) -> None:
+    computed = compute(lake, view, days, workers=workers, versions=versions)
+    rows = pa.concat_tables([rows for _, rows in computed], promote_options="permissive")
     lake.replace(view.kept, rows, values=days, records={_key(day): wanted[day] for day in days})
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, field_validator
 
 from ml_assets.declaration import Declaration, Duration
 from ml_assets.features.query import Query
+from ml_assets.moments import shift
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -78,8 +79,8 @@ class View:
         """The event times that the query sees at `as_of`: from (inclusive, None = unbounded), to (exclusive)."""
         midnight = datetime.combine(as_of, time())
         if self.horizon is not None:
-            return midnight - (self.lookback or timedelta(0)), midnight + self.horizon
-        return (None if self.lookback is None else midnight - self.lookback), midnight
+            return shift(midnight, -(self.lookback or timedelta(0))), shift(midnight, self.horizon)
+        return (None if self.lookback is None else shift(midnight, -self.lookback)), midnight
 
     @property
     def recipe(self) -> str:

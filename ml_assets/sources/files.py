@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import pyarrow as pa
 
 from ml_assets.errors import DataError
+from ml_assets.sources.obstacles import obstacle, printable, real_folder
 
 if TYPE_CHECKING:
     import fsspec
@@ -36,6 +37,7 @@ class Arrival:
         path: its path within `system`.
         size: bytes.
         mtime: when it was last changed, as its file system writes it.
+        obstacle: why it is not read; empty for a file.
     """
 
     system: "fsspec.AbstractFileSystem"
@@ -43,6 +45,7 @@ class Arrival:
     name: str
     size: int
     mtime: str
+    obstacle: str = ""
 
     @property
     def format(self) -> str:
@@ -82,27 +85,50 @@ class Arrival:
 
 
 def arrivals(files: str, location: Path | str | None) -> list[Arrival]:
-    """The finished files of a glob, by name.
+    """What a glob finds, finished files by name; what is no file, or not in the drop zone, with its `obstacle`.
 
     Args:
         files: a glob below `location`, or a URL that fsspec opens.
         location: the drop zone; needed unless `files` is a URL.
 
     Raises:
-        DataError: a relative glob without a drop zone.
+        DataError: a relative glob without a drop zone, or a place that cannot be listed.
     """
-    import fsspec
-
     if "://" not in files and location is None:
         raise DataError(f"files {files!r}: no drop zone is given, name one or write a URL (file:///archive/*.csv)")
-    address = files if "://" in files else f"{os.fspath(location or '')}/{files}"
-    system, pattern = fsspec.core.url_to_fs(address)
+    system, pattern, found = _glob(files if "://" in files else f"{os.fspath(location or '')}/{files}")
     base = _fixed_part(pattern)
     shown = base if "://" in files else str(system._strip_protocol(os.fspath(location or "")))  # noqa: SLF001 - fsspec's only spelling of it
-    found: dict[str, dict[str, Any]] = system.glob(pattern, detail=True)
     kept = [(path, info) for path, info in found.items() if info["type"] != "directory" and _finished(path, base)]
     whole = "://" in files
-    return [_arrival(system, path, info, path if whole else _below(path, shown)) for path, info in sorted(kept)]
+    zone = real_folder(shown) if "file" in _protocols(system) else ""
+    return [
+        Arrival(
+            system,
+            path,
+            printable(path if whole else _below(path, shown)),
+            *_state(path, info),
+            obstacle(path, info, zone),
+        )
+        for path, info in sorted(kept)
+    ]
+
+
+def _glob(address: str) -> "tuple[fsspec.AbstractFileSystem, str, dict[str, dict[str, Any]]]":
+    import fsspec
+
+    try:
+        system, pattern = fsspec.core.url_to_fs(address)
+        return system, pattern, system.glob(pattern, detail=True)
+    except Exception as error:  # whatever the client of a store raises
+        what = " ".join(str(error).split())[:300] or type(error).__name__
+        raise DataError(
+            f"files {address!r} cannot be listed, check the address and that its store answers ({what})"
+        ) from error
+
+
+def _protocols(system: "fsspec.AbstractFileSystem") -> tuple[str, ...]:
+    return (system.protocol,) if isinstance(system.protocol, str) else tuple(system.protocol)
 
 
 @dataclass(frozen=True)
@@ -122,8 +148,10 @@ def identify(arrival: Arrival) -> Identity:
     """Read the content once for its hash.
 
     Raises:
-        DataError: the file cannot be opened.
+        DataError: it is no file, or cannot be opened.
     """
+    if arrival.obstacle:
+        raise DataError(f"{arrival.name}: {arrival.obstacle}")
     state, sha = _now(arrival), hashlib.sha256()
     try:
         with arrival.system.open(arrival.path, "rb") as stream:
@@ -184,10 +212,6 @@ def _now(arrival: Arrival) -> tuple[int, str]:
         return _state(arrival.path, arrival.system.info(arrival.path))
     except FileNotFoundError as error:
         raise DataError(f"{arrival.name}: vanished, or is a link to nothing: deliver it again") from error
-
-
-def _arrival(system: "fsspec.AbstractFileSystem", path: str, info: dict[str, Any], name: str) -> Arrival:
-    return Arrival(system, path, name, *_state(path, info))
 
 
 def _state(path: str, info: dict[str, Any]) -> tuple[int, str]:

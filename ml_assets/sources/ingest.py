@@ -73,9 +73,9 @@ def ingest(
             return run.report()
 
 
-def ingests(lake: "Lake", table: str) -> list[Ingest]:
-    """The committed files of a table that hold rows, in the order of their ingest; empty without a table."""
-    return _touched(ledger.committed(lake, table))
+def ingests(lake: "Lake", table: str, version: int | None = None) -> list[Ingest]:
+    """The files that hold rows of a version of a table, in the order of their ingest; empty without a table."""
+    return _touched(ledger.committed(lake, table, version))
 
 
 @dataclass

@@ -98,14 +98,14 @@ def file_record(sha: str) -> str:
     return f"file:{sha}"
 
 
-def number(lake: "Lake", table: str) -> int:
-    """The number of the last committed batch; 0 before the first."""
-    return lake.record(table, BATCH_RECORD) or 0
+def number(lake: "Lake", table: str, version: int | None = None) -> int:
+    """The number of the last batch of a version; 0 before the first."""
+    return lake.record(table, BATCH_RECORD, version) or 0
 
 
-def committed(lake: "Lake", table: str) -> list[Entry]:
-    """Every committed file, in the order of ingest; what a crash left behind does not count."""
-    last = number(lake, table)  # read first: a batch that commits meanwhile is then left out whole
+def committed(lake: "Lake", table: str, version: int | None = None) -> list[Entry]:
+    """Every committed file of a version, in the order of ingest; what a crash left behind does not count."""
+    last = number(lake, table, version)  # read first: a batch that commits meanwhile is then left out whole
     return [entry for entry in _entries(lake, table) if entry.batch <= last]
 
 

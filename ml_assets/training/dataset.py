@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from ml_assets.errors import DataError, TrainingError
 from ml_assets.features.join import point_in_time
-from ml_assets.features.store import Refreshed, fingerprints, refresh
+from ml_assets.features.store import Refreshed, fingerprints, kept, refresh
 from ml_assets.features.view import View
 from ml_assets.lake import Lake, fingerprint_of
 from ml_assets.sources.ingest import ingests
@@ -19,6 +19,9 @@ from ml_assets.training.split import Split, split
 
 ROW = "row_as_of"
 """The as-of date of a row; `as_of` is the date of the training set that holds it."""
+
+
+_ATTEMPTS = 5  # to build one while files come in
 
 
 @dataclass(frozen=True)
@@ -133,19 +136,50 @@ def build(
         DataError: a source is empty.
         TrainingError: history is too short, or holds one class only.
     """
-    needed = _window(lake, folder, as_of)
-    asked, refreshed = views(folder), {}
-    for view in asked:
-        if progress:
-            progress(view.table)
-        refreshed[view.table] = refresh(lake, view, needed.refit, workers=workers)
-    fingerprint = identity({view.kept: fingerprints(lake, view, needed.refit) for view in asked}, needed)
-    kept, key = table(folder), f"as_of={as_of}"
-    if lake.record(kept, key) != fingerprint:
+    for attempt in range(1, _ATTEMPTS + 1):
+        needed = _window(lake, folder, as_of)
+        # First, before anything is read: what comes in meanwhile gives others.
+        prints = {view.kept: fingerprints(lake, view, needed.refit) for view in views(folder)}
+        refreshed = {}
+        for view in views(folder):
+            if progress:
+                progress(view.table)
+            refreshed[view.table] = refresh(lake, view, needed.refit, workers=workers)
+        standing = _standing(lake, folder, needed)
+        # Where files come in without end, a set of what stands, under its own fingerprint, is better than none.
+        if standing.prints == prints or attempt == _ATTEMPTS:
+            built = _built(lake, folder, as_of, needed, standing, refreshed)
+            if built is not None:
+                return built
+    raise DataError(f"{folder.name}: others wrote its features while its training set was built; run again")
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """What the tables of the views hold: their versions, and the fingerprint of each date's rows."""
+
+    tables: dict[str, int]
+    prints: dict[str, dict[date, int]]
+
+
+def _standing(lake: Lake, folder: Folder, needed: Split) -> _Standing:
+    tables = {view.kept: _version(lake, view.kept) for view in views(folder)}
+    prints = {view.kept: kept(lake, view, needed.refit, tables[view.kept]) for view in views(folder)}
+    return _Standing(tables, prints)
+
+
+def _built(
+    lake: Lake, folder: Folder, as_of: date, needed: Split, standing: _Standing, refreshed: dict[str, Refreshed]
+) -> TrainingSet | None:
+    """The training set of what stands; None where that was overwritten before it was read."""
+    name, key, fingerprint = table(folder), f"as_of={as_of}", identity(standing.prints, needed)
+    version = lake.version(name)
+    if version is None or lake.record(name, key, version) != fingerprint:
         rows = _rows(lake, folder, needed.refit, as_of)
-        lake.replace(kept, rows, values=[as_of], records={key: fingerprint})
-    tables = {item.kept: _version(lake, item.kept) for item in asked}
-    return TrainingSet(kept, _version(lake, kept), as_of, needed, fingerprint, refreshed, tables)
+        if _standing(lake, folder, needed).prints != standing.prints:
+            return None
+        version = lake.replace(name, rows, values=[as_of], records={key: fingerprint})
+    return TrainingSet(name, version, as_of, needed, fingerprint, refreshed, standing.tables)
 
 
 def table(folder: Folder) -> str:

@@ -84,7 +84,8 @@ def predict(lake: Lake, registry: Registry, folder: Folder, as_of: date, *, work
     unsure = [folder.spec.serve.review_below] if kept.classes else []
     fingerprint = fingerprint_of(champion.tags["sha256"], *prints(lake, folder, kept, as_of), *unsure)
     table, key = f"{folder.name}/predictions", f"as_of={as_of}"
-    reused = lake.record(table, key) == fingerprint
+    version = lake.version(table)
+    reused = version is not None and lake.record(table, key, version) == fingerprint
     if not reused:
         scored = rows(lake, folder, kept, [as_of], workers=workers)
         found = said(probabilities(registry.onnx(champion), kept, scored), folder, kept)
@@ -94,8 +95,8 @@ def predict(lake: Lake, registry: Registry, folder: Folder, as_of: date, *, work
             **found,
             "model_version": pa.repeat(pa.scalar(champion.number, pa.int64()), len(scored)),
         }
-        lake.replace(table, pa.table(columns), values=[as_of], records={key: fingerprint})
-    return Predicted(table, lake.version(table), champion, fingerprint, reused)
+        version = lake.replace(table, pa.table(columns), values=[as_of], records={key: fingerprint})
+    return Predicted(table, version, champion, fingerprint, reused)
 
 
 def said(p: "NDArray[np.float64]", folder: Folder, kept: Record) -> dict[str, pa.Array]:

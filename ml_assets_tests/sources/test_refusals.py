@@ -1,6 +1,8 @@
 """A file that cannot be used is named with the remedy, stays where it is, and stops nothing else."""
 
 import gzip
+import os
+import socket
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,6 +11,7 @@ import pytest
 
 from ml_assets.errors import DataError
 from ml_assets.sources.files import arrivals, identify, require_unchanged
+from ml_assets.sources.watch import listing
 from ml_assets_tests.sources.conftest import Inbox, orders
 
 WHOLE = orders("1,2025-01-01,1.5")
@@ -97,10 +100,37 @@ def test_a_relative_glob_needs_a_drop_zone() -> None:
         arrivals("orders/*", None)
 
 
-def test_a_link_is_read_as_the_file_that_it_points_to(inbox: Inbox, tmp_path: Path) -> None:
+def test_only_files_of_the_drop_zone_are_read(inbox: Inbox, tmp_path: Path) -> None:
+    folder = inbox.folder / "orders"
     (tmp_path / "elsewhere.csv").write_text(WHOLE)
-    (inbox.folder / "orders" / "a.csv").symlink_to(tmp_path / "elsewhere.csv")
-    (inbox.folder / "orders" / "b.csv").symlink_to(tmp_path / "nowhere.csv")
+    (inbox.folder / "within").mkdir()
+    (inbox.folder / "within" / "kept.csv").write_text(WHOLE)
+    links: dict[str, Path | str] = {
+        "a.csv": inbox.folder / "within" / "kept.csv",
+        "b.csv": "nowhere.csv",
+        "c.csv": "c.csv",
+    }
+    for name, target in {**links, "d.csv": tmp_path / "elsewhere.csv", "e.csv": tmp_path}.items():
+        (folder / name).symlink_to(target)
+    os.mkfifo(folder / "f.csv")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / "g.csv"))
+        found = inbox.ingest()
+    assert (found.rows, found.new_files) == (1, ("orders/a.csv",))
+    whys = ["a link to nothing or to itself", "a link to nothing or to itself"]
+    whys += ["through a link that leaves the drop zone"] * 2 + ["a named pipe and not a file", "a socket"]
+    for note, name, why in zip(found.refused, "bcdefg", whys, strict=True):
+        assert note.file == f"orders/{name}.csv"
+        assert note.reason.startswith(note.file)
+        assert why in note.reason
+
+
+def test_names_of_any_bytes_are_read_and_printable(inbox: Inbox) -> None:
+    for nr, name in enumerate([b"caf\xe9.csv", b"two\nlines.csv", "späße.csv".encode()]):
+        path = os.path.join(os.fsencode(inbox.folder / "orders"), name)  # noqa: PTH118 - bytes
+        with open(path, "w", encoding="ascii") as file:  # noqa: PTH123 - bytes
+            file.write(orders(f"{nr},2025-01-01,1"))
     found = inbox.ingest()
-    assert found.rows == 1
-    assert "link to nothing" in found.refused[0].reason
+    assert tuple(sorted(found.new_files)) == ("orders/caf\\xe9.csv", "orders/späße.csv", "orders/two\\nlines.csv")
+    assert inbox.ingest().new_files == ()
+    assert listing(inbox.spec, inbox.folder).files == 3

@@ -2,7 +2,11 @@
 
 # ruff: noqa: DTZ001 - the lake's times are naive UTC
 
+import shutil
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from itertools import count
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,6 +14,7 @@ import pytest
 
 from ml_assets.errors import DataError, DeclarationError, TrainingError
 from ml_assets.features.store import refresh
+from ml_assets.training import dataset
 from ml_assets.training.dataset import ROW, build, known_until, read, refresh_labels
 from ml_assets.training.frame import columns
 from ml_assets_tests.conftest import AS_OF, FIRST, QUERIES, Tiny
@@ -148,3 +153,33 @@ def test_too_little_history_and_an_empty_source_are_errors(tiny: Tiny) -> None:
     empty = Tiny(tiny.root / "empty")
     with pytest.raises(DataError, match="source shop/orders has no rows yet"):
         build(empty.lake, empty.folder(), date(2025, 4, 6))
+
+
+@pytest.mark.parametrize("step", range(9))
+def test_rows_that_come_in_while_a_set_is_built_are_never_kept_as_what_was_there_before(
+    tiny: Tiny, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Late rows arrive right before one of the reads of a build; the next one gives what a build from nothing gives."""
+    folder, late, turns = tiny.folder(), datetime(AS_OF.year, AS_OF.month, AS_OF.day) - timedelta(days=30), count()
+
+    def disturbed(read: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            if next(turns) == step:
+                tiny.deliver("orders", [{"customer": 1, "made_at": late, "amount": 5.0, "kind": "a"}] * 3)
+            return read(*given, **named)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        for name in ("_window", "fingerprints", "refresh", "_rows", "kept"):
+            patched.setattr(dataset, name, disturbed(getattr(dataset, name)))
+        built = build(tiny.lake, folder, AS_OF)
+    assert tiny.delivered == 2
+    kept, again = read(tiny.lake, built.table, AS_OF, built.version), build(tiny.lake, folder, AS_OF)
+    rows = read(tiny.lake, again.table, AS_OF, again.version)
+    assert kept.equals(rows) == (built.fingerprint == again.fingerprint)
+    for name in ("features", "labels", "population", "training_set"):
+        shutil.rmtree(f"{tiny.lake.root}/shop/{name}")
+    anew = build(tiny.lake, folder, AS_OF)
+    assert anew.fingerprint == again.fingerprint
+    assert read(tiny.lake, anew.table, AS_OF).equals(rows)
