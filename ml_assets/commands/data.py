@@ -93,6 +93,19 @@ def documents(
     )
 
 
+@app.command()
+def retry(
+    model: Annotated[str, typer.Argument(help="The folder of a model of documents")] = "documents",
+) -> None:
+    """Read again what was refused of a model's documents: it took too long, or an older release could not read it."""
+    from ml_assets.commands.again import read_again
+
+    with bar("read documents") as progress:
+        outcomes = read_again(model, progress)
+    for outcome in outcomes:
+        typer.echo(outcome)
+
+
 def default_churn(progress_to: Path) -> None:
     """The history that a first run simulates."""
     from ml_assets.simulation import churn

@@ -1,6 +1,7 @@
 """`<folder>/raw/<source>`: files into the lake, checked."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -40,7 +41,8 @@ class Source(Declared[SourceSpec]):
         def raw(lake: LakeResource) -> Result:
             from ml_assets.sources.ingest import ingest  # pyarrow: not at load
 
-            done = ingest(lake.open(), "/".join(key.path), spec, settings().incoming)
+            now = datetime.now(UTC).replace(tzinfo=None)
+            done = ingest(lake.open(), "/".join(key.path), spec, settings().incoming, now=now)
             return Result(metadata=_metadata(done), check_results=list(_results(done, _names(spec))))
 
         return dg.Definitions(assets=[raw])

@@ -39,6 +39,7 @@ class Loaded:
         bad: the rows that do not: position, reason, JSON.
         held: lets go of both.
         found: what each expectation says, once they were asked.
+        attempt: how often its content was read with this; more than once only of a document that was refused.
     """
 
     arrival: Arrival
@@ -49,6 +50,12 @@ class Loaded:
     bad: Spool
     held: ExitStack
     found: "list[Found]" = field(default_factory=list)
+    attempt: int = 1
+
+    @property
+    def record(self) -> str:
+        """The key under which the table records that it holds the file."""
+        return ledger.file_record(self.sha, self.attempt)
 
 
 @dataclass
@@ -120,7 +127,7 @@ def commit(
         ledger.announce(lake, table, entries)
         if quarantine.rows:
             lake.append(ledger.quarantine_table(table), _reader(quarantine))
-        records = [ledger.file_record(file.sha) for file in files]
+        records = [file.record for file in files]
         standing = lake.records(table, records)
         fresh = [file for file, record in zip(files, records, strict=True) if record not in standing]
         shape = files[-1].shape
@@ -129,7 +136,7 @@ def commit(
         batches = (part for rows in tables for part in rows.to_batches())
         # A reader is never written twice, so a conflict is an error and not a second copy.
         reader = pa.RecordBatchReader.from_batches(schema, batches)
-        added = {ledger.file_record(file.sha): 1 for file in fresh}
+        added = {file.record: 1 for file in fresh}
         lake.append(table, reader, records={**added, ledger.BATCH_RECORD: batch})
     return entries
 

@@ -1,9 +1,9 @@
 """A document as a row: files that are no tables, read in child processes that a bad one cannot take down."""
 
-import json
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,10 +12,11 @@ from ml_assets.errors import DataError
 from ml_assets.sources.batch import Loaded
 from ml_assets.sources.conform import QUARANTINED
 from ml_assets.sources.files import Arrival, Identity, require_unchanged
+from ml_assets.sources.refusals import Refusal
 from ml_assets.sources.schema import Shape
 from ml_assets.sources.spec import POSITION
 from ml_assets.sources.spool import Spool
-from ml_assets.text.document import Document, UnreadableError
+from ml_assets.text.document import READER, Document, UnreadableError
 from ml_assets.text.features import describe
 from ml_assets.text.read import require_size
 
@@ -58,28 +59,71 @@ READ = Shape(_READ)
 SHAPE = Shape(_READ | _DESCRIBED)
 """The columns of every source of documents.
 
-`document_id` is the SHA-256 of the content, `received_at` the file's time of last change (UTC), `text` the pages,
-joined by form feeds; `layout` says of each page how it was read. The rest is `text.features.Described`.
+`document_id` is the SHA-256 of the content, `received_at` when the file was first seen (UTC), or what the source's
+`arrivals` say of it, `text` the pages, joined by form feeds; `layout` says of each page how it was read. The rest is
+`text.features.Described`.
 """
 
 _TWICE = ("crashed", "memory")  # what the machine's other work may have caused
 
 
-def load(arrival: Arrival, identity: Identity, reader: "Reader") -> Loaded:
-    """A file as a batch of one row: accepted, or, where it cannot be read, in the quarantine with the reason.
+class Inbox:
+    """What one ingest knows before it reads: when documents arrived, and what became of earlier attempts.
 
-    Raises:
-        DataError: the file vanished or changed while it was read.
+    Args:
+        reader: reads them; closed with this.
+        now: when the ingest began, naive UTC: what it sees for the first time arrives now, whatever its clock says.
+        register: arrivals that are known, by the SHA-256 of the content.
+        refusals: of earlier attempts, by the same.
+        retry: try everything again that was refused.
     """
-    with ExitStack() as held:
-        rows, bad = held.enter_context(Spool()), held.enter_context(Spool())
-        try:
-            found = row(_read(arrival, reader), identity.sha, arrival.name, _received(arrival))
-            rows.add(found.append_column(POSITION, pa.array([1], pa.int64())))
-        except UnreadableError as error:
-            bad.add(_refused(arrival, error))
-        require_unchanged(arrival, identity)
-        return Loaded(arrival, identity.sha, SHAPE, (), rows, bad, held.pop_all())
+
+    def __init__(
+        self,
+        reader: "Reader",
+        now: datetime,
+        register: Mapping[str, datetime],
+        refusals: Mapping[str, Refusal],
+        *,
+        retry: bool = False,
+    ) -> None:
+        self._reader = reader
+        self._now = now
+        self._register = register
+        self._refusals = refusals
+        self.again = {sha for sha, refusal in refusals.items() if retry or refusal.due}
+        """The contents that are read again."""
+
+    def load(self, arrival: Arrival, identity: Identity) -> Loaded:
+        """A file as a batch of one row: accepted, or, where it cannot be read, in the quarantine with the reason.
+
+        Raises:
+            DataError: the file vanished or changed while it was read, or it is said to arrive in the future.
+        """
+        before = self._refusals.get(identity.sha)
+        attempt, came = before.attempt + 1 if before else 1, self._received(arrival, identity, before)
+        with ExitStack() as held:
+            rows, bad = held.enter_context(Spool()), held.enter_context(Spool())
+            try:
+                read = row(_read(arrival, self._reader), identity.sha, arrival.name, came)
+                rows.add(read.append_column(POSITION, pa.array([attempt], pa.int64())))
+            except UnreadableError as error:
+                bad.add(_refused(error, Refusal(arrival.name, arrival.size, error.code, READER, attempt, f"{came}")))
+            require_unchanged(arrival, identity)
+            return Loaded(arrival, identity.sha, SHAPE, (), rows, bad, held.pop_all(), attempt=attempt)
+
+    def close(self) -> None:
+        """End the processes that read."""
+        self._reader.close()
+
+    def _received(self, arrival: Arrival, identity: Identity, before: Refusal | None) -> datetime:
+        known = self._register.get(identity.sha)
+        if known and known > self._now:
+            raise DataError(
+                f"{arrival.name}: is here, and yet `arrivals` says that it arrives at {known} (UTC; now it is "
+                f"{self._now:%Y-%m-%d %H:%M}): correct its line"
+            )
+        return known or (before and before.seen) or self._now
 
 
 def _read(arrival: Arrival, reader: "Reader") -> Document:
@@ -129,22 +173,6 @@ def _page(page: Any) -> dict[str, Any]:  # noqa: ANN401 - a Page
     return said | {"characters": len(page.text)}
 
 
-def _refused(arrival: Arrival, error: UnreadableError) -> pa.Table:
-    row = json.dumps({"name": arrival.name, "bytes": arrival.size, "code": error.code})
-    return pa.table([[1], [f"{arrival.name}: {error}"], [row]], schema=QUARANTINED)
-
-
-def _received(arrival: Arrival) -> datetime:
-    """When the file was last changed; object stores write the time out, file systems in seconds since 1970.
-
-    Raises:
-        DataError: its file system does not say when.
-    """
-    try:
-        at = datetime.fromtimestamp(float(arrival.mtime), UTC)
-    except ValueError:
-        try:
-            at = datetime.fromisoformat(arrival.mtime).astimezone(UTC)
-        except ValueError:
-            raise DataError(f"{arrival.name}: its store does not say when it came ({arrival.mtime!r})") from None
-    return at.replace(tzinfo=None)
+def _refused(error: UnreadableError, refusal: Refusal) -> pa.Table:
+    reason = f"{refusal.name}: {error}{refusal.outlook}"
+    return pa.table([[refusal.attempt], [reason], [refusal.to_json()]], schema=QUARANTINED)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     import duckdb
 
     from ml_assets.lake import Lake
+    from ml_assets.sources.documents import Inbox
     from ml_assets.sources.spec import Expectation, SourceSpec
-    from ml_assets.text.reader import Reader
 
 __all__ = ["Checked", "Drift", "Ingest", "Ingested", "Note", "Progress", "ingest", "ingests"]
 
@@ -38,6 +39,9 @@ def ingest(
     spec: "SourceSpec",
     location: Path | str | None,
     progress: Progress | None = None,
+    *,
+    now: datetime | None = None,
+    retry: bool = False,
 ) -> Ingested:
     """Bring every new file of a source into the lake: each content once, whatever its name.
 
@@ -56,20 +60,27 @@ def ingest(
         spec: the declaration.
         location: the drop zone; may be None where `spec.files` is a URL.
         progress: called for each file.
+        now: naive UTC: when a document arrives that is seen for the first time; needed of documents only.
+        retry: read every document again that was refused.
 
     Raises:
         DeclarationError: the declaration contradicts the table, or an expectation cannot be run.
+        DataError: it cannot be told when documents arrived.
         LakeError: another machine ingested the same table at the same time; run again.
     """
     with lake.lock(f"ingest/{table}"), lake.connect() as connection:
         run = _Run(lake, table, spec, connection, ledger.recover(lake, table))
         with closing(run):
+            if spec.read == "documents":
+                run.open(location, now, retry=retry)
             waiting = run.unknown(arrivals(spec.files, location))
             for nr, arrival in enumerate(waiting):
                 if progress:
                     progress(nr, len(waiting), arrival.name)
                 run.take(arrival)
             run.flush()
+            if run.inbox and run.inbox.again:
+                ledger.recover(lake, table)  # what is read now was refused before
             return run.report()
 
 
@@ -94,7 +105,7 @@ class _Run:
     seen: set[str] = field(default_factory=set)
     batch: list[Loaded] = field(default_factory=list)
     shape: Shape | None = None
-    reader: "Reader | None" = None
+    inbox: "Inbox | None" = None
 
     def __post_init__(self) -> None:
         self.seen = {entry.sha for entry in self.entries}
@@ -106,9 +117,26 @@ class _Run:
             added = [column for entry in self.entries for column in entry.added]
             self.shape = stored_shape(self.lake.schema(self.table), added, self.spec)
 
+    def open(self, location: Path | str | None, now: datetime | None, *, retry: bool) -> None:
+        """Find out when documents arrived, and which are read again.
+
+        Raises:
+            DataError: `now` is missing, or a line of the source's `arrivals` cannot be understood.
+        """
+        from ml_assets.sources.documents import Inbox  # the readers of documents
+        from ml_assets.sources.refusals import refusals
+        from ml_assets.sources.register import register
+        from ml_assets.text.reader import Reader
+
+        if now is None:
+            raise DataError(f"{self.table}: documents arrive when they are first seen, so ingest them with `now`")
+        before = refusals(self.lake, self.table)
+        self.inbox = Inbox(Reader(), now, register(self.spec, location), before, retry=retry)
+        self.seen -= self.inbox.again
+
     def unknown(self, found: list[Arrival]) -> list[Arrival]:
         """Those that are not, by path, size and time, files that were ingested."""
-        known = {(entry.path, entry.size, entry.mtime) for entry in self.entries}
+        known = {(entry.path, entry.size, entry.mtime) for entry in self.entries if entry.sha in self.seen}
         return [arrival for arrival in found if (arrival.name, arrival.size, arrival.mtime) not in known]
 
     def take(self, arrival: Arrival) -> None:
@@ -130,20 +158,14 @@ class _Run:
             self.flush()
         self.batch.append(file)
         rows = sum(file.rows.rows + file.bad.rows for file in self.batch)
-        most = _DOCUMENTS if self.reader else _FILES
+        most = _DOCUMENTS if self.inbox else _FILES
         if changing or rows >= BATCH or len(self.batch) >= most:
             self.flush()
 
     def _load(self, arrival: Arrival, identity: Identity) -> Loaded:
-        if self.spec.read == "tables":
-            return load(arrival, identity, self.shape, self.spec, self.connection)
-        from ml_assets.sources import documents  # the readers of documents
-
-        if self.reader is None:
-            from ml_assets.text.reader import Reader
-
-            self.reader = Reader()
-        return documents.load(arrival, identity, self.reader)
+        if self.inbox is not None:
+            return self.inbox.load(arrival, identity)
+        return load(arrival, identity, self.shape, self.spec, self.connection)
 
     def flush(self) -> None:
         """Judge and commit the batch; files that a `block` expectation fails are left out."""
@@ -158,8 +180,8 @@ class _Run:
     def close(self) -> None:
         """Let go of everything."""
         self._drop()
-        if self.reader is not None:
-            self.reader.close()
+        if self.inbox is not None:
+            self.inbox.close()
 
     def _drop(self) -> None:
         for file in self.batch:
@@ -182,7 +204,7 @@ class _Run:
 
     def report(self) -> Ingested:
         """What this run did, and the state that it leaves."""
-        entries = [*self.entries, *self.new]
+        entries = ledger.latest([*self.entries, *self.new])
         return Ingested(
             table=self.table,
             version=self.lake.version(self.table),

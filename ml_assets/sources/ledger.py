@@ -7,14 +7,15 @@ removes it.
 """
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ml_assets.duck import quote
+from ml_assets.duck import literal, quote
 from ml_assets.sources.spec import FILE_COLUMN
 
 if TYPE_CHECKING:
@@ -93,9 +94,9 @@ def quarantine_table(table: str) -> str:
     return f"{table}_quarantine"
 
 
-def file_record(sha: str) -> str:
-    """The key under which the table records that it holds a file."""
-    return f"file:{sha}"
+def file_record(sha: str, attempt: int = 1) -> str:
+    """The key under which the table records that it holds a file, as it was read at the first or a later attempt."""
+    return f"file:{sha}" if attempt == 1 else f"file:{sha}:{attempt}"
 
 
 def number(lake: "Lake", table: str, version: int | None = None) -> int:
@@ -106,7 +107,12 @@ def number(lake: "Lake", table: str, version: int | None = None) -> int:
 def committed(lake: "Lake", table: str, version: int | None = None) -> list[Entry]:
     """Every committed file of a version, in the order of ingest; what a crash left behind does not count."""
     last = number(lake, table, version)  # read first: a batch that commits meanwhile is then left out whole
-    return [entry for entry in _entries(lake, table) if entry.batch <= last]
+    return latest(entry for entry in _entries(lake, table) if entry.batch <= last)
+
+
+def latest(entries: Iterable[Entry]) -> list[Entry]:
+    """Of a content that was read again the last entry, in the place of the first."""
+    return list({entry.sha: entry for entry in entries}.values())
 
 
 def announce(lake: "Lake", table: str, entries: Iterable[Entry]) -> None:
@@ -123,14 +129,37 @@ def recover(lake: "Lake", table: str) -> list[Entry]:
     last = number(lake, table)
     entries = _entries(lake, table)
     kept = [entry for entry in entries if entry.batch <= last]
-    orphans = sorted({entry.sha for entry in entries if entry.batch > last})
-    if orphans and lake.version(quarantine_table(table)) is not None:
-        empty = lake.schema(quarantine_table(table)).empty_table()
-        lake.replace(quarantine_table(table), empty, column=FILE_COLUMN, values=orphans, partitioned=False)
+    orphans = {entry.sha for entry in entries if entry.batch > last}
+    clean(lake, table, kept, orphans)
     if orphans or (entries and len(lake.files(files_table(table))) > _SCATTERED):
         rows = _table(table, kept)
         lake.replace(files_table(table), rows, column="source", values=[table], partitioned=False)
-    return kept
+    return latest(kept)
+
+
+def clean(lake: "Lake", table: str, kept: Iterable[Entry], orphans: Collection[str] = ()) -> None:
+    """Remove from the quarantine what no committed entry stands for.
+
+    That is what a crash left, and the earlier attempts of a document that was read again: of those the position is the
+    number of the attempt, of which each has an entry.
+
+    Args:
+        lake: where the tables are.
+        table: the table.
+        kept: the committed entries, each attempt one.
+        orphans: contents with an entry that was not committed.
+    """
+    attempts = Counter(entry.sha for entry in kept)
+    doubtful = sorted({*orphans, *(sha for sha, times in attempts.items() if times > 1)})
+    if not doubtful or lake.version(quarantine_table(table)) is None:
+        return
+    among = ", ".join(literal(sha) for sha in doubtful)
+    rows = lake.query(f"SELECT * FROM t WHERE {FILE_COLUMN} IN ({among})", t=quarantine_table(table))
+    pairs = zip(rows[FILE_COLUMN].to_pylist(), rows["position"].to_pylist(), strict=True)
+    lasting = [position == attempts[sha] for sha, position in pairs]
+    if not all(lasting):
+        stays = rows.filter(pa.array(lasting)).cast(lake.schema(quarantine_table(table)))
+        lake.replace(quarantine_table(table), stays, column=FILE_COLUMN, values=doubtful, partitioned=False)
 
 
 def _entries(lake: "Lake", table: str) -> tuple[Entry, ...]:

@@ -14,7 +14,7 @@ FILE_COLUMN = "_file"
 """The column of each source table that says from which file a row came (the SHA-256 of its content)."""
 
 RECEIVED = "received_at"
-"""The event time of a document: when its file was last changed."""
+"""The event time of a document: when its file was first seen, or what the source's `arrivals` say of it."""
 
 POSITION = "_position"
 REASON = "_reason"
@@ -69,6 +69,11 @@ class SourceSpec(Declaration):
         "tables",
         description="tables: rows of CSV, Parquet, JSON Lines; documents: each file (PDF, scan, text) is a row",
     )
+    arrivals: str | None = Field(
+        None,
+        description="Of documents, a glob of JSON Lines with `document_id` (SHA-256) and `received_at`; default: a "
+        "document arrives when it is first seen",
+    )
     event_time: str = Field(min_length=1, description="The column that says when a row happened (UTC)")
     known_at: str | None = Field(None, description="The column that says when a row became known (UTC)")
     columns: dict[str, Kind] | None = Field(
@@ -87,6 +92,8 @@ class SourceSpec(Declaration):
             raise ValueError(
                 f"documents have columns of their own, and event_time {RECEIVED}: leave known_at and columns out"
             )
+        if self.arrivals and self.read != "documents":
+            raise ValueError("arrivals are of documents: rows say themselves when they happened, leave it out")
         for column in self._named_columns():
             if column in RESERVED or not column:
                 raise ValueError(f"column {column!r}: this name is taken by the lake, rename it in the file")

@@ -11,6 +11,9 @@ Code = Literal[
     "dynamic-form", "portfolio", "missing", "timeout", "memory", "crashed",
 ]  # fmt: skip
 
+READER = 2
+"""Raised when what was refused may be read, or read otherwise, by this release: it is then tried again."""
+
 
 @dataclass(frozen=True)
 class Page:

@@ -28,8 +28,8 @@ DOCUMENTS = pa.schema([
     pa.field("fingerprint", pa.string(), nullable=False),  # of the row: another one means that it has changed
 ])  # fmt: skip
 
-LAYOUT = 2
-"""Raised when a table has other columns than before: every document is then written anew."""
+LAYOUT = 3
+"""Raised when a table has other columns, or a text other terms, than before: every document is then written anew."""
 
 BATCH = 2048  # rows held at a time: some 20 MB of documents of three pages
 _TITLE = 3  # times that a term of the title counts: what a document is called says more than what it mentions

@@ -96,8 +96,8 @@ class Sandbox:
         self.end()
         raise UnreadableError(
             "timeout",
-            f"{name} took more than {seconds:g} s for one step (opening it, or one page): split it, or raise "
-            "Limits.seconds and Limits.seconds_per_page",
+            f"{name} took more than {seconds:g} s for one step (opening it, or one page): send it again when the "
+            "machine is less busy, or split it",
         )
 
     def _crashed(self, name: str) -> UnreadableError:

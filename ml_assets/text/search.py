@@ -23,7 +23,7 @@ from ml_assets.text.search_reader import Candidates, Snapshot
 from ml_assets.text.search_store import Store
 from ml_assets.text.search_writer import Rows, Updated, write
 from ml_assets.text.snippet import snippet
-from ml_assets.text.terms import terms
+from ml_assets.text.terms import asked_terms
 
 if TYPE_CHECKING:
     from ml_assets.text.embedding import Embedder
@@ -176,7 +176,7 @@ class SearchIndex:
 
 
 def _asked(snapshot: Snapshot, query: str) -> dict[str, float]:
-    return snapshot.embedder.lexicon.asked(list(dict.fromkeys(terms(query)))[:_WORDS], snapshot.has)
+    return snapshot.embedder.lexicon.asked(list(dict.fromkeys(asked_terms(query)))[:_WORDS], snapshot.has)
 
 
 def _scores(ranked: _Ranked, at: int) -> tuple[float, float, float]:

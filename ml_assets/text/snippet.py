@@ -48,7 +48,7 @@ def _best(found: Sequence[Span], weights: Mapping[str, float]) -> Sequence[Span]
 
 
 def _together(inside: Sequence[Span], weights: Mapping[str, float]) -> float:
-    pairs = {(a.term, b.term) for a, b in pairwise(inside) if b.start - a.end == 1}
+    pairs = {(a.term, b.term) for a, b in pairwise(inside) if b.start - a.end in {1, -1}}  # a blank, or a shared letter
     return sum(min(weights[a], weights[b]) for a, b in pairs if a != b)
 
 
@@ -77,7 +77,7 @@ def _runs(text: str, inside: Sequence[Span]) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for span in inside:
         if found and not text[found[-1][1] : span.start].strip():
-            found[-1] = (found[-1][0], span.end)
+            found[-1] = (found[-1][0], max(found[-1][1], span.end))
         else:
             found.append((span.start, span.end))
     return found

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ml_assets.training.recipe import DocumentsSpec
 
 _FOLLOWED = "followed.json"
-_READ = 1  # raised when the same document is to be indexed anew
 _ROWS = 1_000  # documents in memory
 _GROWN = 2  # times as many documents as the embedder was fitted on, and it is fitted anew
 _SAMPLE = 20_000  # documents that an embedder is fitted on at the most
@@ -147,7 +146,7 @@ def bind(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "Folder", 
         CREATE TEMP VIEW documents AS
         SELECT document_id, coalesce(title, name) AS title, kind, coalesce(reviewed, decided) AS label,
             CASE WHEN reviewed IS NULL THEN score END AS label_confidence, received_at, parties, dates, amounts, text,
-            concat_ws(' ', {_READ}, document_id, label, round(label_confidence, 3)) AS fingerprint
+            concat_ws(' ', {LAYOUT}, document_id, label, round(label_confidence, 3)) AS fingerprint
         FROM {read} LEFT JOIN (
             SELECT {folder.spec.entity} AS document_id, arg_max({classes}, as_of) AS decided,
                 arg_max(score, as_of) AS score

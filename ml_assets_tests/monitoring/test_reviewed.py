@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from ml_assets_tests.conftest import shared
 from ml_assets_tests.serving.traffic import NOW, prediction, write
 
 DUE = date(2026, 3, 1)
+SEEN = datetime(2026, 2, 20)  # noqa: DTZ001 - the lake's times are naive UTC
 TEXT = SourceSpec(name="text", read="documents", files="papers/files/*", event_time="received_at")
 LABELS = SourceSpec(name="labels", files="papers/labels/*.jsonl", event_time="reviewed_at")
 QUERIES = {
@@ -90,7 +91,7 @@ def test_an_answer_is_right_where_the_truth_is_what_it_named(lake: Lake, store: 
         '{"document_id": "x", "label": "other", "reviewed_at": "2026-02-20T10:00:00"}\n'
     )
     for source in (TEXT, LABELS):
-        ingest(lake, f"papers/raw/{source.name}", source, tmp_path / "incoming")
+        ingest(lake, f"papers/raw/{source.name}", source, tmp_path / "incoming", now=SEEN)
     named = {"doc-a": "lease", "doc-b": "lease", "doc-c": "other"}
     rows = {who: prediction(who, model="papers")._replace(predicted=what, as_of=None) for who, what in named.items()}
     truth = {"doc-a": "lease", "doc-b": "amendment", "doc-c": "nobody's class"}

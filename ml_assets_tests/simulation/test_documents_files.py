@@ -139,10 +139,12 @@ def copied(written: Path, tmp_path: Path) -> Path:
 def test_files_arrive_within_their_weeks_under_names_that_tell_nothing(written: Path) -> None:
     files = sorted((written / "files").iterdir())
     assert len(files) == 40
+    assert all(re.fullmatch(r"[0-9a-f]{16}\.(pdf|png|jpg|tif|docx|html|txt)", path.name) for path in files)
     start = datetime(END.year, END.month, END.day, tzinfo=UTC) - timedelta(weeks=8)
-    for path in files:
-        assert re.fullmatch(r"[0-9a-f]{16}\.(pdf|png|jpg|tif|docx|html|txt)", path.name)
-        assert start <= datetime.fromtimestamp(path.stat().st_mtime, UTC) < start + timedelta(weeks=8)
+    rows = [json.loads(line) for path in (written / "arrivals").iterdir() for line in path.read_text().splitlines()]
+    assert {row["document_id"] for row in rows} == {hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    for row in rows:
+        assert start <= datetime.fromisoformat(row["received_at"]).replace(tzinfo=UTC) < start + timedelta(weeks=8)
 
 
 def test_reviews_name_the_content_and_follow_the_arrival(written: Path) -> None:
@@ -169,11 +171,16 @@ def test_the_second_write_changes_nothing(copied: Path) -> None:
 
 def test_an_interrupted_write_is_completed(copied: Path) -> None:
     before = _contents(copied)
-    lost = sorted((copied / "files").iterdir())[3:6] + sorted((copied / "labels").iterdir())[-1:]
+    lost = [
+        *sorted((copied / "files").iterdir())[3:6],
+        *(path for folder in ("arrivals", "labels") for path in sorted((copied / folder).iterdir())[-1:]),
+    ]
     for path in lost:
         path.unlink()
     assert sorted(write(copied, **SMALL)) == sorted(lost)  # type: ignore[arg-type]
-    assert _contents(copied) == before
+    assert {name: held for name, (held, _) in _contents(copied).items()} == {
+        name: held for name, (held, _) in before.items()
+    }
 
 
 def test_a_longer_history_only_adds(copied: Path) -> None:

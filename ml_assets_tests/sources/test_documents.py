@@ -1,26 +1,33 @@
-"""A source of documents: each content is read once, ever, and what cannot be read is in the quarantine."""
+"""A source of documents: each content is read once, and what cannot be read is in the quarantine."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from ml_assets.errors import DataError
 from ml_assets.lake import Lake
+from ml_assets.sources import ledger
 from ml_assets.sources.documents import SHAPE
 from ml_assets.sources.ingest import Ingested, ingest
 from ml_assets.sources.spec import SourceSpec
+from ml_assets.text.document import LIMITS, READER, Document, Page, UnreadableError
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.text.made import LEASE, pdf
 
 TABLE = "papers/raw/text"
-SPEC = SourceSpec(name="text", read="documents", files="files/**", event_time="received_at")
+SPEC = SourceSpec(
+    name="text", read="documents", files="files/**", arrivals="arrivals/*.jsonl", event_time="received_at"
+)
 CAME = datetime(2026, 3, 2, 9, 30)  # noqa: DTZ001 - the lake's times are naive UTC
 
 
@@ -33,12 +40,11 @@ class Drop:
         path = self.folder / "files" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        at = (CAME - datetime(1970, 1, 1)).total_seconds()  # noqa: DTZ001 - the same
-        os.utime(path, (at, at))
         return path
 
-    def ingest(self, **changes: Any) -> Ingested:
-        return ingest(self.lake, TABLE, SourceSpec(**(SPEC.model_dump() | changes)), self.folder)
+    def ingest(self, now: datetime = CAME, *, retry: bool = False, **changes: Any) -> Ingested:
+        spec = SourceSpec(**(SPEC.model_dump() | changes))
+        return ingest(self.lake, TABLE, spec, self.folder, now=now, retry=retry)
 
     def rows(self, suffix: str = "") -> list[dict[str, Any]]:
         if self.lake.version(TABLE + suffix) is None:
@@ -99,6 +105,143 @@ def test_expectations_hold_documents_too(drop: Drop) -> None:
     words = {"type": "expect_column_values_to_be_between", "column": "words", "min_value": 1, "severity": "quarantine"}
     done = drop.ingest(expectations=[words])
     assert (done.accepted, done.quarantined) == (1, 1)
+
+
+@pytest.mark.parametrize("clock", [0, 1_556_668_800, 1_935_619_200])  # 1970, 2019, 2031
+def test_a_document_arrives_when_it_is_first_seen_whatever_its_clock_says(drop: Drop, clock: int) -> None:
+    os.utime(drop.put("a.txt", "A lease"), (clock, clock))
+    drop.ingest()
+    os.utime(drop.put("b.txt", "A lease"), (clock, clock))  # the same content again
+    drop.ingest(CAME + timedelta(days=9))
+    assert [row["received_at"] for row in drop.rows()] == [CAME]
+
+
+def said(drop: Drop, name: str, *lines: object) -> None:
+    path = drop.folder / "arrivals" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines))
+
+
+def test_of_an_archive_the_arrivals_are_known(drop: Drop) -> None:
+    came = {"a.txt": "2024-05-01T10:00:00", "b.txt": "2024-05-02T01:00:00+03:00"}
+    rows = [
+        {"document_id": sha256(drop.put(name, name).read_bytes()).hexdigest(), "received_at": at}
+        for name, at in came.items()
+    ]
+    said(drop, "1.jsonl", *rows)
+    said(drop, "2.jsonl", {**rows[0], "received_at": "2025-05-01T10:00:00"})
+    drop.put("c.txt", "not named")
+    drop.ingest()
+    assert [f"{row['received_at']}" for row in drop.rows()] == ["2024-05-01 10:00:00", "2024-05-01 22:00:00", f"{CAME}"]
+
+
+def test_an_arrival_in_the_future_and_a_bad_line_are_refused_by_name(drop: Drop) -> None:
+    identity = sha256(drop.put("a.txt", "A lease").read_bytes()).hexdigest()
+    drop.put("b.txt", "Another lease")
+    said(drop, "1.jsonl", {"document_id": identity, "received_at": "2031-05-01"})
+    done = drop.ingest()
+    assert (done.accepted, [note.file for note in done.refused]) == (1, ["files/a.txt"])
+    assert "2031-05-01" in done.refused[0].reason
+    said(drop, "2.jsonl", "\n", {"document_id": identity})
+    with pytest.raises(DataError, match=r"arrivals/2\.jsonl, line 2: .*received_at"):
+        drop.ingest()
+
+
+def test_arrivals_are_of_documents_only() -> None:
+    with pytest.raises(ValidationError, match="arrivals are of documents"):
+        SourceSpec(name="rows", files="*.csv", event_time="at", arrivals="a/*.jsonl")
+
+
+class Trouble:
+    """In place of the reader: names → how often each still takes too long."""
+
+    def __init__(self, left: dict[str, int]) -> None:
+        self.left, self.limits, self.calls = left, LIMITS, 0
+
+    def read(self, content: bytes) -> Document:
+        name = content.decode()
+        self.calls += 1
+        if self.left.get(name, 0):
+            self.left[name] -= 1
+            raise UnreadableError("timeout", f"{name} took more than 20 s")
+        return Document("text", len(content), (Page(name, "text", 1.0),))
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def trouble(monkeypatch: pytest.MonkeyPatch) -> Trouble:
+    made = Trouble({"slow": 1, "stuck": 99})
+    monkeypatch.setattr("ml_assets.text.reader.Reader", lambda: made)
+    return made
+
+
+def test_what_took_too_long_is_tried_again_a_bounded_number_of_times(drop: Drop, trouble: Trouble) -> None:
+    for name in ("slow", "stuck", "quick"):
+        drop.put(f"{name}.txt", name)
+    runs = [drop.ingest(CAME + timedelta(days=nr)) for nr in range(5)]
+    assert [(run.accepted, run.quarantined, run.in_quarantine, run.files) for run in runs] == [
+        (1, 2, 2, 3), (1, 1, 1, 3), (0, 1, 1, 3), (0, 0, 1, 3), (0, 0, 1, 3)
+    ]  # fmt: skip
+    assert trouble.calls == 3 + 2 + 1
+    assert [(row["name"], row["received_at"]) for row in drop.rows()] == [
+        ("files/quick.txt", CAME),
+        ("files/slow.txt", CAME),
+    ]
+    (kept,) = drop.rows("_quarantine")
+    assert (kept["file"], "attempt 3" in kept["reason"], "ml-assets data retry" in kept["reason"]) == (
+        "files/stuck.txt",
+        True,
+        True,
+    )
+
+
+def test_it_can_be_asked_for_again(drop: Drop, trouble: Trouble) -> None:
+    drop.put("stuck.txt", "stuck")
+    for _ in range(4):
+        drop.ingest()
+    trouble.left["stuck"] = 1
+    assert (drop.ingest(retry=True).quarantined, drop.ingest().new_files) == (1, ())
+    done = drop.ingest(retry=True)
+    assert (done.accepted, done.in_quarantine, drop.rows("_quarantine")) == (1, 0, [])
+    assert drop.ingest(retry=True).new_files == ()
+
+
+def test_what_an_older_reader_refused_is_tried_by_a_newer_one_once(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    drop.put("a.bin", bytes(range(256)))
+    with monkeypatch.context() as older:
+        older.setattr("ml_assets.sources.documents.READER", READER - 1)
+        drop.ingest()
+    assert [drop.ingest().quarantined for _ in range(3)] == [1, 0, 0]
+    assert len(drop.rows("_quarantine")) == 1
+
+
+@pytest.mark.parametrize("moment", ["announce", "append", "clean"])
+def test_an_attempt_that_was_killed_is_as_if_it_had_not_been(
+    drop: Drop, trouble: Trouble, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """The ledger, the quarantine and the table are written one after the other: nothing is lost in between."""
+    for name in ("slow", "stuck"):
+        drop.put(f"{name}.txt", name)
+    drop.ingest()
+    with monkeypatch.context() as dying:
+        place = Lake if moment == "append" else ledger
+        held = getattr(place, moment)
+
+        def last(*arguments: Any, **more: Any) -> Any:
+            if moment == "append" and arguments[1] != TABLE:
+                return held(*arguments, **more)
+            if moment == "clean" and not trouble.calls > 2:
+                return held(*arguments, **more)
+            raise KeyboardInterrupt
+
+        dying.setattr(place, moment, last)
+        with pytest.raises(KeyboardInterrupt):
+            drop.ingest()
+    trouble.left["stuck"] = 0
+    done = drop.ingest()
+    assert (done.files, done.rows, done.in_quarantine, drop.rows("_quarantine")) == (2, 2, 0, [])
+    assert [row["name"] for row in drop.rows()] == ["files/slow.txt", "files/stuck.txt"]
 
 
 @pytest.mark.slow

@@ -54,6 +54,22 @@ def ids(found: Results) -> list[str]:
     return [hit.document_id for hit in found.hits]
 
 
+def test_a_part_of_a_text_without_spaces_is_found_and_marked(tmp_path: Path) -> None:
+    texts = [
+        "清洁服务合同。服务方每周清洁楼梯一次,客户每月支付八十元。",
+        "租赁合同。承租人每月支付租金。",
+        "Σύμβαση καθαρισμού.",
+    ]
+    rows = [row(f"foreign{number}", text) for number, text in enumerate(texts)]
+    index = filled(tmp_path, [*ROWS, *rows])
+    found = index.search("服务合同")
+    assert ids(found)[0] == "foreign0"
+    assert "<mark>服务合同</mark>" in found.hits[0].snippet
+    assert ids(index.search("承租人"))[0] == "foreign1"
+    assert ids(index.search("租"))[0] == "foreign1"
+    assert ids(index.search("ΚΑΘΑΡΙΣΜΟΥ"))[0] == "foreign2"
+
+
 def test_what_is_asked_for_is_found(index: SearchIndex) -> None:
     assert ids(index.search(letters(42)))[0] == "00042"
     assert ids(index.search(f"lease reference {letters(30)}"))[0] == "00030"

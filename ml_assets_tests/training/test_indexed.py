@@ -15,7 +15,7 @@ from ml_assets.training.indexed import Indexed, behind, index
 from ml_assets.training.recipe import DocumentsSpec
 from ml_assets.training.sought import questions, relevance
 from ml_assets_tests.conftest import shared
-from ml_assets_tests.monitoring.test_reviewed import LABELS, TEXT, papers
+from ml_assets_tests.monitoring.test_reviewed import LABELS, SEEN, TEXT, papers
 
 WITHDRAWN = SourceSpec(name="withdrawn", files="papers/withdrawn/*.jsonl", event_time="withdrawn_at")
 WORDS = ("harbor", "window", "garden", "silver", "marble", "copper")
@@ -34,7 +34,7 @@ class Archive:
         path = self.root / "incoming" / "papers" / Path(source.files).parent.name / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
-        ingest(self.lake, f"papers/raw/{source.name}", source, self.root / "incoming")
+        ingest(self.lake, f"papers/raw/{source.name}", source, self.root / "incoming", now=SEEN)
 
     def follow(self, model: Path | None = None) -> Indexed:
         return index(self.lake, self.folder, SPEC, self.root / "search", model)

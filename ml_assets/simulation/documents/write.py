@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -24,8 +23,8 @@ def write(
 ) -> list[Path]:
     """Write the documents that arrive in the weeks up to `end`, and the reviews that were made until then.
 
-    Documents stand in `files/`, with the moment of their arrival as their time of modification; reviews stand in
-    `labels/<first day of the week>.jsonl`. Held-out layouts arrive in the last fifth of the weeks. A run that was
+    Documents stand in `files/`, when each arrived in `arrivals/<first day of the week>.jsonl`, and the reviews in
+    `labels/` under the same name. Held-out layouts arrive in the last fifth of the weeks. A run that was
     interrupted is run again; with more weeks and documents at the same rate and from the same start, it adds.
 
     Args:
@@ -111,8 +110,20 @@ def _written(location: Path, plan: Plan, progress: Progress | None) -> list[Path
 
 
 def _files(location: Path, plan: Plan, week: int) -> list[Path]:
-    missing = [arrival for arrival in arrivals(plan, week) if not _file(location, arrival).exists()]
-    return [_placed(_file(location, arrival), arrival.content(), arrival.at) for arrival in missing]
+    """When the documents of a week arrived, and then they: whoever finds one knows since when it is there."""
+    arriving = arrivals(plan, week)
+    missing = {arrival: arrival.content() for arrival in arriving if not _file(location, arrival).exists()}
+    register = location / "arrivals" / f"{plan.begins(week)}.jsonl"
+    added = []
+    if not register.exists():
+        held = ((missing.get(arrival) or _file(location, arrival).read_bytes(), arrival) for arrival in arriving)
+        added = [_placed(register, "".join(_arrived(content, arrival) for content, arrival in held).encode())]
+    return added + [_placed(_file(location, arrival), content) for arrival, content in missing.items()]
+
+
+def _arrived(content: bytes, arrival: Arrival) -> str:
+    at = f"{arrival.at:%Y-%m-%dT%H:%M:%S}"
+    return json.dumps({"document_id": hashlib.sha256(content).hexdigest(), "received_at": at}) + "\n"
 
 
 def _reviews(location: Path, plan: Plan, week: int) -> list[Path]:
@@ -125,7 +136,7 @@ def _reviews(location: Path, plan: Plan, week: int) -> list[Path]:
     known = [arrival for at in range(max(0, week - REVIEW_WEEKS), week + 1) for arrival in arrivals(plan, at)]
     done = sorted((a.reviewed, a.name, a) for a in known if a.reviewed and since <= a.reviewed < until)
     lines = [_review(location, arrival) for _, _, arrival in done]
-    return [_placed(path, "".join(lines).encode(), until)] if lines else []
+    return [_placed(path, "".join(lines).encode())] if lines else []
 
 
 def _review(location: Path, arrival: Arrival) -> str:
@@ -143,12 +154,11 @@ def _file(location: Path, arrival: Arrival) -> Path:
     return location / "files" / arrival.name
 
 
-def _placed(path: Path, content: bytes, at: datetime) -> Path:
-    """A file with its time of modification, under its name in one step."""
+def _placed(path: Path, content: bytes) -> Path:
+    """A file under its name in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     hidden = path.with_name(f".{path.name}.part")
     hidden.write_bytes(content)
-    os.utime(hidden, (at.timestamp(), at.timestamp()))
     hidden.replace(path)
     return path
 
