@@ -1,6 +1,7 @@
 """The client of an MLflow server, or of the embedded database, which appears whole or not at all."""
 
 import contextlib
+import json
 import logging
 import os
 import sqlite3
@@ -19,6 +20,12 @@ _ALIASES = (
     "WHERE alias = ? ORDER BY name"
 )
 _TAGS = "SELECT key, value FROM model_version_tags WHERE name = ? AND version = ?"
+# Where it keeps absolute paths of what lies beside the database.
+_PATHS = (
+    ("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+)  # fmt: skip
+_ARTIFACTS = "mlflow/artifacts"  # below the data folder, as `settings` says
 _METRICS = "SELECT key, value FROM latest_metrics WHERE run_uuid = ?"
 
 
@@ -34,6 +41,7 @@ def client(uri: str) -> Any:  # noqa: ANN401 - mlflow's client has no strict typ
         logging.getLogger(name).setLevel(logging.WARNING)
     if uri.startswith(EMBEDDED):
         _require(Path(uri.removeprefix(EMBEDDED)))
+        follow(uri)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
@@ -49,6 +57,41 @@ def _require(database: Path) -> None:
             made = f"{EMBEDDED}{part}"
             MlflowClient(tracking_uri=made, registry_uri=made).search_experiments(max_results=1)
             part.replace(database)
+
+
+def follow(uri: str) -> None:
+    """Let the embedded database name files where they are now, if its data folder was moved or copied.
+
+    MLflow keeps absolute paths. Those of an older place are rewritten in one transaction, where the artifacts came
+    along; nothing is done for a database of one's own, which lies beside no `artifacts`.
+    """
+    path = Path(uri.removeprefix(EMBEDDED)).absolute()
+    here = path.parent.parent
+    if not (uri.startswith(EMBEDDED) and path.exists() and (here / _ARTIFACTS).is_dir()):
+        return
+    with contextlib.closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as database:
+        locations = [place for (place,) in database.execute("SELECT artifact_location FROM experiments")]
+        elsewhere = {root for root in map(_root, locations) if root not in {None, str(here)}}
+        if elsewhere:
+            database.execute("BEGIN IMMEDIATE")
+            for root in sorted(filter(None, elsewhere)):
+                _move(database, root, str(here))
+            database.execute("COMMIT")
+
+
+def _root(location: str | None) -> str | None:
+    """The data folder that a location of ours is below."""
+    head, found, model = (location or "").rpartition(f"/{_ARTIFACTS}/")
+    return head if found and "/" not in model and "://" not in head else None
+
+
+def _move(database: sqlite3.Connection, old: str, new: str) -> None:
+    for table, column in _PATHS:
+        below = f"substr({column}, 1, length(:old) + 1) = :old || '/'"
+        sql = f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) WHERE {below}"
+        database.execute(sql, {"old": old, "new": new})
+    was, now = (json.dumps(f"{root}/lake/")[:-1] for root in (old, new))  # a text of JSON, up to its last mark
+    database.execute("UPDATE datasets SET dataset_source = replace(dataset_source, ?, ?)", (was, now))
 
 
 def aliased(uri: str, alias: str) -> list[tuple[str, int, str, dict[str, str]]]:

@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import shutil
+import sqlite3
 import tempfile
 import time
 from datetime import date
@@ -15,6 +16,7 @@ import pytest
 from ml_assets.artifacts import Package
 from ml_assets.errors import RegistryError
 from ml_assets.registry import Registry, Version
+from ml_assets.tracking import follow
 from ml_assets_tests.processes import tracking
 
 pytestmark = pytest.mark.slow  # MLflow takes seconds to import, and its database seconds to create
@@ -120,6 +122,51 @@ def test_a_tracking_server_keeps_and_gives_all_of_it(
         assert (remote.onnx(champion), remote.manifest(champion)) == (onnx, b"{}")
         assert remote.read(champion.run_id, "a/b.txt") == b"c"
         assert [*(tmp_path / "temporary").iterdir()] == []
+
+
+def test_a_data_folder_that_was_moved_has_its_files(tmp_path: Path, empty_registry: Path, onnx: bytes) -> None:
+    import mlflow
+
+    old, new = tmp_path / "here" / "data", tmp_path / "some where" / "else"
+    (old / "mlflow").mkdir(parents=True)
+    shutil.copy(empty_registry, old / "mlflow" / "mlflow.db")
+    first = Registry(f"sqlite:///{old}/mlflow/mlflow.db", f"{old}/mlflow/artifacts")
+    with first.run("shop", "x", {"as_of": "2025-01-05", "recipe": "r1"}) as run:
+        run.inputs([("shop/labels", f"{old}/lake/shop/labels", 3, "training")])
+        version = run.register(package(onnx), {"a/b.txt": b"c"})
+    first.promote(first.publish(version, b"{}"))
+    shutil.copytree(old, new)
+    shutil.rmtree(tmp_path / "here")
+    moved = Registry(f"sqlite:///{new}/mlflow/mlflow.db", f"{new}/mlflow/artifacts")
+    champion = moved.champion("shop")
+    assert champion is not None
+    assert (moved.onnx(champion), moved.manifest(champion)) == (onnx, b"{}")
+    assert moved.read(champion.run_id, "a/b.txt") == b"c"
+    (item,) = moved._client.get_run(champion.run_id).inputs.dataset_inputs
+    assert f"{new}/lake/shop/labels" in item.dataset.source
+    mlflow.set_tracking_uri(moved.uri)
+    assert mlflow.onnx.load_model("models:/shop@champion").graph.name == "same"
+    again = trained(moved, onnx, "shop", "r2")
+    assert moved.onnx(again) == onnx
+
+
+def test_a_database_of_ones_own_is_left_as_it_is(tmp_path: Path, empty_registry: Path) -> None:
+    (tmp_path / "mlflow" / "artifacts").mkdir(parents=True)
+    database = tmp_path / "mlflow" / "mlflow.db"
+    shutil.copy(empty_registry, database)
+    places = ["s3://bucket/mlflow/artifacts/a", "/mine/artifacts/b", "/mine/mlflow/artifacts/c/d", None]
+    with contextlib.closing(sqlite3.connect(database)) as opened:
+        for number, place in enumerate(places, 10):
+            opened.execute(
+                "INSERT INTO experiments (experiment_id, name, artifact_location) VALUES (?, ?, ?)",
+                (number, place or "none", place),
+            )
+        opened.commit()
+        follow(f"sqlite:///{database}")
+        kept = opened.execute(
+            "SELECT artifact_location FROM experiments WHERE experiment_id > 9 ORDER BY experiment_id"
+        )
+        assert [place for (place,) in kept] == places
 
 
 def test_tags_are_on_the_version_and_on_its_run(registry: Registry, onnx: bytes) -> None:

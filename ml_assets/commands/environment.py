@@ -1,9 +1,12 @@
 """What every command sets before Dagster, MLflow and the others are imported."""
 
+import contextlib
 import os
+import sqlite3
 
 from ml_assets.errors import DataError
 from ml_assets.settings import PROJECT, Settings
+from ml_assets.tracking import follow
 
 QUIET = {
     "DAGSTER_DISABLE_TELEMETRY": "1",
@@ -19,7 +22,7 @@ _POLITE = {"GOMP_SPINCOUNT": "1000"}
 
 
 def prepare(chosen: Settings) -> None:
-    """No telemetry; the Dagster instance of this project, in the data folder.
+    """No telemetry; the Dagster instance of this project, in the data folder, which may have been moved.
 
     Raises:
         DataError: the data folder cannot be made; the environment is set all the same.
@@ -36,3 +39,5 @@ def prepare(chosen: Settings) -> None:
                 f"the data folder {chosen.data} cannot be made ({error.strerror} at {error.filename}): let this user "
                 "write there, or set ML_ASSETS_DATA to another folder"
             ) from error
+    with contextlib.suppress(sqlite3.Error):  # whoever asks the registry is told; `doctor` has nothing to do with it
+        follow(chosen.tracking_uri)

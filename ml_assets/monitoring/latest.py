@@ -1,7 +1,7 @@
 """The drift report of an as-of date: the population as the champion sees it, against its reference."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -130,8 +130,14 @@ def drift_report(
         page = pages / folder.name / f"drift_{as_of}_version_{champion.number}.html"
         contents = _contents(lake, registry, folder, champion, kept, chosen, spec, as_of, page, workers)
         report_table.write(lake, folder.name, as_of, champion.number, contents, fingerprint)
-    contents = report_table.read(lake, folder.name, as_of)
+    contents = _beside(report_table.read(lake, folder.name, as_of), pages / folder.name)
     return DriftReport(contents, champion, reused, lake.version(table))
+
+
+def _beside(contents: Contents, pages: Path) -> Contents:
+    """With the pages where they are now: the data folder may have been moved since they were written."""
+    html, evidently = (path and str(pages / Path(path).name) for path in (contents.html, contents.evidently))
+    return replace(contents, html=html, evidently=evidently)
 
 
 def _contents(
