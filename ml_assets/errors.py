@@ -1,4 +1,9 @@
-"""The exception tree. Each message names the thing, the value and the remedy."""
+"""The exception tree. Each message names the thing, the value and the remedy, in one line of bounded length."""
+
+from collections.abc import Iterable
+
+_LISTED = 5
+_LONGEST = 60
 
 
 class MlAssetsError(Exception):
@@ -27,3 +32,15 @@ class RegistryError(MlAssetsError):
 
 class OnlineStoreError(MlAssetsError):
     """The online store does not answer, or holds what cannot be read."""
+
+
+def shortened(text: str, most: int = _LONGEST) -> str:
+    """The text, or its beginning and an ellipsis: `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def listed(values: Iterable[object], most: int = _LISTED) -> str:
+    """Values for a message, however many and long they are: `'a', 'b' and 1,234 more`."""
+    texts = [shortened(repr(value)) for value in values]
+    more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more

@@ -19,7 +19,8 @@ import pyarrow as pa
 from pydantic import SecretStr
 
 from ml_assets.alerts.message import Message, message
-from ml_assets.alerts.outbox import PROJECT, Alert, alerts
+from ml_assets.alerts.outbox import Alert, alerts
+from ml_assets.alerts.spec import PROJECT
 from ml_assets.decisions.alert import Severity, backoff
 from ml_assets.lake import Lake
 

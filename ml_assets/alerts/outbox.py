@@ -14,9 +14,6 @@ import pyarrow as pa
 from ml_assets.decisions.alert import Event, Kind, Rule, Severity, State, judge
 from ml_assets.lake import Lake, fingerprint_of
 
-# The folder of what belongs to no model.
-PROJECT = "project"
-
 _OUTBOX = pa.schema([
     ("id", pa.string()),
     ("as_of", pa.date32()),

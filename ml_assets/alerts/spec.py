@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 from ml_assets.decisions.alert import Rule, Severity
 from ml_assets.declaration import Declaration, Duration
 
+PROJECT = "project"
+"""The folder of what belongs to no model."""
+
 
 class AlertRule(Declaration):
     """One metric of an as-of date and its limit: exactly one of `above` and `below`."""

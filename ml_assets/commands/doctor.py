@@ -257,10 +257,14 @@ def code_location(project: Path) -> Finding:
     from ml_assets.commands.project import Project
     from ml_assets.errors import MlAssetsError
 
+    loaded = Project(project)
     try:
-        models = Project(project).models
+        models, broken = loaded.models, loaded.broken
     except MlAssetsError as error:
         return Finding("code location", "fail", " ".join(str(error).split()), "put right what the message names")
+    if broken:
+        errors, others = "; ".join(broken.values()), ", ".join(models) or "none"
+        return Finding("code location", "fail", f"{errors}; the others load: {others}", "put right what is named")
     return Finding("code location", "ok", f"{len(models)} models: {', '.join(models)}")
 
 

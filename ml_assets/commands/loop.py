@@ -10,7 +10,7 @@ import typer
 from ml_assets.commands.data import default_churn, default_documents
 from ml_assets.commands.progress import display
 from ml_assets.commands.project import Project
-from ml_assets.errors import DataError
+from ml_assets.errors import DataError, DeclarationError
 from ml_assets.settings import settings
 from ml_assets.sources.watch import listing
 
@@ -22,6 +22,9 @@ def loop(project: Project, names: Sequence[str], as_of: str, *, as_json: bool) -
     from ml_assets.commands.run import run
     from ml_assets.commands.summary import table
 
+    broken = {} if names else project.broken
+    for error in broken.values():
+        typer.echo(f"ml-assets: left out: {error}", err=True)
     outcomes = {}
     for name in _chosen(project, names):
         cadence = project.model(name).spec.cadence
@@ -37,6 +40,8 @@ def loop(project: Project, names: Sequence[str], as_of: str, *, as_json: bool) -
             Console(soft_wrap=False).print(table(outcomes[name]))
     if as_json:
         typer.echo(json.dumps({name: done.to_json() for name, done in outcomes.items()}, default=str))
+    if broken:
+        raise DeclarationError(f"{', '.join(broken)} left out, as said above; the other models ran")
 
 
 def _chosen(project: Project, names: Sequence[str]) -> list[str]:

@@ -47,11 +47,11 @@ def collect(project: Project) -> dict[str, Any]:
 
     Returns:
         `models`: by name `last_run`, `candidate`, `champion`, `predictions`, `drift` (None where there is none yet) and
-        `sources`; `runs`: `in_progress` and `failed`, a list each.
+        `sources`; `broken`: folder → why it cannot be loaded; `runs`: `in_progress` and `failed`, a list each.
     """
     lake = Lake(str(settings().lake))
     with dg.DagsterInstance.get() as instance:
-        models = {model.folder: _model(project, lake, instance, model) for model in _declared(project)}
+        models = {model.folder: _model(project, lake, instance, model) for model in project.models.values()}
         in_progress = [_run(record) for record in instance.get_run_records(_IN_PROGRESS, limit=100)]
     released = [name for name in models if lake.version(ledger(name)) is not None]
     known = champions(settings().tracking_uri, released)
@@ -59,7 +59,7 @@ def collect(project: Project) -> dict[str, Any]:
         model["champion"] = _champion(lake, name, known.get(name))
     last = [model["last_run"] for model in models.values() if model["last_run"]]
     failed = [run for run in last if run["status"] == "FAILURE"]
-    return {"models": models, "runs": {"in_progress": in_progress, "failed": failed}}
+    return {"models": models, "broken": project.broken, "runs": {"in_progress": in_progress, "failed": failed}}
 
 
 def champions(uri: str, names: Sequence[str]) -> Champions:
@@ -94,15 +94,6 @@ def _champion(lake: Lake, name: str, registered: dict[str, Any] | str | None) ->
     found = explain(lake, name, registered["version"])
     since = str(found.since) if found.since else None
     return registered | {"since": since, "decision": found.decision, "reason": found.reason}
-
-
-def _declared(project: Project) -> list[Model]:
-    """The model folders. Their assets are not built and their SQL is not checked: that would double the time."""
-    try:
-        found = project.tree.get_all_components(of_type=Model)
-    except Exception:  # noqa: BLE001 - Dagster raises what it likes; loading all of it says file and line
-        return [*project.models.values()]
-    return sorted(found, key=lambda model: model.folder)
 
 
 def _model(project: Project, lake: Lake, instance: dg.DagsterInstance, model: Model) -> dict[str, Any]:
@@ -196,7 +187,8 @@ def tables(found: Mapping[str, Any]) -> "Iterator[Table]":
 
     going = [f"{run['job']} {run['as_of'] or ''} {run['status'].lower()}" for run in found["runs"]["in_progress"]]
     shown = {name: _lines(model) for name, model in found["models"].items()}
-    for title, lines in {**shown, "runs": [("in progress", "\n".join(going) or "none")]}.items():
+    left_out = {name: [("broken", error)] for name, error in found["broken"].items()}
+    for title, lines in {**shown, **left_out, "runs": [("in progress", "\n".join(going) or "none")]}.items():
         yield sheet(title, [(label, escape(text)) for label, text in lines])
 
 

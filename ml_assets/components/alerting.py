@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from ml_assets.alerts.spec import PROJECT
 from ml_assets.components.resources import LakeResource, lake_here
 from ml_assets.components.sensors import ALWAYS
 from ml_assets.decisions.alert import Severity
@@ -79,7 +80,7 @@ def _folder(run: dg.DagsterRun, folders: Severities) -> str:
     """Whose run it is: that of its assets, or of its job."""
     selected = {key.path[0] for key in run.asset_selection or ()}
     named = selected or {run.job_name.removesuffix("_loop")}
-    return min(named & folders.keys(), default="project")
+    return min(named & folders.keys(), default=PROJECT)
 
 
 def _work(run: dg.DagsterRun) -> str:

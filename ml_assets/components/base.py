@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from ml_assets.cadence import Cadence
+from ml_assets.components.naming import ASSETS
 from ml_assets.errors import DeclarationError
 
 Spec = TypeVar("Spec", bound=BaseModel)
@@ -51,12 +52,18 @@ class Declared(dg.Component, Generic[Spec]):
         return cls(attributes, context.path)  # type: ignore[arg-type]
 
     def siblings(self, tree: dg.ComponentTree, kind: type[Other]) -> list[Other]:
-        """The components of a kind in the same folder."""
-        found = tree.get_all_components(of_type=kind)
-        return [component for component in found if component.path == self.path]
+        """The components of a kind in the same folder; no other is looked at, for it may be broken."""
+        declared = tree.find_decl_at_path(self.path).iterate_child_component_decls()
+        return [tree.load_component(each.loc, kind) for each in declared if issubclass(each.component_type, kind)]
 
     def key(self, *parts: str) -> dg.AssetKey:
-        """An asset key of this folder."""
+        """An asset key of this folder.
+
+        Raises:
+            ValueError: `components/naming.py` does not list its first part, so a model could have the same name.
+        """
+        if parts[0] not in ASSETS:
+            raise ValueError(f"asset {parts[0]!r}: add it to ASSETS in components/naming.py, which reserves its name")
         return dg.AssetKey([self.folder, *parts])
 
     def asset(

@@ -1,12 +1,13 @@
 """`<folder>/drift_report`, `performance_report`, `prediction_report`: what is seen of the champion at an as-of date."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from ml_assets.components.base import Result, as_of
 from ml_assets.components.metadata import picture, table
+from ml_assets.components.naming import check_names
 from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.settings import settings
 
@@ -61,9 +62,11 @@ def predicted(
     return prediction_report(lake.open(), registry.open(), folder, as_of(context), workers=lake.workers)
 
 
-def checks(spec: "DriftSpec") -> list[str]:
-    """The names of the drift report's checks: one for the common limits, one for each feature with its own."""
-    return ["drift", "score_drift", "attribution_drift", *(f"drift_{feature}" for feature in spec.features)]
+def checks(spec: "DriftSpec") -> dict[str, str | None]:
+    """The drift report's checks: one for the common limits, and for each feature with its own one that names it."""
+    own: list[str | None] = [*spec.features]
+    names = check_names([*_COMMON, *(f"drift_{feature}" for feature in own)])
+    return dict(zip(names, [None] * len(_COMMON) + own, strict=True))
 
 
 def shown_drift(done: "DriftReport | None", spec: "DriftSpec") -> Result:
@@ -83,7 +86,11 @@ def shown_drift(done: "DriftReport | None", spec: "DriftSpec") -> Result:
         check_results=[
             _answers("score_drift", done.scores),
             _answers("attribution_drift", done.attribution),
-            *(_check(name, done.features, spec.features) for name in names if name not in _OF_ANSWERS),
+            *(
+                _check(name, done.features, [own] if own else done.features.keys() - spec.features.keys())
+                for name, own in names.items()
+                if name not in _OF_ANSWERS
+            ),
         ],
     )
 
@@ -101,6 +108,7 @@ def shown_predictions(done: "PredictionReport") -> Result:
 
 
 _OF_ANSWERS = ("score_drift", "attribution_drift")
+_COMMON = ("drift", *_OF_ANSWERS)
 
 
 def _answers(name: str, found: object) -> dg.AssetCheckResult:
@@ -126,12 +134,10 @@ def _row(feature: "FeatureDrift") -> dict[str, object]:
     }
 
 
-def _check(name: str, features: "Mapping[str, FeatureDrift]", own: Collection[str]) -> dg.AssetCheckResult:
+def _check(name: str, features: "Mapping[str, FeatureDrift]", chosen: Iterable[str]) -> dg.AssetCheckResult:
     """`drift` speaks for the features under the common limits, `drift_<feature>` for one with its own."""
-    chosen = (
-        [name.removeprefix("drift_")] if name != "drift" else [feature for feature in features if feature not in own]
-    )
-    drifted = {feature: features[feature].reason for feature in chosen if features[feature].drifted}
+    of_model = [feature for feature in features if feature in set(chosen)]
+    drifted = {feature: features[feature].reason for feature in of_model if features[feature].drifted}
     return dg.AssetCheckResult(
         check_name=name,
         passed=not drifted,

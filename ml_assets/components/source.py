@@ -8,6 +8,7 @@ import dagster as dg
 
 from ml_assets.components.base import Declared, Result
 from ml_assets.components.metadata import table
+from ml_assets.components.naming import check_names
 from ml_assets.components.resources import LakeResource
 from ml_assets.settings import settings
 from ml_assets.sources.spec import SourceSpec
@@ -55,16 +56,12 @@ class Source(Declared[SourceSpec]):
                 name,
                 asset=key,
                 blocking=expectation.severity == "block",
-                description=f"{expectation.type}, severity {expectation.severity}",
+                description=f"{expectation.name}, severity {expectation.severity}",
             )
 
 
 def _names(spec: SourceSpec) -> list[str]:
-    names: list[str] = []
-    for expectation in spec.expectations:
-        name = "_".join([expectation.type.removeprefix("expect_"), *expectation.columns])
-        names.append(name if name not in names else f"{name}_{names.count(name) + 1}")
-    return names
+    return check_names("_".join([each.type.removeprefix("expect_"), *each.columns]) for each in spec.expectations)
 
 
 def _metadata(done: "Ingested") -> dict[str, Any]:

@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 
 from ml_assets.duck import QueryError, literal, quote
 from ml_assets.errors import DataError, DeclarationError
+from ml_assets.features.identity import exact_ids
+from ml_assets.features.outcome import LABEL
 from ml_assets.lake import Lake
 
 if TYPE_CHECKING:
@@ -84,9 +86,9 @@ def _at(
         _bind_view(lake, connection, name, upstream, as_of)
     parameters = {"as_of": datetime(as_of.year, as_of.month, as_of.day)} if view.query.parameters else {}  # noqa: DTZ001 - the lake's times are naive UTC
     try:
-        rows = connection.sql(view.query.sql.strip().rstrip(";"), params=parameters).to_arrow_table()
+        rows = connection.sql(view.query.text, params=parameters).to_arrow_table()
     except QueryError as error:
-        raise DeclarationError(f"{view.table} at {as_of}: {error}") from error
+        raise DeclarationError(f"{view.query.error(error)} (at {as_of})") from error
     return _stamp(rows, view, as_of)
 
 
@@ -120,20 +122,36 @@ def _bind_view(lake: Lake, connection: "duckdb.DuckDBPyConnection", name: str, v
 
 def _stamp(rows: pa.Table, view: "View", as_of: date) -> pa.Table:
     if view.entity not in rows.column_names:
-        raise DeclarationError(f"{view.table} returns no column {view.entity!r}: select it, one row per entity")
+        raise DeclarationError(f"{_file(view)} returns no column {view.entity!r}: select it, one row per entity")
     if "as_of" in rows.column_names:
-        raise DeclarationError(f"{view.table} returns a column as_of, which the engine adds itself: leave it out")
+        raise DeclarationError(f"{_file(view)} returns a column as_of, which the engine adds itself: leave it out")
     names = [name.lower() for name in rows.column_names]
     if repeated := {name for name in names if names.count(name) > 1}:
-        raise DeclarationError(f"{view.table} returns {min(repeated)!r} twice: give each column a name of its own")
-    entities = rows[view.entity]
+        raise DeclarationError(f"{_file(view)} returns {min(repeated)!r} twice: give each column a name of its own")
+    found = {name: rows[name] for name in rows.column_names}
+    try:
+        found[view.entity] = entities = exact_ids(rows[view.entity], view.entity)
+        label = view.outcome.read(_label(rows, view)) if view.outcome else {}
+    except DataError as error:
+        raise DataError(f"{_file(view)} at {as_of}: {error}") from error
     if entities.null_count or pc.count_distinct(entities).as_py() != len(rows):
         raise DeclarationError(
-            f"{view.table} at {as_of}: {len(rows)} rows, {pc.count_distinct(entities).as_py()} different "
+            f"{_file(view)} at {as_of}: {len(rows)} rows, {pc.count_distinct(entities).as_py()} different "
             f"{view.entity}, {entities.null_count} null: return one row per entity (GROUP BY {view.entity})"
         )
-    rows = pa.table({name: _usable(rows[name], view, name) for name in rows.column_names})
-    return rows.add_column(0, "as_of", pa.repeat(pa.scalar(as_of, pa.date32()), len(rows)))
+    table = pa.table({name: _usable(column, view, name) for name, column in (found | label).items()})
+    return table.add_column(0, "as_of", pa.repeat(pa.scalar(as_of, pa.date32()), len(rows)))
+
+
+def _file(view: "View") -> str:
+    """What an author looks at: the query's file."""
+    return view.query.where or view.table
+
+
+def _label(rows: pa.Table, view: "View") -> pa.ChunkedArray:
+    if LABEL not in rows.column_names:
+        raise DeclarationError(f"{_file(view)} returns no column {LABEL!r}: select it, 0 or 1 for each {view.entity}")
+    return rows[LABEL]
 
 
 def _usable(column: pa.ChunkedArray, view: "View", name: str) -> pa.ChunkedArray:
@@ -143,10 +161,10 @@ def _usable(column: pa.ChunkedArray, view: "View", name: str) -> pa.ChunkedArray
         return column
     if pa.types.is_integer(kind) and not pa.types.is_uint64(kind):
         return column.cast(pa.int64())
-    if pa.types.is_decimal(kind) or pa.types.is_floating(kind):
+    if pa.types.is_decimal(kind) or pa.types.is_floating(kind) or pa.types.is_uint64(kind):
         return column.cast(pa.float64(), safe=False)
     if pa.types.is_large_string(kind) or pa.types.is_dictionary(kind) or pa.types.is_null(kind):
         return column.cast(pa.string())
     raise DeclarationError(
-        f"{view.table} returns {name!r} as {kind}: a view holds numbers, text and booleans (date_diff makes a number)"
+        f"{_file(view)} returns {name!r} as {kind}: a view holds numbers, text and booleans (date_diff makes a number)"
     )

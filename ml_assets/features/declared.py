@@ -60,15 +60,30 @@ class Declared:
         return {spec.name: features(self.name, self.path, spec, self.model.entity, known) for spec in self.views}
 
 
-def declared(defs: Path) -> dict[str, Declared]:
-    """The model folders below `defs`, by name.
+class Folders(dict[str, Declared]):
+    """Model folders by name; `broken` says of each that cannot be read why, and no other is concerned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken: dict[str, str] = {}
+
+
+def declared(defs: Path) -> Folders:
+    """The model folders below `defs`.
 
     Raises:
-        DeclarationError: there is none, or a `defs.yaml` says what cannot be read.
+        DeclarationError: there is none.
     """
-    found = {path.parent.name: _read(path) for path in sorted(defs.glob("*/defs.yaml"))}
-    folders = {name: folder for name, folder in found.items() if folder is not None}
-    if not folders:
+    folders = Folders()
+    for path in sorted(defs.glob("*/defs.yaml")):
+        try:
+            folder = _read(path)
+            _ = folder and folder.features
+        except DeclarationError as error:
+            folders.broken[path.parent.name] = str(error)
+        else:
+            folders.update({folder.name: folder} if folder else {})
+    if not folders and not folders.broken:
         raise DeclarationError(f"{defs} holds no model folder: name the folder that holds <model>/defs.yaml")
     return folders
 
@@ -78,7 +93,7 @@ def _read(path: Path) -> Declared | None:
     try:
         documents = [part for part in yaml.safe_load_all(path.read_text(encoding="utf-8")) if isinstance(part, dict)]
     except yaml.YAMLError as error:
-        raise DeclarationError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise DeclarationError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     models = _of(path, documents, "Model", Scored)
     if not models:
         return None
@@ -99,8 +114,25 @@ def _of(path: Path, documents: Sequence[dict[str, Any]], kind: str, spec: type[S
 
 
 def relations(name: str, sources: Sequence[SourceSpec]) -> dict[str, Relation]:
-    """The sources of a folder as queries see them."""
+    """The sources of a folder as queries see them.
+
+    Raises:
+        DeclarationError: two have the same name; DuckDB does not tell `A` from `a`.
+    """
+    require_different("Source", [source.name for source in sources])
     return {s.name: Relation(s.name, f"{name}/raw/{s.name}", s.event_time, s.known_at) for s in sources}
+
+
+def require_different(kind: str, names: Sequence[str]) -> None:
+    """Refuse two components of a kind under one name.
+
+    Raises:
+        DeclarationError: naming the first that repeats.
+    """
+    plain = [name.lower() for name in names]
+    for name, folded in zip(names, plain, strict=True):
+        if plain.count(folded) > 1:
+            raise DeclarationError(f"two components {kind} are named {name!r}: rename one of them")
 
 
 def feature_view(name: str, path: Path, spec: ViewSpec, entity: str, sources: Mapping[str, Relation]) -> View:

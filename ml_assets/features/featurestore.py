@@ -1,5 +1,6 @@
 """The feature store of a project, for notebooks and scripts: what there is, training sets, online values."""
 
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features import entities as rows_of
-from ml_assets.features.declared import Declared, declared
+from ml_assets.features.declared import Folders, declared
 from ml_assets.features.ledger import last
 from ml_assets.features.named import Named, folder_of, named, view_of
 from ml_assets.features.online import OnlineStore, open_store
@@ -54,11 +55,13 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
         self._readers: dict[tuple[str, ...], Reader] = {}
 
     def registered(self) -> Registry:
-        """Every feature view: columns, sources, TTL, refresh, owners, query.
+        """Every feature view: columns, sources, TTL, refresh, owners, query. A folder that is broken is warned of.
 
         Raises:
-            DeclarationError: a `defs.yaml` or `.sql` file says what cannot be run.
+            DeclarationError: an `.sql` file says what cannot be run.
         """
+        for error in self._folders.broken.values():
+            warnings.warn(f"left out: {error}", stacklevel=2)
         return registered(self.lake, self._folders.values())
 
     def training_set(self, entities: Entities, features: Sequence[str], *, timestamp: str | None = None) -> Entities:
@@ -107,7 +110,7 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
             OnlineStoreError: the store does not answer.
         """
         reader = self._readers.get(names := tuple(features)) or self._reader(names)
-        return reader([*map(str, entities)])
+        return reader([*map(_text, entities)])
 
     def reload(self) -> None:
         """Read declarations again, and which features the champion is served with."""
@@ -123,7 +126,7 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
         self.close()
 
     @cached_property
-    def _folders(self) -> dict[str, Declared]:
+    def _folders(self) -> Folders:
         return declared(self._defs)
 
     @cached_property
@@ -142,6 +145,11 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
             raise DataError(f"{folders[0]} has no online features yet: materialize {folders[0]}/online_features")
         made = Reader(self._store, written["feature_set"], [(one.view, one.column) for one in asked])
         return self._readers.setdefault(names, made)
+
+
+def _text(entity: object) -> str:
+    """An entity as the store names it: a whole number that pandas made a float is that number."""
+    return str(int(entity)) if isinstance(entity, float) and entity.is_integer() else str(entity)
 
 
 def _columns(asked: Sequence[Named], folder: str, view: str) -> tuple[str, ...] | None:

@@ -9,6 +9,8 @@ import pyarrow as pa
 
 from ml_assets.duck import literal, quote
 from ml_assets.errors import DeclarationError
+from ml_assets.features.identity import cast
+from ml_assets.features.outcome import LABEL
 from ml_assets.features.view import Features, View
 from ml_assets.lake import Lake
 
@@ -80,8 +82,10 @@ def _joined(
     label: View | None,
 ) -> str:
     """The join as SQL, over relations of `connection`."""
+    for view in [item.view for item in features] + ([label] if label else []):
+        _require_same_entity(lake, spine, view)
     held = {item.view.table: columns(lake, item.view) for item in features}
-    _distinct(held | ({label.table: _label(lake, label)} if label else {}))
+    _distinct(held | ({label.table: [LABEL]} if label else {}))
     joins, chosen = [], ["spine.as_of", f"spine.{quote(spine.entity)}"]
     for number, item in enumerate(features):
         pairs = in_force(days, computed.get(item.view.table, days), item.ttl)
@@ -103,10 +107,15 @@ def columns(lake: Lake, view: View) -> list[str]:
     return [name for name in lake.schema(view.kept).names if name not in {"as_of", view.entity}]
 
 
-def _label(lake: Lake, label: View) -> list[str]:
-    if "label" not in lake.schema(label.kept).names:
-        raise DeclarationError(f"{label.table} returns no column 'label': select it, 0 or 1 for each {label.entity}")
-    return ["label"]
+def _require_same_entity(lake: Lake, spine: View, view: View) -> None:
+    """DuckDB would compare text with numbers by a cast: '007' is 7 then, and 'x' an error."""
+    here, there = (lake.schema(each.kept).field(each.entity).type for each in (spine, view))
+    if here != there:
+        names = " and ".join(each.query.where or each.table for each in (spine, view))
+        raise DeclarationError(
+            f"{names}: {spine.entity!r} is {here} in the one and {there} in the other: "
+            f"write {cast(spine.entity, 'VARCHAR')} in both"
+        )
 
 
 def _distinct(held: Mapping[str, Sequence[str]]) -> None:
@@ -114,7 +123,7 @@ def _distinct(held: Mapping[str, Sequence[str]]) -> None:
     for table, names in held.items():
         for name in names:
             if other := owners.get(name.lower()):
-                raise DeclarationError(f"{table} and {other} both return {name!r}: rename one of them")
+                raise DeclarationError(f"{table} and {other} both return {name!r} (case does not count): rename one")
             owners[name.lower()] = table
 
 

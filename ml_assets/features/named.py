@@ -1,12 +1,12 @@
 """Features by name: `churn/purchases` is a view, `churn/purchases:total` one of its columns."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
 from ml_assets.errors import DeclarationError
-from ml_assets.features.declared import Declared
+from ml_assets.features.declared import Declared, Folders
 from ml_assets.features.view import Features
 
 
@@ -37,18 +37,20 @@ def named(features: Sequence[str]) -> list[Named]:
     return found
 
 
-def folder_of(name: str, folders: Mapping[str, Declared]) -> Declared:
+def folder_of(name: str, folders: Folders) -> Declared:
     """A model folder.
 
     Raises:
-        DeclarationError: there is none of that name.
+        DeclarationError: there is none of that name, or it is broken.
     """
+    if name in folders.broken:
+        raise DeclarationError(folders.broken[name])
     if name not in folders:
         raise DeclarationError(f"there is no model folder {name!r}: {_meant(name, folders)}")
     return folders[name]
 
 
-def view_of(one: Named, folders: Mapping[str, Declared]) -> Features:
+def view_of(one: Named, folders: Folders) -> Features:
     """A feature view.
 
     Raises:

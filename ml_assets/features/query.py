@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.duck import memory
-from ml_assets.errors import DeclarationError
+from ml_assets.errors import DeclarationError, listed, shortened
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,12 +38,28 @@ class Query:
         relations: the declared relations that it reads.
         parameters: the parameters that it uses (`as_of`).
         meaning: its parse tree as JSON: the same for another layout, comment or letter case of keywords.
+        where: its file, for errors.
+        columns: the names that it returns, in order; None where only the rows tell (`SELECT *`).
     """
 
     sql: str
     relations: tuple[str, ...]
     parameters: tuple[str, ...]
     meaning: str
+    where: str = ""
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def text(self) -> str:
+        """What DuckDB is given: a relation has no semicolon."""
+        return _bare(self.sql)
+
+    def error(self, error: Exception) -> str:
+        """What DuckDB says of it, in one line with the file and its line."""
+        said, _, placed = str(error).partition("\n\nLINE ")
+        line = placed.partition(":")[0]
+        where = f"{self.where}:{line}" if line.isdigit() else self.where
+        return f"{where}: {shortened(' '.join(said.split()), 300)}"
 
 
 def check(sql: str, relations: Collection[str], *, where: str) -> Query:
@@ -58,20 +74,60 @@ def check(sql: str, relations: Collection[str], *, where: str) -> Query:
 @cache  # a folder is put together for each of its components
 def _checked(sql: str, relations: tuple[str, ...], where: str) -> Query:
     nodes = list(_walk(tree := _parse(sql, where)))
+    columns = _columns(tree["statements"][0]["node"])
+    _require_different(columns or (), where)
     ctes = {str(entry["key"]) for node in nodes for entry in node.get("cte_map", {}).get("map", [])}
     if odd := {name for name in ctes if not name.isidentifier()}:  # outside of its scope it would name a file
         raise DeclarationError(f"{where} names a WITH query {min(odd)!r}: use letters, digits and _")
-    read = [node["table_name"] for node in nodes if node.get("type") == "BASE_TABLE"]
+    read = {str(node["table_name"]): node for node in nodes if node.get("type") == "BASE_TABLE"}
     for node in nodes:
-        _check_node(node, where)
-    for name in {str(name) for name in read} - ctes - set(relations):
+        _check_node(node, _line(where, sql, node.get("query_location")))
+    for name in read.keys() - ctes - set(relations):
         near = get_close_matches(name, relations, n=1)
         meant = f"did you mean {near[0]!r}?" if near else f"declared are {', '.join(sorted(relations))}"
-        raise DeclarationError(f"{where} reads {name!r}, which is no source of this folder: {meant}")
+        place = _line(where, sql, read[name].get("query_location"))
+        raise DeclarationError(f"{place} reads {name!r}, which is not a source of this folder: {meant}")
     parameters = {str(node["identifier"]) for node in nodes if node.get("type") == "VALUE_PARAMETER"}
     if unknown := parameters - {"as_of"}:
         raise DeclarationError(f"{where} uses the parameter ${min(unknown)}: the only one is $as_of")
-    return Query(sql, tuple(sorted(set(read) & set(relations))), tuple(sorted(parameters)), _meaning(tree))
+    used = tuple(sorted(read.keys() & set(relations)))
+    return Query(sql, used, tuple(sorted(parameters)), _meaning(tree), where, columns)
+
+
+def _bare(sql: str) -> str:
+    """Without the end of the statement; the beginning stays, so that lines are those of the file."""
+    return sql.rstrip().rstrip(";")
+
+
+def _line(where: str, sql: str, position: object) -> str:
+    """`file:line` of a position in bytes; the file alone where DuckDB knows none."""
+    text = sql.encode()
+    if not str(position).isdigit() or int(str(position)) > len(text):
+        return where
+    return f"{where}:{text[: int(str(position))].count(10) + 1}"
+
+
+def _columns(node: dict[str, Any]) -> tuple[str, ...] | None:
+    """The names of a result, as far as the text alone tells them."""
+    while node["type"] != "SELECT_NODE":
+        first = [node[side] for side in ("left", "child") if node.get(side)] or node.get("children")
+        node = first[0] if first else {"type": "SELECT_NODE"}
+    names = [_name(item) for item in node.get("select_list", [{}])]
+    return None if None in names else tuple(str(name) for name in names)
+
+
+def _name(item: dict[str, Any]) -> str | None:
+    if item.get("alias"):
+        return str(item["alias"])
+    return str(item["column_names"][-1]) if item.get("type") == "COLUMN_REF" else None
+
+
+def _require_different(columns: Collection[str], where: str) -> None:
+    """DuckDB does not tell `A` from `a`, so no view may return both."""
+    folded = [name.lower() for name in columns]
+    if repeated := [name for name in columns if folded.count(name.lower()) > 1]:
+        written = listed(dict.fromkeys(repeated))
+        raise DeclarationError(f"{where} returns one name twice ({written}; case does not count): rename one of them")
 
 
 @cache  # opening one takes longer than ten queries to parse
@@ -83,10 +139,11 @@ def _parser() -> "duckdb.DuckDBPyConnection":
 
 def _parse(sql: str, where: str) -> Any:  # noqa: ANN401 - JSON
     with _parser().cursor() as connection:
-        found = connection.execute("SELECT json_serialize_sql(?)", [sql.strip().rstrip(";")]).fetchone()
+        found = connection.execute("SELECT json_serialize_sql(?)", [_bare(sql)]).fetchone()
     tree = json.loads(found[0] if found else "{}")
     if tree.get("error"):
-        raise DeclarationError(f"{where} is no SELECT that DuckDB can parse: {tree.get('error_message')}")
+        said, place = shortened(str(tree.get("error_message")), 200), _line(where, sql, tree.get("position"))
+        raise DeclarationError(f"{place} is not a SELECT that DuckDB can parse: {said}")
     if len(tree["statements"]) != 1:
         raise DeclarationError(f"{where} holds {len(tree['statements'])} statements: write one SELECT")
     return tree
@@ -112,7 +169,7 @@ def _check_node(node: dict[str, Any], where: str) -> None:
         name = node["function"]["function_name"]
         raise DeclarationError(f"{where} calls {name}(): a query reads declared sources only; add a source instead")
     if kind == "SHOW_REF":
-        raise DeclarationError(f"{where} is no SELECT (DESCRIBE, SHOW, SUMMARIZE): write one SELECT")
+        raise DeclarationError(f"{where} is not a SELECT (DESCRIBE, SHOW, SUMMARIZE): write one SELECT")
     if node.get("sample") or node.get("at_clause"):
         raise DeclarationError(f"{where} samples or travels in time: the engine chooses the rows")
     if kind == "FUNCTION" and _reads_clock(node):

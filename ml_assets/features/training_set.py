@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from ml_assets.cadence import Cadence
 from ml_assets.errors import DataError, DeclarationError
+from ml_assets.features.identity import exact_ids
 from ml_assets.features.join import columns
 from ml_assets.features.store import refresh
 from ml_assets.features.view import Features, View
@@ -152,14 +153,10 @@ def typed(keys: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArra
     Raises:
         DataError: they are of another kind.
     """
-    if pa.types.is_dictionary(keys.type):
-        keys = keys.cast(keys.type.value_type)
-    if pa.types.is_integer(keys.type) != pa.types.is_integer(kind):
+    keys = exact_ids(keys, name)
+    if keys.type != kind:
         raise DataError(f"{name!r} is {keys.type} in the entities and {kind} in the views: cast it")
-    try:
-        return keys.cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"{name!r} is {keys.type} in the entities and {kind} in the views: {error}") from error
+    return keys
 
 
 def _chosen(view: View, names: Sequence[str] | None, held: Sequence[str]) -> list[str]:

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Self
 from pydantic import Field, StringConstraints, field_validator
 
 from ml_assets.declaration import Declaration, Duration
+from ml_assets.features.outcome import Outcome
 from ml_assets.features.query import Query
 from ml_assets.moments import shift
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 # Raised when the engine computes something else from the same query and rows: all views are then computed anew.
-ENGINE = 1
+ENGINE = 2
 
 
 class ViewSpec(Declaration):
@@ -65,6 +66,7 @@ class View:
         views: other views, by the name under which the query reads them at the same `T`.
         lookback: how far back it sees; None = all history, for a label not at all.
         horizon: how far ahead a label sees; None = a feature view.
+        outcome: how the values of a label are read; None = a feature view, or a population.
     """
 
     table: str
@@ -74,6 +76,7 @@ class View:
     views: tuple[tuple[str, "View"], ...] = ()
     lookback: timedelta | None = None
     horizon: timedelta | None = None
+    outcome: Outcome | None = None
 
     def window(self, as_of: date) -> tuple[datetime | None, datetime]:
         """The event times that the query sees at `as_of`: from (inclusive, None = unbounded), to (exclusive)."""
@@ -94,6 +97,7 @@ class View:
             self.lookback,
             self.horizon,
             upstream,
+            self.outcome,
         )
         return hashlib.blake2b(repr(parts).encode(), digest_size=6).hexdigest()
 
@@ -110,7 +114,10 @@ class View:
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> Self:
         """The view that `to_json` wrote."""
-        query = plain["query"] | {name: tuple(plain["query"][name]) for name in ("relations", "parameters")}
+        listed = ("relations", "parameters", "columns")
+        query = plain["query"] | {
+            name: tuple(plain["query"][name]) for name in listed if plain["query"].get(name) is not None
+        }
         made = {
             "query": Query(**query),
             "relations": tuple(Relation(**relation) for relation in plain["relations"]),

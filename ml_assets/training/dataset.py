@@ -6,15 +6,15 @@ from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from ml_assets.errors import DataError, TrainingError
+from ml_assets.errors import DataError
 from ml_assets.features.join import point_in_time
 from ml_assets.features.store import Refreshed, fingerprints, kept, refresh
 from ml_assets.features.view import View
 from ml_assets.lake import Lake, fingerprint_of
 from ml_assets.sources.ingest import ingests
 from ml_assets.training.folder import Folder
+from ml_assets.training.labelled import labelled, reading
 from ml_assets.training.split import Split, split
 
 ROW = "row_as_of"
@@ -68,6 +68,7 @@ class Labels:
         known: of them, those with a label.
         rate: of label 1; None where labels are classes.
         computed: dates that were not there yet.
+        reading: which value counts as 0 and which as 1, where the query says it in other words.
     """
 
     dates: tuple[date, ...]
@@ -75,6 +76,7 @@ class Labels:
     known: int
     rate: float | None
     computed: int
+    reading: str = ""
 
     def metadata(self) -> dict[str, Any]:
         """The numbers that a person looks at first."""
@@ -83,6 +85,7 @@ class Labels:
             "dagster/row_count": self.rows,
             "labelled": self.known,
             **({} if self.rate is None else {"label_rate": self.rate}),
+            **({"label": self.reading} if self.reading else {}),
             "first": first,
             "last_mature": last,
             "computed_dates": self.computed,
@@ -100,7 +103,7 @@ def refresh_labels(lake: Lake, folder: Folder, as_of: date, *, workers: int = 2)
         l=folder.labels.kept,
     )
     rows, known, rate = (found[name][0].as_py() for name in ("n", "known", "rate"))
-    return Labels(days, rows, known, rate, len(done.computed))
+    return Labels(days, rows, known, rate, len(done.computed), reading(lake, folder, days))
 
 
 def known_until(lake: Lake, folder: Folder, as_of: date, *, step: timedelta | None = None) -> date:
@@ -175,6 +178,7 @@ def _built(
     name, key, fingerprint = table(folder), f"as_of={as_of}", identity(standing.prints, needed)
     version = lake.version(name)
     if version is None or lake.record(name, key, version) != fingerprint:
+        reading(lake, folder, needed.refit)  # refuses three values before anything is fitted
         rows = _rows(lake, folder, needed.refit, as_of)
         if _standing(lake, folder, needed).prints != standing.prints:
             return None
@@ -243,31 +247,9 @@ def _rows(lake: Lake, folder: Folder, days: Sequence[date], as_of: date) -> pa.T
             f"{folder.name}: the population has {expected} members over {len(days)} dates and labels cover "
             f"{len(rows)}: label.sql must return one row for each member (LEFT JOIN from population)"
         )
-    rows = _labelled(folder, rows)
+    rows = labelled(folder, rows)
     rows = rows.rename_columns([ROW if name == "as_of" else name for name in rows.column_names])
     return rows.add_column(0, "as_of", pa.repeat(pa.scalar(as_of, pa.date32()), len(rows)))
-
-
-def _labelled(folder: Folder, rows: pa.Table) -> pa.Table:
-    """The rows that have a label; of several classes, null says that nobody knows it.
-
-    Raises:
-        TrainingError: a label that is not declared, or one class only.
-    """
-    classes = folder.spec.label.classes
-    labels = set(rows["label"].unique().to_pylist()) - ({None} if classes else set())
-    if classes and (len(labels) < 2 or not labels <= set(classes)):
-        raise TrainingError(
-            f"{folder.name}: labels are {sorted(map(str, labels))}: a classifier needs two or more of the declared "
-            f"classes {', '.join(classes)}"
-        )
-    if classes:
-        return rows.filter(pc.is_valid(rows["label"]))
-    if labels != {0, 1}:
-        raise TrainingError(
-            f"{folder.name}: labels are {sorted(map(str, labels))}: a classifier needs 0 and 1, both present"
-        )
-    return rows
 
 
 def _version(lake: Lake, table: str) -> int:

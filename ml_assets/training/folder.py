@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from ml_assets.errors import DeclarationError
-from ml_assets.features.declared import features, relations, view
+from ml_assets.features.declared import features, relations, require_different, view
 from ml_assets.features.view import Features, View, ViewSpec
 from ml_assets.sources.spec import SourceSpec
 from ml_assets.training.recipe import ModelSpec
@@ -40,6 +40,7 @@ def assemble(
         DeclarationError: a file is missing, a query says what it may not, or a name is not declared.
     """
     known = relations(name, sources)
+    require_different("FeatureView", [view.name for view in views])
     declared = {spec.name: spec for spec in views}
     for feature in spec.features:
         if feature not in declared:
@@ -58,6 +59,7 @@ def assemble(
         views={"population": population},
         lookback=spec.label.lookback,
         horizon=spec.label.horizon,
+        outcome=spec.label.outcome,
     )
     used = tuple(features(name, path, declared[feature], spec.entity, known) for feature in spec.features)
     return Folder(name, spec, population, labels, used)

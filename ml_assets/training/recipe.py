@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from ml_assets.cadence import Cadence
 from ml_assets.decisions.gate import DIRECTION, Gate
 from ml_assets.declaration import Declaration, Duration
+from ml_assets.features.outcome import Outcome
 from ml_assets.manifest import REVIEW
 from ml_assets.training.search import Search
 
@@ -29,6 +30,18 @@ class LabelSpec(Declaration):
     classes: tuple[str, ...] = Field(
         (), description="Three or more values of `label`; then null says that nobody knows it. Default: 0 and 1"
     )
+    positive: str | int | None = Field(
+        None, description="The value of `label` that counts as 1, where the two values are not 0 and 1; the other is 0"
+    )
+
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _quoted(cls, positive: object) -> object:
+        if isinstance(positive, bool):  # YAML reads a bare yes, no, on, off so
+            raise ValueError(  # noqa: TRY004 - pydantic takes a ValueError for a refusal
+                f"positive is {positive}: put the value as the query returns it into quotes ('yes')"
+            )
+        return positive
 
     @model_validator(mode="after")
     def _several(self) -> Self:
@@ -36,7 +49,14 @@ class LabelSpec(Declaration):
             raise ValueError(f"classes {list(self.classes)}: name three or more, each once; two classes are 0 and 1")
         if REVIEW in self.classes:
             raise ValueError(f"classes name {REVIEW!r}, which is the decision of an unsure model: choose another word")
+        if self.classes and self.positive is not None:
+            raise ValueError(f"positive {self.positive!r} is of two classes: leave it out, or leave classes out")
         return self
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the engine reads the values."""
+        return Outcome(self.classes, None if self.positive is None else str(self.positive))
 
 
 class TextSpec(Declaration):

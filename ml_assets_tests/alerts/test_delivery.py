@@ -26,7 +26,8 @@ from pydantic import SecretStr
 
 from ml_assets.alerts.delivery import Delivered, deliver, pending
 from ml_assets.alerts.message import message
-from ml_assets.alerts.outbox import PROJECT, Alert, alerts, evaluate, failed_run, succeeded_run
+from ml_assets.alerts.outbox import Alert, alerts, evaluate, failed_run, succeeded_run
+from ml_assets.alerts.spec import PROJECT
 from ml_assets.decisions.alert import Kind, Rule, Severity
 from ml_assets.lake import Lake
 from ml_assets_tests.conftest import shared

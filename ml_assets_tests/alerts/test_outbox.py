@@ -11,7 +11,6 @@ import pytest
 from pydantic import ValidationError
 
 from ml_assets.alerts.outbox import (
-    PROJECT,
     Alert,
     alerts,
     evaluate,
@@ -20,7 +19,7 @@ from ml_assets.alerts.outbox import (
     states,
     succeeded_run,
 )
-from ml_assets.alerts.spec import AlertRule, AlertSpec
+from ml_assets.alerts.spec import PROJECT, AlertRule, AlertSpec
 from ml_assets.decisions.alert import Kind, Rule, Severity, State
 from ml_assets.lake import Lake
 from ml_assets_tests.conftest import shared

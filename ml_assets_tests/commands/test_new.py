@@ -14,7 +14,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.components.templates.folder import MODEL, Place, last_sunday, render, require_name, write
+from ml_assets.components.naming import require_name
+from ml_assets.components.templates.folder import MODEL, Place, last_sunday, render, write
 from ml_assets.components.templates.sample import WEEKS, sample, start_of
 from ml_assets.errors import DeclarationError
 from ml_assets.features.query import check
@@ -242,7 +243,7 @@ def test_a_new_model_trains_ships_and_predicts_at_once_and_status_says_so(cli: C
         ("defs.yaml", "horizon: 14d", "horizon: fourteen", ("'fourteen'", "12h, 90d, 2w")),
         ("defs.yaml", "every: weekly", "every: weekyl", ("'weekyl'", "'weekly'")),
         ("defs.yaml", "[activity,", "[activty,", ("'activty'", "use activity")),
-        ("defs.yaml", "entity: account_id", "entity: [account_id", ("no YAML", "check brackets")),
+        ("defs.yaml", "entity: account_id", "entity: [account_id", ("not valid YAML", "check brackets")),
         ("defs.yaml", "components.Monitor", "components.Monitr", ("Monitr'", "ml_assets.components.Monitor?")),
         ("defs.yaml", "features/profile.sql", "features/profil.sql", ("features/profil.sql", "write the query")),
         ("features/profile.sql", "FROM accounts", "FORM accounts", ("FORM", "DuckDB can parse")),

@@ -288,7 +288,7 @@ def test_online_features_that_are_not_there_are_refused_by_name(project: Project
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: [", "is no YAML"),
+        ("a: [", "is not valid YAML"),
         ("type: x.Model\nattributes: {entity: a}", "Model cadence: Field required"),
         (YAML.format(every="weekly", ttl="2"), "FeatureView ttl: .*is no duration"),
         (YAML.format(every="weekly", ttl="14d") + MODEL, "declares 2 components Model"),
@@ -299,7 +299,18 @@ def test_a_folder_that_cannot_be_read_is_refused_by_its_file(project: Project, t
     project.write("defs.yaml", text)
     project.features.reload()
     with pytest.raises(DeclarationError, match=said):
-        project.features.registered()
+        project.features.online([1], ["shop/habits"])
+
+
+def test_a_broken_folder_is_warned_of_and_stops_no_other(project: Project) -> None:
+    broken = project.root / "other" / "defs.yaml"
+    broken.parent.mkdir()
+    broken.write_text("a: [")
+    project.features.reload()
+    with pytest.warns(UserWarning, match=r"left out: .*other/defs\.yaml is not valid YAML"):
+        assert {view.folder for view in project.features.registered()} == {"shop"}
+    with pytest.raises(DeclarationError, match=r"other/defs\.yaml"):
+        project.features.online([1], ["other/habits"])
 
 
 LIGHT = """

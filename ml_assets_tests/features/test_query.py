@@ -1,6 +1,7 @@
 """What a query may say. The walk over DuckDB's own catalogue keeps the list honest when DuckDB grows."""
 
 import contextlib
+import re
 import time
 from datetime import datetime
 
@@ -115,7 +116,7 @@ def test_samples_and_time_travel_are_refused(sql: str) -> None:
 @pytest.mark.parametrize(
     ("sql", "words"),
     [
-        ("SELECT * FROM 'x.csv'", "'x.csv', which is no source"),
+        ("SELECT * FROM 'x.csv'", "'x.csv', which is not a source"),
         ("SELECT * FROM read_parquet('x.parquet')", "read_parquet(): a query reads declared sources only"),
         ("SELECT * FROM main.orders", "another schema"),
         ("SELECT * FROM information_schema.tables", "another schema"),
@@ -150,7 +151,7 @@ def test_a_query_reads_declared_names_only(sql: str, words: str) -> None:
 )
 def test_anything_but_one_select_is_refused_by_the_name_of_its_file(sql: str) -> None:
     message = refused(sql)
-    assert message.startswith("shop/view.sql ")
+    assert re.match(r"shop/view\.sql(:1)? ", message)
     assert "SELECT" in message
 
 

@@ -44,7 +44,7 @@ def test_an_undeclared_feature_view_is_refused_with_those_that_are(tmp_path: Pat
 def test_only_a_label_may_read_the_population(tmp_path: Path) -> None:
     shop = Tiny(tmp_path)
     shop.write("features/habits.sql", "SELECT customer FROM population")
-    with pytest.raises(DeclarationError, match=r"shop/features/habits\.sql reads 'population', which is no source"):
+    with pytest.raises(DeclarationError, match=r"shop/features/habits\.sql:1 reads 'population', which is not a"):
         shop.folder()
 
 

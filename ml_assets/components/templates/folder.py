@@ -1,29 +1,21 @@
 """A model folder with its sample, written so that a killed command leaves nothing that looks finished."""
 
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from keyword import iskeyword
 from pathlib import Path
 
 import pyarrow.parquet as pq
 from filelock import FileLock
 
+from ml_assets.components.naming import require_name
 from ml_assets.components.templates.sample import sample, start_of
 from ml_assets.errors import DeclarationError
 
 MODEL = Path(__file__).parent / "model"
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-_LONGEST = 40
 _SAMPLE = "sample.parquet"
-# Names of the assets inside a folder, and of what every folder shares: a model of that name would read as one of them.
-_TAKEN = frozenset({
-    "raw", "features", "labels", "training_set", "model", "evaluation_report", "champion", "predictions",
-    "online_features", "drift_report", "performance_report", "rollout", "experiments", "default",
-})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,19 +64,6 @@ def write(name: str, place: Place, end: date) -> Path:
         made = _folder(name, place.defs, end)
         _sample(name, place.incoming, end)
         return made.replace(place.defs / name)
-
-
-def require_name(name: str) -> None:
-    """Refuse what cannot be a folder, a Python name, an asset key and a table at once."""
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST:
-        raise DeclarationError(
-            f"{name!r} cannot name a model: use at most {_LONGEST} lowercase letters, digits and single _ between "
-            "them, with a letter first (late_payers)"
-        )
-    if iskeyword(name):
-        raise DeclarationError(f"{name!r} is a word of Python: choose another name ({name}_model)")
-    if name in _TAKEN:
-        raise DeclarationError(f"{name!r} is what an asset of every model is called: choose another name (my_{name})")
 
 
 def require_free(name: str, place: Place) -> None:

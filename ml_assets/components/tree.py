@@ -1,0 +1,105 @@
+"""Dagster's tree of `defs/`, in which a folder that cannot be loaded stops no other."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster.components.core.decl import ComponentDecl, DefsFolderDecl, build_filesystem_component_decl_from_context
+from dagster.components.core.defs_module import EXPLICITLY_IGNORED_GLOB_PATTERNS, ComponentPath
+
+from ml_assets.components.load_error import load_error
+from ml_assets.components.naming import check_names, require_name
+from ml_assets.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from dagster.components.core.defs_module import ResolvableToComponentLoc as Place
+
+BROKEN = "broken"
+"""What the asset of a folder that cannot be loaded is called; its description is the error."""
+
+
+class FolderTree(dg.ComponentTree):
+    """The component tree, folder by folder: `broken` are those left out, each with its error."""
+
+    @cached_property
+    def broken(self) -> dict[str, str]:
+        """Folder → why it cannot be loaded: `file:line: what is wrong`."""
+        for path in [path for path in self._declared if path.is_dir()]:
+            try:
+                self._validate(self.build_defs_at_path(path))
+            except Exception as error:  # noqa: BLE001 - whatever Dagster, pydantic, YAML or DuckDB raise is this folder's error
+                self._leave_out(path, error)
+        return self._failed
+
+    def build_defs(self, loc: "Place | None" = None) -> dg.Definitions:
+        """All definitions; a broken folder is one asset, so that the UI shows its error where its model would be.
+
+        Raises:
+            Exception: a Python file of `defs/` cannot be loaded.
+        """
+        if loc is not None:
+            return super().build_defs(loc)
+        stand_ins = [
+            dg.AssetSpec([folder, BROKEN], description=error, group_name=name, kinds={BROKEN})
+            for (folder, error), name in zip(self.broken.items(), check_names(self.broken), strict=True)
+        ]
+        return dg.Definitions.merge(super().build_defs(), dg.Definitions(assets=stand_ins))
+
+    @cached_property
+    def _declared(self) -> dict[Path, ComponentDecl[Any]]:
+        """What stands in `defs/`, as far as it can be read."""
+        context = self.decl_load_context.for_component_loc(ComponentPath.from_path(self.defs_module_path))
+        found: dict[Path, ComponentDecl[Any]] = {}
+        for path in self._paths():
+            try:
+                _require_name(path)
+                decl = build_filesystem_component_decl_from_context(
+                    context.for_component_loc(ComponentPath.from_path(path))
+                )
+            except Exception as error:
+                if not path.is_dir():
+                    raise
+                self._leave_out(path, error)
+            else:
+                found |= {path: decl} if decl else {}
+        return found
+
+    @cached_property
+    def _failed(self) -> dict[str, str]:
+        return {}
+
+    def _paths(self) -> Iterator[Path]:
+        for path in sorted(self.defs_module_path.iterdir()):
+            name = path.relative_to(self.defs_module_path)
+            if not any(name.match(pattern) for pattern in EXPLICITLY_IGNORED_GLOB_PATTERNS):
+                yield path
+
+    def _leave_out(self, path: Path, error: Exception) -> None:
+        self._failed[path.name] = load_error(error, path)
+        self.__dict__.get("_declared", {}).pop(path, None)
+
+    def _validate(self, folder: dg.Definitions) -> None:
+        """What Dagster looks at only when it puts all folders together: keys that repeat, jobs, partitions."""
+        files = [self.build_defs_at_path(path) for path in self._declared if path.stem == "resources"]
+        dg.Definitions.validate_loadable(dg.Definitions.merge(folder, *files))
+
+    def _get_filesystem_decl(self) -> ComponentDecl[Any]:
+        """Dagster's own stops at the first file that it cannot read."""
+        loc = ComponentPath.from_path(self.defs_module_path)
+        return DefsFolderDecl(
+            context=self.decl_load_context.for_component_loc(loc),
+            loc=loc,
+            children=dict(self._declared),
+            source_tree=None,
+            component_file_model=None,
+        )
+
+
+def _require_name(path: Path) -> None:
+    if (path / "defs.yaml").exists():
+        try:
+            require_name(path.name)
+        except DeclarationError as error:
+            raise DeclarationError(f"{path}: {error}") from None

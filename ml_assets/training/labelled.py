@@ -1,0 +1,56 @@
+"""Whether the labels of a training set can be learned from, and how their values were read."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_assets.errors import TrainingError, listed
+from ml_assets.features.outcome import LABEL, WRITTEN, mapping
+from ml_assets.lake import Lake
+from ml_assets.training.folder import Folder
+
+
+def labelled(folder: Folder, rows: pa.Table) -> pa.Table:
+    """The rows that have a label; of several classes, null says that nobody knows it.
+
+    Raises:
+        TrainingError: there is no row, or one class only.
+    """
+    classes, values = (
+        folder.spec.label.classes,
+        [value for value in rows[LABEL].unique().to_pylist() if value is not None],
+    )
+    file = folder.labels.query.where
+    if not len(rows):
+        raise TrainingError(f"{folder.name}: the population is empty at every training date: check population.sql")
+    if len(values) < 2:
+        expected = f"two or more of {listed(classes, 8)}" if classes else "0 and 1"
+        found = f"all {len(rows):,} labels are {values[0]!r}" if values else "no label is known"
+        raise TrainingError(f"{file}: {found}: a classifier needs {expected}; widen window.train, or check the query")
+    return rows.filter(pc.is_valid(rows[LABEL])) if classes else rows
+
+
+def reading(lake: Lake, folder: Folder, days: Sequence[date]) -> str:
+    """How the labels of some dates were read: `no → 0, yes → 1`; empty where they are 0 and 1, or classes, already.
+
+    Raises:
+        TrainingError: three values or more over all dates, each of which looked like one of two.
+    """
+    kept = folder.labels.kept
+    if WRITTEN not in lake.schema(kept).names:
+        return ""
+    rows = lake.query(
+        f"SELECT {WRITTEN} AS written, {LABEL} AS label FROM l WHERE as_of IN (SELECT unnest($days)) "
+        f"AND {WRITTEN} IS NOT NULL GROUP BY ALL ORDER BY ALL LIMIT 20",
+        {"days": list(days)},
+        l=kept,
+    ).to_pylist()
+    if len(rows) > 2:
+        values = listed([row["written"] for row in rows], 3)
+        raise TrainingError(
+            f"{folder.labels.query.where}: label holds {values}: two classes are 0 and 1; for three or more declare "
+            "label.classes in defs.yaml"
+        )
+    return mapping([(row["written"], row["label"]) for row in rows])
