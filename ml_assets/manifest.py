@@ -1,7 +1,9 @@
 """The manifest of a release: what a server needs to answer with a version, as the gates let it pass."""
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,8 +16,23 @@ MISSING = "<missing>"
 """What stands for a missing text in the string tensors, which know no null. Whoever calls a model sends it."""
 
 
+FEATURES = "ml_assets.features"
+"""The metadata of an artifact that holds the features' names as JSON, in the order of its inputs. The inputs themselves
+are called f0, f1, …, because ONNX takes letters, digits and _ only, and a feature may be called anything."""
+
 REVIEW = "needs_review"
 """The decision of a model of several classes that is not sure enough."""
+
+
+def tensors(session: Any) -> dict[str, str]:  # noqa: ANN401 - onnxruntime has no types
+    """Feature → input of an artifact in a session, in the order of the inputs."""
+    inputs = [tensor.name for tensor in session.get_inputs()]
+    return named_inputs(inputs, session.get_modelmeta().custom_metadata_map)
+
+
+def named_inputs(inputs: Sequence[str], metadata: Mapping[str, str]) -> dict[str, str]:
+    """Feature → input, from the inputs of an artifact and its metadata; in one without, both have one name."""
+    return dict(zip(json.loads(metadata[FEATURES]) if FEATURES in metadata else inputs, inputs, strict=True))
 
 
 class ManifestError(MlAssetsError):

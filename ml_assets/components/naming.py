@@ -63,4 +63,4 @@ def check_names(written: Iterable[str]) -> list[str]:
 def _plain(name: str) -> str:
     """Letters without their accents; whatever else Dagster does not take is `_`."""
     bare = "".join(part for part in unicodedata.normalize("NFKD", name) if not unicodedata.combining(part))
-    return re.sub(r"[^A-Za-z0-9_]", "_", bare)[:_LONGEST_CHECK]
+    return re.sub(r"[^A-Za-z0-9_]", "_", bare)[:_LONGEST_CHECK] or "_"

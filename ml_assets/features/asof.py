@@ -161,7 +161,7 @@ def _usable(column: pa.ChunkedArray, view: "View", name: str) -> pa.ChunkedArray
         return column
     if pa.types.is_integer(kind) and not pa.types.is_uint64(kind):
         return column.cast(pa.int64())
-    if pa.types.is_decimal(kind) or pa.types.is_floating(kind) or pa.types.is_uint64(kind):
+    if pa.types.is_decimal(kind) or pa.types.is_floating(kind):
         return column.cast(pa.float64(), safe=False)
     if pa.types.is_large_string(kind) or pa.types.is_dictionary(kind) or pa.types.is_null(kind):
         return column.cast(pa.string())

@@ -85,7 +85,7 @@ def _joined(
     for view in [item.view for item in features] + ([label] if label else []):
         _require_same_entity(lake, spine, view)
     held = {item.view.table: columns(lake, item.view) for item in features}
-    _distinct(held | ({label.table: [LABEL]} if label else {}))
+    _distinct(held | ({label.table: _label(lake, label)} if label else {}))
     joins, chosen = [], ["spine.as_of", f"spine.{quote(spine.entity)}"]
     for number, item in enumerate(features):
         pairs = in_force(days, computed.get(item.view.table, days), item.ttl)
@@ -105,6 +105,12 @@ def _joined(
 def columns(lake: Lake, view: View) -> list[str]:
     """The features that a view's kept rows hold."""
     return [name for name in lake.schema(view.kept).names if name not in {"as_of", view.entity}]
+
+
+def _label(lake: Lake, label: View) -> list[str]:
+    if LABEL not in lake.schema(label.kept).names:
+        raise DeclarationError(f"{label.table} returns no column {LABEL!r}: select it, 0 or 1 for each {label.entity}")
+    return [LABEL]
 
 
 def _require_same_entity(lake: Lake, spine: View, view: View) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.manifest import PROBABILITIES
+from ml_assets.manifest import PROBABILITIES, tensors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,12 +52,12 @@ def attributions(model: "InferenceSession", X: "pd.DataFrame", seed: int) -> dic
     """
     from ml_assets.training.export import feed  # onnxruntime
 
-    tensors = feed(model, X)
-    (whole,) = model.run([PROBABILITIES], tensors)
+    values = feed(model, X)
+    (whole,) = model.run([PROBABILITIES], values)
     found = {}
-    for name, tensor in tensors.items():
+    for name, tensor in tensors(model).items():
         order = np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(len(X))
-        (shuffled,) = model.run([PROBABILITIES], tensors | {name: tensor[order]})
+        (shuffled,) = model.run([PROBABILITIES], values | {tensor: values[tensor][order]})
         found[name] = float(np.abs(shuffled.astype(np.float64) - whole).max(axis=1).mean())
     return found
 

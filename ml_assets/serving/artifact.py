@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ml_assets.errors import RegistryError
-from ml_assets.manifest import MISSING, PROBABILITIES, REVIEW, Manifest
+from ml_assets.errors import RegistryError, listed
+from ml_assets.manifest import MISSING, PROBABILITIES, REVIEW, Manifest, tensors
 from ml_assets.scorer import normal
 
 Value = float | bool | str | None
@@ -38,17 +38,16 @@ class Artifact:
             )
         self.manifest = manifest
         self.names = tuple(column.name for column in manifest.inputs)
-        self._numbers = [column.name for column in manifest.inputs if column.kind == "number"]
-        self._texts = [(column.name, column.kind) for column in manifest.inputs if column.kind != "number"]
         self._classes = manifest.classes
         self._starts = [band.start for band in manifest.bands]
         self._bands = [band.name for band in manifest.bands]
         self._session = _session(onnx, who)
-        wanted = {tensor.name for tensor in self._session.get_inputs()}
-        if wanted != set(self.names):
-            raise RegistryError(
-                f"{who}: the artifact's inputs are not the manifest's: {sorted(wanted ^ set(self.names))}"
-            )
+        wanted = tensors(self._session)
+        if wanted.keys() != set(self.names):
+            other = listed(sorted(wanted.keys() ^ set(self.names)))
+            raise RegistryError(f"{who}: the artifact's inputs are not the manifest's: {other}")
+        self._numbers = [wanted[column.name] for column in manifest.inputs if column.kind == "number"]
+        self._texts = [(wanted[column.name], column.kind) for column in manifest.inputs if column.kind != "number"]
         self.score([(None,) * len(self.names)])  # the first run of a session is slow; nobody is to wait for it
 
     def score(self, rows: Sequence[Sequence[Value]]) -> list[float]:

@@ -1,12 +1,13 @@
 """A fitted pipeline as ONNX, which answers a row in microseconds and runs no code when it is loaded."""
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_assets.errors import TrainingError
-from ml_assets.manifest import MISSING, PROBABILITIES
+from ml_assets.errors import TrainingError, listed
+from ml_assets.manifest import FEATURES, MISSING, PROBABILITIES, tensors
 from ml_assets.training.converters import converters
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ _ROWS = 100_000  # of one call; a row of text is a row of its whole vocabulary
 
 
 def to_onnx(pipeline: "Pipeline", columns: "Columns") -> bytes:
-    """The serialised model: one input per column, named like it; the output `probabilities` is float [n, classes].
+    """The serialised model: one input per column, in their order; the output `probabilities` is float [n, classes].
+
+    The inputs are called f0, f1, …, and the metadata `FEATURES` says which columns they are.
 
     Numbers are float tensors [n, 1] with NaN for missing, categories string tensors [n, 1] with `MISSING`, text string
     tensors [n, 1], empty for missing.
@@ -64,7 +67,23 @@ def to_onnx(pipeline: "Pipeline", columns: "Columns") -> bytes:
         ) from error
     # skl2onnx lists the operator sets in the order of a set of strings, which differs in every process.
     model.opset_import.sort(key=lambda used: used.domain)
+    _name_inputs(model.graph)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = FEATURES, json.dumps(columns.all)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _name_inputs(graph: Any) -> None:  # noqa: ANN401 - an ONNX GraphProto
+    """Names of our own: what skl2onnx makes of a column's name need not be one of ONNX, nor tell two columns apart."""
+    taken = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
+    prefix = "f"
+    while any(name.startswith(prefix) and name[len(prefix) :].isdigit() for name in taken):
+        prefix += "_"
+    names = {tensor.name: f"{prefix}{place}" for place, tensor in enumerate(graph.input)}
+    for tensor in graph.input:
+        tensor.name = names[tensor.name]
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
 
 
 def session(onnx: bytes, threads: int = 1) -> "InferenceSession":
@@ -84,13 +103,14 @@ def feed(model: "InferenceSession", X: "pd.DataFrame") -> "dict[str, NDArray[Any
     Raises:
         TrainingError: a column that the model asks for is absent.
     """
-    wanted = {tensor.name: tensor.type for tensor in model.get_inputs()}
-    absent = sorted(wanted.keys() - set(X.columns))
+    names, kinds = tensors(model), [tensor.type for tensor in model.get_inputs()]
+    absent = sorted(names.keys() - set(X.columns))
     if absent:
-        raise TrainingError(
-            f"the model asks for {', '.join(absent)}, which the rows lack: bring every declared feature"
-        )
-    return {name: _tensor(X[name], words="string" in kind) for name, kind in wanted.items()}
+        raise TrainingError(f"the model asks for {listed(absent)}, which the rows lack: bring every declared feature")
+    return {
+        tensor: _tensor(X[name], words="string" in kind)
+        for (name, tensor), kind in zip(names.items(), kinds, strict=True)
+    }
 
 
 def probabilities(onnx: "bytes | InferenceSession", X: "pd.DataFrame") -> "NDArray[np.float64]":  # noqa: N803 - scikit-learn's name

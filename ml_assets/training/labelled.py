@@ -18,11 +18,8 @@ def labelled(folder: Folder, rows: pa.Table) -> pa.Table:
     Raises:
         TrainingError: there is no row, or one class only.
     """
-    classes, values = (
-        folder.spec.label.classes,
-        [value for value in rows[LABEL].unique().to_pylist() if value is not None],
-    )
-    file = folder.labels.query.where
+    classes, file = folder.spec.label.classes, folder.labels.query.where
+    values = rows[LABEL].drop_null().unique().to_pylist()
     if not len(rows):
         raise TrainingError(f"{folder.name}: the population is empty at every training date: check population.sql")
     if len(values) < 2:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
-from ml_assets.errors import TrainingError
+from ml_assets.errors import TrainingError, listed
+from ml_assets.manifest import named_inputs
 from ml_assets.scorer import normal
 
 if TYPE_CHECKING:
@@ -29,14 +30,16 @@ def vocabulary(onnx: bytes, columns: Sequence[str]) -> dict[str, frozenset[str]]
     """
     from onnx import load_from_string  # 0.1 s
 
-    graph = load_from_string(onnx).graph
-    inputs = [each.name for each in graph.input]
+    model = load_from_string(onnx)
+    graph = model.graph
+    inputs = named_inputs([each.name for each in graph.input], {each.key: each.value for each in model.metadata_props})
     if unknown := [name for name in columns if name not in inputs]:
-        raise TrainingError(f"the model has no input {unknown[0]!r}: name some of {', '.join(inputs)}")
+        raise TrainingError(f"the model has no input {unknown[0]!r}: name some of {listed(inputs)}")
+    wanted = {inputs[name]: name for name in columns}
     makers = {output: node for node in graph.node for output in node.output}
     found: dict[str, frozenset[str]] = {}
     for node in _vectorizers(graph):
-        for name in _sources(node, makers).intersection(columns):
+        for name in map(wanted.__getitem__, _sources(node, makers) & wanted.keys()):
             found[name] = found.get(name, frozenset()) | _words(node)
     return found
 

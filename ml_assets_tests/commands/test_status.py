@@ -82,12 +82,17 @@ def test_an_alias_that_was_moved_by_hand_is_said_to_be(lake: Lake) -> None:
 
 def test_the_table_shows_a_model_of_which_nothing_is_known() -> None:
     nothing = dict.fromkeys(("last_run", "candidate", "champion", "predictions", "drift", "verdict"))
-    found = {"models": {"m": {**nothing, "sources": {}}}, "runs": {"in_progress": [], "failed": []}}
+    found = {
+        "models": {"m": {**nothing, "sources": {}}},
+        "broken": {"x": "x/defs.yaml:3: wrong"},
+        "runs": {"in_progress": [], "failed": []},
+    }
     console = Console(width=80, file=io.StringIO())
     for made in tables(found):
         console.print(made)
     assert isinstance(console.file, io.StringIO)
     assert "none yet" in console.file.getvalue()
+    assert "x/defs.yaml:3: wrong" in console.file.getvalue()
 
 
 def test_a_registry_that_cannot_be_asked_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from ml_assets.errors import DataError, DeclarationError, TrainingError
+from ml_assets.errors import DataError, DeclarationError, MlAssetsError, TrainingError
 from ml_assets.features.store import refresh
 from ml_assets.training import dataset
 from ml_assets.training.dataset import ROW, build, known_until, read, refresh_labels
 from ml_assets.training.frame import columns
-from ml_assets_tests.conftest import AS_OF, FIRST, QUERIES, Tiny
+from ml_assets_tests.conftest import AS_OF, FIRST, MODEL, QUERIES, Tiny
 
 HORIZON = timedelta(days=14)
 WITHOUT_POPULATION = (
@@ -106,16 +106,72 @@ def test_labels_that_do_not_cover_the_population_are_refused(tiny: Tiny) -> None
         build(tiny.lake, tiny.folder(), AS_OF)
 
 
-@pytest.mark.parametrize("label", ["0", "count(made_at)", "NULL"])
-def test_labels_that_are_not_two_classes_are_refused(tiny: Tiny, label: str) -> None:
-    tiny.write("label.sql", QUERIES["label.sql"].replace("CASE WHEN count(made_at) = 0 THEN 1 ELSE 0 END", label))
-    with pytest.raises(TrainingError, match="a classifier needs 0 and 1, both present"):
+QUIET = "CASE WHEN count(made_at) = 0 THEN 1 ELSE 0 END"
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ("0", r"shop/label\.sql: all [\d,]+ labels are 0: a classifier needs 0 and 1"),
+        (
+            "count(made_at)",
+            r"shop/label\.sql at .*different numbers \(0, 1, 2(, …)?\): .*regression.* not supported",
+        ),
+        ("avg(amount)", "label is null in .* null is not allowed for two classes: return 0 or 1 for every member"),
+        ("coalesce(sum(amount), 0)", "regression"),
+        ("NULL", "null is not allowed for two classes"),
+        ("1 + " + QUIET, r"label holds 2 different numbers \(1, 2\): .*label: \{positive: 2\} in defs\.yaml"),
+        ("CASE WHEN count(made_at) = 0 THEN 'gone' ELSE 'here' END", "'gone', 'here'.*which value counts as 1 is not"),
+        (
+            "'customer ' || population.customer::VARCHAR",
+            r"label holds \d+ different values \('customer .*: two classes",
+        ),
+        ("max(made_at)", "label is timestamp"),
+    ],
+)
+def test_labels_that_are_not_two_classes_are_refused_in_a_sentence(tiny: Tiny, label: str, said: str) -> None:
+    tiny.write("label.sql", QUERIES["label.sql"].replace(QUIET, label))
+    with pytest.raises(MlAssetsError, match=said) as refused:
         build(tiny.lake, tiny.folder(), AS_OF)
+    assert len(str(refused.value)) < 350
+
+
+@pytest.mark.parametrize(
+    ("label", "positive", "reading"),
+    [
+        ("count(made_at) = 0", None, "false → 0, true → 1"),
+        ("CASE WHEN count(made_at) = 0 THEN '1' ELSE '0' END", None, "0 → 0, 1 → 1"),
+        ("CASE WHEN count(made_at) = 0 THEN 'Yes' ELSE 'no' END", None, "no → 0, Yes → 1"),
+        ("CASE WHEN count(made_at) = 0 THEN 'gone' ELSE 'here' END", "gone", "here → 0, gone → 1"),
+        ("1 + " + QUIET, 2, "1 → 0, 2 → 1"),
+        (f"({QUIET})::DOUBLE", None, ""),
+        (f"({QUIET})::DECIMAL(38, 0)", None, ""),
+    ],
+)
+def test_two_values_are_read_as_0_and_1_and_it_is_said_how(
+    tiny: Tiny, label: str, positive: str | int | None, reading: str
+) -> None:
+    expected = build(tiny.lake, tiny.folder(), AS_OF)
+    tiny.write("label.sql", QUERIES["label.sql"].replace(QUIET, label))
+    folder = tiny.folder(label=MODEL["label"] | {"positive": positive})
+    assert refresh_labels(tiny.lake, folder, AS_OF).reading == reading
+    built = build(tiny.lake, folder, AS_OF)
+    rows = [read(tiny.lake, each.table, AS_OF) for each in (expected, built)]
+    assert rows[0].equals(rows[1])
+
+
+def test_three_values_of_which_each_date_has_two_are_refused(tiny: Tiny) -> None:
+    other = "CASE WHEN $as_of < TIMESTAMP '2025-02-20' THEN 'here' ELSE 'there' END"
+    tiny.write(
+        "label.sql", QUERIES["label.sql"].replace(QUIET, f"CASE WHEN count(made_at) = 0 THEN 'gone' ELSE {other} END")
+    )
+    with pytest.raises(TrainingError, match="label holds 'gone', 'here', 'there'"):
+        build(tiny.lake, tiny.folder(label=MODEL["label"] | {"positive": "gone"}), AS_OF)
 
 
 def test_a_label_by_another_name_is_refused(tiny: Tiny) -> None:
     tiny.write("label.sql", QUERIES["label.sql"].replace("AS label", "AS churned"))
-    with pytest.raises(DeclarationError, match="shop/labels returns no column 'label'"):
+    with pytest.raises(DeclarationError, match=r"shop/label\.sql returns no column 'label'"):
         build(tiny.lake, tiny.folder(), AS_OF)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from ml_assets.errors import TrainingError
-from ml_assets.manifest import MISSING, PROBABILITIES
+from ml_assets.manifest import MISSING, PROBABILITIES, tensors
 from ml_assets.training.estimator import Words, build
 from ml_assets.training.export import feed, latency, parity, score, session, to_onnx
 from ml_assets.training.frame import Columns
@@ -114,7 +114,8 @@ def test_numbers_alone_and_categories_alone_are_exported() -> None:
 
 def test_one_input_per_column_and_plain_probabilities() -> None:
     model = session(exported())
-    kinds = {tensor.name: (tensor.type, tensor.shape[1]) for tensor in model.get_inputs()}
+    features = {tensor: name for name, tensor in tensors(model).items()}
+    kinds = {features[tensor.name]: (tensor.type, tensor.shape[1]) for tensor in model.get_inputs()}
     numbers = dict.fromkeys(NUMERIC, ("tensor(float)", 1))
     assert kinds == numbers | dict.fromkeys(CATEGORICAL, ("tensor(string)", 1))
     (found,) = model.run([PROBABILITIES], feed(model, rows(3, 1)[0]))
@@ -125,7 +126,7 @@ def test_one_input_per_column_and_plain_probabilities() -> None:
 def test_a_missing_category_is_sent_as_its_token() -> None:
     model, X = session(exported()), rows(1, 1)[0]
     absent = X.assign(city=pd.Series([None], dtype="str"))
-    assert feed(model, absent)["city"].tolist() == [[MISSING]]
+    assert feed(model, absent)[tensors(model)["city"]].tolist() == [[MISSING]]
     assert score(model, absent) == score(model, X.assign(city=pd.Series([MISSING], dtype="str")))
 
 
@@ -145,7 +146,7 @@ def test_one_row_scores_like_many_and_the_order_of_columns_does_not_matter() -> 
 
 
 def test_an_absent_column_is_named() -> None:
-    with pytest.raises(TrainingError, match="asks for gaps, plan, which the rows lack"):
+    with pytest.raises(TrainingError, match="asks for 'gaps', 'plan', which the rows lack"):
         score(exported(), rows(5, 1)[0].drop(columns=["gaps", "plan"]))
 
 

@@ -31,7 +31,7 @@ def test_a_missing_query_is_named_with_the_folder_that_lacks_it(tmp_path: Path, 
 def test_a_query_that_may_not_run_is_named_by_its_file(tmp_path: Path, file: str) -> None:
     shop = Tiny(tmp_path)
     shop.write(file, "SELECT customer, now() AS label FROM orders")
-    with pytest.raises(DeclarationError, match=rf"shop/{file} calls now\(\)"):
+    with pytest.raises(DeclarationError, match=rf"shop/{file}:1 calls now\(\)"):
         shop.folder()
 
 
