@@ -55,18 +55,24 @@ class Cadence(Declaration):
             raise DeclarationError(f"cadence starts at {self.start}, after {today}: choose an earlier start")
         return dates[-1]
 
-    def require(self, as_of: date) -> date:
-        """`as_of` itself, if it is on the grid.
+    def require(self, as_of: date, today: date | None = None) -> date:
+        """`as_of` itself, if it is on the grid and `today` has reached it.
 
         Raises:
             DeclarationError: it is not; the message names the dates around it, the nearest first.
         """
+        if today is not None and as_of > max(today, self.start):
+            raise DeclarationError(
+                f"{as_of} is in the future: the last as-of date until {today} is {self.latest(today)}"
+            )
         reached = self.latest(max(as_of, self.start))
         if reached != as_of:
             # Two of them: a run at the nearest is no use where today has not reached it.
             around = sorted(self.dates(self.step(reached))[-2:], key=lambda day: abs(day - as_of))
-            near = ", then ".join(map(str, around))
-            raise DeclarationError(f"{as_of} is no as-of date of a {self.every} cadence: the nearest is {near}")
+            near = ", then ".join(str(day) for day in around if today is None or day <= today)
+            raise DeclarationError(
+                f"{as_of} is not an as-of date of a {self.every} cadence from {self.start}: the nearest is {near}"
+            )
         return as_of
 
     def step(self, day: date) -> date:

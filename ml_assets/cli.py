@@ -4,16 +4,34 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from ml_assets.commands import data, token
 from ml_assets.commands.environment import prepare
+from ml_assets.commands.interrupt import CODE, StoppedError, new_line, stopped
+from ml_assets.commands.progress import working
+from ml_assets.commands.screen import UnforeseenError, keep_traceback
 from ml_assets.errors import DataError, MlAssetsError
 from ml_assets.settings import PROJECT, settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+if TYPE_CHECKING:
+    from ml_assets.commands.project import Project
+
+
+class _Commands(TyperGroup):
+    """Typer would answer Ctrl-C with `Aborted.` and the exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer's
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise StoppedError(stopped()) from None
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
 app.add_typer(token.app, name="token")
 
@@ -31,31 +49,37 @@ def _environment(context: typer.Context) -> None:
 @app.command()
 def run(
     models: Annotated[list[str] | None, typer.Argument(help="Model folders [default: all that have data]")] = None,
-    as_of: Annotated[str, typer.Option(help="The as-of date [default: the last one that today has reached]")] = "",
+    as_of: Annotated[
+        str, typer.Option(help="The as-of date [default: the last one that calendar and data reach]")
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else")] = False,
 ) -> None:
     """Run the loop: ingest, check, features, train, evaluate, gate, release, predict, drift report."""
-    from ml_assets.commands.loop import loop  # Dagster: 1 s, which `--help` need not pay
-    from ml_assets.commands.project import Project
+    project = _project()
+    from ml_assets.commands.loop import loop
 
-    loop(Project(PROJECT), models or [], as_of, as_json=json)
+    raise typer.Exit(loop(project, models or [], as_of, as_json=json))
 
 
 @app.command()
 def new(name: Annotated[str, typer.Argument(help="The model's name: letters, digits and _")]) -> None:
     """Write a model folder that runs on its own small sample; edit its YAML and SQL."""
-    from ml_assets.commands.new import new
+    with working(f"writing {name}"):
+        from ml_assets.commands.new import new
 
-    typer.echo(new(name))
+        said = new(name)
+    typer.echo(said)
 
 
 @app.command()
 def status(json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False) -> None:
     """What stands: models, champions, last predictions, drift."""
-    from ml_assets.commands.project import Project
-    from ml_assets.commands.status import status
+    with working("looking at what stands", "models", "looked at") as show:
+        from ml_assets.commands.project import Project
+        from ml_assets.commands.status import collect, say
 
-    status(Project(PROJECT), as_json=json)
+        found = collect(Project(PROJECT), show)
+    say(found, as_json=json)
 
 
 @app.command()
@@ -69,11 +93,11 @@ def replay(
     json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False,
 ) -> None:
     """Replay retraining policies over history: never, at each date, on drift, on performance, the declared one."""
-    from ml_assets.commands.project import Project
+    project = _project()
     from ml_assets.commands.replay import Request, read, run
 
     asked = Request(first, last, metric, read(policy or []))
-    run(Project(PROJECT), model, asked, resume=resume, as_json=json)
+    run(project, model, asked, resume=resume, as_json=json)
 
 
 @app.command()
@@ -92,9 +116,11 @@ def rollback(
 @app.command()
 def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False) -> None:
     """Check versions, databases, daemon, telemetry and disk; each finding with its remedy."""
-    from ml_assets.commands.doctor import doctor
+    with working("examining the installation", "checks", "done") as show:
+        from ml_assets.commands.doctor import examined, say
 
-    raise typer.Exit(0 if doctor(as_json=json) else 1)
+        findings = examined(show)
+    raise typer.Exit(0 if say(findings, as_json=json) else 1)
 
 
 @app.command()
@@ -122,8 +148,18 @@ def serve(
     serve(settings(), host, port, workers)
 
 
+def _project() -> "Project":
+    """The models, loaded: Dagster takes seconds to import, which `--help` need not pay."""
+    with working("loading the models"):
+        from ml_assets.commands.project import Project
+
+        project = Project(PROJECT)
+        _ = project.models
+    return project
+
+
 def main() -> None:
-    """The console script."""
+    """The `ml-assets` command, to its exit code."""
     code = _run()
     with contextlib.suppress(BrokenPipeError):  # whoever read has read enough
         sys.stdout.flush()
@@ -134,11 +170,31 @@ def main() -> None:
 
 
 def _run() -> int:
+    """Run the command; its exit code. What went wrong is one line."""
     try:
         app()
-    except MlAssetsError as error:
-        sys.stderr.write(f"ml-assets: {' '.join(str(error).split())}\n")
-        return 2
     except SystemExit as ended:  # click's way to end a command, with its exit code
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - what nobody foresaw is one line, too
+        sentence, code = _told(error)
+        begins = new_line() if code == CODE else ""
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"{begins}ml-assets: {sentence}\n" if sentence else "")
+        return code
     return 0
+
+
+def _told(error: BaseException) -> tuple[str, int]:
+    """What is said of an error, and the exit code."""
+    if isinstance(error, MlAssetsError):
+        return " ".join(str(error).split()), 2
+    if isinstance(error, StoppedError | KeyboardInterrupt):
+        return str(error) or stopped(), CODE
+    if isinstance(error, UnforeseenError):
+        return str(error), 1
+    if isinstance(error, BrokenPipeError):  # whoever read has read enough
+        return "", 1
+    log = keep_traceback(error)
+    where = f"; the traceback is in {log}" if log else ""
+    said = " ".join(str(error).split()) or "no message"
+    return f"failed in a way that was not foreseen: {said} ({type(error).__name__}){where}", 1

@@ -86,10 +86,19 @@ def test_a_date_off_the_grid_is_refused_with_one_on_it() -> None:
         ("2024-12-01", "2025-01-05, then 2025-01-12"),
         ("2025-03-09", "2025-03-02, then 2025-02-23"),
     ):
-        said = f"{asked} is no as-of date of a weekly cadence: the nearest is {near}$"
+        said = f"{asked} is not an as-of date of a weekly cadence from 2025-01-05: the nearest is {near}$"
         with pytest.raises(DeclarationError, match=said):
             weekly.require(date.fromisoformat(asked))
     with pytest.raises(DeclarationError, match=r"the nearest is 2025-01-05$"):
         Cadence(every="weekly", start=date(2025, 1, 5), end=date(2025, 1, 5)).require(date(2025, 1, 6))
     with pytest.raises(DeclarationError, match="starts at 2025-01-05, after 2025-01-04: choose an earlier start"):
         weekly.latest(date(2025, 1, 4))
+
+
+def test_a_date_that_today_has_not_reached_is_refused_with_the_last_one() -> None:
+    weekly, today = Cadence(every="weekly", start=date(2025, 1, 5)), date(2025, 2, 7)
+    assert weekly.require(date(2025, 2, 2), today) == date(2025, 2, 2)
+    with pytest.raises(DeclarationError, match=r"2025-02-09 is in the future: the last as-of date .* is 2025-02-02"):
+        weekly.require(date(2025, 2, 9), today)
+    with pytest.raises(DeclarationError, match=r"the nearest is 2025-02-02$"):
+        weekly.require(date(2025, 2, 6), today)

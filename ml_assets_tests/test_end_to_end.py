@@ -86,15 +86,19 @@ def test_a_second_run_trains_nothing_and_a_new_file_is_picked_up_exactly_once(
 @needs_invoices
 def test_real_invoices_give_an_honest_champion_and_every_line_is_accounted_for(tmp_path: Path) -> None:
     loop = Loop(tmp_path)
-    loop("data", "online-retail", "--from", str(INVOICES))
-    done = json.loads(loop("run", "retail", "--json"))["retail"]
+    said = loop("data", "online-retail", "--from", str(INVOICES))
+    assert "next, `ml-assets run retail --as-of 2011-08-28`" in said
+    refused = loop("run", "retail", code=2)
+    assert refused.strip().splitlines()[0].endswith("ml-assets run retail --as-of 2011-08-28")
+    assert not (tmp_path / "online.db").exists()
+    done = json.loads(loop("run", "retail", "--as-of", "2011-08-28", "--json"))["retail"]
     assert done["trained"]
     assert 0.73 < done["metrics"]["roc_auc"] < 0.85, "above it, the future leaked"
     assert done["champion"]["version"] == 1
     lines = done["rows"]["transactions"]
     assert lines["quarantined"] == 188_859, "no customer"
     assert lines["accepted"] + lines["quarantined"] == 823_643
-    again = json.loads(loop("run", "retail", "--json"))["retail"]
+    again = json.loads(loop("run", "retail", "--as-of", "2011-08-28", "--json"))["retail"]
     assert not again["trained"]
     assert again["metrics"] == done["metrics"]
 

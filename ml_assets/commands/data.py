@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ml_assets.cadence import Cadence
+from ml_assets.commands.interrupt import typed
 from ml_assets.commands.progress import bar
+from ml_assets.commands.unfinished import writing
 from ml_assets.errors import DataError
-from ml_assets.settings import settings
+from ml_assets.settings import PROJECT, settings
 
 if TYPE_CHECKING:
     from ml_assets.simulation.churn import Simulation
@@ -31,18 +34,21 @@ def simulate(
     append: Annotated[int, typer.Option(help="Let so many weeks pass after the files that are there")] = 0,
 ) -> None:
     """Simulate the churn data: subscription customers with a known churn moment."""
-    from ml_assets.simulation import churn
-
     folder = settings().incoming / "churn"
-    with bar("simulate churn") as progress:
+    with bar("simulating churn", "weeks", "simulated") as progress:
+        from ml_assets.simulation import churn
+
         if append:
-            files = churn.append(folder, append, drift=None if drift == "none" else drift, progress=progress)
+            churn.read(folder)  # refused before anything is written
+            with writing(folder, "", typed()):
+                files = churn.append(folder, append, drift=None if drift == "none" else drift, progress=progress)
         else:
             made = churn.Simulation(
                 end=_date(end) if end else last_sunday(), customers=customers, months=months, seed=seed,
                 drift=drift, drift_from=_date(drift_from) if drift_from else None, dirty=dirty,
             )  # fmt: skip
-            files = churn.write(made, folder, progress)
+            with writing(folder, str(made.end), typed()):
+                files = churn.write(made, folder, progress)
     _say(files, churn.read(folder), folder)
 
 
@@ -51,13 +57,15 @@ def online_retail(
     source: Annotated[Path | None, typer.Option("--from", help="A local .zip, .xlsx, .csv or .parquet of it")] = None,
 ) -> None:
     """Put the Online Retail II invoices (UCI, CC BY 4.0) into the drop zone: download, check, write."""
-    from ml_assets.commands import retail
-
     incoming = settings().incoming
-    with bar("download" if source is None else "read") as progress:
+    with bar("reading" if source else "downloading", "lines" if source else "bytes", "read") as progress:
+        from ml_assets.commands import retail
+
         path = source or retail.fetch(retail.URL, incoming, progress)
         written = retail.convert(path, incoming, progress, lines=None if source else retail.LINES)
-    typer.echo(f"{written}: next, `ml-assets run retail`")
+        lines, last = retail.extent(written)
+        as_of = _last_date("retail", last)
+    typer.echo(f"{written}: {lines:,} lines until {last}: next, `ml-assets run retail{as_of}`")
 
 
 @app.command()
@@ -70,23 +78,26 @@ def documents(
     source: Annotated[Path | None, typer.Option("--from", help="Deliver the files of a folder of your own")] = None,
 ) -> None:
     """Write real-estate documents as PDFs, scans and text, with what they are; or deliver your own."""
-    from ml_assets.simulation.documents import write
-
     folder = settings().incoming / "documents"
     if source is not None:
-        from ml_assets.commands.delivery import deliver
+        with bar("delivering documents", kept="delivered") as progress:
+            from ml_assets.commands.delivery import deliver
 
-        with bar("deliver documents") as progress:
             done = deliver(source, folder / "files", last_sunday(), progress)
         typer.echo(f"{done} new files in {folder / 'files'}: next, `ml-assets run documents`")
         return
-    with bar("write documents") as progress:
+    with bar("writing documents", "weeks") as progress:
+        from ml_assets.simulation.documents import write
+
         if append:
-            files = write.append(folder, append, progress)
+            write.read(folder)  # refused before anything is written
+            with writing(folder, "", typed()):
+                files = write.append(folder, append, progress)
         else:
             day = _date(end) if end else last_sunday()
-            files = write.write(folder, documents=count, weeks=weeks, end=day, seed=seed, progress=progress)
-    plan = write.read(folder)
+            with writing(folder, str(day), typed()):
+                files = write.write(folder, documents=count, weeks=weeks, end=day, seed=seed, progress=progress)
+        plan = write.read(folder)
     typer.echo(
         f"{len(files)} new files in {folder}: {plan.start} to {plan.end}: next, "
         f"`ml-assets run documents --as-of {plan.end}`"
@@ -98,28 +109,32 @@ def retry(
     model: Annotated[str, typer.Argument(help="The folder of a model of documents")] = "documents",
 ) -> None:
     """Read again what was refused of a model's documents: it took too long, or an older release could not read it."""
-    from ml_assets.commands.again import read_again
+    with bar("reading documents", kept="read") as progress:
+        from ml_assets.commands.again import read_again
 
-    with bar("read documents") as progress:
         outcomes = read_again(model, progress)
     for outcome in outcomes:
         typer.echo(outcome)
 
 
-def default_churn(progress_to: Path) -> None:
-    """The history that a first run simulates."""
-    from ml_assets.simulation import churn
+def default_churn(folder: Path, end: str = "") -> None:
+    """The history that a first run simulates, or the rest of it."""
+    with bar("simulating churn", "weeks", "simulated") as progress:
+        from ml_assets.simulation import churn
 
-    with bar("simulate churn") as progress:
-        churn.write(churn.Simulation(end=last_sunday()), progress_to, progress)
+        day = _date(end) if end else last_sunday()
+        with writing(folder, str(day), ""):
+            churn.write(churn.Simulation(end=day), folder, progress)
 
 
-def default_documents(progress_to: Path) -> None:
-    """The documents that a first run learns from."""
-    from ml_assets.simulation.documents.write import write
+def default_documents(folder: Path, end: str = "") -> None:
+    """The documents that a first run learns from, or the rest of them."""
+    with bar("writing documents", "weeks") as progress:
+        from ml_assets.simulation.documents.write import write
 
-    with bar("write documents") as progress:
-        write(progress_to, end=last_sunday(), progress=progress)
+        day = _date(end) if end else last_sunday()
+        with writing(folder, str(day), ""):
+            write(folder, end=day, progress=progress)
 
 
 def last_sunday() -> date:
@@ -128,11 +143,23 @@ def last_sunday() -> date:
     return today - timedelta(days=today.isoweekday() % 7)
 
 
+def _last_date(name: str, last: date) -> str:
+    """`--as-of` with the last date of a model's calendar that files which end on the day `last` reach."""
+    import yaml
+
+    path = PROJECT / "ml_assets" / "defs" / name / "defs.yaml"
+    declared = list(yaml.safe_load_all(path.read_text(encoding="utf-8"))) if path.is_file() else []
+    for found in (part["attributes"]["cadence"] for part in declared if "cadence" in part.get("attributes", {})):
+        dates = Cadence.model_validate(found).dates(last + timedelta(days=1))
+        return f" --as-of {dates[-1]}" if dates else ""
+    return ""
+
+
 def _date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise DataError(f"{text!r} is no date: write it like 2026-03-01") from error
+        raise DataError(f"{text!r} is not a date: write it like 2026-03-01") from error
 
 
 def _say(files: Iterable[Path], simulation: "Simulation", folder: Path) -> None:

@@ -12,17 +12,16 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import distributions, metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import typer
 
 from ml_assets.commands.environment import QUIET
+from ml_assets.commands.progress import Show
+from ml_assets.commands.sheet import Line, put
 from ml_assets.settings import PROJECT, Settings, settings
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -49,16 +48,22 @@ class Finding:
 Check = Callable[[], Finding]
 
 
-def doctor(*, as_json: bool) -> bool:
-    """Print the findings as a table or as one JSON object; whether nothing failed."""
-    from rich.console import Console
+def examined(progress: Show) -> list[Finding]:
+    """The findings of every check; `progress` is told the check, those done and all of them."""
+    findings, wanted = [], checks(PROJECT, settings(), time.time())
+    for done, (name, check) in enumerate(wanted.items()):
+        progress(name, done, len(wanted))
+        findings.append(examine(name, check))
+    return findings
 
-    findings = [examine(name, check) for name, check in checks(PROJECT, settings(), time.time()).items()]
+
+def say(findings: Sequence[Finding], *, as_json: bool) -> bool:
+    """Print the findings as a table or as one JSON object; whether nothing failed."""
     healthy = all(finding.status != "fail" for finding in findings)
     if as_json:
         typer.echo(json.dumps({"healthy": healthy, "findings": [asdict(finding) for finding in findings]}))
     else:
-        Console().print(table(findings))
+        put("", table(findings))
     return healthy
 
 
@@ -268,16 +273,13 @@ def code_location(project: Path) -> Finding:
     return Finding("code location", "ok", f"{len(models)} models: {', '.join(models)}")
 
 
-def table(findings: Sequence[Finding]) -> "Table":
+def table(findings: Sequence[Finding]) -> list[Line]:
     """The findings for people."""
     from rich.markup import escape
-    from rich.table import Table
 
-    made = Table(show_header=False, pad_edge=False)
-    for _ in range(3):
-        made.add_column(overflow="fold")
+    lines = []
     for finding in findings:
-        colour = _COLOURS[finding.status]
         remedy = f"\n→ {escape(finding.remedy)}" if finding.remedy else ""
-        made.add_row(f"[{colour}]{finding.status}[/]", finding.name, escape(finding.found) + remedy)
-    return made
+        label = f"{finding.status:4} {finding.name}"
+        lines.append((f"[{_COLOURS[finding.status]}]{label}[/]", escape(finding.found) + remedy))
+    return lines

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import sqlite3
+import sys
+import warnings
 
 from ml_assets.errors import DataError
 from ml_assets.settings import PROJECT, Settings
@@ -22,13 +24,17 @@ _POLITE = {"GOMP_SPINCOUNT": "1000"}
 
 
 def prepare(chosen: Settings) -> None:
-    """No telemetry; the Dagster instance of this project, in the data folder, which may have been moved.
+    """No telemetry, no warnings of libraries; the Dagster instance of this project, in the data folder.
+
+    The data folder may have been moved.
 
     Raises:
         DataError: the data folder cannot be made; the environment is set all the same.
     """
     os.environ.update(QUIET)
     os.environ.update({key: value for key, value in _POLITE.items() if key not in os.environ})
+    if not sys.warnoptions:  # a user can do nothing about them; `python -W` still shows them
+        warnings.simplefilter("ignore")
     os.environ["DAGSTER_HOME"] = str(PROJECT)
     os.environ["ML_ASSETS_DAGSTER"] = str(chosen.dagster)
     for folder in (chosen.dagster, chosen.incoming):

@@ -1,47 +1,72 @@
 """Which models to run, at which date, and what to print."""
 
 import json
+import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from ml_assets.commands.data import default_churn, default_documents
-from ml_assets.commands.progress import display
+from ml_assets.commands.progress import working
 from ml_assets.commands.project import Project
-from ml_assets.errors import DataError, DeclarationError
+from ml_assets.commands.run import EndedError, run
+from ml_assets.commands.screen import UnforeseenError
+from ml_assets.commands.summary import Summary, show
+from ml_assets.commands.unfinished import unfinished
+from ml_assets.errors import DataError, DeclarationError, MlAssetsError
 from ml_assets.settings import settings
 from ml_assets.sources.watch import listing
 
+_CODES = {True: 2, False: 1}
+"""Exit codes: what a user can put right, and what not."""
 
-def loop(project: Project, names: Sequence[str], as_of: str, *, as_json: bool) -> None:
-    """Run models one after the other and print one table each, or one JSON object for all."""
-    from rich.console import Console
 
-    from ml_assets.commands.run import run
-    from ml_assets.commands.summary import table
+def loop(project: Project, names: Sequence[str], as_of: str, *, as_json: bool) -> int:
+    """Run models one after the other and print one table each, or one JSON object for all.
 
+    A model that fails is named with its error and stops no other one; nor does a folder that cannot be loaded.
+
+    Returns:
+        The exit code: 0; 2 where a model failed for a reason that a user can put right, 1 where for another.
+    """
+    today = datetime.now(UTC).date()
+    day, chosen = _date(as_of) if as_of else None, _chosen(project, names)
+    for name in chosen if day else ():
+        project.model(name).spec.cadence.require(day or today, today)
     broken = {} if names else project.broken
-    for error in broken.values():
-        typer.echo(f"ml-assets: left out: {error}", err=True)
-    outcomes = {}
-    for name in _chosen(project, names):
-        cadence = project.model(name).spec.cadence
-        day = cadence.require(_date(as_of)) if as_of else cadence.latest(datetime.now(UTC).date())
-        with display() as shown:
-            task = shown.add_task(f"{name} {day}", total=None)
-
-            def show(step: str, done: int, steps: int, name: str = name, day: date = day) -> None:
-                shown.update(task, description=f"{name} {day}: {step}", completed=done, total=steps)  # noqa: B023 - called in this turn only
-
-            outcomes[name] = run(project, name, day, show)
-        if not as_json:
-            Console(soft_wrap=False).print(table(outcomes[name]))
+    answers: dict[str, Any] = {name: _said(DeclarationError(error)) for name, error in broken.items()}
+    codes = [2 for _ in broken]
+    for name in chosen:
+        try:
+            summary = _run(project, name, day, today)
+        except (MlAssetsError, UnforeseenError) as error:
+            answers[name] = _said(error)
+            # A history that has ended is no fault of a command that names no model.
+            spared = isinstance(error, EndedError) and name not in names and len(chosen) > 1
+            codes.append(0 if spared else _CODES[isinstance(error, MlAssetsError)])
+        else:
+            answers[name] = summary.to_json()
+            if not as_json:
+                show(summary)
     if as_json:
-        typer.echo(json.dumps({name: done.to_json() for name, done in outcomes.items()}, default=str))
-    if broken:
-        raise DeclarationError(f"{', '.join(broken)} left out, as said above; the other models ran")
+        typer.echo(json.dumps(answers))
+    return max(codes, default=0)
+
+
+def _run(project: Project, name: str, as_of: date | None, today: date) -> Summary:
+    title = f"{name} {as_of}" if as_of else name
+    with working(title, within=f"{name}/") as progress:
+        return run(project, name, as_of, today, progress)
+
+
+def _said(error: Exception) -> dict[str, str]:
+    """Say an error on standard error, and to `--json`."""
+    sentence = " ".join(str(error).split())
+    sys.stderr.write(f"ml-assets: {sentence}\n")
+    return {"error": sentence}
 
 
 def _chosen(project: Project, names: Sequence[str]) -> list[str]:
@@ -51,8 +76,11 @@ def _chosen(project: Project, names: Sequence[str]) -> list[str]:
         project.model(name)
     chosen = list(names) or [name for name in project.models if name in _MADE or _delivered(project, name)]
     for name in chosen:
-        if name in _MADE and not _complete(project, name):
-            _MADE[name](incoming / name)
+        part = unfinished(incoming / name)
+        if part and part.command:
+            raise DataError(f"{incoming / name} holds part of a history: `{part.command}` was ended, so run it again")
+        if name in _MADE and (part or not _complete(project, name)):
+            _MADE[name](incoming / name, part.end if part else "")
         if not _delivered(project, name):
             hint = _hint(project.model(name).path / "README.md")
             patterns = ", ".join(source.spec.files for source in project.sources(name))
@@ -84,4 +112,4 @@ def _date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise DataError(f"--as-of {text!r} is no date: write it like 2026-03-01") from error
+        raise DataError(f"--as-of {text!r} is not a date: write it like 2026-03-01") from error

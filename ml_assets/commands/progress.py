@@ -1,34 +1,212 @@
-"""Progress on standard error; silent where that is no terminal."""
+"""Progress on standard error: an animated line at a terminal, plain lines at a dumb one, nothing elsewhere."""
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from ml_assets.commands.interrupt import interruptible, typed
+from ml_assets.commands.screen import quiet
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+Show = Callable[[str, int, int], None]
+"""Told the step in progress, what is done, and all there is to do (0 where that is not known)."""
 
 
-def display() -> Progress:
-    """A progress display: spinner, description, bar, elapsed time."""
-    console = Console(stderr=True)
+def nobody(step: str, done: int, total: int) -> None:
+    """Nobody looks."""
+
+
+_LOOK = 0.2
+_HEARTBEAT = 1.5
+"""Seconds after which a dumb terminal gets another line, at the latest."""
+
+
+@dataclass
+class Work:
+    """What is being done.
+
+    Args:
+        title: what it is, for people: a model, or words that follow "while".
+        unit: what is counted.
+        kept: what becomes of the part that is done, as the end of a sentence.
+        within: what the names of steps begin with in a sentence.
+        step: the part in progress; after a colon, what of it.
+        done: how many are done.
+        total: of how many; 0 where that is not known.
+        stopping: whether Ctrl-C was pressed.
+    """
+
+    title: str
+    unit: str
+    kept: str
+    within: str = ""
+    step: str = ""
+    done: int = 0
+    total: int = 0
+    stopping: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    def show(self, step: str, done: int, total: int) -> None:
+        """Take note of the step, of what is done and of all there is."""
+        self.step, self.done, self.total = step, done, total
+
+    @property
+    def now(self) -> str:
+        """The step, or that it is about to stop."""
+        return "stopping …" if self.stopping else self.step
+
+    @property
+    def count(self) -> str:
+        """`9/24`; empty where nothing is counted."""
+        return f"{self.done:,}/{self.total:,}" if self.total else ""
+
+    @property
+    def elapsed(self) -> str:
+        """`0:01:05`."""
+        seconds = int(time.monotonic() - self.started)
+        return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+    def stopped(self) -> str:
+        """What is done and how to go on."""
+        step = self.step.partition(":")[0]
+        where = f"in {self.within}{step}" if step else f"while {self.title}"
+        done = f"{self.done:,} of {self.total:,} {self.unit} are {self.kept}; " if self.total else ""
+        return f"stopped {where}; {done}run `{typed()}` again to go on"
+
+
+@contextmanager
+def working(title: str, unit: str = "steps", kept: str = "done and kept", within: str = "") -> Iterator[Show]:
+    """Show that something is being done, and what; the body is given a function of (step, done, all).
+
+    Meanwhile what libraries write goes to the log, and Ctrl-C ends the body with a sentence that says what is done.
+
+    Args:
+        title: what is done.
+        unit: what is counted: `9 of 24 steps`.
+        kept: what becomes of it: `9 of 24 steps are done and kept`.
+        within: what the names of steps begin with in a sentence: `churn/`.
+
+    Raises:
+        StoppedError: Ctrl-C was pressed.
+    """
+    work = Work(title, unit, kept, within)
+
+    def noted() -> None:
+        work.stopping = True
+
+    with quiet() as screen:
+
+        def end(sentence: str) -> None:
+            clear = "\r\x1b[K\x1b[?25h" if screen.isatty() else ""
+            screen.write(f"{clear}ml-assets: {sentence}\n")
+            screen.flush()
+
+        with _displayed(work, screen), interruptible(work.stopped, noted, end):
+            yield work.show
+
+
+@contextmanager
+def bar(title: str, unit: str = "files", kept: str = "written") -> Iterator[Callable[[int, int], None]]:
+    """The same for work that has no steps; the body is given a function of (done, all)."""
+    with working(title, unit, kept) as show:
+        yield lambda done, total: show("", done, total)
+
+
+def _displayed(work: Work, screen: IO[str]) -> AbstractContextManager[object]:
+    from rich.console import Console
+
+    # Rich asks the standard streams for their size, and two of them are the log now.
+    console = Console(file=screen, width=_width(screen))
+    shown = _line(console) if console.is_terminal and not console.is_dumb_terminal else None
+    return _refreshed(work, screen, shown) if console.is_terminal else _nothing()
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def _width(screen: IO[str]) -> int | None:
+    try:
+        return None if os.isatty(0) else os.get_terminal_size(screen.fileno()).columns
+    except OSError:
+        return None
+
+
+def _line(console: "Console") -> "Progress":
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+    from rich.table import Column
+
+    rest = Column(no_wrap=True, overflow="ellipsis", ratio=1)
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[count]}", markup=False, table_column=Column(no_wrap=True, justify="right")),
+        TextColumn("{task.fields[elapsed]}", markup=False, table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[step]}", markup=False, table_column=rest),
         console=console,
-        disable=not console.is_terminal,
         transient=True,
+        expand=True,
+        auto_refresh=False,
+        redirect_stdout=False,
+        redirect_stderr=False,
     )
 
 
 @contextmanager
-def bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """One bar; the body is given a function of (done, all)."""
-    with display() as shown:
-        task = shown.add_task(title, total=0)
+def _refreshed(work: Work, screen: IO[str], line: "Progress | None") -> Iterator[None]:
+    """Draw again and again until the body ends: one line that changes, or a line for each change."""
+    ended = threading.Event()
+    draw = _drawing(work, line) if line else _printing(work, screen)
 
-        def progress(done: int, total: int) -> None:
-            shown.update(task, completed=done, total=total)
+    def loop() -> None:
+        while not ended.wait(_LOOK if line is None else _LOOK / 2):
+            draw()
 
-        yield progress
+    thread = threading.Thread(target=loop, name="progress", daemon=True)
+    try:
+        if line:
+            line.start()
+        draw()
+        thread.start()
+        yield
+    finally:
+        ended.set()
+        if thread.is_alive():
+            thread.join()
+        if line:
+            line.stop()
+
+
+def _drawing(work: Work, line: "Progress") -> Callable[[], None]:
+    task = line.add_task(work.title, total=None, count="", elapsed=work.elapsed, step="")
+
+    def draw() -> None:
+        line.update(
+            task, completed=work.done, total=work.total or None, count=work.count, elapsed=work.elapsed, step=work.now
+        )
+        line.refresh()
+
+    return draw
+
+
+def _printing(work: Work, screen: IO[str]) -> Callable[[], None]:
+    last, said = float("-inf"), ""
+
+    def draw() -> None:
+        nonlocal last, said
+        now, text = time.monotonic(), f"{work.title} {work.count} {work.now}"
+        if (text != said and now - last > _LOOK) or now - last >= _HEARTBEAT:
+            last, said = now, text
+            screen.write("  ".join(part for part in (work.title, work.count, work.elapsed, work.now) if part) + "\n")
+            screen.flush()
+
+    return draw

@@ -19,7 +19,7 @@ import yaml
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from ml_assets.commands.progress import display
+from ml_assets.commands.progress import Show, working
 from ml_assets.commands.project import Project
 from ml_assets.components.monitor import Monitor
 from ml_assets.errors import DataError, DeclarationError
@@ -62,13 +62,13 @@ def run(project: Project, name: str, asked: Request, *, resume: bool, as_json: b
     """
     from rich.console import Console
 
-    from ml_assets.replay.plot import figure
-
     started, root = time.perf_counter(), settings().replays / project.model(name).folder
     store = Store(root)
-    with _alone(name, root):
-        done = _replayed(project, name, _resumed(store, name, asked) if resume else asked, store)
-    picture = put(settings().reports / name / "policy_replay.png", figure(done))
+    with working(f"replay {name}", within=f"the replay of {name}, ") as progress, _alone(name, root):
+        from ml_assets.replay.plot import figure
+
+        done = _replayed(project, name, _resumed(store, name, asked) if resume else asked, store, progress)
+        picture = put(settings().reports / name / "policy_replay.png", figure(done))
     if as_json:
         typer.echo(json.dumps(done.to_json() | {"plot": str(picture)}))
     else:
@@ -146,7 +146,7 @@ def _refused(where: str, lines: Mapping[str, int], item: Any) -> str:  # noqa: A
     return f"{where}{at}: {f'{named}: ' if item['loc'] else ''}{said}{given}"
 
 
-def _replayed(project: Project, name: str, asked: Request, store: Store) -> Replay:
+def _replayed(project: Project, name: str, asked: Request, store: Store, progress: Show) -> Replay:
     folder, lake = project.folder(name), project.lake
     found = project.model(name).siblings(project.tree, Monitor)
     monitor = found[0].spec if found else MonitorSpec()
@@ -157,16 +157,11 @@ def _replayed(project: Project, name: str, asked: Request, store: Store) -> Repl
     dates = span(lake, folder, _date("--from", asked.first), _date("--to", asked.last))
     fixed = asdict(asked) | {"first": str(dates[0]), "last": str(dates[-1])}
     store.write(_REQUEST, content=json.dumps(fixed).encode())
-    with display() as shown:
-        task = shown.add_task(f"replay {name}", total=None)
-
-        def say(done: int, total: int, what: str) -> None:
-            shown.update(task, description=f"replay {name}: {what}", completed=done, total=total)
-
-        done = replay(
-            lake, folder, monitor, policies, dates,
-            store=store, metric=asked.metric or None, workers=settings().workers, say=say,
-        )  # fmt: skip
+    done = replay(
+        lake, folder, monitor, policies, dates,
+        store=store, metric=asked.metric or None, workers=settings().workers,
+        say=lambda done, total, what: progress(what, done, total),
+    )  # fmt: skip
     store.remove(_REQUEST)
     return done
 

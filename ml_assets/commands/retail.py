@@ -9,11 +9,13 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable
+from datetime import date
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml_assets.commands.invoices import Progress, once, read
@@ -75,6 +77,12 @@ def convert(path: Path, incoming: Path, progress: Progress | None = None, *, lin
     target = incoming / "retail" / "transactions" / "online_retail_ii.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
     return _whole(target, lambda part: _write(table, part))
+
+
+def extent(path: Path) -> tuple[int, date]:
+    """The lines of a converted file, and the day of the last one."""
+    times = pq.read_table(path, columns=["invoice_date"])["invoice_date"]
+    return len(times), pc.max(times).as_py().date()
 
 
 def _silent(done: int, total: int) -> None:

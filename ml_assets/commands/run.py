@@ -3,19 +3,21 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import dagster as dg
-from dagster_shared.error import SerializableErrorInfo
 from filelock import FileLock, Timeout
 
+from ml_assets.commands.failure import RunError, fail
+from ml_assets.commands.progress import Show
 from ml_assets.commands.project import Project
 from ml_assets.commands.summary import Summary, summarise
-from ml_assets.errors import MlAssetsError
 from ml_assets.settings import settings
+from ml_assets.training.reach import Reach, reach
 
 CLI = "ml_assets/cli"
 # What a gate that does not pass leaves out: the champion of before is still there to predict and to be watched.
@@ -25,81 +27,130 @@ _AFTER = [
 ]  # fmt: skip
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
-Show = Callable[[str, int, int], None]
+
+class EndedError(RunError):
+    """The data ended long ago, and nobody named a date."""
 
 
-class RunError(MlAssetsError):
-    """A step of the loop failed."""
-
-
-def run(project: Project, name: str, as_of: date, show: Show) -> Summary:
+def run(project: Project, name: str, as_of: date | None, today: date, show: Show) -> Summary:
     """Run the loop of one model and say what came out.
 
-    A gate that does not pass is a result: the champion that stands then still predicts and is still watched.
+    The files come first: without a date, what they reach decides as of when the rest is run. A gate that does not pass
+    is a result: the champion that stands then still predicts and is still watched.
 
     Args:
         project: the loaded project.
         name: the model.
-        as_of: `T`, on the model's cadence.
+        as_of: `T`, on the model's cadence; None = the last one that calendar and data have reached.
+        today: the calendar.
         show: told the step, the steps done and all steps.
 
     Raises:
         RunError: a step failed, or another process runs the same loop.
+        EndedError: no date was named and the data ended long ago.
+        UnforeseenError: a step failed in a way that nobody foresaw.
     """
     started = time.perf_counter()
     with _alone(name), dg.DagsterInstance.get() as instance:
         _bury(instance, name)
-        result = _execute(project, instance, name, as_of, None, show)
-        blocked = _blocked(result)
-        if not result.success and not blocked:
-            raise RunError(_failure(result, name, as_of))
-        if blocked and project.registry.champion(name) is not None:
-            _require(_execute(project, instance, name, as_of, _AFTER, show), name, as_of)
-    return summarise(project, name, as_of, _metadata(result), time.perf_counter() - started)
+        loop = _Loop(project, instance, name, show)
+        loop.ingest()
+        chosen = as_of or _reached(name, reach(project.lake, project.folder(name), today))
+        loop.go_on(chosen)
+    return summarise(project, name, chosen, loop.metadata(), time.perf_counter() - started)
 
 
-def _execute(
-    project: Project,
-    instance: dg.DagsterInstance,
-    name: str,
-    as_of: date,
-    assets: list[str] | None,
-    show: Show,
-) -> dg.ExecuteInProcessResult:
-    job = project.definitions.resolve_job_def(f"{name}_loop")
-    selection = [dg.AssetKey([name, asset]) for asset in assets] if assets else None
-    run_id = str(uuid.uuid4())
-    steps = len(assets) if assets else len(job.all_node_defs)
-    with _watched(instance, run_id, steps, show):
-        return job.execute_in_process(
-            partition_key=str(as_of),
-            instance=instance,
-            run_id=run_id,
-            run_config=_QUIET,
-            asset_selection=selection,
-            raise_on_error=False,
-            # Whoever called is there to call again: the daemon does not.
-            tags={CLI: name, "reason": "ml-assets run", "dagster/max_retries": "0"},
+def _reached(name: str, reached: Reach) -> date:
+    """The as-of date of a run without one."""
+    if reached.as_of is None:
+        raise RunError(
+            f"{name}: its data end on {reached.last_event}, before the first as-of date: let the cadence start earlier"
         )
+    if reached.ended:
+        raise EndedError(
+            f"{name}: its data end on {reached.last_event}, long before {reached.calendar}, the last as-of date of the "
+            f"calendar, so there is nothing to say of today; the last date that calendar and data both reach is "
+            f"{reached.as_of}: ml-assets run {name} --as-of {reached.as_of}"
+        )
+    return reached.as_of
+
+
+class _Loop:
+    """The runs that a loop takes, one after the other."""
+
+    def __init__(self, project: Project, instance: dg.DagsterInstance, name: str, show: Show) -> None:
+        self.project, self.instance, self.name, self.show = project, instance, name, show
+        self.job = project.definitions.resolve_job_def(f"{name}_loop")
+        self.results: list[dg.ExecuteInProcessResult] = []
+
+    def ingest(self) -> None:
+        """Bring the files into the lake."""
+        self._require(self._execute(self.project.definitions.resolve_implicit_global_asset_job_def(), raw=True))
+
+    def go_on(self, as_of: date) -> None:
+        """Everything after the raw tables, at an as-of date."""
+        result = self._execute(self.job, raw=False, as_of=as_of)
+        if not _blocked(result):
+            self._require(result)
+        elif self.project.registry.champion(self.name) is not None:
+            keys = self.job.asset_layer.selected_asset_keys
+            after = [key for key in keys if key.path[-1] in _AFTER]
+            self._require(self._execute(self.job, raw=False, as_of=as_of, only=after))
+
+    def metadata(self) -> dict[str, dict[str, Any]]:
+        """Asset → its metadata of this run."""
+        found = {}
+        for event in chain.from_iterable(result.get_asset_materialization_events() for result in self.results):
+            made = event.step_materialization_data.materialization
+            found["/".join(made.asset_key.path[1:])] = {key: value.value for key, value in made.metadata.items()}
+        return found
+
+    def _execute(
+        self, job: dg.JobDefinition, *, raw: bool, as_of: date | None = None, only: list[dg.AssetKey] | None = None
+    ) -> dg.ExecuteInProcessResult:
+        keys = self.job.asset_layer.selected_asset_keys
+        selection = only or sorted(key for key in keys if (key.path[1] == "raw") == raw)
+        done = 0 if raw else len(keys) - len(selection)
+        run_id = str(uuid.uuid4())
+        with _watched(self.instance, run_id, f"{self.name}/", done, len(keys), self.show):
+            result = job.execute_in_process(
+                partition_key=str(as_of) if as_of else None,
+                instance=self.instance,
+                run_id=run_id,
+                run_config=_QUIET,
+                asset_selection=selection,
+                raise_on_error=False,
+                # Whoever called is there to call again: the daemon does not.
+                tags={CLI: self.name, "reason": "ml-assets run", "dagster/max_retries": "0"},
+            )
+        self.results.append(result)
+        return result
+
+    def _require(self, result: dg.ExecuteInProcessResult) -> None:
+        if not result.success:
+            fail(result, self.name)
 
 
 @contextmanager
-def _watched(instance: dg.DagsterInstance, run_id: str, steps: int, show: Show) -> Iterator[None]:
+def _watched(
+    instance: dg.DagsterInstance, run_id: str, prefix: str, before: int, steps: int, show: Show
+) -> Iterator[None]:
     """Tell `show` what the event log says, until the body ends."""
     ended = threading.Event()
 
     def watch() -> None:
-        cursor, done = None, 0
+        cursor, done = None, before
         while not ended.wait(0.25):
             page = instance.get_records_for_run(run_id, cursor)
             cursor = page.cursor
             for record in page.records:
-                event = record.event_log_entry.dagster_event
-                if event is not None and event.is_step_event and event.step_key:
-                    done += event.is_step_success
-                    show(event.step_key.replace("__", "/"), done, steps)
+                entry = record.event_log_entry
+                if entry.step_key and (entry.dagster_event is None or entry.dagster_event.is_step_event):
+                    done += bool(entry.dagster_event and entry.dagster_event.is_step_success)
+                    step = entry.step_key.replace("__", "/").removeprefix(prefix)
+                    show(step if entry.dagster_event else f"{step}: {entry.user_message}", done, steps)
 
-    thread = threading.Thread(target=watch, name="progress", daemon=True)
+    thread = threading.Thread(target=watch, name="events", daemon=True)
     thread.start()
     try:
         yield
@@ -136,36 +187,3 @@ def _blocked(result: dg.ExecuteInProcessResult) -> bool:
         if check.asset_key.path[-1] == "evaluation_report"
     }
     return bool(failed) and failed <= gates
-
-
-def _require(result: dg.ExecuteInProcessResult, name: str, as_of: date) -> None:
-    if not result.success:
-        raise RunError(_failure(result, name, as_of))
-
-
-def _failure(result: dg.ExecuteInProcessResult, name: str, as_of: date) -> str:
-    """The first failed step with the innermost error, in one line."""
-    for event in result.all_events:
-        if event.is_step_failure:
-            what = _said(event.step_failure_data.error)
-            return f"{name} at {as_of}: {str(event.step_key).replace('__', '/')}: {what}"
-    return f"{name} at {as_of}: the run failed; `ml-assets up` shows why"
-
-
-def _said(error: SerializableErrorInfo | None) -> str:
-    """The outermost message of ours, which says what to do; else the innermost of whoever failed."""
-    ours = {kind.__name__ for kind in MlAssetsError.__subclasses__()}
-    while error is not None and error.cls_name not in ours and error.cause is not None:
-        error = error.cause
-    if error is None:
-        return "failed"
-    return " ".join(error.message.removeprefix(f"{error.cls_name}: ").split("\n\nStack Trace")[0].split())
-
-
-def _metadata(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
-    """Asset → its metadata of this run."""
-    found = {}
-    for event in result.get_asset_materialization_events():
-        made = event.step_materialization_data.materialization
-        found["/".join(made.asset_key.path[1:])] = {key: value.value for key, value in made.metadata.items()}
-    return found

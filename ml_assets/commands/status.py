@@ -3,14 +3,16 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
+from ml_assets.commands.progress import Show, nobody
 from ml_assets.commands.project import Project
-from ml_assets.commands.summary import SHOWN, numbers, sheet
+from ml_assets.commands.sheet import Line, put
+from ml_assets.commands.summary import SHOWN, numbers
 from ml_assets.components import Model, Source
 from ml_assets.lake import Lake
 from ml_assets.monitoring.verdict import latest
@@ -18,9 +20,6 @@ from ml_assets.registry import Registry
 from ml_assets.settings import settings
 from ml_assets.sources.ledger import committed
 from ml_assets.training.release import explain, ledger
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Champions = Mapping[str, dict[str, Any] | str]
 """Model → its champion (`version`, `as_of`, `metrics`), or the sentence that says why that is not known."""
@@ -30,30 +29,35 @@ _IN_PROGRESS = dg.RunsFilter(statuses=[_GOING.QUEUED, _GOING.STARTING, _GOING.ST
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
 
-def status(project: Project, *, as_json: bool) -> None:
-    """Print a table per model, or one JSON object: `models` by name, and `runs` that are in progress or failed last."""
-    from rich.console import Console
-
-    found = collect(project)
+def say(found: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print what `collect` found: a table per model, or one JSON object."""
     if as_json:
         sys.stdout.write(f"{json.dumps(found, default=str)}\n")
     else:
-        for made in tables(found):
-            Console().print(made)
+        for title, lines in tables(found).items():
+            put(title, lines)
 
 
-def collect(project: Project) -> dict[str, Any]:
+def collect(project: Project, progress: Show = nobody) -> dict[str, Any]:
     """What stands: plain values, times and dates in UTC.
+
+    Args:
+        project: the project; its SQL is not checked.
+        progress: told the model, the models done and all models.
 
     Returns:
         `models`: by name `last_run`, `candidate`, `champion`, `predictions`, `drift` (None where there is none yet) and
         `sources`; `broken`: folder → why it cannot be loaded; `runs`: `in_progress` and `failed`, a list each.
     """
     lake = Lake(str(settings().lake))
+    models: dict[str, dict[str, Any]] = {}
     with dg.DagsterInstance.get() as instance:
-        models = {model.folder: _model(project, lake, instance, model) for model in project.models.values()}
+        for done, component in enumerate(project.models.values()):
+            progress(component.folder, done, len(project.models))
+            models[component.folder] = _model(project, lake, instance, component)
         in_progress = [_run(record) for record in instance.get_run_records(_IN_PROGRESS, limit=100)]
     released = [name for name in models if lake.version(ledger(name)) is not None]
+    progress("the registry", len(models), len(models))
     known = champions(settings().tracking_uri, released)
     for name, model in models.items():
         model["champion"] = _champion(lake, name, known.get(name))
@@ -181,18 +185,18 @@ def _source(lake: Lake, table: str) -> dict[str, Any]:
     }
 
 
-def tables(found: Mapping[str, Any]) -> "Iterator[Table]":
-    """The same for people: one table per model, and one of the runs in progress."""
+def tables(found: Mapping[str, Any]) -> dict[str, list[Line]]:
+    """The same for people: title → lines; one table per model, and one of the runs in progress."""
     from rich.markup import escape
 
     going = [f"{run['job']} {run['as_of'] or ''} {run['status'].lower()}" for run in found["runs"]["in_progress"]]
     shown = {name: _lines(model) for name, model in found["models"].items()}
     left_out = {name: [("broken", error)] for name, error in found["broken"].items()}
-    for title, lines in {**shown, **left_out, "runs": [("in progress", "\n".join(going) or "none")]}.items():
-        yield sheet(title, [(label, escape(text)) for label, text in lines])
+    whole = {**shown, **left_out, "runs": [("in progress", "\n".join(going) or "none")]}
+    return {title: [(label, escape(text)) for label, text in lines] for title, lines in whole.items()}
 
 
-def _lines(model: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _lines(model: Mapping[str, Any]) -> list[Line]:
     run, predictions, drift, verdict = (model[name] for name in ("last_run", "predictions", "drift", "verdict"))
     scored = (
         f"{predictions['entities']:,} entities at {predictions['as_of']}, by version {predictions['model_version']}"

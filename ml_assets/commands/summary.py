@@ -1,16 +1,16 @@
 """What a run of the loop came to: one object for `--json`, one table for people."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.commands.project import Project
+from ml_assets.commands.sheet import Line, put
 from ml_assets.lake import Lake
+from ml_assets.settings import settings
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ml_assets.training.report import Report
 
 SHOWN = ("accuracy", "macro_f1", "roc_auc", "pr_auc", "brier", "calibration_error", "lift_at_10")
@@ -127,7 +127,6 @@ def _drift(lake: Lake, name: str, as_of: date) -> dict[str, dict[str, Any]]:
 
 def _best_possible(project: Project, name: str, found: "Report") -> float | None:
     """The ROC AUC of the latent truth on the candidate's test dates; asked once, then kept with its run."""
-    from ml_assets.settings import settings
     from ml_assets.simulation.churn import best_roc_auc, read
     from ml_assets.training.record import record
 
@@ -141,21 +140,9 @@ def _best_possible(project: Project, name: str, found: "Report") -> float | None
     return best
 
 
-def table(done: Summary) -> "Table":
-    """A short table of the outcome."""
-    return sheet(f"{done.model} as of {done.as_of}", _lines(done))
-
-
-def sheet(title: str, lines: Iterable[tuple[str, str]]) -> "Table":
-    """A titled table of labels and texts (rich markup)."""
-    from rich.table import Table
-
-    made = Table(title=title, title_justify="left", show_header=False, pad_edge=False)
-    made.add_column(style="bold")
-    made.add_column(overflow="fold")
-    for label, text in lines:
-        made.add_row(label, text)
-    return made
+def show(done: Summary) -> None:
+    """Print a short table of the outcome."""
+    put(f"{done.model} as of {done.as_of}", _lines(done))
 
 
 def numbers(metrics: Mapping[str, float]) -> str:
@@ -163,7 +150,7 @@ def numbers(metrics: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {metrics[name]:.4f}" for name in SHOWN if name in metrics)
 
 
-def _lines(done: Summary) -> list[tuple[str, str]]:
+def _lines(done: Summary) -> list[Line]:
     champion = "none yet" if done.champion is None else f"version {done.champion['version']}"
     return [
         ("rows", "\n".join(_source(name, row) for name, row in done.rows.items())),
@@ -177,10 +164,8 @@ def _lines(done: Summary) -> list[tuple[str, str]]:
         ("drift", _drifted(done)),
         ("verdict", f"{done.verdict['action']}: {done.verdict['reason']}" if done.verdict else "none"),
         ("seconds", f"{done.seconds:.1f}"),
-        (
-            "look next",
-            f"ml-assets up: http://127.0.0.1:3000/locations/ml_assets/asset-groups/{done.model} and {done.mlflow}",
-        ),
+        ("look next", f"ml-assets up: {settings().dagster_ui}/locations/ml_assets/asset-groups/{done.model}"),
+        ("training", done.mlflow),
     ]
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
+from ml_assets.commands.sheet import put
 from ml_assets.commands.status import _champion, _drift, _predictions, _source, champions, tables
 from ml_assets.decisions.gate import Verdict
 from ml_assets.lake import Lake
@@ -88,8 +89,8 @@ def test_the_table_shows_a_model_of_which_nothing_is_known() -> None:
         "runs": {"in_progress": [], "failed": []},
     }
     console = Console(width=80, file=io.StringIO())
-    for made in tables(found):
-        console.print(made)
+    for title, lines in tables(found).items():
+        put(title, lines, console)
     assert isinstance(console.file, io.StringIO)
     assert "none yet" in console.file.getvalue()
     assert "x/defs.yaml:3: wrong" in console.file.getvalue()

@@ -1,0 +1,63 @@
+"""How far calendar and data have come: the as-of date that the loop works on where nobody names one."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from ml_assets.errors import DataError
+from ml_assets.features.view import Relation
+from ml_assets.lake import Lake
+from ml_assets.sources.ingest import ingests
+from ml_assets.training.folder import Folder
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a model can go today.
+
+    Args:
+        calendar: the last as-of date that today has reached.
+        last_event: the day of the last event that happened to, or made, whoever is scored.
+        as_of: the last as-of date that calendar and data have both reached; None where the data end before the first.
+        ended: the data ended so long ago that no feature of theirs may be used at `calendar`.
+    """
+
+    calendar: date
+    last_event: date
+    as_of: date | None
+    ended: bool
+
+
+def reach(lake: Lake, folder: Folder, today: date) -> Reach:
+    """How far a model can go today, by the sources of its population and its label.
+
+    A feed may be quiet for one step of the cadence, so a date counts as reached up to a step after the last event. Data
+    that are older than that by the longest `ttl` of the features have ended: then nothing is quiet, and the last date
+    is one whose days before are all there.
+
+    Args:
+        lake: where the sources are.
+        folder: the model.
+        today: the calendar; what claims to happen later counts as today.
+
+    Raises:
+        DataError: no source of the two holds a row.
+        DeclarationError: the cadence begins after today.
+    """
+    cadence, last = folder.spec.cadence, min(_last_event(lake, folder), today)
+    calendar, quiet = cadence.latest(today), cadence.step(last)
+    ended = calendar > quiet + max(item.ttl for item in folder.features)
+    until = last + timedelta(days=1) if ended else quiet
+    dates = cadence.dates(min(today, until))
+    return Reach(calendar, last, dates[-1] if dates else None, ended)
+
+
+def _last_event(lake: Lake, folder: Folder) -> date:
+    days = [found.latest.date() for relation in _relations(folder) for found in ingests(lake, relation.table)]
+    if not days:
+        names = " and ".join(sorted({relation.name for relation in _relations(folder)}))
+        raise DataError(f"{folder.name}: {names} have no rows yet: deliver their files and run again")
+    return max(days)
+
+
+def _relations(folder: Folder) -> tuple[Relation, ...]:
+    return (*folder.population.relations, *folder.labels.relations)

@@ -1,0 +1,276 @@
+"""Every command at a pseudo-terminal: what a person sees there, and what Ctrl-C does."""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import typer.main
+
+from ml_assets.cli import app
+from ml_assets.settings import PROJECT
+from ml_assets_tests.processes import environment
+from ml_assets_tests.terminal import Session, at_terminal
+
+COMMAND = Path(sys.executable).with_name("ml-assets")
+TERMINALS = [(80, "dumb"), (200, "dumb"), (80, "xterm-256color"), (200, "xterm-256color")]
+
+SILENCE = 2.0
+"""Seconds."""
+
+BUSY = 3.0
+"""How much longer a gap may be where tests run side by side on two cores."""
+
+_CLASS = re.compile(r"^(ml-assets: )?([a-z_]+\.)+[A-Za-z_]*(Error|Exception|Warning)\b", re.MULTILINE)
+_NOISE = re.compile(r"Traceback|Warning\b|warnings\.warn|site-packages|\[W:onnx|DeprecationWarning")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A copy of the project with one model, `tiny`, and the data of its first run."""
+
+    root: Path
+
+    def copy(self, to: Path) -> "Place":
+        """A data folder of its own; the project is shared."""
+        shutil.copytree(self.root / "data", to / "data")
+        (to / "project").symlink_to(self.root / "project")
+        return Place(to)
+
+    def type(self, *arguments: str, columns: int = 80, term: str = "xterm-256color", **more: object) -> Session:
+        """Type a command."""
+        project = (self.root / "project").resolve()
+        own = environment(self.root / "data", PYTHONPATH=str(project))
+        return at_terminal([COMMAND, *arguments], own, columns=columns, term=term, cwd=project, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    root = tmp_path_factory.mktemp("terminal")
+    shutil.copytree(
+        PROJECT / "ml_assets", root / "project" / "ml_assets",
+        ignore=shutil.ignore_patterns("__pycache__", "churn", "retail", "documents/README.md"),
+    )  # fmt: skip
+    shutil.rmtree(root / "project" / "ml_assets" / "defs" / "documents")
+    for name in ("pyproject.toml", "dagster.yaml", "workspace.yaml", "uv.lock"):
+        shutil.copy(PROJECT / name, root / "project")
+    return Place(root)
+
+
+@pytest.fixture(scope="module")
+def first(empty: Place) -> Session:
+    """The first run of the model: everything is trained."""
+    _clean(empty.type("new", "tiny", columns=200))
+    return empty.type("run", "tiny")
+
+
+@pytest.fixture(scope="module")
+def place(empty: Place, first: Session) -> Place:
+    """The place after it; a test that writes takes a copy."""
+    _clean(first)
+    return empty
+
+
+def _clean(session: Session, code: int = 0) -> None:
+    """What holds of every command at every terminal."""
+    assert session.code == code, session.text
+    assert not _CLASS.search(session.text), session.text
+    assert not _NOISE.search(session.text), session.text
+    assert session.silence < SILENCE + BUSY, (session.silence, session.text)
+
+
+def _invoices(folder: Path) -> Path:
+    """Two lines of Online Retail II."""
+    lines = ["Invoice,StockCode,Description,Quantity,InvoiceDate,Price,Customer ID,Country"]
+    lines += [f"48943{day},85048,LIGHTS,12,2011-12-0{day} 08:30:00,6.95,13085,United Kingdom" for day in (4, 9)]
+    path = folder / "invoices.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+# Each command that ends by itself, as somebody would type it; `{tmp}` is a folder of the test.
+TYPED: dict[str, tuple[str, ...]] = {
+    "run": ("run", "tiny"),
+    "new": ("new", "another"),
+    "status": ("status",),
+    "doctor": ("doctor",),
+    "replay": ("replay", "tiny", "--from", "{replay}"),
+    "data simulate": ("data", "simulate", "--customers", "60", "--months", "14"),
+    "data online-retail": ("data", "online-retail", "--from", "{tmp}/invoices.csv"),
+    "data documents": ("data", "documents", "--documents", "6", "--weeks", "2"),
+    "token add": ("token", "add", "app"),
+    "token list": ("token", "list"),
+    "token remove": ("token", "remove", "app"),
+}
+SERVICES = {"up", "serve"}
+"""Commands that go on until somebody ends them."""
+
+
+def _leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    commands = getattr(command, "commands", None)
+    if commands is None:
+        yield " ".join(path)
+    for name, below in (commands or {}).items():
+        yield from _leaves(below, (*path, name))
+
+
+def test_every_command_is_tried_at_a_terminal() -> None:
+    assert set(_leaves(typer.main.get_command(app))) == {*TYPED, *SERVICES}
+
+
+_WORK = """
+import os, sys, time, warnings
+from ml_assets.commands.environment import prepare
+from ml_assets.commands.progress import working
+from ml_assets.settings import settings
+prepare(settings())
+with working("churn 2026-11-29", within="churn/") as show:
+    print("noise of a library"); warnings.warn("noise of a library"); os.write(2, b"noise of C")
+    for step in range({steps}):
+        show("features/purchases: month 3 of 9" if step % 2 else "[labels]", step if step > 2 else 0, 9 if step else 0)
+        time.sleep(0.3)
+    {more}
+print("the end")
+"""
+
+
+def _work(tmp_path: Path, steps: int, more: str = "", **how: object) -> Session:
+    """Work of some steps, as a script; Ctrl-C is what the command line makes of it."""
+    code = "import ml_assets.cli as cli, typer\n@cli.app.command()\ndef work():\n" + "".join(
+        f"    {line}\n" for line in _WORK.format(steps=steps, more=more).strip().splitlines()
+    )
+    return at_terminal([sys.executable, "-c", f"{code}\ncli.main()", "work"], environment(tmp_path), **how)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("columns", "term"), TERMINALS)
+def test_progress_is_shown_and_nothing_else(tmp_path: Path, columns: int, term: str) -> None:
+    session = _work(tmp_path, 6, columns=columns, term=term)
+    _clean(session)
+    assert "noise" not in session.text
+    assert "noise of C" in (tmp_path / "logs" / "ml-assets.log").read_text()
+    assert re.search(r"churn 2026-11-29\s.*\[labels\]", session.text)
+    assert re.search(r"3/9\s.*features/purchases: month 3 of 9", session.text)
+    assert session.lines[-1] == "the end"
+    if term != "dumb":
+        assert session.lines == ["the end"], "what was drawn is gone"
+
+
+@pytest.mark.parametrize("term", ["dumb", "xterm-256color"])
+def test_ctrl_c_says_what_is_done_and_how_to_go_on(tmp_path: Path, term: str) -> None:
+    session = _work(tmp_path, 40, term=term, press=r"5/9")
+    _clean(session, 130)
+    said = "ml-assets: stopped in churn/features/purchases; 5 of 9 steps are done and kept; run `ml-assets work` again"
+    assert session.lines[-1].startswith(said)
+    assert session.ending < 2
+
+
+def test_work_that_does_not_listen_is_ended_all_the_same(tmp_path: Path) -> None:
+    deaf = "import hashlib; show('deaf', 4, 9); hashlib.pbkdf2_hmac('sha256', b'a', b'b', 60_000_000)"
+    session = _work(tmp_path, 1, deaf, press=r"deaf")
+    _clean(session, 130)
+    assert "4 of 9 steps are done" in session.lines[-1]
+    assert session.ending < 9
+
+
+def test_what_a_library_makes_of_ctrl_c_does_not_matter(tmp_path: Path) -> None:
+    swallowed = """
+    try:
+        show("here", 1, 2); time.sleep(30)
+    except KeyboardInterrupt:
+        raise ValueError("library.errors.Cancelled: of no use to anybody")"""
+    session = _work(tmp_path, 1, swallowed.strip().replace("\n    ", "\n    "), press="here")
+    _clean(session, 130)
+    assert "1 of 2 steps are done" in session.lines[-1]
+
+
+@pytest.mark.parametrize("imported", ["ml_assets.errors", "typer", "ml_assets.settings"])
+def test_ctrl_c_while_the_command_begins_is_one_line(tmp_path: Path, imported: str) -> None:
+    """Python itself says what it imports, so that the moment is the same on every machine."""
+    command = [sys.executable, "-X", "importtime", "-m", "ml_assets", "status"]
+    session = at_terminal(command, environment(tmp_path), press=rf"\| +{imported}\n?\r")
+    assert session.code == 130
+    assert session.lines[-1].startswith("ml-assets: stopped")
+    assert "Traceback" not in session.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("columns", "term"), [(80, "dumb"), (200, "xterm-256color")])
+@pytest.mark.parametrize("name", TYPED)
+def test_a_command_ends_with_a_clean_screen(place: Place, tmp_path: Path, name: str, columns: int, term: str) -> None:
+    own = place.copy(tmp_path)
+    _invoices(tmp_path)
+    if name == "new":
+        shutil.rmtree(tmp_path / "data" / "incoming" / "another", ignore_errors=True)
+        shutil.rmtree(place.root / "project" / "ml_assets" / "defs" / "another", ignore_errors=True)
+    if name == "token remove":
+        own.type("token", "add", "app")
+    words = [word.format(tmp=tmp_path, replay=_late(own)) for word in TYPED[name]]
+    session = own.type(*words, columns=columns, term=term)
+    shutil.rmtree(place.root / "project" / "ml_assets" / "defs" / "another", ignore_errors=True)
+    _clean(session, 0)
+
+
+def _late(place: Place) -> str:
+    """A date from which a replay is short."""
+    incoming = place.root / "data" / "incoming" / "tiny" / "events" / "sample.parquet"
+    last = pc.max(pq.read_table(incoming, columns=["happened_at"])["happened_at"]).as_py().date()
+    return str(last - timedelta(days=40))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("columns", "term"), TERMINALS)
+def test_a_run_ends_with_its_table_and_whole_addresses(place: Place, columns: int, term: str) -> None:
+    session = place.type("run", "tiny", columns=columns, term=term)
+    _clean(session)
+    answer = json.loads(place.type("run", "tiny", "--json").lines[-1])["tiny"]
+    assert any(answer["mlflow"] in line for line in session.lines), session.screen
+    assert any("asset-groups/tiny" in line for line in session.lines), session.screen
+    assert max(map(len, session.lines)) <= max(columns, len(answer["mlflow"]) + 20)
+
+
+@pytest.mark.slow
+def test_several_models_are_run_and_one_that_fails_stops_no_other(place: Place, tmp_path: Path) -> None:
+    own = place.copy(tmp_path)
+    _clean(own.type("new", "another"))
+    shutil.rmtree(tmp_path / "data" / "incoming" / "another" / "events")
+    session = own.type("run", "another", "tiny")
+    shutil.rmtree(place.root / "project" / "ml_assets" / "defs" / "another")
+    _clean(session, 2)
+    assert any("ml-assets: another" in line for line in session.lines)
+    assert any("tiny as of" in line for line in session.lines)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "press", "said"),
+    [
+        (
+            "run",
+            "features/activity",
+            r"stopped in tiny/\S+; \d+ of \d+ steps are done and kept; run `ml-assets run tiny` again",
+        ),
+        ("status", "looking", "stopped .*run `ml-assets status` again"),
+        ("doctor", "examining", "stopped .*run `ml-assets doctor` again"),
+        ("replay", "replay tiny", "stopped .*run `ml-assets replay tiny .*` again"),
+        ("data simulate", "simulating", r"stopped while simulating churn; .*run `ml-assets data simulate .*` again"),
+    ],
+)
+def test_ctrl_c_in_a_command(place: Place, tmp_path: Path, name: str, press: str, said: str) -> None:
+    own = place.copy(tmp_path)
+    words = [word.format(tmp=tmp_path, replay=_late(own)) for word in TYPED[name]]
+    if name == "run":  # else there is nothing to do
+        shutil.rmtree(tmp_path / "data" / "lake")
+    session = own.type(*words, press=press)
+    _clean(session, 130)
+    assert re.search(said, " ".join(session.lines)), session.screen
+    assert session.ending < 8
+    if name == "run":
+        _clean(own.type("run", "tiny"))
