@@ -107,10 +107,12 @@ def rollback(
     to: Annotated[int | None, typer.Option(help="The version [default: the champion before this one]")] = None,
 ) -> None:
     """Make another released version the champion; its successor is not promoted again by itself."""
-    from ml_assets.commands.project import Project
-    from ml_assets.commands.rollback import rollback
+    project = _project()
+    with working("rolling back"):
+        from ml_assets.commands.rollback import rollback
 
-    typer.echo(rollback(Project(PROJECT), model, to, reason))
+        said = rollback(project, model, to, reason)
+    typer.echo(said)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """What the component types share: a strict declaration, the folder that they stand in, partitions."""
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -91,6 +92,19 @@ class Declared(dg.Component, Generic[Spec]):
             **more,
         )
         return made
+
+
+def spoken(context: dg.AssetExecutionContext) -> Callable[[int, int, str], None]:
+    """What says how far a long step has come, to the run's log: at most once a second, for an event costs 50 ms."""
+    last = float("-inf")
+
+    def say(done: int, total: int, what: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= 1:
+            last = time.monotonic()
+            context.log.debug("%s (%s of %s)", what, f"{done + 1:,}", f"{total:,}")
+
+    return say
 
 
 def as_of(context: dg.AssetExecutionContext) -> date:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from ml_assets.components.base import Declared, Result
+from ml_assets.components.base import Declared, Result, spoken
 from ml_assets.components.metadata import table
 from ml_assets.components.naming import check_names
 from ml_assets.components.resources import LakeResource
@@ -39,11 +39,11 @@ class Source(Declared[SourceSpec]):
             checks=list(self._checks(key)),
             description=spec.description or f"Files `{spec.files}`, ingested exactly once",
         )
-        def raw(lake: LakeResource) -> Result:
+        def raw(context: dg.AssetExecutionContext, lake: LakeResource) -> Result:
             from ml_assets.sources.ingest import ingest  # pyarrow: not at load
 
-            now = datetime.now(UTC).replace(tzinfo=None)
-            done = ingest(lake.open(), "/".join(key.path), spec, settings().incoming, now=now)
+            location, now = settings().incoming, datetime.now(UTC).replace(tzinfo=None)
+            done = ingest(lake.open(), "/".join(key.path), spec, location, spoken(context), now=now)
             return Result(metadata=_metadata(done), check_results=list(_results(done, _names(spec))))
 
         return dg.Definitions(assets=[raw])
