@@ -74,6 +74,8 @@ def _metadata(done: "Ingested") -> dict[str, Any]:
         "files": done.files,
         "latest_event": str(done.latest),
         "table_version": -1 if done.version is None else done.version,
+        "warnings": dg.MetadataValue.json(list(done.warnings)),
+        "beside": dg.MetadataValue.json(list(done.beside)),
         "left_where_they_are": dg.MetadataValue.json([*map(str, done.refused + done.held_back)]),
     }
 

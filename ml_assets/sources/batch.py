@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from ml_assets.errors import DataError
 from ml_assets.sources import ledger
 from ml_assets.sources.conform import QUARANTINED, conform, quarantined, widen
-from ml_assets.sources.files import Arrival, Identity, require_unchanged, require_whole
-from ml_assets.sources.formats import content
+from ml_assets.sources.files import Arrival, Identity, require_content, require_unchanged
+from ml_assets.sources.formats import read
 from ml_assets.sources.schema import Shape, counted, fit
 from ml_assets.sources.spec import FILE_COLUMN, POSITION, REASON, Expectation, SourceSpec
 from ml_assets.sources.spool import Spool
@@ -38,6 +38,7 @@ class Loaded:
         rows: the rows that fit, with their number in the file.
         bad: the rows that do not: position, reason, JSON.
         held: lets go of both.
+        warnings: what the author of the source should know.
         found: what each expectation says, once they were asked.
         attempt: how often its content was read with this; more than once only of a document that was refused.
     """
@@ -49,6 +50,7 @@ class Loaded:
     rows: Spool
     bad: Spool
     held: ExitStack
+    warnings: tuple[str, ...] = ()
     found: "list[Found]" = field(default_factory=list)
     attempt: int = 1
 
@@ -90,8 +92,8 @@ def load(
     Raises:
         DataError: the file is refused; the message names it and the remedy.
     """
-    require_whole(arrival)
-    file = content(arrival, connection)
+    require_content(arrival)
+    file = read(arrival, spec)
     plan = fit(arrival.name, file, shape, spec, connection)
     unfit: Counter[str] = Counter()
     with ExitStack() as held:
@@ -103,7 +105,7 @@ def load(
         if not rows.rows + bad.rows:
             raise DataError(f"{arrival.name}: holds no rows, deliver it again or remove it")
         require_unchanged(arrival, identity)
-        return Loaded(arrival, identity.sha, plan.shape, counted(plan, unfit), rows, bad, held.pop_all())
+        return Loaded(arrival, identity.sha, plan.shape, counted(plan, unfit), rows, bad, held.pop_all(), plan.warnings)
 
 
 def commit(

@@ -1,10 +1,13 @@
 """SQL that turns a value into another type without loss, or into null."""
 
+import re
+
 import pyarrow as pa
 
-from ml_assets.duck import quote
+from ml_assets.duck import literal, quote
 from ml_assets.errors import DataError
 from ml_assets.sources.spec import Kind
+from ml_assets.sources.text_format import ISO, TextFormat
 
 TYPES: dict[Kind, pa.DataType] = {
     "string": pa.string(),
@@ -17,19 +20,10 @@ TYPES: dict[Kind, pa.DataType] = {
 _SQL = {"string": "VARCHAR", "integer": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN", "date": "DATE"}
 _SQL["timestamp"] = "TIMESTAMP"
 
-_INTEGER = r"[+-]?\d+(\.0*)?"
-_DOUBLE = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?"
-_ZONE = r"(Z|UTC|[+-]\d{2}(:?\d{2})?)"
-_DATE = r"\d{4}-\d{1,2}-\d{1,2}"
+_ZONE = r"(Z|UTC|[+-](0\d|1[0-5])(:?[0-5]\d)?)"
+_DATE = r"(\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2})"
 _TIMESTAMP = rf"{_DATE}([ T]\d{{1,2}}:\d{{2}}(:\d{{2}}(\.\d+)?)? ?{_ZONE}?)?"
-# A code such as 00123 is text: its zeros would be lost.
-_INFERRED = {
-    "boolean": "true|false",
-    "integer": r"[+-]?(0|[1-9]\d*)",
-    "double": r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?",
-    "date": _DATE,
-    "timestamp": _TIMESTAMP,
-}
+_NAN = "('nan', '-nan', '+nan')"
 
 
 def kind_of(type_: pa.DataType) -> Kind | None:
@@ -42,75 +36,158 @@ def named(type_: pa.DataType) -> str:
     return kind_of(type_) or str(type_)
 
 
-def cast(column: str, source: pa.DataType, target: pa.DataType) -> str:
+def cast(column: str, source: pa.DataType, target: pa.DataType, text: TextFormat = ISO) -> str:
     """SQL for the values of `column` as `target`, null where that would lose something.
 
-    Text is trimmed first. A time with a zone becomes UTC, one without is UTC. NaN is no number: null.
+    Text is trimmed first. A time with a zone becomes UTC, one without is UTC. NaN is missing: null.
 
     Raises:
-        DataError: the table holds a nested or decimal type and the file another one.
+        DataError: the table holds a nested type and the file another one.
     """
     name, kind = quote(column), kind_of(target)
     if source == target:
         return f"CASE WHEN isnan({name}) THEN NULL ELSE {name} END" if kind == "double" else name
+    if kind is None and not (pa.types.is_decimal(target) and (pa.types.is_decimal(source) or source == pa.int64())):
+        raise DataError(f"column {column}: {named(source)} cannot become {target} without loss: deliver it as {target}")
     if kind is None:
-        raise DataError(f"{column}: {source} cannot become {target} without loss: deliver it as {target}")
-    return _from_text(name, kind) if kind_of(source) == "string" else _from_value(name, kind_of(source), kind)
+        return _there_and_back(name, str(source), str(target))
+    return _from_text(name, kind, text) if source == pa.string() else _from_value(name, source, kind)
 
 
-def fits_text(column: str, kind: str) -> str:
-    """SQL that is true where all text of `column` reads as `kind` and could be written back."""
+def filled(column: str) -> str:
+    """SQL that is true where text of `column` is neither null, blank nor NaN."""
+    trimmed = f"lower(trim({quote(column)}))"
+    return f"coalesce({trimmed} <> '' AND {trimmed} NOT IN {_NAN}, false)"
+
+
+def fits_text(column: str, kind: str, text: TextFormat = ISO) -> str:
+    """SQL that is true where text of `column` reads as `kind` and could be written back.
+
+    Codes are text: 00123 and +4912 would lose their first characters, 12E5 would become 1200000.
+    """
     trimmed = f"trim({quote(column)})"
-    pattern = f"regexp_full_match(lower({trimmed}), '{_INFERRED[kind].lower()}')"
-    if kind == "boolean":
-        return pattern
-    if kind in ("date", "timestamp"):
-        pattern = f"regexp_full_match({trimmed}, '{_INFERRED[kind]}')"
-    return f"({pattern} AND ({_from_text(quote(column), kind)}) IS NOT NULL)"
+    match kind:
+        case "boolean":
+            return f"regexp_full_match(lower({trimmed}), 'true|false')"
+        case "date":
+            days = [each for each in text.dates if not re.search("%[HIMSfpz]", each)]
+            time = _time(trimmed, text.model_copy(update={"dates": days}))
+            shaped = "true" if days else "false" if text.dates else f"regexp_full_match({trimmed}, '{_DATE}')"
+            return f"({shaped} AND {time} IS NOT NULL)"
+        case "timestamp":
+            return f"({_time(trimmed, text)} IS NOT NULL)"
+    pattern = literal(_inferred(kind, text))
+    return f"(regexp_full_match({trimmed}, {pattern}) AND ({_from_text(quote(column), kind, text)}) IS NOT NULL)"
 
 
-def _from_text(name: str, kind: str) -> str:
-    text = f"trim({name})"
+def _whole(text: TextFormat) -> str:
+    grouped = rf"|[1-9]\d{{0,2}}({re.escape(text.thousands)}\d{{3}})+" if text.thousands else ""
+    return rf"(0|[1-9]\d*{grouped})"
+
+
+def _inferred(kind: str, text: TextFormat) -> str:
+    whole, point = _whole(text), re.escape(text.decimal)
+    if kind == "integer":
+        return f"-?{whole}"
+    fraction = rf"({whole}{point}\d*|{point}\d+)"
+    return rf"-?{whole}([eE][+-]\d+)?|[+-]?{fraction}([eE][+-]?\d+)?|-?(inf|INF|Infinity)"
+
+
+def _number(name: str, text: TextFormat) -> str:
+    """A number as SQL reads it: no marks between thousands, a point."""
+    plain = f"trim({name})"
+    if text.thousands:
+        plain = f"replace({plain}, {literal(text.thousands)}, '')"
+    return plain if text.decimal == "." else f"replace({plain}, {literal(text.decimal)}, '.')"
+
+
+def _from_text(name: str, kind: str, text: TextFormat) -> str:
+    trimmed, number = f"trim({name})", _number(name, text)
+    whole, point = _whole(text), re.escape(text.decimal)
     match kind:
         case "integer":
-            whole = f"TRY_CAST(regexp_replace({text}, '\\.0*$', '') AS BIGINT)"
-            return f"CASE WHEN regexp_full_match({text}, '{_INTEGER}') THEN {whole} END"
+            pattern = literal(rf"-?{whole}({point}0*)?")
+            return f"CASE WHEN regexp_full_match({trimmed}, {pattern}) THEN {_bigint(number)} END"
         case "double":
-            double = f"TRY_CAST({text} AS DOUBLE)"
-            exact = f"TRY_CAST({double} AS HUGEINT) = TRY_CAST({text} AS HUGEINT)"
-            plain = f"(NOT regexp_full_match({text}, '[+-]?\\d+') OR {exact})"
-            shaped = f"regexp_full_match(lower({text}), lower('{_DOUBLE}'))"
+            double = f"TRY_CAST({number} AS DOUBLE)"
+            exact = f"TRY_CAST({double} AS HUGEINT) = TRY_CAST({_digits(number)} AS HUGEINT)"
+            # Whole numbers are exact or none; of a fraction the nearest double is meant.
+            plain = f"(NOT regexp_full_match({number}, '[+-]?\\d{{16,}}(\\.0*)?') OR {exact})"
+            pattern = literal(rf"(?i)[+-]?({whole}({point}\d*)?|{point}\d+)(e[+-]?\d+)?|[+-]?inf(inity)?")
             # DuckDB reads 1e400 as infinity
-            finite = f"(NOT isinf({double}) OR contains(lower({text}), 'inf'))"
-            return f"CASE WHEN {shaped} AND {plain} AND {finite} THEN {double} END"
+            finite = f"(NOT isinf({double}) OR contains(lower({trimmed}), 'inf'))"
+            return f"CASE WHEN regexp_full_match({trimmed}, {pattern}) AND {plain} AND {finite} THEN {double} END"
         case "timestamp":
-            return _time(text)
+            return _time(trimmed, text)
         case "date":
-            time = _time(text)
+            time = _time(trimmed, text)
             return f"CASE WHEN {time} = CAST({time} AS DATE) THEN CAST({time} AS DATE) END"
-    return f"TRY_CAST({text} AS {_SQL[kind]})"
+    return f"TRY_CAST({trimmed} AS {_SQL[kind]})"
 
 
-def _time(text: str) -> str:
-    """A time with a zone is moved to UTC.
-
-    DuckDB's TIMESTAMP ignores a zone, and its TIMESTAMPTZ reads text without one in the machine's: two cases.
-    """
-    zoned = f"make_timestamp(epoch_us(TRY_CAST({text} AS TIMESTAMPTZ)))"
-    naive = f"TRY_CAST({text} AS TIMESTAMP)"
-    choice = f"CASE WHEN regexp_full_match({text}, '.*:.*{_ZONE}') THEN {zoned} ELSE {naive} END"
-    return f"CASE WHEN regexp_full_match({text}, '{_TIMESTAMP}') THEN {choice} END"
+def _digits(number: str) -> str:
+    return f"regexp_replace({number}, '\\.0*$', '')"
 
 
-def _from_value(name: str, source: Kind | None, kind: Kind) -> str:
+def _bigint(number: str) -> str:
+    return f"TRY_CAST({_digits(number)} AS BIGINT)"
+
+
+def _time(trimmed: str, text: TextFormat) -> str:
+    """A time with a zone is moved to UTC; outside the years 1 to 9999 no tool can show it."""
+    time = _declared_time(trimmed, text.dates) if text.dates else _iso_time(trimmed)
+    return f"(CASE WHEN ({time}) {CALENDAR} THEN {time} END)"
+
+
+CALENDAR = "BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'"
+"""SQL: the times that exist outside of this machine too."""
+
+
+def _iso_time(trimmed: str) -> str:
+    """DuckDB's TIMESTAMP ignores a zone, and its TIMESTAMPTZ reads text without one in the machine's: two cases."""
+    joined = f"regexp_replace({trimmed}, ' ([+-])', '\\1')"
+    zoned = f"make_timestamp(epoch_us(TRY_CAST({joined} AS TIMESTAMPTZ)))"
+    choice = f"CASE WHEN regexp_full_match({trimmed}, '.*:.*{_ZONE}') THEN {zoned}"
+    choice += f" ELSE TRY_CAST({trimmed} AS TIMESTAMP) END"
+    return f"CASE WHEN regexp_full_match({trimmed}, '{_TIMESTAMP}') THEN {choice} END"
+
+
+def _declared_time(trimmed: str, formats: list[str]) -> str:
+    """The time that every format that fits the text reads; null where two of them differ."""
+    times = ", ".join(_parsed(trimmed, each) for each in formats)
+    read = f"list_distinct([{times}])"  # leaves nulls out
+    return f"CASE WHEN len({read}) = 1 THEN {read}[1] END"
+
+
+def _parsed(trimmed: str, each: str) -> str:
+    time = f"make_timestamp(epoch_us(try_strptime({trimmed}, {literal(each)})))"
+    # Without this, 1/2/25 is a day of the year 25.
+    return f"CASE WHEN regexp_matches({trimmed}, '\\d{{4}}') THEN {time} END" if "%Y" in each else time
+
+
+def _from_value(name: str, source: pa.DataType, kind: Kind) -> str:
     if kind == "string":
-        text = f"CAST({name} AS VARCHAR)"
+        value = f"CAST({name} AS VARCHAR)"
         # 12346.0 is what a file with gaps makes of the integer 12346.
         whole = f"{name} = trunc({name}) AND abs({name}) < 9007199254740992"
-        double = f"CASE WHEN {whole} THEN CAST(CAST({name} AS BIGINT) AS VARCHAR) ELSE {text} END"
-        return double if source == "double" else text
-    if {source, kind} & {"timestamp", "date"} and not {source, kind} <= {"timestamp", "date"}:
+        double = f"CASE WHEN isnan({name}) THEN NULL WHEN {whole} THEN CAST(CAST({name} AS BIGINT) AS VARCHAR)"
+        return f"{double} ELSE {value} END" if source == pa.float64() else value
+    times = {TYPES["timestamp"], TYPES["date"]}
+    if {source, TYPES[kind]} & times and not {source, TYPES[kind]} <= times:
         return f"CAST(NULL AS {_SQL[kind]})"  # a number is no time: its unit would be a guess
-    value = f"TRY_CAST({name} AS {_SQL[kind]})"
-    back = f"TRY_CAST({value} AS {_SQL[source]})" if source else value
-    return f"CASE WHEN {back} = {name} THEN {value} END"
+    back = kind_of(source)
+    known = _SQL[back] if back else str(source) if pa.types.is_decimal(source) else None
+    if known is None:
+        return f"CAST(NULL AS {_SQL[kind]})"
+    return _there_and_back(name, known, _SQL[kind])
+
+
+def _there_and_back(name: str, source: str, target: str) -> str:
+    """The value as `target` where it is the same again as `source`: both are named as SQL or Arrow calls them."""
+    there, back = _sql_name(target), _sql_name(source)
+    value = f"TRY_CAST({name} AS {there})"
+    return f"CASE WHEN TRY_CAST({value} AS {back}) = {name} THEN {value} END"
+
+
+def _sql_name(type_: str) -> str:
+    return re.sub(r"^decimal\d+", "DECIMAL", type_).replace("int64", "BIGINT")

@@ -1,24 +1,33 @@
 """The rows of a file in the shape of a table; those that do not fit, with the reason."""
 
+import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.duck import literal, quote
+from ml_assets.duck import quote
 from ml_assets.sources.casts import cast, kind_of, named
-from ml_assets.sources.formats import arrow
+from ml_assets.sources.content import arrow
+from ml_assets.sources.inference import AT_ONCE, DATE_LOOK, DATE_REMEDY, declared
 from ml_assets.sources.spec import POSITION, REASON
+from ml_assets.sources.storable import outside_calendar
 
 if TYPE_CHECKING:
     import duckdb
+    from numpy.typing import NDArray
 
     from ml_assets.sources.schema import Fit, Shape
 
+    _Places = NDArray[np.int64]
+
 QUARANTINED = pa.schema([("position", pa.int64()), ("reason", pa.string()), ("row", pa.string())])
 """What the quarantine says of a row: its number in the file from 1, why, and the row as JSON."""
+
+_NAN = ("nan", "-nan", "+nan")
+_SHOWN = 100  # characters of a value in a reason
 
 
 def conform(
@@ -31,27 +40,31 @@ def conform(
         `position`, `reason` and `row` (JSON of what was delivered); and the count of unfit values by column.
     """
     done = 0
-    sql, counts = _rows_sql(plan), _counts_sql(plan)
     for batch in batches:
-        numbers = pa.array(np.arange(done + 1, done + 1 + batch.num_rows))
-        raw = pa.Table.from_batches([batch]).append_column(POSITION, numbers)
+        raw = pa.Table.from_batches([batch])
+        numbers = pa.chunked_array([pa.array(np.arange(done + 1, done + 1 + batch.num_rows), pa.int64())])
         done += batch.num_rows
-        rows = arrow(connection, sql, rows=raw)
-        unfit = pc.is_valid(rows[REASON])
-        fitting = rows.filter(pc.invert(unfit)).drop_columns([REASON])
-        bad = rows.filter(unfit).select([POSITION, REASON])
-        found = arrow(connection, counts, rows=raw).to_pylist()[0] if bad.num_rows else {}
+        values = _values(plan, raw, connection)
+        unfit = {column: rows for column in plan.sources if len(rows := _unfit(plan, raw[column], values, column))}
+        reasons = _reasons(plan, raw, values, unfit)
+        bad = pa.array(sorted(reasons), pa.int64())
+        rows = pa.table([*values.values(), numbers], names=[*values, POSITION])
+        keep = np.ones(batch.num_rows, dtype=bool)
+        keep[bad.to_numpy()] = False
+        texts = pa.array([reasons[nr] for nr in bad.to_pylist()], pa.string())
+        why = pa.table([numbers.take(bad), texts], names=[POSITION, REASON])
         yield (
-            widen(fitting, plan.shape, POSITION),
-            quarantined(connection, raw, bad),
-            {column: count for column, count in found.items() if count},
+            widen(rows.filter(pa.array(keep)) if len(bad) else rows, plan.shape, POSITION),
+            quarantined(connection, raw.append_column(POSITION, numbers), why),
+            {column: len(places) for column, places in unfit.items()},
         )
 
 
 def widen(rows: pa.Table, shape: "Shape", *more: str) -> pa.Table:
     """`rows` with the columns of `shape` in its order, null where they had none, then the columns `more`."""
+    known = set(rows.column_names)
     columns = [
-        rows[name].cast(type_) if name in rows.column_names else pa.nulls(rows.num_rows, type_)
+        rows[name].cast(type_) if name in known else pa.nulls(rows.num_rows, type_)
         for name, type_ in shape.fields.items()
     ]
     return pa.table([*columns, *(rows[name] for name in more)], names=[*shape.fields, *more])
@@ -62,60 +75,114 @@ def quarantined(connection: "duckdb.DuckDBPyConnection", rows: pa.Table, bad: pa
 
     Args:
         connection: DuckDB.
-        rows: all rows, with `_position`.
+        rows: all rows, with `_position` in ascending order.
         bad: `_position` and `_reason` of those to take; several reasons of a row are joined.
     """
-    named = ", ".join(f"{quote(name)} := r.{quote(name)}" for name in rows.column_names if name != POSITION)
-    sql = f"""
-        SELECT b.position, b.reason, CAST(to_json(struct_pack({named})) AS VARCHAR) AS row
-        FROM (SELECT {POSITION} AS position, string_agg({REASON}, '; ' ORDER BY {REASON}) AS reason
-              FROM bad GROUP BY {POSITION}) b
-        JOIN rows r ON r.{POSITION} = b.position ORDER BY b.position"""
     if not bad.num_rows:
         return QUARANTINED.empty_table()
-    found = arrow(connection, sql, rows=rows, bad=bad)
-    return found.cast(QUARANTINED)
+    reasons: dict[int, list[str]] = {}
+    for position, reason in zip(bad[POSITION].to_pylist(), bad[REASON].to_pylist(), strict=True):
+        reasons.setdefault(position, []).append(reason)
+    positions = sorted(reasons)
+    places = np.searchsorted(rows[POSITION].to_numpy(), positions)
+    joined = ["; ".join(sorted(reasons[position])) for position in positions]
+    taken = rows.drop_columns([POSITION]).take(pa.array(places))
+    return pa.table([positions, joined, _json(connection, taken)], schema=QUARANTINED)
 
 
-def _present(column: str, source: pa.DataType, target: pa.DataType) -> str:
-    name = quote(column)
-    if kind_of(source) == "string" and kind_of(target) != "string":
-        return f"coalesce(trim({name}) <> '', false)"
-    return f"coalesce(NOT isnan({name}), false)" if kind_of(source) == "double" else f"{name} IS NOT NULL"
-
-
-def _unfit(plan: "Fit", column: str, value: str) -> str:
-    return f"({_present(column, plan.sources[column], plan.shape.fields[column])} AND {value} IS NULL)"
-
-
-def _casts(plan: "Fit") -> str:
-    casts = [f"{cast(c, s, plan.shape.fields[c])} AS {quote(f'{c} cast')}" for c, s in plan.sources.items()]
-    return f"(SELECT *, {', '.join(casts)} FROM rows)"
-
-
-def _changing(plan: "Fit") -> list[str]:
-    return [column for column, source in plan.sources.items() if source != plan.shape.fields[column]]
-
-
-def _rows_sql(plan: "Fit") -> str:
-    """The cast values, and why a row does not fit: null where it does."""
-    values = ", ".join(f"{quote(f'{column} cast')} AS {quote(column)}" for column in plan.sources)
-    unfit = [f"CASE WHEN {_unfit(plan, c, quote(f'{c} cast'))} THEN {_why(plan, c)} END" for c in _changing(plan)]
-    timeless = [
-        f"CASE WHEN NOT {_present(c, plan.sources[c], target)} THEN {literal(f'{c} is null')} END"
-        for c, target in plan.shape.fields.items()
-        if c in plan.times
+def _json(connection: "duckdb.DuckDBPyConnection", rows: pa.Table) -> pa.ChunkedArray:
+    """Each row as JSON; decimals and infinities as text, which JSON has no other form for."""
+    names = [f"c{nr}" for nr in range(rows.num_columns)]
+    parts = [
+        f"{quote(name)} := {_json_value(alias, rows.schema.field(name).type)}"
+        for name, alias in zip(rows.column_names, names, strict=True)
     ]
-    reason = f"nullif(concat_ws('; ', {', '.join([*unfit, *timeless])}), '')"
-    return f"SELECT {POSITION}, {values}, {reason} AS {REASON} FROM {_casts(plan)}"
+    sql = f"SELECT CAST(to_json(struct_pack({', '.join(parts)})) AS VARCHAR) AS row FROM rows"
+    return arrow(connection, sql, rows=rows.rename_columns(names))["row"].cast(pa.string())
 
 
-def _counts_sql(plan: "Fit") -> str:
-    counts = [f"count(*) FILTER (WHERE {_unfit(plan, c, quote(f'{c} cast'))}) AS {quote(c)}" for c in _changing(plan)]
-    return f"SELECT {', '.join(counts) or '0 AS none'} FROM {_casts(plan)}"
+def _json_value(alias: str, type_: pa.DataType) -> str:
+    if pa.types.is_decimal(type_):
+        return f"CAST({alias} AS VARCHAR)"
+    return f"CASE WHEN isfinite({alias}) THEN {alias} END" if type_ == pa.float64() else alias
 
 
-def _why(plan: "Fit", column: str) -> str:
-    value = f"left(CAST({quote(column)} AS VARCHAR), 100)"
-    shown = f"chr(39) || {value} || chr(39)" if kind_of(plan.sources[column]) == "string" else value
-    return f"{literal(f'{column}: ')} || {shown} || {literal(f' is no {named(plan.shape.fields[column])}')}"
+def _values(plan: "Fit", raw: pa.Table, connection: "duckdb.DuckDBPyConnection") -> dict[str, pa.ChunkedArray]:
+    """The columns in the types of the table, null where a value does not fit.
+
+    A column that has its type already never leaves Arrow; the others get names of our own in SQL.
+    """
+    changing = [column for column, source in plan.sources.items() if source != plan.shape.fields[column]]
+    cast_: dict[str, pa.ChunkedArray] = {}
+    for start in range(0, len(changing), AT_ONCE):
+        cast_ |= _cast(plan, raw, changing[start : start + AT_ONCE], connection)
+    return {column: cast_[column] if column in cast_ else _same(raw[column]) for column in plan.sources}
+
+
+def _cast(
+    plan: "Fit", raw: pa.Table, columns: list[str], connection: "duckdb.DuckDBPyConnection"
+) -> dict[str, pa.ChunkedArray]:
+    names = [f"c{nr}" for nr in range(len(columns))]
+    sql = ", ".join(
+        f"{cast(name, plan.sources[column], plan.shape.fields[column], plan.text)} AS {name}"
+        for name, column in zip(names, columns, strict=True)
+    )
+    rows = arrow(connection, f"SELECT {sql} FROM rows", rows=raw.select(columns).rename_columns(names))
+    return {column: rows[name].cast(plan.shape.fields[column]) for name, column in zip(names, columns, strict=True)}
+
+
+def _same(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column without NaN, which is missing, and without times that no calendar has."""
+    if column.type == pa.float64():
+        nan = pc.is_nan(column)
+        return pc.if_else(nan, None, column) if pc.any(nan).as_py() else column
+    outside = outside_calendar(column)
+    return column if outside is None else pc.if_else(outside, None, column)
+
+
+def _unfit(plan: "Fit", delivered: pa.ChunkedArray, values: dict[str, pa.ChunkedArray], column: str) -> "_Places":
+    """The places of values that were delivered and are no more: they do not fit the type."""
+    if values[column].null_count == delivered.null_count:
+        return np.array([], np.int64)
+    lost = pc.and_(pc.is_null(values[column]), pc.is_valid(delivered))
+    places: _Places = np.flatnonzero(lost.to_numpy())
+    lost_values = delivered.take(pa.array(places))
+    missing = np.zeros(len(places), dtype=bool)
+    if delivered.type == pa.float64():
+        missing = pc.is_nan(lost_values).to_numpy()
+    elif delivered.type == pa.string() and plan.shape.fields[column] != pa.string():
+        words = pc.utf8_lower(pc.utf8_trim(lost_values, characters=" "))
+        missing = pc.is_in(words, pa.array(["", *_NAN])).to_numpy()
+    return places[~missing]
+
+
+def _reasons(plan: "Fit", raw: pa.Table, values: dict[str, pa.ChunkedArray], unfit: dict[str, Any]) -> dict[int, str]:
+    """Why rows do not fit, by their place in the batch."""
+    reasons: dict[int, list[str]] = {}
+    for column, places in unfit.items():
+        shown = raw[column].take(pa.array(places))
+        for place, value in zip(places.tolist(), _shown(shown), strict=True):
+            reasons.setdefault(place, []).append(_why(plan, column, value))
+    for column in plan.times:
+        missing = np.flatnonzero(pc.is_null(values[column]).to_numpy())
+        for place in np.setdiff1d(missing, unfit.get(column, [])).tolist():
+            reasons.setdefault(place, []).append(f"{column} is null")
+    return {place: "; ".join(each) for place, each in reasons.items()}
+
+
+def _shown(values: pa.ChunkedArray) -> list[str]:
+    if kind_of(values.type) == "string":
+        return [f"'{value[:_SHOWN]}'" for value in values.to_pylist()]
+    return [value[:_SHOWN] for value in values.cast(pa.string()).to_pylist()]
+
+
+def _why(plan: "Fit", column: str, value: str) -> str:
+    target = plan.shape.fields[column]
+    kind = kind_of(target)
+    reason = f"{column}: {value} is not {'an' if kind == 'integer' else 'a'} {named(target)}"
+    text = value.strip("' ")
+    if kind in ("timestamp", "date") and re.fullmatch(DATE_LOOK, text):
+        return f"{reason} in ISO form: write `{DATE_REMEDY}` in the source if that is its form"
+    if kind in ("integer", "double") and re.fullmatch(r"-?0\d+(\.\d*)?|\+\d+", text):
+        return f"{reason}: it would lose its first character, which {declared(column, 'string')} of a new table keeps"
+    return reason

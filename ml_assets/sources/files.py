@@ -1,31 +1,30 @@
-"""Files as they arrive: which there are, what identifies them, and whether they are whole."""
+"""Files as they arrive: which there are, and what identifies them."""
 
-import gzip
 import hashlib
+import lzma
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from ml_assets.errors import DataError
+from ml_assets.sources.endings import KNOWN, any_case, known_format
 from ml_assets.sources.obstacles import obstacle, printable, real_folder
 
 if TYPE_CHECKING:
     import fsspec
 
-TEXT = (".csv", ".jsonl", ".ndjson")
-FORMATS = (*TEXT, *(f"{suffix}.gz" for suffix in TEXT), ".parquet")
 _UNFINISHED = (".tmp", ".part", ".crdownload")
 _CHUNK = 1 << 20
 # Object stores name the time of the last change differently; an entity tag serves as well.
 _CHANGED = ("mtime", "LastModified", "last_modified", "updated", "created", "ETag", "etag")
 # What the readers raise for bytes that are not what the name promises.
-_BROKEN = (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, zlib.error)
+_BROKEN = (pa.ArrowException, OSError, EOFError, UnicodeError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True)
@@ -49,36 +48,25 @@ class Arrival:
 
     @property
     def format(self) -> str:
-        """`csv`, `jsonl`, `ndjson` or `parquet`; compression left out.
+        """`csv`, `jsonl` or `parquet`; compression left out.
 
         Raises:
             DataError: another extension.
         """
-        found = next((suffix for suffix in FORMATS if self.path.lower().endswith(suffix)), None)
-        if found is None:
-            known = ", ".join(FORMATS)
-            raise DataError(f"{self.name}: unknown extension, deliver one of {known}")
-        return found.removesuffix(".gz").removeprefix(".")
-
-    @property
-    def compressed(self) -> bool:
-        """Whether the text is gzipped."""
-        return self.path.lower().endswith(".gz")
+        if (kind := known_format(self.path)) is None:
+            raise DataError(f"{self.name}: unknown extension, deliver one of {', '.join(KNOWN)}")
+        return kind
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """The content, decompressed.
+        """The content as delivered.
 
         Raises:
             DataError: anything in the block that says that the bytes are no such file.
         """
         try:
             with self.system.open(self.path, "rb") as raw:
-                if self.compressed:
-                    with gzip.open(raw) as text:
-                        yield cast("IO[bytes]", text)
-                else:
-                    yield raw
+                yield raw
         except _BROKEN as error:
             what = " ".join(str(error).split())[:300]
             raise DataError(f"{self.name}: cannot be read as {self.format}, deliver it again ({what})") from error
@@ -99,6 +87,7 @@ def arrivals(files: str, location: Path | str | None) -> list[Arrival]:
     system, pattern, found = _glob(files if "://" in files else f"{os.fspath(location or '')}/{files}")
     base = _fixed_part(pattern)
     shown = base if "://" in files else str(system._strip_protocol(os.fspath(location or "")))  # noqa: SLF001 - fsspec's only spelling of it
+    found = found | _parts(system, found, base)
     kept = [(path, info) for path, info in found.items() if info["type"] != "directory" and _finished(path, base)]
     whole = "://" in files
     zone = real_folder(shown) if "file" in _protocols(system) else ""
@@ -114,11 +103,34 @@ def arrivals(files: str, location: Path | str | None) -> list[Arrival]:
     ]
 
 
-def _glob(address: str) -> "tuple[fsspec.AbstractFileSystem, str, dict[str, dict[str, Any]]]":
+def beside(files: str, location: Path | str | None, taken: Iterable[str]) -> tuple[str, ...]:
+    """What lies in the folder of a glob and is not read, by name; folders end with a slash.
+
+    Args:
+        files: a glob below `location`, or a URL that fsspec opens.
+        location: the drop zone; needed unless `files` is a URL.
+        taken: the paths of what the glob finds.
+
+    Raises:
+        DataError: a place that cannot be listed.
+    """
+    _, pattern, found = _glob(files if "://" in files else f"{os.fspath(location or '')}/{files}", folder=True)
+    base, read = _fixed_part(pattern), tuple(taken)
+    return tuple(
+        sorted(
+            printable(_below(path, base)) + ("/" if info["type"] == "directory" else "")
+            for path, info in found.items()
+            if _finished(path, base) and not any(name == path or name.startswith(f"{path}/") for name in read)
+        )
+    )
+
+
+def _glob(address: str, *, folder: bool = False) -> "tuple[fsspec.AbstractFileSystem, str, dict[str, dict[str, Any]]]":
     import fsspec
 
     try:
         system, pattern = fsspec.core.url_to_fs(address)
+        pattern = f"{_fixed_part(pattern)}/*" if folder else any_case(pattern)
         return system, pattern, system.glob(pattern, detail=True)
     except Exception as error:  # whatever the client of a store raises
         what = " ".join(str(error).split())[:300] or type(error).__name__
@@ -129,6 +141,15 @@ def _glob(address: str) -> "tuple[fsspec.AbstractFileSystem, str, dict[str, dict
 
 def _protocols(system: "fsspec.AbstractFileSystem") -> tuple[str, ...]:
     return (system.protocol,) if isinstance(system.protocol, str) else tuple(system.protocol)
+
+
+def _parts(
+    system: "fsspec.AbstractFileSystem", found: dict[str, dict[str, Any]], base: str
+) -> dict[str, dict[str, Any]]:
+    """The files of folders that are called like a file: Spark writes its parts there."""
+    folders = [path for path, info in found.items() if info["type"] == "directory" and known_format(path)]
+    parts = [info for path in folders if _finished(path, base) for info in system.ls(path, detail=True)]
+    return {info["name"]: info for info in parts if known_format(info["name"])}
 
 
 @dataclass(frozen=True)
@@ -162,37 +183,14 @@ def identify(arrival: Arrival) -> Identity:
     return Identity(sha.hexdigest(), state)
 
 
-def require_whole(arrival: Arrival) -> None:
-    """Refuse what is still being written.
+def require_content(arrival: Arrival) -> None:
+    """Refuse what holds nothing.
 
     Raises:
-        DataError: no bytes, an unknown extension, a truncated archive, or text without its last newline.
+        DataError: no bytes.
     """
-    if arrival.format == "parquet" and arrival.size:
-        return  # its footer says so when it is read
-    last = ending(arrival) if arrival.size else b""
-    if not last:
+    if not arrival.size:
         raise DataError(f"{arrival.name}: is empty, deliver it again or remove it")
-    if not last.endswith(b"\n"):
-        raise DataError(
-            f"{arrival.name}: its last line does not end, so it may be half-written: "
-            "deliver under a temporary name (.part) and rename, and end the last line with a newline"
-        )
-
-
-def ending(arrival: Arrival) -> bytes:
-    """The last bytes of the decompressed content, up to four.
-
-    Raises:
-        DataError: the file cannot be read to its end.
-    """
-    last = b""
-    with arrival.open() as stream:
-        if not arrival.compressed:
-            stream.seek(-min(arrival.size, 4), os.SEEK_END)
-        while chunk := stream.read(_CHUNK):
-            last = (last + chunk)[-4:]
-    return last
 
 
 def require_unchanged(arrival: Arrival, identity: Identity) -> None:

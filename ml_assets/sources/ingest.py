@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from ml_assets.errors import DataError
 from ml_assets.sources import ledger
 from ml_assets.sources.batch import Loaded, commit, load
-from ml_assets.sources.files import Arrival, Identity, arrivals, identify
-from ml_assets.sources.formats import BATCH
+from ml_assets.sources.content import BATCH
+from ml_assets.sources.files import Arrival, Identity, arrivals, beside, identify
 from ml_assets.sources.report import Checked, Drift, Ingest, Ingested, Note
 from ml_assets.sources.schema import Shape, stored_shape
 
@@ -73,7 +73,8 @@ def ingest(
         with closing(run):
             if spec.read == "documents":
                 run.open(location, now, retry=retry)
-            waiting = run.unknown(arrivals(spec.files, location))
+            found = arrivals(spec.files, location)
+            waiting = run.unknown(found)
             for nr, arrival in enumerate(waiting):
                 if progress:
                     progress(nr, len(waiting), arrival.name)
@@ -81,7 +82,7 @@ def ingest(
             run.flush()
             if run.inbox and run.inbox.again:
                 ledger.recover(lake, table)  # what is read now was refused before
-            return run.report()
+            return run.report(beside(spec.files, location, (arrival.path for arrival in found)))
 
 
 def ingests(lake: "Lake", table: str, version: int | None = None) -> list[Ingest]:
@@ -102,6 +103,7 @@ class _Run:
     held_back: list[Note] = field(default_factory=list)
     new: list[ledger.Entry] = field(default_factory=list)
     drift: list[Drift] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     batch: list[Loaded] = field(default_factory=list)
     shape: Shape | None = None
@@ -175,6 +177,7 @@ class _Run:
             self.new += commit(self.lake, self.table, passed, self.spec, self.connection)
             self.shape = passed[-1].shape
             self.drift += [verdict for file in passed for verdict in file.drift]
+            self.warnings += [warning for file in passed for warning in file.warnings]
         self._drop()
 
     def close(self) -> None:
@@ -202,8 +205,8 @@ class _Run:
         reasons = {file.sha: verdict(self.spec.expectations, file.found) for file in self.batch}
         return {sha: reason for sha, reason in reasons.items() if reason}
 
-    def report(self) -> Ingested:
-        """What this run did, and the state that it leaves."""
+    def report(self, beside: tuple[str, ...]) -> Ingested:
+        """What this run did, and the state that it leaves; `beside` is what the source's pattern does not match."""
         entries = ledger.latest([*self.entries, *self.new])
         return Ingested(
             table=self.table,
@@ -217,6 +220,8 @@ class _Run:
             refused=tuple(self.refused),
             held_back=tuple(self.held_back),
             drift=tuple(self.drift),
+            warnings=tuple(self.warnings),
+            beside=beside,
             expectations=tuple(_totals(self.spec, entries)),
             earliest=min((entry.earliest for entry in entries if entry.earliest), default=None),
             latest=max((entry.latest for entry in entries if entry.latest), default=None),

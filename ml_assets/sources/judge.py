@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from ml_assets.sources.content import BATCH
 from ml_assets.sources.expectations import Found, Suite, mostly
-from ml_assets.sources.formats import BATCH
 
 if TYPE_CHECKING:
     from ml_assets.sources.spec import Expectation

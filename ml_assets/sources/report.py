@@ -92,6 +92,8 @@ class Ingested:
         refused: files that cannot be read or do not fit the table; they stay where they are.
         held_back: files in which a `block` expectation failed; none of their rows is in the lake.
         drift: schema verdicts of this run's files, refused and held-back ones left out.
+        warnings: what the author of the source should know, such as columns that have no type yet.
+        beside: what lies in the source's folder and is not matched by its pattern; folders end with a slash.
         expectations: each declared expectation over all committed files.
         earliest: the first event time in the table.
         latest: the last one: the watermark.
@@ -109,6 +111,8 @@ class Ingested:
     refused: tuple[Note, ...]
     held_back: tuple[Note, ...]
     drift: tuple[Drift, ...]
+    warnings: tuple[str, ...]
+    beside: tuple[str, ...]
     expectations: tuple[Checked, ...]
     earliest: datetime | None
     latest: datetime | None

@@ -1,20 +1,25 @@
 """The shape of a table, and how the rows of a file are brought into it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ml_assets.duck import quote
 from ml_assets.errors import DataError, DeclarationError
-from ml_assets.sources.casts import TYPES, cast, fits_text, named
-from ml_assets.sources.formats import Content, arrow, stored_type
+from ml_assets.sources.casts import TYPES, cast, named
+from ml_assets.sources.inference import declared, infer
 from ml_assets.sources.report import Drift
 from ml_assets.sources.spec import FILE_COLUMN, RESERVED, SourceSpec
+from ml_assets.sources.storable import stored_type
+from ml_assets.sources.text_format import TextFormat
 
 if TYPE_CHECKING:
     import duckdb
+
+    from ml_assets.sources.content import Content
+
+_LISTED = 20  # columns in one sentence
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,10 @@ class Fit:
     Args:
         shape: the table with the columns that the file adds.
         drift: verdicts that are known before a row is read: `added`, `absent`, `cast`.
-        sources: the type of each column in the file.
+        sources: the type of each column in the file; one without a value that is new to the table is left out.
+        times: the columns that no row may lack.
+        text: how the text of the file is written.
+        warnings: what the author of the source should know.
     """
 
     file: str
@@ -50,6 +58,8 @@ class Fit:
     drift: tuple[Drift, ...]
     sources: dict[str, pa.DataType]
     times: tuple[str, ...]
+    text: TextFormat
+    warnings: tuple[str, ...] = ()
 
 
 def stored_shape(schema: pa.Schema, added: Iterable[str], spec: SourceSpec) -> Shape:
@@ -58,7 +68,7 @@ def stored_shape(schema: pa.Schema, added: Iterable[str], spec: SourceSpec) -> S
     Raises:
         DeclarationError: the declaration names another type than the table holds.
     """
-    fields = {field.name: stored_type(field.type) for field in schema if field.name != FILE_COLUMN}
+    fields = {field.name: stored_type(field.type) or field.type for field in schema if field.name != FILE_COLUMN}
     for column, kind in spec.kinds.items():
         if column in fields and fields[column] != TYPES[kind]:
             held = named(fields[column])
@@ -71,7 +81,7 @@ def stored_shape(schema: pa.Schema, added: Iterable[str], spec: SourceSpec) -> S
 
 def fit(
     file: str,
-    content: Content,
+    content: "Content",
     shape: Shape | None,
     spec: SourceSpec,
     connection: "duckdb.DuckDBPyConnection",
@@ -92,21 +102,42 @@ def fit(
     known = shape or Shape({})
     _require_columns(file, sources, known, spec)
     new = [column for column in sources if column not in known.fields]
-    types = _types(content, new, spec, connection)
-    optional = known.optional | (frozenset(new) if shape else frozenset())
-    grown = Shape({**known.fields, **types}, optional)
+    types = _types(file, content, new, spec, connection)
+    waiting = [column for column in new if types[column] is None]
+    sources = {column: type_ for column, type_ in sources.items() if column not in waiting}
+    joining = {column: type_ for column, type_ in types.items() if type_ is not None}
+    optional = known.optional | (frozenset(joining) if shape else frozenset())
+    grown = Shape({**known.fields, **joining}, optional)
     for column, source in sources.items():
-        cast(column, source, grown.fields[column])  # refuses what has no lossless form, before a row is read
-    added = [_added(file, column, grown) for column in new] if shape else []
+        _require_cast(file, column, source, grown.fields[column])
+    added = [_added(file, column, grown) for column in joining] if shape else []
     drift = (*added, *_absent(file, grown, sources), *_cast(file, grown, sources, text=content.text))
-    return Fit(file, grown, drift, sources, tuple(spec.times))
+    return Fit(file, grown, drift, sources, tuple(spec.times), spec.format, tuple(_waiting(file, waiting)))
+
+
+def _require_cast(file: str, column: str, source: pa.DataType, target: pa.DataType) -> None:
+    """Refuse what has no lossless form, before a row is read."""
+    try:
+        cast(column, source, target)
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from None
+
+
+def _waiting(file: str, columns: list[str]) -> Iterator[str]:
+    """Columns without a value: a type that nothing speaks for would be wrong for ever."""
+    if columns:
+        listed = ", ".join(columns[:_LISTED]) + (" and more" if len(columns) > _LISTED else "")
+        yield (
+            f"{file}: no value yet in {listed}: a column joins the table, with its type, when its first value comes. "
+            f"Declare the type of one that a query needs before: {declared(columns[0], 'double')}"
+        )
 
 
 def counted(plan: Fit, unfit: dict[str, int]) -> tuple[Drift, ...]:
     """The verdicts of a file after its last row: those of the plan, with how many values did not fit."""
     known = {verdict.column for verdict in plan.drift if verdict.verdict == "cast"}
     late = [
-        Drift(plan.file, column, "cast", f"some text is no {named(plan.shape.fields[column])}")
+        Drift(plan.file, column, "cast", f"some values are not of type {named(plan.shape.fields[column])}")
         for column in unfit
         if column not in known
     ]
@@ -135,34 +166,14 @@ def _require_columns(file: str, sources: dict[str, pa.DataType], shape: Shape, s
 
 
 def _types(
-    content: Content, new: list[str], spec: SourceSpec, connection: "duckdb.DuckDBPyConnection"
-) -> dict[str, pa.DataType]:
-    declared = {column: TYPES[spec.kinds[column]] for column in new if column in spec.kinds}
-    open_ = [column for column in new if column not in declared]
-    if content.text:
-        inferred = _infer(content, open_, connection) if open_ else {}
-    else:
-        inferred = {column: content.schema.field(column).type for column in open_}
-    return {column: declared.get(column) or inferred[column] for column in new}
-
-
-def _infer(content: Content, columns: list[str], connection: "duckdb.DuckDBPyConnection") -> dict[str, pa.DataType]:
-    """The narrowest type that every value of a text column fits; a column without values is text."""
-    kinds = ("boolean", "integer", "double", "date", "timestamp")
-    left = {
-        column: [k for k in kinds if column not in content.quoted or k in ("date", "timestamp")] for column in columns
-    }
-    filled: set[str] = set()
-    for batch in content.batches():
-        asked = [(column, kind) for column in columns for kind in left[column]]
-        fits = [f"coalesce(bool_and({fits_text(column, kind)}), true)" for column, kind in asked]
-        full = [f"count(nullif(trim({quote(column)}), '')) > 0" for column in columns]
-        aliased = ", ".join(f"{sql} AS c{nr}" for nr, sql in enumerate([*fits, *full]))
-        found = list(arrow(connection, f"SELECT {aliased} FROM rows", rows=batch).to_pylist()[0].values())
-        kept = {pair for pair, ok in zip(asked, found, strict=False) if ok}
-        left = {column: [kind for kind in left[column] if (column, kind) in kept] for column in columns}
-        filled |= {column for column, ok in zip(columns, found[len(asked) :], strict=True) if ok}
-    return {c: TYPES[left[c][0]] if left[c] and c in filled else pa.string() for c in columns}  # type: ignore[index]
+    file: str, content: "Content", new: list[str], spec: SourceSpec, connection: "duckdb.DuckDBPyConnection"
+) -> dict[str, pa.DataType | None]:
+    """The types of new columns: the declared, the file's own, or those of its text; None without a value."""
+    types: dict[str, pa.DataType | None] = {column: content.schema.field(column).type for column in new}
+    types |= dict.fromkeys(content.undecided & types.keys())
+    types |= {column: TYPES[kind] for column, kind in spec.kinds.items() if column in types}
+    open_ = [column for column in new if types[column] is not None and column not in spec.kinds]
+    return types | infer(file, content, open_, spec, connection) if content.text and open_ else types
 
 
 def _added(file: str, column: str, shape: Shape) -> Drift:

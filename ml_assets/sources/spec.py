@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from ml_assets.declaration import Declaration
+from ml_assets.sources.text_format import ISO, TextFormat
 
 Kind = Literal["string", "integer", "double", "boolean", "timestamp", "date"]
 Severity = Literal["warn", "quarantine", "block"]
@@ -76,6 +77,7 @@ class SourceSpec(Declaration):
     )
     event_time: str = Field(min_length=1, description="The column that says when a row happened (UTC)")
     known_at: str | None = Field(None, description="The column that says when a row became known (UTC)")
+    format: TextFormat = Field(ISO, description="How CSV and JSON Lines are written, where it cannot be recognised")
     columns: dict[str, Kind] | None = Field(
         None, description="Types of columns; what is not named is inferred from the first file"
     )

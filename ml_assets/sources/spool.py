@@ -8,7 +8,7 @@ from typing import IO, Any, Self
 
 import pyarrow as pa
 
-from ml_assets.sources.formats import BATCH
+from ml_assets.sources.content import BATCH
 
 
 class Spool:

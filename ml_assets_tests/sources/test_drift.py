@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ml_assets.errors import DeclarationError
 from ml_assets.sources.casts import TYPES, cast
-from ml_assets.sources.formats import arrow
+from ml_assets.sources.content import arrow
 from ml_assets_tests.sources.conftest import TABLE, Inbox, orders
 
 
@@ -127,7 +127,6 @@ def test_types_are_inferred_from_every_row_of_the_first_file(inbox: Inbox) -> No
         **kinds,
         "zip": "string",
         "mixed": "string",
-        "none": "string",
         "_file": "string",
     }
     assert found == {name: TYPES[kind] for name, kind in expected.items()}  # type: ignore[index]
@@ -177,7 +176,7 @@ def test_a_changed_type_is_cast_and_what_does_not_fit_is_quarantined(inbox: Inbo
     table = pa.table({"id": [2.0, 2.5, None], "at": at, "amount": ["3", " 4 ", "abc"]})
     pq.write_table(table, inbox.folder / "orders" / "b.parquet")
     found = inbox.ingest()
-    assert inbox.reasons() == ["amount: 'abc' is no double", "id: 2.5 is no integer"]
+    assert inbox.reasons() == ["amount: 'abc' is not a double", "id: 2.5 is not an integer"]
     assert {(v.column, v.verdict, v.unfit) for v in found.drift} == {("id", "cast", 1), ("amount", "cast", 1)}
     assert [(row["id"], row["amount"]) for row in inbox.rows()] == [(1, 1.0), (2, 3.0)]
 
@@ -187,8 +186,8 @@ def test_a_bad_cell_goes_to_the_quarantine_as_it_was_delivered(inbox: Inbox) -> 
     found = inbox.ingest()
     rows = {row["position"]: row for row in inbox.rows("_quarantine")}
     assert {nr: row["reason"] for nr, row in rows.items()} == {
-        2: "amount: '1,5' is no double",
-        3: "at: 'yesterday' is no timestamp; amount: 'x' is no double",
+        2: "amount: '1,5' is not a double",
+        3: "at: 'yesterday' is not a timestamp; amount: 'x' is not a double",
         4: "at is null",
     }
     assert rows[2]["row"] == '{"id":"2","at":"2025-01-01","amount":"1,5"}'

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ml_assets.sources import formats, ingest, ledger
+from ml_assets.sources import content, ingest, ledger
 from ml_assets.sources.ingest import ingests
 from ml_assets_tests.sources.conftest import TABLE, Inbox, orders
 
@@ -181,7 +181,7 @@ def test_a_large_file_streams_through_batches(inbox: Inbox, monkeypatch: pytest.
     """Beyond a batch of rows a file is kept on disk; the numbers of its rows go on from batch to batch."""
     from ml_assets.sources import spool
 
-    monkeypatch.setattr(formats, "BATCH", 100)
+    monkeypatch.setattr(content, "BATCH", 100)
     monkeypatch.setattr(spool, "BATCH", 100)
     monkeypatch.setattr(ingest, "BATCH", 100)
     rows = [{"id": i, "at": DAY, "amount": "x" if i % 7 == 3 else str(i)} for i in range(1000)]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ml_assets.errors import DeclarationError
-from ml_assets.sources import formats, judge
+from ml_assets.sources import content, judge
 from ml_assets_tests.sources.conftest import Inbox, orders
 
 POSITIVE = {"type": "expect_column_values_to_be_between", "column": "amount", "min_value": 0}
@@ -101,7 +101,7 @@ def test_a_run_without_new_files_still_reports_every_expectation(inbox: Inbox) -
 
 
 def test_an_aggregate_is_one_figure_of_the_whole_file(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "BATCH", 2)
+    monkeypatch.setattr(content, "BATCH", 2)
     monkeypatch.setattr(judge, "BATCH", 2)
     inbox.put("a.csv", orders("1,2025-01-01,0", "2,2025-01-01,0", "3,2025-01-01,6", "3,2025-01-01,6"))
     mean = {"type": "expect_column_mean_to_be_between", "column": "amount", "min_value": 3, "max_value": 3}
