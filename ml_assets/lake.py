@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 Rows: TypeAlias = delta.Rows
 Window: TypeAlias = delta.Window
 
+PATH, ROW = "_lake_path", "_lake_row"
+"""Where a row lies: the Parquet file, and its number in it."""
+
 _ATTEMPTS = 60
 # Every version stays readable: a run that records versions can be repeated years later.
 _KEEP = {
@@ -41,6 +44,11 @@ _KEEP = {
 def fingerprint_of(*parts: object) -> int:
     """A 63-bit number for parts with a stable `repr`: what a write records as what its rows are a function of."""
     return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
+
+
+def _numbered(rows: str) -> str:
+    """Rows of one file, or of a store whose files are not told apart, with their places."""
+    return f"(SELECT *, '' AS {PATH}, row_number() OVER () AS {ROW} FROM {rows})"
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,14 @@ class Lake:
         self._require(table, None)
         return self._commit(table, rewrite, records or {})
 
+    def drop(self, table: str) -> None:
+        """Remove a table with all its versions; nothing where there is none."""
+        import fsspec
+
+        system, path = fsspec.core.url_to_fs(f"{self.root}/{table}")
+        if self.version(table) is not None:
+            system.rm(path, recursive=True)
+
     def files(self, table: str, version: int | None = None, *, within: Window | None = None) -> list[str]:
         """The Parquet files of a version, in the order in which they were written.
 
@@ -152,26 +168,32 @@ class Lake:
         version: int | None = None,
         *,
         within: Window | None = None,
+        places: bool = False,
     ) -> str:
         """A SQL relation over a version of a table, for a FROM clause on `connection`.
 
-        `within` is a hint that lets whole files be left out; rows still have to be filtered.
+        `within` is a hint that lets whole files be left out; rows still have to be filtered. With `places` each row
+        says where it lies, in the columns `PATH` and `ROW`.
         """
         found = self._require(table, version)
         files, schema = self._files(found, table, within), pa.schema(found.schema().to_arrow())
         name = f"_lake_{table}@{found.version()}"
         if files and "://" in files[0]:
             connection.register(name, found.to_pyarrow_dataset())
-            return quote(name)
+            return (
+                f"(SELECT *, '' AS {PATH}, row_number() OVER () AS {ROW} FROM {quote(name)})" if places else quote(name)
+            )
         # The columns and their types are the table's, whatever these files hold: one may have come with a later file.
         connection.register(empty := f"{name}_empty", schema.empty_table())
         if not files:
-            return quote(empty)
+            return _numbered(quote(empty)) if places else quote(empty)
         hive = ", ".join(f"{quote(name)}: 'DATE'" for name in found.metadata().partition_columns)
         partitions = f"hive_partitioning = true, hive_types = {{{hive}}}" if hive else "hive_partitioning = false"
         listed = ", ".join(literal(file) for file in files)
         # Named columns: a folder above the lake that looks like `key=value` is no column of the table.
         columns = ", ".join(quote(name) for name in schema.names)
+        columns += f", {PATH}, file_row_number AS {ROW}" if places else ""
+        partitions += f", filename = {literal(PATH)}, file_row_number = true" if places else ""
         read = f"FROM read_parquet([{listed}], union_by_name = true, {partitions})"
         return f"(SELECT {columns} FROM ({read} UNION ALL BY NAME FROM {quote(empty)}))"
 

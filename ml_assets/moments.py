@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 FIRST = datetime.min  # noqa: DTZ901 - naive UTC
 LAST = datetime.max  # noqa: DTZ901 - naive UTC
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC
 
 
 def shift(moment: datetime, by: timedelta) -> datetime:
@@ -16,6 +17,16 @@ def shift(moment: datetime, by: timedelta) -> datetime:
         return moment + by
     except OverflowError:
         return LAST if by > timedelta(0) else FIRST
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970, as a column of times holds it; `moment` is naive UTC."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(since: int) -> datetime:
+    """The other way round."""
+    return _EPOCH + timedelta(microseconds=since)
 
 
 def clock() -> datetime:

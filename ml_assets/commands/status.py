@@ -18,12 +18,15 @@ from ml_assets.lake import Lake
 from ml_assets.monitoring.verdict import latest
 from ml_assets.registry import Registry
 from ml_assets.settings import settings
+from ml_assets.sources.deliveries import standing
 from ml_assets.sources.ledger import committed
+from ml_assets.sources.left import left, reasons
 from ml_assets.training.release import explain, ledger
 
 Champions = Mapping[str, dict[str, Any] | str]
 """Model → its champion (`version`, `as_of`, `metrics`), or the sentence that says why that is not known."""
 
+_SHOWN_FILES = 3
 _GOING = dg.DagsterRunStatus
 _IN_PROGRESS = dg.RunsFilter(statuses=[_GOING.QUEUED, _GOING.STARTING, _GOING.STARTED, _GOING.CANCELING])
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
@@ -174,14 +177,21 @@ def _verdict(lake: Lake, name: str) -> dict[str, Any] | None:
 
 
 def _source(lake: Lake, table: str) -> dict[str, Any]:
-    """Accepted and quarantined rows and the last event of a source, from its record of files."""
-    entries = committed(lake, table)
-    latest = max((entry.latest for entry in entries if entry.latest), default=None)
+    """Rows, the last event and what was left of a source, from its record of files.
+
+    `left` are files that stay where they are, each with `file` and `reason`; `quarantine_reasons` the three most
+    frequent kinds, each with `reason` and `rows`.
+    """
+    entries = [one.entry for one in standing(committed(lake, table)).values()]
+    latest = max((entry.reached for entry in entries if entry.reached), default=None)
+    quarantined = sum(entry.quarantined for entry in entries)
     return {
         "files": len(entries),
         "rows": sum(entry.accepted for entry in entries),
-        "quarantined": sum(entry.quarantined for entry in entries),
+        "quarantined": quarantined,
         "last_event": None if latest is None else latest.isoformat(timespec="seconds"),
+        "quarantine_reasons": [asdict(reason) for reason in reasons(lake, table)] if quarantined else [],
+        "left": [asdict(note) for note in left(lake, table)],
     }
 
 
@@ -203,9 +213,7 @@ def _lines(model: Mapping[str, Any]) -> list[Line]:
         if predictions
         else "none yet"
     )
-    sources = [
-        f"{name}: {row['rows']:,} rows until {row['last_event'] or 'never'}" for name, row in model["sources"].items()
-    ]
+    sources = [line for name, row in model["sources"].items() for line in _delivered(name, row)]
     return [
         (
             "last run",
@@ -218,6 +226,17 @@ def _lines(model: Mapping[str, Any]) -> list[Line]:
         ("verdict", f"{verdict['action']} at {verdict['as_of']}: {verdict['reason']}" if verdict else "none yet"),
         ("sources", "\n".join(sources)),
     ]
+
+
+def _delivered(name: str, row: Mapping[str, Any]) -> Iterator[str]:
+    """What a source has; why rows are in the quarantine, and the first files that were left where they are."""
+    yield f"{name}: {row['rows']:,} rows until {row['last_event'] or 'never'}"
+    if row["quarantined"]:
+        yield f"  {row['quarantined']:,} rows are in the quarantine"
+        yield from (f"    {each['rows']:,}: {each['reason']}" for each in row["quarantine_reasons"])
+    yield from (f"  left where it is: {each['reason']}" for each in row["left"][:_SHOWN_FILES])
+    if len(row["left"]) > _SHOWN_FILES:
+        yield f"  and {len(row['left']) - _SHOWN_FILES} more files (--json names all)"
 
 
 def _tried(candidate: Mapping[str, Any]) -> str:

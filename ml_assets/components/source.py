@@ -1,6 +1,7 @@
 """`<folder>/raw/<source>`: files into the lake, checked."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -72,11 +73,12 @@ def _metadata(done: "Ingested") -> dict[str, Any]:
         "quarantined": done.quarantined,
         "rows_in_quarantine": done.in_quarantine,
         "files": done.files,
-        "latest_event": str(done.latest),
+        "latest_event": "none" if done.latest is None else done.latest.isoformat(sep=" "),
         "table_version": -1 if done.version is None else done.version,
-        "warnings": dg.MetadataValue.json(list(done.warnings)),
-        "beside": dg.MetadataValue.json(list(done.beside)),
-        "left_where_they_are": dg.MetadataValue.json([*map(str, done.refused + done.held_back)]),
+        "warnings": dg.MetadataValue.json([*done.warnings]),
+        "beside": dg.MetadataValue.json([*done.beside]),
+        "left_where_they_are": dg.MetadataValue.json([asdict(note) for note in done.left]),
+        "quarantine_reasons": dg.MetadataValue.json([asdict(reason) for reason in done.reasons]),
     }
 
 

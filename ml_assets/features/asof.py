@@ -17,7 +17,9 @@ from ml_assets.duck import QueryError, literal, quote
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features.identity import exact_ids
 from ml_assets.features.outcome import LABEL
-from ml_assets.lake import Lake
+from ml_assets.lake import PATH, ROW, Lake
+from ml_assets.sources.corrections import Corrections, corrections
+from ml_assets.sources.left import without_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from ml_assets.features.view import Relation, View
 
 Computed = tuple[date, pa.Table]
+Pinned = Mapping[str, tuple[int, Corrections]]
+"""Of the table of each source: its version, and which of its rows correct others."""
 
 _AS_WRITTEN = "SET disabled_optimizers = 'join_order,build_side_probe_side'"
 """Joins run as they are written. DuckDB would order them by the size of the files, in which the future counts too, and
@@ -47,11 +51,12 @@ def compute(
         DeclarationError: the query fails, repeats an entity, or returns a column of no usable type.
         DataError: a source has no table yet.
     """
-    versions = versions_of(lake, view) if versions is None else versions
+    at = versions_of(lake, view) if versions is None else versions
+    pinned = {one.table: (at[one.table], corrections(lake, one.keyed, at[one.table])) for one in view.relations}
     share = -(-len(dates) // workers)
     blocks = [dates[i : i + share] for i in range(0, len(dates), share)] if dates else []
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        for block in pool.map(lambda block: _block(lake, view, block, versions), blocks):
+        for block in pool.map(lambda block: _block(lake, view, block, pinned), blocks):
             yield from block
 
 
@@ -67,21 +72,19 @@ def versions_of(lake: Lake, view: "View") -> dict[str, int]:
 def _version(lake: Lake, relation: "Relation") -> int:
     version = lake.version(relation.table)
     if version is None:
-        raise DataError(f"source {relation.name} has no rows yet: deliver its files and run again")
+        raise DataError(f"source {relation.name} {without_rows(lake, relation.table)}")
     return version
 
 
-def _block(lake: Lake, view: "View", dates: Sequence[date], versions: Mapping[str, int]) -> list[Computed]:
+def _block(lake: Lake, view: "View", dates: Sequence[date], pinned: Pinned) -> list[Computed]:
     with lake.connect() as connection:
         connection.execute(_AS_WRITTEN)
-        return [(as_of, _at(lake, connection, view, as_of, versions)) for as_of in dates]
+        return [(as_of, _at(lake, connection, view, as_of, pinned)) for as_of in dates]
 
 
-def _at(
-    lake: Lake, connection: "duckdb.DuckDBPyConnection", view: "View", as_of: date, versions: Mapping[str, int]
-) -> pa.Table:
+def _at(lake: Lake, connection: "duckdb.DuckDBPyConnection", view: "View", as_of: date, pinned: Pinned) -> pa.Table:
     for relation in view.relations:
-        _bind(lake, connection, view, relation, as_of, versions[relation.table])
+        _bind(lake, connection, view, relation, as_of, *pinned[relation.table])
     for name, upstream in view.views:
         _bind_view(lake, connection, name, upstream, as_of)
     parameters = {"as_of": datetime(as_of.year, as_of.month, as_of.day)} if view.query.parameters else {}  # noqa: DTZ001 - the lake's times are naive UTC
@@ -99,16 +102,25 @@ def _bind(
     relation: "Relation",
     as_of: date,
     version: int,
+    corrected: Corrections,
 ) -> None:
     start, end = view.window(as_of)
     event = quote(relation.event_time)
     bounds = [f"{event} < TIMESTAMP {literal(end)}"]
     bounds += [f"{event} >= TIMESTAMP {literal(start)}"] if start else []
     bounds += [f"{quote(relation.known_at)} < TIMESTAMP {literal(end)}"] if relation.known_at else []
-    rows = lake.relation(connection, relation.table, version, within=(relation.event_time, start, end))
+    hidden, passed = corrected.hidden(end), corrected.passed_over(connection, end)
+    bounds += [f"_file NOT IN ({', '.join(map(literal, hidden))})"] if hidden else []
+    within, places = (relation.event_time, start, end), passed is not None
+    rows = lake.relation(connection, relation.table, version, within=within, places=places)
+    without, more = "", "_file"
+    if passed is not None:
+        # Rows that are passed over are taken out of the others, which so keep their order, and sums their digits.
+        connection.register(gone := f"_passed_{relation.name}", passed)
+        without, more = f"ANTI JOIN {quote(gone)} USING ({PATH}, {ROW})", f"_file, {PATH}, {ROW}"
     connection.execute(
         f"CREATE OR REPLACE TEMP VIEW {quote(relation.name)} AS "
-        f"SELECT * EXCLUDE (_file) FROM {rows} WHERE {' AND '.join(bounds)}"
+        f"SELECT * EXCLUDE ({more}) FROM {rows} {without} WHERE {' AND '.join(bounds)}"
     )
 
 

@@ -120,7 +120,7 @@ def relations(name: str, sources: Sequence[SourceSpec]) -> dict[str, Relation]:
         DeclarationError: two have the same name; DuckDB does not tell `A` from `a`.
     """
     require_different("Source", [source.name for source in sources])
-    return {s.name: Relation(s.name, f"{name}/raw/{s.name}", s.event_time, s.known_at) for s in sources}
+    return {s.name: Relation(s.name, f"{name}/raw/{s.name}", s.event_time, s.known_at, tuple(s.key)) for s in sources}
 
 
 def require_different(kind: str, names: Sequence[str]) -> None:

@@ -15,7 +15,8 @@ from ml_assets.duck import literal, quote
 from ml_assets.features.asof import compute, versions_of
 from ml_assets.features.view import View
 from ml_assets.lake import Lake, fingerprint_of
-from ml_assets.sources.ingest import Ingest, ingests
+from ml_assets.sources.corrections import arrived
+from ml_assets.sources.report import Ingest
 
 _DATES_PER_COMMIT = 32
 
@@ -77,7 +78,7 @@ def fingerprints(
     `versions` are of the tables of the sources that the view itself reads; default: as they are now.
     """
     at = versions or {}
-    arrivals = {relation.name: ingests(lake, relation.table, at.get(relation.table)) for relation in view.relations}
+    arrivals = {one.name: arrived(lake, one.keyed, at.get(one.table)) for one in view.relations}
     upstream = [fingerprints(lake, other, dates) for _, other in view.views]
     return {day: _fingerprint(view, day, arrivals, [prints[day] for prints in upstream]) for day in dates}
 
@@ -85,8 +86,7 @@ def fingerprints(
 def _fingerprint(view: View, day: date, arrivals: dict[str, list[Ingest]], upstream: list[int]) -> int:
     start, end = view.window(day)
     seen = {
-        name: sorted(file.sha for file in files if file.earliest < end and (start is None or file.latest >= start))
-        for name, files in sorted(arrivals.items())
+        name: sorted(file.sha for file in files if file.touches(start, end)) for name, files in sorted(arrivals.items())
     }
     return fingerprint_of(view.recipe, seen, upstream)
 

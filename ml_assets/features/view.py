@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Self
 
@@ -12,6 +12,7 @@ from ml_assets.declaration import Declaration, Duration
 from ml_assets.features.outcome import Outcome
 from ml_assets.features.query import Query
 from ml_assets.moments import shift
+from ml_assets.sources.corrections import Keyed
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -43,12 +44,21 @@ class ViewSpec(Declaration):
 
 @dataclass(frozen=True)
 class Relation:
-    """A source as a query sees it: a raw table and the columns that say when a row happened and was known."""
+    """A source as a query sees it: a raw table and the columns that say when a row happened and was known.
+
+    A `key` are the columns by which a later row replaces an earlier one.
+    """
 
     name: str
     table: str
     event_time: str
     known_at: str | None = None
+    key: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def keyed(self) -> Keyed:
+        """What the corrections of its rows depend on."""
+        return Keyed(self.table, self.event_time, self.known_at, self.key)
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,7 @@ class View:
             self.horizon,
             upstream,
             self.outcome,
+            *(relation.key for relation in self.relations if relation.key),  # a source without one is as it was
         )
         return hashlib.blake2b(repr(parts).encode(), digest_size=6).hexdigest()
 
@@ -120,7 +131,7 @@ class View:
         }
         made = {
             "query": Query(**query),
-            "relations": tuple(Relation(**relation) for relation in plain["relations"]),
+            "relations": tuple(Relation(**one | {"key": tuple(one.get("key", ()))}) for one in plain["relations"]),
             "views": tuple((name, cls.from_json(view)) for name, view in plain["views"]),
         }
         return cls(**(plain | made | {name: _duration(plain[name]) for name in ("lookback", "horizon")}))

@@ -68,5 +68,6 @@ def silent(lake: Lake, kept: Record, as_of: date) -> tuple[bool, ...]:
 def _silent(lake: Lake, view: View, ttl: timedelta, as_of: date) -> bool:
     midnight = datetime.combine(as_of, time())
     arrived = [file for relation in view.relations for file in ingests(lake, relation.table)]
-    newest = max((min(file.latest, midnight) for file in arrived if file.earliest < midnight), default=None)
+    known = [(file.earliest, file.reached) for file in arrived if file.reached is not None]
+    newest = max((min(reached, midnight) for earliest, reached in known if earliest < midnight), default=None)
     return newest is None or midnight - newest >= ttl

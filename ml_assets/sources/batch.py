@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from ml_assets.errors import DataError
 from ml_assets.sources import ledger
+from ml_assets.sources.admit import admit
 from ml_assets.sources.conform import QUARANTINED, conform, quarantined, widen
 from ml_assets.sources.files import Arrival, Identity, require_content, require_unchanged
 from ml_assets.sources.formats import read
@@ -40,6 +41,7 @@ class Loaded:
         held: lets go of both.
         warnings: what the author of the source should know.
         found: what each expectation says, once they were asked.
+        replaces: the content, or contents, whose place it takes.
         attempt: how often its content was read with this; more than once only of a document that was refused.
     """
 
@@ -52,6 +54,7 @@ class Loaded:
     held: ExitStack
     warnings: tuple[str, ...] = ()
     found: "list[Found]" = field(default_factory=list)
+    replaces: str = ""
     attempt: int = 1
 
     @property
@@ -62,22 +65,27 @@ class Loaded:
 
 @dataclass
 class _Span:
-    """The times of a file's accepted rows."""
+    """The times of a file's accepted rows, and the last one that is not after `now`."""
 
+    now: datetime
     accepted: int = 0
     earliest: datetime | None = None
     latest: datetime | None = None
     known: datetime | None = None
+    reached: datetime | None = None
 
     def add(self, rows: pa.Table, spec: SourceSpec) -> None:
         if not rows.num_rows:
             return
         self.accepted += rows.num_rows
-        seen = pc.min_max(rows[spec.event_time]).as_py()
+        events = rows[spec.event_time]
+        first, last = pc.min_max(events).as_py().values()
         known = pc.min(pc.max_element_wise(*(rows[column] for column in spec.times))).as_py()
-        self.earliest = min(self.earliest or seen["min"], seen["min"])
-        self.latest = max(self.latest or seen["max"], seen["max"])
+        past = pc.max(events.filter(pc.less_equal(events, pa.scalar(self.now, events.type)))).as_py()
+        self.earliest = min(self.earliest or first, first)
+        self.latest = max(self.latest or last, last)
         self.known = min(self.known or known, known)
+        self.reached = max(filter(None, (self.reached, past)), default=None)
 
 
 def load(
@@ -86,8 +94,11 @@ def load(
     shape: Shape | None,
     spec: SourceSpec,
     connection: "duckdb.DuckDBPyConnection",
+    now: datetime,
 ) -> Loaded:
     """Read a file into the shape of the table; close it when its rows are no longer needed.
+
+    `now` is when it is taken, in naive UTC.
 
     Raises:
         DataError: the file is refused; the message names it and the remedy.
@@ -95,12 +106,16 @@ def load(
     require_content(arrival)
     file = read(arrival, spec)
     plan = fit(arrival.name, file, shape, spec, connection)
+    if lacking := [column for column in spec.key if column not in plan.sources]:
+        raise DataError(f"{arrival.name}: misses column {', '.join(lacking)} of the key: deliver the file with it")
     unfit: Counter[str] = Counter()
     with ExitStack() as held:
         rows, bad = held.enter_context(Spool()), held.enter_context(Spool())
         for fitting, refused, counts in conform(plan, file.batches(), connection):
-            rows.add(fitting)
+            admitted, barred = admit(fitting, spec, now, connection)
+            rows.add(admitted)
             bad.add(refused)
+            bad.add(barred)
             unfit.update(counts)
         if not rows.rows + bad.rows:
             raise DataError(f"{arrival.name}: holds no rows, deliver it again or remove it")
@@ -114,10 +129,21 @@ def commit(
     files: list[Loaded],
     spec: SourceSpec,
     connection: "duckdb.DuckDBPyConnection",
+    delivered: datetime,
+    announced: Mapping[str, int] | None = None,
 ) -> list[ledger.Entry]:
     """Write a batch: ledger, quarantine, and last the rows, in one transaction with the record of each file.
 
     A file whose record stands already (its ledger row was lost) is entered again and not added.
+
+    Args:
+        lake: where the tables are.
+        table: the table of the rows.
+        files: what is committed.
+        spec: the source.
+        connection: writes rows as JSON.
+        delivered: when the files came, naive UTC.
+        announced: records of the ledger, in one transaction with its rows.
 
     Raises:
         LakeError: another machine committed a batch at the same time; nothing of this one counts.
@@ -125,32 +151,37 @@ def commit(
     batch = ledger.number(lake, table) + 1
     with ExitStack() as held:
         quarantine = held.enter_context(Spool())
-        entries = [_settle(file, batch, spec, quarantine, connection) for file in files]
-        ledger.announce(lake, table, entries)
+        entries = [_settle(file, batch, spec, quarantine, connection, delivered) for file in files]
+        ledger.announce(lake, table, entries, announced)
         if quarantine.rows:
             lake.append(ledger.quarantine_table(table), _reader(quarantine))
-        records = [file.record for file in files]
-        standing = lake.records(table, records)
-        fresh = [file for file, record in zip(files, records, strict=True) if record not in standing]
+        counts = lake.records(table, [file.record for file in files])
+        turns = {file.sha: counts.get(file.record, 0) for file in files}
+        fresh = [file for file in files if turns[file.sha] % 2 == 0]
         shape = files[-1].shape
         schema = pa.schema([*shape.schema, (FILE_COLUMN, pa.string())])
         tables = (_signed(widen(rows, shape), file) for file in fresh for rows in _accepted(file, spec))
         batches = (part for rows in tables for part in rows.to_batches())
         # A reader is never written twice, so a conflict is an error and not a second copy.
         reader = pa.RecordBatchReader.from_batches(schema, batches)
-        added = {file.record: 1 for file in fresh}
+        added = {file.record: turns[file.sha] + 1 for file in fresh}
         lake.append(table, reader, records={**added, ledger.BATCH_RECORD: batch})
     return entries
 
 
 def _settle(
-    file: Loaded, batch: int, spec: SourceSpec, quarantine: Spool, connection: "duckdb.DuckDBPyConnection"
+    file: Loaded,
+    batch: int,
+    spec: SourceSpec,
+    quarantine: Spool,
+    connection: "duckdb.DuckDBPyConnection",
+    delivered: datetime,
 ) -> ledger.Entry:
     """The ledger row of a file, and its quarantined rows into `quarantine`."""
     before = quarantine.rows
     for refused in file.bad:
         quarantine.add(_signed(refused, file, named=True))
-    span, start = _Span(), 0
+    span, start = _Span(delivered), 0
     for rows in file.rows:
         bad = _breaking(file, rows, start, spec)
         quarantine.add(_signed(quarantined(connection, rows, bad), file, named=True))
@@ -170,6 +201,9 @@ def _settle(
         earliest_known=span.known,
         results=json.dumps(_results(file, spec)),
         drift=json.dumps([asdict(verdict) for verdict in file.drift]),
+        delivered=delivered,
+        reached=span.reached,
+        replaces=file.replaces,
     )
 
 

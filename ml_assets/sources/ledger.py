@@ -3,19 +3,19 @@
 A batch of files is written in the order ledger, quarantine, table. Only the last of the three is a promise:
 it carries Delta's own record of the batch's number and of each file, in one transaction with the rows. A
 ledger row with a higher number than the table's is what a crash left: it does not count, and the next ingest
-removes it.
+removes it. What was taken back is a row of its own, so nothing that was once true is lost.
 """
 
 import json
-from collections import Counter
-from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from ml_assets.duck import literal, quote
+from ml_assets.sources.deliveries import standing
 from ml_assets.sources.spec import FILE_COLUMN
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ _SCHEMA = pa.schema(
         ("results", pa.string()),
         ("drift", pa.string()),
         ("source", pa.string()),
+        ("delivered", _TIME),
+        ("reached", _TIME),
+        ("replaces", pa.string()),
+        ("undone", pa.bool_()),
     ]
 )
 # Each batch adds a small file to the ledger; beyond this many they are written anew as one.
@@ -52,17 +56,21 @@ _SCATTERED = 64
 
 @dataclass(frozen=True)
 class Entry:
-    """One ingested file.
+    """One delivery of a file, or that it was taken back.
 
     Args:
         sha: SHA-256 of its content: its identity.
-        path: where it was first found, with `size` and `mtime` as they were then.
+        path: where it was found, with `size` and `mtime` as they were then.
         batch: the number of the transaction that committed it.
         earliest: the first event time of its accepted rows; None where it has none.
         latest: the last one.
         earliest_known: the minimum over its accepted rows of max(event time, known-at time).
         results: JSON, by expectation: success, elements, unexpected, examples.
         drift: JSON, the schema verdicts.
+        delivered: when it was taken; None of a ledger that did not say so yet.
+        reached: its last event time that is not after `delivered`: how far the feed is known by it.
+        replaces: the content, or contents (joined by commas), whose place it takes from `delivered` on.
+        undone: the delivery of this content was taken back.
     """
 
     sha: str
@@ -70,13 +78,17 @@ class Entry:
     size: int
     mtime: str
     batch: int
-    accepted: int
-    quarantined: int
-    earliest: datetime | None
-    latest: datetime | None
-    earliest_known: datetime | None
-    results: str
-    drift: str
+    accepted: int = 0
+    quarantined: int = 0
+    earliest: datetime | None = None
+    latest: datetime | None = None
+    earliest_known: datetime | None = None
+    results: str = "{}"
+    drift: str = "[]"
+    delivered: datetime | None = None
+    reached: datetime | None = None
+    replaces: str = ""
+    undone: bool = False
 
     @property
     def added(self) -> list[str]:
@@ -95,7 +107,10 @@ def quarantine_table(table: str) -> str:
 
 
 def file_record(sha: str, attempt: int = 1) -> str:
-    """The key under which the table records that it holds a file, as it was read at the first or a later attempt."""
+    """The key under which the table counts how often a file came and went: an odd number while it holds its rows.
+
+    `attempt` says how often it was read: one that was refused may be read again.
+    """
     return f"file:{sha}" if attempt == 1 else f"file:{sha}:{attempt}"
 
 
@@ -105,23 +120,18 @@ def number(lake: "Lake", table: str, version: int | None = None) -> int:
 
 
 def committed(lake: "Lake", table: str, version: int | None = None) -> list[Entry]:
-    """Every committed file of a version, in the order of ingest; what a crash left behind does not count."""
+    """What was committed up to a version, in order; what a crash left behind does not count."""
     last = number(lake, table, version)  # read first: a batch that commits meanwhile is then left out whole
-    return latest(entry for entry in _entries(lake, table) if entry.batch <= last)
+    return [entry for entry in _entries(lake, table) if entry.batch <= last]
 
 
-def latest(entries: Iterable[Entry]) -> list[Entry]:
-    """Of a content that was read again the last entry, in the place of the first."""
-    return list({entry.sha: entry for entry in entries}.values())
-
-
-def announce(lake: "Lake", table: str, entries: Iterable[Entry]) -> None:
+def announce(lake: "Lake", table: str, entries: Iterable[Entry], records: Mapping[str, int] | None = None) -> None:
     """Write the ledger rows of a batch, before its rows."""
-    lake.append(files_table(table), _table(table, entries))
+    lake.append(files_table(table), _table(table, entries), records=records)
 
 
 def recover(lake: "Lake", table: str) -> list[Entry]:
-    """Every committed file; what a crash left in the ledger and the quarantine is removed.
+    """Everything that was committed; what a crash left in the ledger and the quarantine is removed.
 
     The quarantine goes first: while the ledger still names the files, a second crash loses nothing. A ledger that
     is scattered over many small files is gathered.
@@ -129,37 +139,44 @@ def recover(lake: "Lake", table: str) -> list[Entry]:
     last = number(lake, table)
     entries = _entries(lake, table)
     kept = [entry for entry in entries if entry.batch <= last]
-    orphans = {entry.sha for entry in entries if entry.batch > last}
-    clean(lake, table, kept, orphans)
-    if orphans or (entries and len(lake.files(files_table(table))) > _SCATTERED):
-        rows = _table(table, kept)
-        lake.replace(files_table(table), rows, column="source", values=[table], partitioned=False)
-    return latest(kept)
+    left = [entry for entry in entries if entry.batch > last]
+    clean(lake, table, kept, left)
+    if left or (entries and len(lake.files(files_table(table))) > _SCATTERED):
+        rewrite(lake, table, kept)
+    return kept
 
 
-def clean(lake: "Lake", table: str, kept: Iterable[Entry], orphans: Collection[str] = ()) -> None:
+def clean(lake: "Lake", table: str, kept: Sequence[Entry], left: Iterable[Entry] = ()) -> None:
     """Remove from the quarantine what no committed entry stands for.
 
-    That is what a crash left, and the earlier attempts of a document that was read again: of those the position is the
-    number of the attempt, of which each has an entry.
+    That is what a crash left, what was taken back, and the earlier attempts of a document that was read again: of those
+    the position is the number of the attempt.
 
     Args:
         lake: where the tables are.
         table: the table.
-        kept: the committed entries, each attempt one.
-        orphans: contents with an entry that was not committed.
+        kept: the committed entries.
+        left: entries that were not committed.
     """
-    attempts = Counter(entry.sha for entry in kept)
-    doubtful = sorted({*orphans, *(sha for sha, times in attempts.items() if times > 1)})
+    stands = standing(kept)
+    # An entry of a standing file that has no rows of its own only says that it is seen again, or not any more.
+    doubtful = {entry.sha for entry in left if entry.quarantined or entry.accepted}
+    doubtful |= {entry.sha for entry in kept if entry.undone and entry.sha not in stands}
+    doubtful |= {sha for sha, one in stands.items() if one.attempts > 1}
     if not doubtful or lake.version(quarantine_table(table)) is None:
         return
-    among = ", ".join(literal(sha) for sha in doubtful)
+    among = ", ".join(map(literal, sorted(doubtful)))
     rows = lake.query(f"SELECT * FROM t WHERE {FILE_COLUMN} IN ({among})", t=quarantine_table(table))
     pairs = zip(rows[FILE_COLUMN].to_pylist(), rows["position"].to_pylist(), strict=True)
-    lasting = [position == attempts[sha] for sha, position in pairs]
+    lasting = [sha in stands and position == stands[sha].attempts for sha, position in pairs]
     if not all(lasting):
-        stays = rows.filter(pa.array(lasting)).cast(lake.schema(quarantine_table(table)))
-        lake.replace(quarantine_table(table), stays, column=FILE_COLUMN, values=doubtful, partitioned=False)
+        stays = rows.filter(pa.array(lasting, pa.bool_())).cast(lake.schema(quarantine_table(table)))
+        lake.replace(quarantine_table(table), stays, column=FILE_COLUMN, values=sorted(doubtful), partitioned=False)
+
+
+def rewrite(lake: "Lake", table: str, entries: Iterable[Entry]) -> None:
+    """Write the ledger anew."""
+    lake.replace(files_table(table), _table(table, entries), column="source", values=[table], partitioned=False)
 
 
 def _entries(lake: "Lake", table: str) -> tuple[Entry, ...]:
@@ -176,9 +193,18 @@ def _entries(lake: "Lake", table: str) -> tuple[Entry, ...]:
 
 
 def _read(lake: "Lake", table: str) -> tuple[Entry, ...]:
-    names = ", ".join(quote(name) for name in _SCHEMA.names if name not in (FILE_COLUMN, "source"))
-    sql = f"SELECT {FILE_COLUMN} AS sha, {names} FROM files ORDER BY batch, path"
-    return tuple(Entry(**row) for row in lake.query(sql, files=files_table(table)).to_pylist())
+    held = set(lake.schema(files_table(table)).names)  # an older ledger says less
+    wanted = [name for name in _SCHEMA.names if name in held and name not in (FILE_COLUMN, "source")]
+    sql = f"SELECT {FILE_COLUMN} AS sha, {', '.join(map(quote, wanted))} FROM files ORDER BY batch, path"
+    rows = lake.query(sql, files=files_table(table)).to_pylist()
+    return tuple(_entry(row) for row in rows)
+
+
+def _entry(row: Mapping[str, object]) -> Entry:
+    entry = Entry(**row)  # type: ignore[arg-type]
+    # A ledger that does not say when files came was written before the times of rows were looked at.
+    reached = entry.latest if entry.delivered is None else entry.reached
+    return replace(entry, replaces=entry.replaces or "", undone=bool(entry.undone), reached=reached)
 
 
 def _table(table: str, entries: Iterable[Entry]) -> pa.Table:

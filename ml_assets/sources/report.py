@@ -4,6 +4,28 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from ml_assets.sources.deliveries import ALWAYS, Interval
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of a file that are seen from one moment on.
+
+    Args:
+        earliest: when the first of them was known, the minimum of max(event time, known-at time).
+        latest: the last event time among them and the rows that they correct.
+        since: what ends at this time or before does not see them; None: their own times say it all.
+    """
+
+    earliest: datetime
+    latest: datetime
+    since: datetime | None = None
+
+    def touches(self, start: datetime | None, end: datetime) -> bool:
+        """Whether a window from `start` (None: unbounded) to `end` (exclusive) is another with these rows."""
+        seen = self.earliest < end and (self.since is None or self.since < end)
+        return seen and (start is None or self.latest >= start)
+
 
 @dataclass(frozen=True)
 class Ingest:
@@ -14,11 +36,23 @@ class Ingest:
         earliest: when its first row was known, the minimum over its rows of max(event time, known-at time);
             what was computed as of this time or before is untouched by the file.
         latest: the event time of its last row.
+        reached: the last event time that is not after its delivery; None where all are.
+        shown: when its rows are seen, by the end of a window.
+        parts: its rows by when they are seen, where some of them correct others.
     """
 
     sha: str
     earliest: datetime
     latest: datetime
+    reached: datetime | None
+    shown: tuple[Interval, ...] = ALWAYS
+    parts: tuple[Part, ...] | None = None
+
+    def touches(self, start: datetime | None, end: datetime) -> bool:
+        """Whether a window from `start` (None: unbounded) to `end` (exclusive) is another with this file."""
+        parts = (Part(self.earliest, self.latest),) if self.parts is None else self.parts
+        shown = any(interval.holds(end) for interval in self.shown)
+        return shown and any(part.touches(start, end) for part in parts)
 
 
 @dataclass(frozen=True)
@@ -27,6 +61,14 @@ class Note:
 
     file: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A kind of reason for which rows went to the quarantine: one of them, and how many rows."""
+
+    reason: str
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -89,15 +131,17 @@ class Ingested:
         files: committed files of all runs.
         rows: accepted rows of all runs.
         in_quarantine: quarantined rows of all runs.
-        refused: files that cannot be read or do not fit the table; they stay where they are.
+        refused: files that cannot be read, do not fit the table, or hold other bytes than before; they stay where
+            they are.
         held_back: files in which a `block` expectation failed; none of their rows is in the lake.
         drift: schema verdicts of this run's files, refused and held-back ones left out.
         warnings: what the author of the source should know, such as columns that have no type yet.
         beside: what lies in the source's folder and is not matched by its pattern; folders end with a slash.
         expectations: each declared expectation over all committed files.
         earliest: the first event time in the table.
-        latest: the last one: the watermark.
+        latest: the last one that is not after its delivery: the watermark.
         touched: this run's files, for the feature store.
+        reasons: why rows are in the quarantine, the three most frequent kinds: of this run, or else of all runs.
     """
 
     table: str
@@ -117,6 +161,12 @@ class Ingested:
     earliest: datetime | None
     latest: datetime | None
     touched: tuple[Ingest, ...]
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def left(self) -> tuple[Note, ...]:
+        """Every file that stays where it is."""
+        return self.refused + self.held_back
 
     def as_json(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and text; times in ISO 8601."""

@@ -1,15 +1,18 @@
 """What a source's `defs.yaml` declares."""
 
 import json
-from typing import Any, Literal, Self
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from ml_assets.declaration import Declaration
+from ml_assets.declaration import Declaration, Duration
 from ml_assets.sources.text_format import ISO, TextFormat
 
 Kind = Literal["string", "integer", "double", "boolean", "timestamp", "date"]
 Severity = Literal["warn", "quarantine", "block"]
+Change = Literal["refuse", "replace", "append"]
+Column = Annotated[str, StringConstraints(min_length=1)]
 
 FILE_COLUMN = "_file"
 """The column of each source table that says from which file a row came (the SHA-256 of its content)."""
@@ -78,6 +81,18 @@ class SourceSpec(Declaration):
     event_time: str = Field(min_length=1, description="The column that says when a row happened (UTC)")
     known_at: str | None = Field(None, description="The column that says when a row became known (UTC)")
     format: TextFormat = Field(ISO, description="How CSV and JSON Lines are written, where it cannot be recognised")
+    tolerance: Duration = Field(
+        timedelta(days=1), description="How far after now an event time may lie; what lies further is quarantined"
+    )
+    key: list[Column] = Field(
+        default=[],
+        description="Columns that identify a row: one that is delivered later replaces the earlier one, from then on",
+    )
+    on_change: Change | None = Field(
+        None,
+        description="A path that was read and now holds other bytes: refuse: hold it back; replace: its rows take the "
+        "place of those of before; append: they come on top. Default: refuse, with a key append",
+    )
     columns: dict[str, Kind] | None = Field(
         None, description="Types of columns; what is not named is inferred from the first file"
     )
@@ -96,6 +111,10 @@ class SourceSpec(Declaration):
             )
         if self.arrivals and self.read != "documents":
             raise ValueError("arrivals are of documents: rows say themselves when they happened, leave it out")
+        if self.read == "documents" and self.key:
+            raise ValueError("documents are identified by their content: leave key out")
+        if repeated := [column for column in self.key if self.key.count(column) > 1]:
+            raise ValueError(f"key names {repeated[0]} twice: name each column once")
         for column in self._named_columns():
             if column in RESERVED or not column:
                 raise ValueError(f"column {column!r}: this name is taken by the lake, rename it in the file")
@@ -114,6 +133,11 @@ class SourceSpec(Declaration):
         """The declared types; the times of the source are timestamps whether declared or not."""
         return {**(self.columns or {}), **dict.fromkeys(self.times, "timestamp")}
 
+    @property
+    def changed(self) -> Change:
+        """What becomes of a path that was read and now holds other bytes."""
+        return self.on_change or ("append" if self.key else "refuse")
+
     def _check_location(self) -> None:
         if "://" not in self.files and (self.files.startswith("/") or ".." in self.files.split("/")):
             raise ValueError(
@@ -122,4 +146,4 @@ class SourceSpec(Declaration):
 
     def _named_columns(self) -> list[str]:
         checked = [column for expectation in self.expectations for column in expectation.columns]
-        return [*self.times, *(self.columns or {}), *checked]
+        return [*self.times, *self.key, *(self.columns or {}), *checked]

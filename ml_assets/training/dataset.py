@@ -12,7 +12,9 @@ from ml_assets.features.join import point_in_time
 from ml_assets.features.store import Refreshed, fingerprints, kept, refresh
 from ml_assets.features.view import View
 from ml_assets.lake import Lake, fingerprint_of
+from ml_assets.moments import FIRST
 from ml_assets.sources.ingest import ingests
+from ml_assets.sources.left import without_rows
 from ml_assets.training.folder import Folder
 from ml_assets.training.labelled import labelled, reading
 from ml_assets.training.split import Split, split
@@ -119,10 +121,12 @@ def known_until(lake: Lake, folder: Folder, as_of: date, *, step: timedelta | No
     for relation in folder.labels.relations:
         arrived = ingests(lake, relation.table)
         if not arrived:
-            raise DataError(f"source {folder.name}/{relation.name} has no rows yet: deliver its files and run again")
-        last.append(max(file.latest for file in arrived).date())
-    after = [folder.spec.cadence.step(day) if step is None else day + step for day in last]
-    return min(as_of, *after) if last else as_of
+            raise DataError(f"source {folder.name}/{relation.name} {without_rows(lake, relation.table)}")
+        # A time after its delivery says nothing of how far a feed is known.
+        last.append(max((file.reached for file in arrived if file.reached), default=FIRST).date())
+    earlier = [day for day in last if day < as_of]  # so that a step does not leave the calendar
+    after = [folder.spec.cadence.step(day) if step is None else day + step for day in earlier]
+    return min(as_of, *after) if earlier else as_of
 
 
 def build(

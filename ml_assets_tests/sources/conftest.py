@@ -37,7 +37,7 @@ class Inbox:
         if self.lake.version(TABLE + suffix) is None:
             return []
         found = self.lake.query("SELECT * FROM t", t=TABLE + suffix).to_pylist()
-        noise = {"mtime", "batch", *([] if suffix else ["_file"])}
+        noise = {"mtime", "batch", "delivered", *([] if suffix else ["_file"])}
         return sorted(({k: v for k, v in row.items() if k not in noise} for row in found), key=str)
 
     def reasons(self) -> list[str]:

@@ -44,7 +44,7 @@ def _play(inbox: Inbox, steps: list[tuple[str, int, int]]) -> set[int]:
             inbox.put(path.name, _CONTENTS[other])
             lying[name] = other
         elif verb == "ingest":
-            inbox.ingest()
+            inbox.ingest(on_change="append")
             taken |= set(lying.values())
         elif name in lying and verb == "remove":
             path.unlink()
