@@ -17,8 +17,8 @@ from ml_assets.duck import QueryError, literal, quote
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features.identity import exact_ids
 from ml_assets.features.outcome import LABEL
-from ml_assets.lake import PATH, ROW, Lake
-from ml_assets.sources.corrections import Corrections, corrections
+from ml_assets.lake import Lake
+from ml_assets.sources.corrections import Corrections, corrections, seen
 from ml_assets.sources.left import without_rows
 
 if TYPE_CHECKING:
@@ -104,24 +104,8 @@ def _bind(
     version: int,
     corrected: Corrections,
 ) -> None:
-    start, end = view.window(as_of)
-    event = quote(relation.event_time)
-    bounds = [f"{event} < TIMESTAMP {literal(end)}"]
-    bounds += [f"{event} >= TIMESTAMP {literal(start)}"] if start else []
-    bounds += [f"{quote(relation.known_at)} < TIMESTAMP {literal(end)}"] if relation.known_at else []
-    hidden, passed = corrected.hidden(end), corrected.passed_over(connection, end)
-    bounds += [f"_file NOT IN ({', '.join(map(literal, hidden))})"] if hidden else []
-    within, places = (relation.event_time, start, end), passed is not None
-    rows = lake.relation(connection, relation.table, version, within=within, places=places)
-    without, more = "", "_file"
-    if passed is not None:
-        # Rows that are passed over are taken out of the others, which so keep their order, and sums their digits.
-        connection.register(gone := f"_passed_{relation.name}", passed)
-        without, more = f"ANTI JOIN {quote(gone)} USING ({PATH}, {ROW})", f"_file, {PATH}, {ROW}"
-    connection.execute(
-        f"CREATE OR REPLACE TEMP VIEW {quote(relation.name)} AS "
-        f"SELECT * EXCLUDE ({more}) FROM {rows} {without} WHERE {' AND '.join(bounds)}"
-    )
+    rows = seen(lake, connection, relation.keyed, view.window(as_of), version, corrected)
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {quote(relation.name)} AS FROM {rows}")
 
 
 def _bind_view(lake: Lake, connection: "duckdb.DuckDBPyConnection", name: str, view: "View", as_of: date) -> None:

@@ -10,6 +10,7 @@ from ml_assets.features.view import Relation
 from ml_assets.lake import Lake
 from ml_assets.monitoring.prediction_log import table
 from ml_assets.serving.event_tables import Outcome, Prediction
+from ml_assets.sources.corrections import current
 from ml_assets.training.folder import Folder
 
 
@@ -48,7 +49,7 @@ def _new(lake: Lake, folder: Folder, source: Relation) -> list[dict[str, Any]]:
     with lake.open(p=table(folder.name, Prediction), o=table(folder.name, Outcome)) as connection:
         held = "(SELECT '' AS entity, '' AS label, NULL::TIMESTAMP AS at WHERE false)"
         if lake.version(source.table) is not None:
-            read = lake.relation(connection, source.table)
+            read = current(lake, connection, source.keyed)
             held = f"(SELECT {entity} AS entity, label, {at} AS at FROM {read})"
         found: list[tuple[str, str, str, str]] = connection.sql(f"""
             SELECT DISTINCT p.entity, o.value ->> '$' AS label,

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from ml_assets.duck import literal, quote
 from ml_assets.lake import PATH, ROW
-from ml_assets.moments import FIRST
+from ml_assets.moments import FIRST, LAST
 from ml_assets.sources import ledger
 from ml_assets.sources.deliveries import ALWAYS, Delivery, standing
 from ml_assets.sources.report import Ingest, Part
@@ -105,6 +105,57 @@ def arrived(lake: "Lake", source: Keyed, version: int | None) -> list[Ingest]:
         for sha, one in standing(ledger.committed(lake, source.table, at)).items()
         if one.entry.earliest_known and one.entry.latest
     ]
+
+
+def seen(
+    lake: "Lake",
+    connection: "duckdb.DuckDBPyConnection",
+    source: Keyed,
+    window: tuple[datetime | None, datetime],
+    version: int | None = None,
+    corrected: Corrections | None = None,
+) -> str:
+    """A SQL relation of the rows of a table that a window sees, without `_file`, for a FROM clause on `connection`.
+
+    Args:
+        lake: where the table is.
+        connection: on which the relation is used.
+        source: the table.
+        window: event times from (inclusive, None: unbounded), to (exclusive); a row counts only if it was known, and if
+            it corrects another delivered, before the end.
+        version: of the table; default: the current one.
+        corrected: `corrections` of this version, where the caller has them.
+    """
+    start, end = window
+    at = lake.version(source.table) or 0 if version is None else version
+    known = corrections(lake, source, at) if corrected is None else corrected
+    hidden, passed = known.hidden(end), known.passed_over(connection, end)
+    event = quote(source.event_time)
+    bounds = [f"{event} < TIMESTAMP {literal(end)}"]
+    bounds += [f"{event} >= TIMESTAMP {literal(start)}"] if start else []
+    bounds += [f"{quote(source.known_at)} < TIMESTAMP {literal(end)}"] if source.known_at else []
+    bounds += [f"{FILE_COLUMN} NOT IN ({', '.join(map(literal, hidden))})"] if hidden else []
+    within, places = (source.event_time, start, end), passed is not None
+    rows = lake.relation(connection, source.table, at, within=within, places=places)
+    without, more = "", FILE_COLUMN
+    if passed is not None:
+        # Rows that are passed over are taken out of the others, which so keep their order, and sums their digits.
+        connection.register(gone := f"_passed_over_{source.table}", passed)
+        without, more = f"ANTI JOIN {quote(gone)} USING ({PATH}, {ROW})", f"{FILE_COLUMN}, {PATH}, {ROW}"
+    return f"(SELECT * EXCLUDE ({more}) FROM {rows} {without} WHERE {' AND '.join(bounds)})"
+
+
+def current(lake: "Lake", connection: "duckdb.DuckDBPyConnection", source: Keyed) -> str:
+    """A SQL relation of the rows that are in force now: each the last of its key, none of a file that was replaced."""
+    return seen(lake, connection, source, (None, LAST))
+
+
+def unreplaced(lake: "Lake", connection: "duckdb.DuckDBPyConnection", table: str) -> str:
+    """A SQL relation of the rows of all files that were not replaced."""
+    deliveries = standing(ledger.committed(lake, table))
+    hidden = ", ".join(literal(sha) for sha, one in deliveries.items() if not one.holds(LAST)) or "''"
+    rows = lake.relation(connection, table)
+    return f"(SELECT * EXCLUDE ({FILE_COLUMN}) FROM {rows} WHERE {FILE_COLUMN} NOT IN ({hidden}))"
 
 
 def _read(

@@ -11,6 +11,7 @@ import pyarrow as pa
 from ml_assets.duck import quote
 from ml_assets.errors import DataError
 from ml_assets.lake import Lake
+from ml_assets.sources.corrections import current, unreplaced
 from ml_assets.text.embedding import fit, learned
 from ml_assets.text.rows import LAYOUT
 from ml_assets.text.search import SearchIndex
@@ -160,12 +161,14 @@ def _reviewed(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "Fold
     found = next((relation for relation in folder.labels.relations if relation.name == spec.reviewed), None)
     if found is None or lake.version(found.table) is None:
         return "SELECT NULL::VARCHAR AS document_id, NULL::VARCHAR AS reviewed WHERE false"
-    read, at = lake.relation(connection, found.table), quote(found.event_time)
+    read, at = current(lake, connection, found.keyed), quote(found.event_time)
     return f"SELECT document_id, arg_max(label, {at}) AS reviewed FROM {read} GROUP BY ALL"
 
 
 def _relation(lake: Lake, connection: "duckdb.DuckDBPyConnection", table: str, empty: pa.Schema) -> str:
     """A table; what is not there yet is empty."""
+    if table.split("/")[1] == "raw" and lake.version(table) is not None:
+        return unreplaced(lake, connection, table)
     if lake.version(table) is not None:
         return lake.relation(connection, table)
     name = table.replace("/", "_")

@@ -23,6 +23,9 @@ from ml_assets_tests.processes import environment
 FIRST, SECOND = date(2026, 11, 8), date(2026, 11, 15)
 
 
+NOTHING: dict[str, list[object]] = {"quarantine_reasons": [], "left": []}
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(str(tmp_path / "lake"), shared)
@@ -32,7 +35,7 @@ def test_where_there_is_nothing_nothing_is_said(lake: Lake) -> None:
     assert _predictions(lake, "m") is None
     assert _drift(lake, "m") is None
     assert _champion(lake, "m", None) is None
-    assert _source(lake, "m/raw/events") == {"files": 0, "rows": 0, "quarantined": 0, "last_event": None}
+    assert _source(lake, "m/raw/events") == {"files": 0, "rows": 0, "quarantined": 0, "last_event": None, **NOTHING}
 
 
 def test_only_the_last_predictions_count(lake: Lake) -> None:
@@ -54,7 +57,7 @@ def test_rows_of_a_source_are_those_of_its_committed_files(lake: Lake, tmp_path:
     (tmp_path / "events" / "a.csv").write_text("id,at\n1,2026-11-01T00:00:00\n2,2026-11-02T03:04:05\n")
     ingest(lake, "m/raw/events", SourceSpec(name="events", files="events/*.csv", event_time="at"), tmp_path)
     found = _source(lake, "m/raw/events")
-    assert found == {"files": 1, "rows": 2, "quarantined": 0, "last_event": "2026-11-02T03:04:05"}
+    assert found == {"files": 1, "rows": 2, "quarantined": 0, "last_event": "2026-11-02T03:04:05", **NOTHING}
 
 
 def test_an_alias_that_was_moved_by_hand_is_said_to_be(lake: Lake) -> None:
