@@ -163,6 +163,40 @@ def failed_run(
     _append(lake, folder, [_run(folder, run_id, job, Kind.FIRED, severity, text, link, created_at, as_of)], {})
 
 
+def failed_sensor(
+    lake: Lake,
+    folder: str,
+    name: str,
+    error_line: str,
+    link: str,
+    created_at: datetime,
+    *,
+    severity: Severity = Severity.CRITICAL,
+) -> bool:
+    """Append that a sensor fails, unless that was said and it has not worked since.
+
+    Args:
+        lake: where the outbox is.
+        folder: of the model, or `PROJECT`.
+        name: of the sensor, as `succeeded_run` is told when it works again.
+        error_line: its first line is kept.
+        link: to where the sensor is seen.
+        created_at: of the tick: UTC, without a zone.
+        severity: of the alert.
+
+    Returns:
+        Whether it was not said before.
+    """
+    with lake.lock(outbox(folder)):
+        if _unrecovered(lake, folder, name):
+            return False
+        error = (error_line.strip().splitlines() or ["no message"])[0][:_LINE]
+        text = f"{name} fails, and what it starts does not run: {error}"
+        tick = f"{name} {created_at.isoformat()}"
+        _append(lake, folder, [_run(folder, tick, name, Kind.FIRED, severity, text, link, created_at, None)], {})
+    return True
+
+
 def succeeded_run(lake: Lake, folder: str, run_id: str, job: str, link: str, created_at: datetime) -> bool:
     """Append that a job recovered, if runs of it had failed before `created_at` and nothing was said since.
 

@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from ml_assets.alerts.spec import PROJECT
 from ml_assets.components.resources import LakeResource, lake_here
+from ml_assets.components.retries import ATTEMPT
 from ml_assets.components.sensors import ALWAYS
 from ml_assets.decisions.alert import Severity
 from ml_assets.settings import settings
+
+if TYPE_CHECKING:
+    from dagster._core.scheduler.instigation import InstigatorState
 
 Severities = Mapping[str, Severity | None]
 """Folder → how severe a failed run of it is; None: it is not told."""
@@ -40,8 +45,8 @@ def failure_sensor(folders: Severities) -> dg.SensorDefinition:
         run = context.dagster_run
         folder = _folder(run, folders)
         severity = folders.get(folder, Severity.CRITICAL)
-        if severity is None or run.tags.get("dagster/will_retry") == "true":
-            return
+        if severity is None or run.tags.get("dagster/will_retry") == "true" or ATTEMPT in run.tags:
+            return  # of an ingest that is tried again and again, the first failure was told
         steps = context.get_step_failure_events()
         step, said = (steps[0].step_key, steps[0].step_failure_data.error) if steps else (None, None)
         error = said.cause or said if said else None
@@ -65,6 +70,47 @@ def success_sensor(folders: Severities) -> dg.SensorDefinition:
         succeeded_run(lake_here(), _folder(run, folders), run.run_id, _work(run), _link(run.run_id), _now())
 
     return recovered_runs
+
+
+def tick_sensor(folders: Severities) -> dg.SensorDefinition:
+    """A sensor whose tick fails becomes an alert: what it starts would stay away in silence."""
+
+    @dg.sensor(name="failed_sensors", **ALWAYS)
+    def failed_sensors(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        """The last tick of every sensor is looked at; a failure is told once until the sensor works again."""
+        failing = [state.name for state in _sensors(context.instance) if _told(context.instance, state, folders)]
+        return dg.SkipReason(f"failing: {', '.join(failing) or 'none'}")
+
+    return failed_sensors
+
+
+def _sensors(instance: dg.DagsterInstance) -> "list[InstigatorState]":
+    from dagster._core.definitions.run_request import InstigatorType
+
+    return [state for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR) if state.is_running]
+
+
+def _told(instance: dg.DagsterInstance, state: "InstigatorState", folders: Severities) -> bool:
+    """Tell whether the last tick of a sensor failed, or worked again; returns whether it failed."""
+    from ml_assets.alerts.outbox import failed_sensor, succeeded_run  # pyarrow: not at load
+
+    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=2)
+    tick = next((tick for tick in ticks if tick.is_completed), None)
+    folder = max((name for name in folders if state.name.startswith(f"{name}_")), key=len, default="project")
+    severity = folders.get(folder, Severity.CRITICAL)
+    if tick is None or severity is None:
+        return False
+    name, at = f"sensor {state.name}", datetime.fromtimestamp(tick.timestamp, UTC).replace(tzinfo=None)
+    link = f"{settings().dagster_ui}/automation"
+    if not tick.is_failure:
+        succeeded_run(lake_here(), folder, str(tick.tick_id), name, link, at)
+        return False
+    error = tick.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    line = error.message if error else ""
+    failed_sensor(lake_here(), folder, name, line, link, at, severity=severity)
+    return True
 
 
 def asset_link(key: dg.AssetKey) -> str:

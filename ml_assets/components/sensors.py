@@ -4,14 +4,16 @@ Each sensor reads small state only and keeps what it has answered in its cursor 
 that is killed and repeated asks for the same run, and Dagster starts it once.
 """
 
-import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from ml_assets.components.base import LOOP, partitions
 from ml_assets.components.resources import LakeResource
+from ml_assets.components.retries import ATTEMPT, Cursor, retried
+from ml_assets.errors import DataError
 from ml_assets.settings import settings
 from ml_assets.sources.watch import Listing, changed, listing
 
@@ -70,19 +72,39 @@ def data_sensor(folder: str, sources: "Sequence[SourceSpec]") -> dg.SensorDefini
 
     @dg.sensor(name=f"{folder}_data", target=dg.AssetSelection.assets(*raw.values()), **ALWAYS)
     def data(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        """New or changed files are ingested."""
-        found = {source.name: listing(source, settings().incoming) for source in sources}
-        number, before = _read(context.cursor)
-        if not (new := changed(before, found)):
-            return dg.SensorResult(skip_reason=_unchanged(found))
+        """New or changed files are ingested; so are those of an ingest that failed, later and later."""
+        found, failed = _listings(sources)
+        cursor = Cursor.read(context.cursor)
+        again = retried(context, cursor, raw, datetime.now(UTC))
+        new = [*changed(cursor.digests, found), *(name for name in again if name in found)]
+        if not new and failed:
+            raise DataError(". ".join(failed))  # a tick that failed is seen and told, and asks again
+        if not new:
+            return dg.SensorResult(skip_reason=_unchanged(found), cursor=cursor.write())
+        names = [name for name in found if name in new]
+        number = cursor.number + 1
+        key = f"{folder}/data/{number}/" + "-".join(found[name].digest for name in names)
+        tries = {name: again.get(name, 0) + 1 for name in names}
+        tags = {REASON: f"new files: {', '.join(names)}" if not again else f"tried again: {', '.join(names)}"}
         request = dg.RunRequest(
-            run_key=f"{folder}/data/{number + 1}/" + "-".join(found[name].digest for name in new),
-            asset_selection=[raw[name] for name in new],
-            tags={REASON: f"new files: {', '.join(new)}"},
+            run_key=key,
+            asset_selection=[raw[name] for name in names],
+            tags=tags | ({ATTEMPT: str(max(tries.values()))} if max(tries.values()) > 1 else {}),
         )
-        return dg.SensorResult([request], cursor=_written(number + 1, found))
+        return dg.SensorResult([request], cursor=cursor.asked_for(key, tries, found).write())
 
     return data
+
+
+def _listings(sources: "Sequence[SourceSpec]") -> tuple[dict[str, Listing], list[str]]:
+    """The files of each source; what keeps one from being listed keeps no other."""
+    found, failed = dict[str, Listing](), list[str]()
+    for source in sources:
+        try:
+            found[source.name] = listing(source, settings().incoming)
+        except DataError as error:
+            failed.append(f"source {source.name}: {error}")
+    return found, failed
 
 
 def retrain_sensor(folder: str) -> dg.SensorDefinition:
@@ -128,15 +150,6 @@ def automation_sensor(folder: str) -> dg.AutomationConditionSensorDefinition:
         run_tags={REASON: "what it stands on is new"},
         **ALWAYS,
     )
-
-
-def _read(cursor: str | None) -> tuple[int, dict[str, str]]:
-    kept: dict[str, Any] = json.loads(cursor) if cursor else {"number": 0, "digests": {}}
-    return kept["number"], kept["digests"]
-
-
-def _written(number: int, found: Mapping[str, Listing]) -> str:
-    return json.dumps({"number": number, "digests": {name: seen.digest for name, seen in found.items()}})
 
 
 def _unchanged(found: Mapping[str, Listing]) -> str:

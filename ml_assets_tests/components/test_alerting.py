@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from ml_assets.alerts.outbox import Alert, alerts
-from ml_assets.components.alerting import failure_sensor, success_sensor
+from ml_assets.components.alerting import failure_sensor, success_sensor, tick_sensor
 from ml_assets.components.resources import lake_here
 from ml_assets.decisions.alert import Kind, Severity
 from ml_assets.settings import settings
@@ -82,3 +82,42 @@ def test_a_success_after_a_failure_is_its_end(instance: dg.DagsterInstance, monk
 def test_who_wants_no_word_of_failed_runs_gets_none(instance: dg.DagsterInstance) -> None:
     run(instance, "quiet")
     assert said("quiet") == []
+
+
+def test_a_sensor_that_fails_is_told_once_until_it_works_again(instance: dg.DagsterInstance) -> None:
+    from dagster._core.remote_origin import (
+        InProcessCodeLocationOrigin,
+        RemoteInstigatorOrigin,
+        RemoteRepositoryOrigin,
+    )  # fmt: skip
+    from dagster._core.scheduler.instigation import (
+        InstigatorState,
+        InstigatorStatus,
+        InstigatorType,
+        TickData,
+        TickStatus,
+    )  # fmt: skip
+    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+    from dagster_shared.error import SerializableErrorInfo
+
+    place = InProcessCodeLocationOrigin(LoadableTargetOrigin(), location_name="here")
+    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(place, "all"), "shop_data")
+    state = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING)
+    sensor = tick_sensor(FOLDERS)
+
+    def tick(seconds: int, status: TickStatus) -> None:
+        error = SerializableErrorInfo("DataError: the store is away\n", [], "DataError")
+        data = TickData(
+            state.instigator_origin_id, "shop_data", InstigatorType.SENSOR, status, 1_770_000_000.0 + seconds,
+            selector_id=state.selector_id, error=error if status == TickStatus.FAILURE else None,
+        )  # fmt: skip
+        ticks.create_tick(data)
+        sensor(dg.build_sensor_context(ticks))
+
+    with dg.instance_for_test() as ticks:  # an ephemeral instance keeps none
+        ticks.add_instigator_state(state)
+        for seconds, status in enumerate([TickStatus.SKIPPED, *[TickStatus.FAILURE] * 3, TickStatus.SKIPPED]):
+            tick(seconds, status)
+    kinds = [(alert.kind, alert.rule) for alert in said()]
+    assert kinds == [(Kind.FIRED, "run sensor shop_data"), (Kind.RECOVERED, "run sensor shop_data")]
+    assert said()[0].text == "sensor shop_data fails, and what it starts does not run: DataError: the store is away"

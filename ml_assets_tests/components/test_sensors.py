@@ -2,13 +2,16 @@
 
 import datetime as dt
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from ml_assets.components import retries
 from ml_assets.components.sensors import data_sensor, retraining
+from ml_assets.errors import DataError
 from ml_assets.settings import settings
 from ml_assets.sources.spec import SourceSpec
 
@@ -28,12 +31,12 @@ def zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 class Watch:
     """The data sensor of a shop, look by look."""
 
-    def __init__(self) -> None:
-        self.sensor, self.cursor = data_sensor("shop", SOURCES), ""
+    def __init__(self, sources: list[SourceSpec] = SOURCES, instance: dg.DagsterInstance | None = None) -> None:
+        self.sensor, self.cursor, self.instance = data_sensor("shop", sources), "", instance
 
     def look(self, *, killed: bool = False) -> dg.SensorResult:
         """One tick; a killed one does not keep its cursor."""
-        found = self.sensor(dg.build_sensor_context(cursor=self.cursor or None))
+        found = self.sensor(dg.build_sensor_context(self.instance, cursor=self.cursor or None))
         assert isinstance(found, dg.SensorResult)
         if found.cursor and not killed:
             self.cursor = found.cursor
@@ -92,6 +95,73 @@ def test_the_cursor_holds_a_digest_for_each_source_and_no_name(zone: Path) -> No
     watch.look()
     assert len(watch.cursor) < 200
     assert json.loads(watch.cursor)["digests"].keys() == {"orders", "tickets"}
+
+
+def test_odd_names_and_what_is_no_file_are_seen_and_stop_nothing(zone: Path) -> None:
+    watch, orders = Watch(), os.fsencode(zone / "orders")
+    with open(os.path.join(orders, b"caf\xe9\n.csv"), "w", encoding="ascii") as file:  # noqa: PTH118, PTH123 - bytes
+        file.write("a\n")
+    os.mkfifo(zone / "orders" / "pipe.csv")
+    (zone / "orders" / "loop.csv").symlink_to("loop.csv")
+    ((_, sources),) = watch.asked()
+    assert sources == ["orders"]
+    assert watch.asked() == []
+
+
+def test_a_source_that_cannot_be_listed_fails_the_tick_only_when_the_others_have_nothing_new(zone: Path) -> None:
+    away = SourceSpec(name="away", files="nowhere://archive/*.csv", event_time="at")
+    watch = Watch([*SOURCES, away])
+    (zone / "orders" / "1.csv").write_text("a\n")
+    ((_, sources),) = watch.asked()
+    assert sources == ["orders"]
+    with pytest.raises(DataError, match=r"source away: files 'nowhere://archive/\*\.csv' cannot be listed"):
+        watch.look()
+
+
+FAILS = {"orders": True}
+
+
+@dg.multi_asset(
+    specs=[dg.AssetSpec(["shop", "raw", name], skippable=True) for name in ("orders", "tickets")], can_subset=True
+)
+def raw(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+    for key in context.selected_asset_keys:
+        if FAILS.get(key.path[-1]):
+            raise ValueError("the store is away")
+        yield dg.MaterializeResult(asset_key=key)
+
+
+def ingested(instance: dg.DagsterInstance, key: str, names: list[str]) -> None:
+    """The run that a look asked for."""
+    chosen = [dg.AssetKey(["shop", "raw", name]) for name in names]
+    dg.materialize(
+        [raw], selection=chosen, instance=instance, raise_on_error=False, tags={"dagster/run_key": key}
+    )  # fmt: skip
+
+
+def test_an_ingest_that_failed_is_asked_for_again_later_and_later_until_it_succeeds(
+    zone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FAILS, "orders", True)
+    monkeypatch.setattr(retries, "_FIRST", 0)
+    (zone / "orders" / "1.csv").write_text("a\n")
+    with dg.DagsterInstance.ephemeral() as instance:
+        watch, keys = Watch(instance=instance), set()
+        for fails in (True, True, False):
+            ((key, sources),) = watch.asked()
+            assert sources == ["orders"]
+            assert watch.asked() == [], "the run has not begun"
+            monkeypatch.setitem(FAILS, "orders", fails)
+            ingested(instance, str(key), sources)
+            keys.add(key)
+        assert len(keys) == 3, "Dagster never starts the same key twice"
+        assert watch.asked() == []
+        monkeypatch.setattr(retries, "_FIRST", 60)
+        monkeypatch.setitem(FAILS, "orders", True)
+        (zone / "orders" / "2.csv").write_text("b\n")
+        ((key, sources),) = watch.asked()
+        ingested(instance, str(key), sources)
+        assert watch.asked() == [], "a minute has not passed"
 
 
 def test_a_verdict_starts_one_run_that_says_why() -> None:
