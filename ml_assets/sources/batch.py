@@ -202,7 +202,7 @@ def _settle(
         results=json.dumps(_results(file, spec)),
         drift=json.dumps([asdict(verdict) for verdict in file.drift]),
         delivered=delivered,
-        reached=span.reached,
+        reached=span.reached or (delivered if span.accepted else None),
         replaces=file.replaces,
     )
 

@@ -1,12 +1,17 @@
-"""Files that an expectation of severity `block` holds back."""
+"""What the expectations of a source say of its files: which are held back, and how all of them did."""
 
+import json
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from ml_assets.sources.report import Checked
 
+if TYPE_CHECKING:
+    from ml_assets.sources import ledger
     from ml_assets.sources.batch import Loaded
-    from ml_assets.sources.spec import SourceSpec
+    from ml_assets.sources.spec import Expectation, SourceSpec
+
+_EXAMPLES = 3
 
 
 def blocked_by(spec: "SourceSpec", files: "Sequence[Loaded]") -> dict[str, str]:
@@ -26,3 +31,25 @@ def blocked_by(spec: "SourceSpec", files: "Sequence[Loaded]") -> dict[str, str]:
         file.found = found
     reasons = {file.sha: verdict(spec.expectations, file.found) for file in files}
     return {sha: reason for sha, reason in reasons.items() if reason}
+
+
+def totals(spec: "SourceSpec", entries: "list[ledger.Entry]") -> Iterator[Checked]:
+    """Each declared expectation over the files that were checked against it."""
+    results = [json.loads(entry.results) for entry in entries]
+    for expectation in spec.expectations:
+        yield _total(expectation, [found[expectation.key] for found in results if expectation.key in found])
+
+
+def _total(expectation: "Expectation", found: list[dict[str, object]]) -> Checked:
+    examples = [str(example) for part in found for example in part["examples"]]  # type: ignore[attr-defined]
+    return Checked(
+        name=expectation.name,
+        type=expectation.type,
+        severity=expectation.severity,
+        kwargs=expectation.kwargs,
+        files=len(found),
+        failed=sum(not part["success"] for part in found),
+        elements=sum(int(str(part["elements"])) for part in found),
+        unexpected=sum(int(str(part["unexpected"])) for part in found),
+        examples=tuple(examples[:_EXAMPLES]),
+    )

@@ -1,7 +1,6 @@
 """Files into the lake, exactly once."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +11,7 @@ from ml_assets.errors import DataError
 from ml_assets.moments import clock
 from ml_assets.sources import ledger
 from ml_assets.sources.batch import Loaded, commit, load
-from ml_assets.sources.blocking import blocked_by
+from ml_assets.sources.blocking import blocked_by, totals
 from ml_assets.sources.content import BATCH
 from ml_assets.sources.deliveries import Delivery, standing
 from ml_assets.sources.faults import fault
@@ -25,7 +24,7 @@ from ml_assets.sources.schema import Shape, stored_shape
 if TYPE_CHECKING:
     from ml_assets.lake import Lake
     from ml_assets.sources.documents import Inbox
-    from ml_assets.sources.spec import Expectation, SourceSpec
+    from ml_assets.sources.spec import SourceSpec
 
 __all__ = ["Checked", "Drift", "Ingest", "Ingested", "Note", "Progress", "ingest", "ingests"]
 
@@ -34,7 +33,6 @@ Progress = Callable[[int, int, str], None]
 
 _FILES = 500  # of a batch: each is one record in its transaction
 _DOCUMENTS = 20  # of a batch: reading one takes seconds, which a crash is not to cost again
-_EXAMPLES = 3
 
 
 def ingest(
@@ -274,7 +272,7 @@ class _Run:
             drift=tuple(self.drift),
             warnings=tuple(self.warnings),
             beside=beside,
-            expectations=tuple(_totals(self.spec, stands)),
+            expectations=tuple(totals(self.spec, stands)),
             earliest=min((entry.earliest for entry in stands if entry.earliest), default=None),
             latest=max((entry.reached for entry in stands if entry.reached), default=None),
             touched=tuple(_touched(one for one in standing(entries).values() if one.entry in self.new)),
@@ -288,25 +286,3 @@ def _touched(deliveries: "Iterable[Delivery]") -> list[Ingest]:
         for one in deliveries
         if one.entry.earliest_known and one.entry.latest
     ]
-
-
-def _totals(spec: "SourceSpec", entries: list[ledger.Entry]) -> Iterator[Checked]:
-    """Each declared expectation over the files that were checked against it."""
-    results = [json.loads(entry.results) for entry in entries]
-    for expectation in spec.expectations:
-        yield _total(expectation, [found[expectation.key] for found in results if expectation.key in found])
-
-
-def _total(expectation: "Expectation", found: list[dict[str, object]]) -> Checked:
-    examples = [str(example) for part in found for example in part["examples"]]  # type: ignore[attr-defined]
-    return Checked(
-        name=expectation.name,
-        type=expectation.type,
-        severity=expectation.severity,
-        kwargs=expectation.kwargs,
-        files=len(found),
-        failed=sum(not part["success"] for part in found),
-        elements=sum(int(str(part["elements"])) for part in found),
-        unexpected=sum(int(str(part["unexpected"])) for part in found),
-        examples=tuple(examples[:_EXAMPLES]),
-    )

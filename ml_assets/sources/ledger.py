@@ -68,7 +68,7 @@ class Entry:
         results: JSON, by expectation: success, elements, unexpected, examples.
         drift: JSON, the schema verdicts.
         delivered: when it was taken; None of a ledger that did not say so yet.
-        reached: its last event time that is not after `delivered`: how far the feed is known by it.
+        reached: how far the feed is known by it: its last event time that is not after `delivered`, else `delivered`.
         replaces: the content, or contents (joined by commas), whose place it takes from `delivered` on.
         undone: the delivery of this content was taken back.
     """

@@ -36,7 +36,7 @@ class Ingest:
         earliest: when its first row was known, the minimum over its rows of max(event time, known-at time);
             what was computed as of this time or before is untouched by the file.
         latest: the event time of its last row.
-        reached: the last event time that is not after its delivery; None where all are.
+        reached: how far the feed is known by it: the last event time that is not after its delivery.
         shown: when its rows are seen, by the end of a window.
         parts: its rows by when they are seen, where some of them correct others.
     """

@@ -124,8 +124,10 @@ def known_until(lake: Lake, folder: Folder, as_of: date, *, step: timedelta | No
             raise DataError(f"source {folder.name}/{relation.name} {without_rows(lake, relation.table)}")
         # A time after its delivery says nothing of how far a feed is known.
         last.append(max((file.reached for file in arrived if file.reached), default=FIRST).date())
-    earlier = [day for day in last if day < as_of]  # so that a step does not leave the calendar
-    after = [folder.spec.cadence.step(day) if step is None else day + step for day in earlier]
+    cadence = folder.spec.cadence
+    # Neither before the first as-of date, where nothing is mature, nor beyond the end of the calendar.
+    earlier = [max(day, cadence.start) for day in last if day < as_of]
+    after = [cadence.step(day) if step is None else day + step for day in earlier]
     return min(as_of, *after) if earlier else as_of
 
 

@@ -84,7 +84,8 @@ def test_who_wants_no_word_of_failed_runs_gets_none(instance: dg.DagsterInstance
     assert said("quiet") == []
 
 
-def test_a_sensor_that_fails_is_told_once_until_it_works_again(instance: dg.DagsterInstance) -> None:
+@pytest.mark.usefixtures("instance")
+def test_a_sensor_that_fails_is_told_once_until_it_works_again() -> None:
     from dagster._core.remote_origin import (
         InProcessCodeLocationOrigin,
         RemoteInstigatorOrigin,
