@@ -1,11 +1,11 @@
-# Everything that `make` needs beyond python3 and pip it puts into .venv: uv itself, then what uv.lock names.
+# Everything that `make` needs beyond python3 and pip it puts into .venv: uv itself, then what uv.lock names (install.py).
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 # Two processes, each with whole files of tests; --no-loadscope-reorder keeps the longest first
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
-UV := UV_PROJECT_ENVIRONMENT=$(VENV) UV_COMPILE_BYTECODE=1 UV_NO_PROGRESS=1 $(BIN)/uv
+INSTALL := $(PYTHON) install.py --venv $(VENV) --uv $(UV_VERSION)
 export DAGSTER_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := true
 
@@ -40,22 +40,16 @@ slow: $(VENV)/.installed-dev
 benchmark: $(VENV)/.installed-dev ## The tables of benchmarks/README.md
 	@$(BIN)/python -m benchmarks
 
-lock: $(BIN)/uv ## Resolve uv.lock anew
-	@$(UV) lock --upgrade
+lock: $(VENV)/.installed ## Resolve uv.lock anew
+	@UV_SYSTEM_CERTS=1 $(BIN)/uv lock --upgrade
 
 clean: ## Remove the environment (never data)
 	rm -rf $(VENV)
 
-$(BIN)/uv:
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-
-$(VENV)/.installed: uv.lock pyproject.toml | $(BIN)/uv
-	@echo "Installing into $(VENV) (once) ..."
-	@$(UV) sync --frozen --inexact --no-dev --quiet
+$(VENV)/.installed: uv.lock pyproject.toml
+	@$(INSTALL)
 	@touch $@
 
-$(VENV)/.installed-dev: uv.lock pyproject.toml | $(BIN)/uv
-	@echo "Installing into $(VENV), with what the tests need (once) ..."
-	@$(UV) sync --frozen --inexact --quiet
+$(VENV)/.installed-dev: uv.lock pyproject.toml
+	@$(INSTALL) --dev
 	@touch $@ $(VENV)/.installed

@@ -1,6 +1,7 @@
 """From a training set to a registered version: search, fit, export, refit, and everything that traces it."""
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -13,6 +14,7 @@ from ml_assets.lake import Lake
 from ml_assets.manifest import MISSING, PROBABILITIES
 from ml_assets.registry import Registry, Run, Version
 from ml_assets.training import dataset
+from ml_assets.training.changes import Parts, changes, from_tag, parts
 from ml_assets.training.folder import Folder
 from ml_assets.training.frame import Columns, Frame, columns, frame
 from ml_assets.training.record import EVALUATION, RECORD, Record
@@ -42,8 +44,12 @@ class Trained:
 
 def recipe(folder: Folder, fingerprint: int) -> str:
     """The same text for the same rows, declaration and libraries: what was trained once need not be again."""
-    libraries = [(name, installed(name)) for name in _LIBRARIES]
+    libraries = [*_libraries().items()]
     return hashlib.sha256(repr((folder.spec.trains_on, fingerprint, libraries)).encode()).hexdigest()[:24]
+
+
+def _libraries() -> dict[str, str]:
+    return {name: installed(name) for name in _LIBRARIES}
 
 
 def declaration(folder: Folder) -> str:
@@ -89,17 +95,19 @@ def train(
         if found := registry.find(folder.name, identity):
             return Trained(found, False, f"rows and recipe are those of version {found.number}")
         champion = registry.champion(folder.name)
-        declared = declaration(folder)
-        reason = _why(registry, champion, declared) if champion else "there is no model yet"
+        declared, made_of = declaration(folder), parts(folder, built, _libraries())
+        reason = _why(registry, champion, declared, made_of) if champion else "there is no model yet"
         described = {"as_of": str(built.as_of), "recipe": identity, "reason_to_train": reason, **tags}
-        described["declaration"] = declared
+        described |= {"declaration": declared, "parts": json.dumps(made_of)}
         with registry.run(folder.name, str(built.as_of), described) as run:
             made = _fit_and_register(lake, folder, built, run, files or {}, say)
     return Trained(made, True, reason)
 
 
-def _why(registry: Registry, champion: Version, declared: str) -> str:
-    changed = f"rows or recipe changed since version {champion.number}"
+def _why(registry: Registry, champion: Version, declared: str, made_of: Parts) -> str:
+    before = from_tag(champion.tags.get("parts"))
+    named = ", ".join(changes(before, made_of)) if before else ""
+    changed = f"changed since version {champion.number}: {named or 'rows or recipe'}"
     if champion.tags.get("declaration") == declared:
         return changed
     older = [item.number for item in registry.versions(champion.model) if item.tags.get("declaration") == declared]
