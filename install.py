@@ -62,6 +62,7 @@ def _install(folder: Path, version: str, dev: str) -> None:
         _step(f"making {folder}", [sys.executable, "-m", "venv", str(folder)])
     if not Path(uv).exists() or version not in _output([uv, "--version"]):
         _step(f"uv {version}", [python, "-m", "pip", "install", "--disable-pip-version-check", f"uv=={version}"])
+    sys.stderr.write("  reading uv.lock and the settings of pip\n")
     own = {**_settings(python), "UV_PROJECT_ENVIRONMENT": str(folder), "UV_COMPILE_BYTECODE": "1"}
     flags = [flag for flag in ("--frozen", dev) if flag]
     lines = _output([uv, "export", *flags, "--no-hashes", "--no-header", "--no-annotate"], own).splitlines()
@@ -78,7 +79,7 @@ def _with_pip(python: str, export: Sequence[str], own: Mapping[str, str], progre
     with tempfile.TemporaryDirectory() as folder:
         names = Path(folder) / "requirements.txt"
         names.write_text(_output(export, own), encoding="utf-8")
-        _step("packages of uv.lock, with pip", [*pip, "--require-hashes", "-r", str(names)], {}, progress)
+        _step("packages of uv.lock, with pip", [*pip, "--no-deps", "--require-hashes", "-r", str(names)], {}, progress)
     _step("this project", [*pip, "--no-deps", "-e", "."])
 
 
@@ -134,7 +135,7 @@ def _step(
 
 def _end(said: IO[bytes]) -> str:
     said.seek(0)
-    return said.read().decode(errors="replace").strip()[-2000:] or "it said nothing"
+    return "\n".join(said.read().decode(errors="replace").strip().splitlines()[-6:]) or "it said nothing"
 
 
 def _output(command: Sequence[str], own: Mapping[str, str] | None = None) -> str:

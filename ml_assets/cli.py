@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from ml_assets.commands import data, token
 from ml_assets.commands.environment import prepare
-from ml_assets.commands.interrupt import CODE, StoppedError, new_line, stopped
+from ml_assets.commands.interrupt import CODE, StoppedError, listen, new_line, stopped
 from ml_assets.commands.progress import working
 from ml_assets.commands.screen import UnforeseenError, keep_traceback
 from ml_assets.errors import DataError, MlAssetsError
@@ -162,6 +162,7 @@ def _project() -> "Project":
 
 def main() -> None:
     """The `ml-assets` command, to its exit code."""
+    listen()
     code = _run()
     with contextlib.suppress(BrokenPipeError):  # whoever read has read enough
         sys.stdout.flush()

@@ -19,6 +19,20 @@ class StoppedError(Exception):
     """Ctrl-C ended the work; the message says what is done and how to go on."""
 
 
+_pressed = threading.Event()
+"""Whether Ctrl-C was pressed: a library, or Python itself in a callback, may swallow what a handler raises."""
+
+
+def listen() -> None:
+    """Take note of Ctrl-C from now on, whatever becomes of `KeyboardInterrupt`."""
+
+    def note(*_: object) -> None:
+        _pressed.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, note)
+
+
 def typed() -> str:
     """The command as it was typed, to be typed again."""
     return shlex.join(["ml-assets", *sys.argv[1:]])
@@ -53,39 +67,42 @@ def interruptible(sentence: Callable[[], str], noted: Callable[[], None], end: C
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    pressed = threading.Event()
+    if _pressed.is_set():
+        raise StoppedError(sentence())
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-
-    def watch() -> None:
-        while said := _received(ours):
-            if signal.SIGINT in said and not pressed.is_set():
-                pressed.set()
-                ours.settimeout(GRACE)
-                noted()
-            elif signal.SIGINT in said:
-                break
-        else:
-            return
-        end(sentence())
-        os._exit(CODE)
-
-    watcher = threading.Thread(target=watch, name="interrupt", daemon=True)
+    watcher = threading.Thread(target=_watch, args=(ours, sentence, noted, end), name="interrupt", daemon=True)
     watcher.start()
     try:
         yield
     except BaseException as error:
         _close(before, theirs, watcher)
-        if pressed.is_set() or isinstance(error, KeyboardInterrupt):
+        if _pressed.is_set() or isinstance(error, KeyboardInterrupt):
             raise StoppedError(sentence()) from None
         raise
     else:
         _close(before, theirs, watcher)
-        if pressed.is_set():
+        if _pressed.is_set():
             raise StoppedError(sentence())
     finally:
         ours.close()
+
+
+def _watch(
+    ours: socket.socket, sentence: Callable[[], str], noted: Callable[[], None], end: Callable[[str], None]
+) -> None:
+    """End the process when Ctrl-C is pressed twice, or was pressed and the body goes on."""
+    stopping = False
+    while said := _received(ours):
+        if signal.SIGINT in said:
+            if stopping:
+                end(sentence())
+                os._exit(CODE)
+            stopping = True
+            _pressed.set()
+            ours.settimeout(GRACE)
+            noted()
 
 
 def _received(ours: socket.socket) -> bytes:

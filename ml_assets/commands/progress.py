@@ -108,8 +108,16 @@ def working(title: str, unit: str = "steps", kept: str = "done and kept", within
             screen.write(f"{clear}ml-assets: {sentence}\n")
             screen.flush()
 
-        with _displayed(work, screen), interruptible(work.stopped, noted, end):
+        with interruptible(work.stopped, noted, end), _displayed(work, screen):
             yield work.show
+
+
+@contextmanager
+def displaying(title: str) -> Iterator[Show]:
+    """The same for a command that listens to signals itself."""
+    work = Work(title, "", "")
+    with quiet() as screen, _displayed(work, screen):
+        yield work.show
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from urllib.request import urlopen
 import typer
 from filelock import FileLock, Timeout
 
+from ml_assets.commands.interrupt import CODE, new_line
+from ml_assets.commands.progress import Show, displaying
 from ml_assets.errors import MlAssetsError
 from ml_assets.settings import PROJECT, Settings, settings
 
@@ -62,7 +64,8 @@ def up(port: int, mlflow_port: int, serve_port: int) -> int:
     """Run until Ctrl-C, SIGTERM or the end of a service; nothing that was started is left behind.
 
     Returns:
-        The exit code: 0 if it was told to stop, 1 if a service ended by itself, and the other was then stopped.
+        The exit code: 130 after Ctrl-C, 0 if it was told to stop otherwise, 1 if a service ended by itself, and the
+        others were then stopped.
 
     Raises:
         UpError: a port is taken, or another `up` runs on the same data.
@@ -74,16 +77,33 @@ def up(port: int, mlflow_port: int, serve_port: int) -> int:
         require_free(wanted)
     if twice := {wanted for wanted in ports if ports.count(wanted) > 1}:
         raise UpError(f"port {min(twice)} is named twice: give --port, --mlflow-port and --serve-port one each")
-    with _alone(chosen), _listening(told), _stopping() as running:
-        _take_up()
-        running[dagster(port, chosen)] = _start(dagster(port, chosen))
-        if embedded:
-            _prepare_database(chosen)
-            running[mlflow(mlflow_port, chosen)] = _start(mlflow(mlflow_port, chosen))
-        else:
-            typer.echo(f"MLflow: {chosen.tracking_uri} (MLFLOW_TRACKING_URI)")
-        running[serving(serve_port, chosen)] = _start(serving(serve_port, chosen))
-        return _watch(running, told)
+    with _alone(chosen), _listening(told) as signals, _stopping() as running:
+        with displaying("starting") as show:
+            lines = _begun(chosen, (port, mlflow_port, serve_port), running, show)
+            waiting = _awaited(running, told, show)
+        for line in (*lines, *waiting):
+            typer.echo(line)
+        code = _watch(running, told)
+    if signal.SIGINT in signals:
+        sys.stderr.write("ml-assets: stopped, and nothing is left running; `ml-assets up` starts it again\n")
+        return CODE
+    return code
+
+
+def _begun(chosen: Settings, ports: tuple[int, int, int], running: dict[Service, Process], show: Show) -> list[str]:
+    """Start the services; what is to be said of it."""
+    port, mlflow_port, serve_port = ports
+    show("runs that were killed", 0, 0)
+    lines = _taken_up()
+    running[dagster(port, chosen)] = _start(dagster(port, chosen))
+    if chosen.mlflow_tracking_uri is None:
+        show("the database of MLflow", 0, 0)
+        _prepare_database(chosen)
+        running[mlflow(mlflow_port, chosen)] = _start(mlflow(mlflow_port, chosen))
+    else:
+        lines.append(f"MLflow: {chosen.tracking_uri} (MLFLOW_TRACKING_URI)")
+    running[serving(serve_port, chosen)] = _start(serving(serve_port, chosen))
+    return lines
 
 
 def dagster(port: int, chosen: Settings) -> Service:
@@ -140,25 +160,31 @@ def _alone(chosen: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def _listening(told: threading.Event) -> Iterator[None]:
-    """Set `told` on Ctrl-C and SIGTERM, instead of ending in the middle of something."""
-    before = {number: signal.signal(number, lambda *_: told.set()) for number in _STOPS}
+def _listening(told: threading.Event) -> Iterator[list[int]]:
+    """Set `told` on Ctrl-C and SIGTERM, instead of ending in the middle of something; the signals that came."""
+    signals: list[int] = []
+
+    def note(number: int, frame: object) -> None:  # noqa: ARG001 - Python's signature
+        signals.append(number)
+        told.set()
+
+    before = {number: signal.signal(number, note) for number in _STOPS}
     try:
-        yield
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _take_up() -> None:
+def _taken_up() -> list[str]:
     """Runs that were killed with the last daemon are marked, so that this one takes them up again."""
     import dagster as dg  # 1 s, which a refused port need not pay
 
     from ml_assets.commands.recover import bury
 
     with dg.DagsterInstance.get() as instance:
-        if dead := bury(instance):
-            typer.echo(f"{len(dead)} runs were killed: they are taken up again")
+        dead = bury(instance)
+    return [f"{len(dead)} runs were killed: they are taken up again"] if dead else []
 
 
 def _prepare_database(chosen: Settings) -> None:
@@ -205,21 +231,31 @@ def _stopping() -> Iterator[dict[Service, Process]]:
             process.wait()
 
 
-def _watch(running: Mapping[Service, Process], told: threading.Event) -> int:
-    """Say each address once it answers; come back when told to stop or when a service has ended."""
-    waiting, since = list(running), time.monotonic()
-    while not told.wait(_LOOK):
-        for service, process in running.items():
-            if process.poll() is not None:
-                code, said = process.returncode, service.log.read_text(errors="replace")[-_SHOWN:]
-                sys.stderr.write(f"{said}\nml-assets: {service.name} ended by itself (exit code {code}): see above\n")
-                return 1
+def _awaited(running: Mapping[Service, Process], told: threading.Event, show: Show) -> list[str]:
+    """Wait until each service answers, one has ended, or we are told to stop; the addresses of those that answer."""
+    since, lines = time.monotonic(), list[str]()
+    waiting = list(running)
+    while waiting and not told.wait(_LOOK) and not _ended(running):
         for service in [service for service in waiting if _answers(service)]:
             waiting.remove(service)
-            typer.echo(f"{service.name}: {service.address} (after {time.monotonic() - since:.0f} s; log {service.log})")
-            if not waiting:
-                typer.echo("Ctrl-C stops everything")
-    sys.stderr.write("ml-assets: stopping ...\n")
+            after = time.monotonic() - since
+            lines.append(f"{service.name}: {service.address} (after {after:.0f} s; log {service.log})")
+        show(", ".join(service.name for service in waiting), len(running) - len(waiting), len(running))
+    return lines if waiting else [*lines, "Ctrl-C stops everything"]
+
+
+def _ended(running: Mapping[Service, Process]) -> list[Service]:
+    return [service for service, process in running.items() if process.poll() is not None]
+
+
+def _watch(running: Mapping[Service, Process], told: threading.Event) -> int:
+    """Come back when told to stop or when a service has ended."""
+    while not told.wait(_LOOK):
+        for service in _ended(running):
+            code, said = running[service].returncode, service.log.read_text(errors="replace")[-_SHOWN:]
+            sys.stderr.write(f"{said}\nml-assets: {service.name} ended by itself (exit code {code}): see above\n")
+            return 1
+    sys.stderr.write(f"{new_line()}ml-assets: stopping ...\n")
     return 0
 
 
