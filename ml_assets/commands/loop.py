@@ -10,11 +10,12 @@ from typing import Any
 import typer
 
 from ml_assets.commands.data import default_churn, default_documents
+from ml_assets.commands.outcome import show
 from ml_assets.commands.progress import working
 from ml_assets.commands.project import Project
 from ml_assets.commands.run import EndedError, run
 from ml_assets.commands.screen import UnforeseenError
-from ml_assets.commands.summary import Summary, show
+from ml_assets.commands.summary import Summary
 from ml_assets.commands.unfinished import unfinished
 from ml_assets.errors import DataError, DeclarationError, MlAssetsError
 from ml_assets.settings import settings

@@ -1,4 +1,4 @@
-"""What a run of the loop came to: one object for `--json`, one table for people."""
+"""What a run of the loop came to, as one object for `--json`; `outcome.py` says it to people."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -6,8 +6,9 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.commands.project import Project
-from ml_assets.commands.sheet import Line, put
+from ml_assets.components.monitor import Monitor
 from ml_assets.lake import Lake
+from ml_assets.registry import Registry
 from ml_assets.settings import settings
 
 if TYPE_CHECKING:
@@ -24,14 +25,20 @@ class Summary:
         model: the folder.
         as_of: `T`.
         trained: whether a model was fitted in this run.
-        reason: why, or why not.
+        reason: why, with what changed since the champion; or why not.
         candidate: the version of this `T`.
-        champion: `version` and `run_id` of who answers now; None before the first release.
+        champion: who answers now: `version`, `run_id`, `since`, `decision`, `reason`; None before the first release.
+        not_champion: why the candidate does not answer; empty where it does.
         metrics: of the candidate on its test rows.
         best_possible: the ROC AUC of the latent truth, for simulated data.
         gates: `name`, `passed`, `value`, `limit`, `reason`.
-        rows: by source: `accepted`, `quarantined` (all runs), `new_files` (this run), `refused`.
+        rows: by source: `accepted` and `quarantined` of all time; of this run `new_files`, `accepted_now`,
+            `quarantined_now`, `refused` (`file`, `reason`: left where it is), `reasons` of the quarantine (`reason`,
+            `rows`), `warnings`.
         predictions: entities scored at `T`.
+        predictions_table: where they are, below the lake.
+        watched: whether a Monitor looks at the model.
+        page: the drift report's page; None without one.
         drift: by feature: its distances and whether it drifted.
         verdict: `action` and `reason` of the retraining policy; None without a report.
         table_versions: every table that went into the candidate, with its version.
@@ -45,11 +52,15 @@ class Summary:
     reason: str
     candidate: int
     champion: dict[str, Any] | None
+    not_champion: str
     metrics: dict[str, float]
     best_possible: float | None
     gates: list[dict[str, Any]]
     rows: dict[str, dict[str, Any]]
     predictions: int
+    predictions_table: str
+    watched: bool
+    page: str | None
     drift: dict[str, dict[str, Any]]
     verdict: dict[str, str] | None
     table_versions: dict[str, int]
@@ -71,7 +82,7 @@ def summarise(project: Project, name: str, as_of: date, metadata: dict[str, dict
     lake, registry, folder = project.lake, project.registry, project.folder(name)
     version = candidate(lake, registry, folder, as_of)
     found = report(lake, registry, folder, version)
-    champion = registry.champion(name)
+    champion = _champion(lake, registry, name)
     trained = metadata.get("model", {})
     return Summary(
         model=name,
@@ -79,12 +90,16 @@ def summarise(project: Project, name: str, as_of: date, metadata: dict[str, dict
         trained=bool(trained.get("trained", False)),
         reason=str(trained.get("reason", "")),
         candidate=version.number,
-        champion=None if champion is None else {"version": champion.number, "run_id": champion.run_id},
+        champion=champion,
+        not_champion=_not_champion(champion, found, metadata.get("champion", {})),
         metrics=found.metrics,
         best_possible=_best_possible(project, name, found),
         gates=[asdict(gate) for gate in found.verdict.gates],
         rows={source.spec.name: _rows(metadata.get(f"raw/{source.spec.name}", {})) for source in project.sources(name)},
         predictions=_count(lake, f"{name}/predictions", as_of),
+        predictions_table=f"{name}/predictions",
+        watched=bool(project.model(name).siblings(project.tree, Monitor)),
+        page=metadata.get("drift_report", {}).get("page"),
         drift=_drift(lake, name, as_of),
         verdict=_verdict(lake, name, as_of),
         table_versions=record(registry, version).tables,
@@ -93,14 +108,37 @@ def summarise(project: Project, name: str, as_of: date, metadata: dict[str, dict
     )
 
 
-def _rows(metadata: dict[str, Any]) -> dict[str, Any]:
+def _champion(lake: Lake, registry: Registry, name: str) -> dict[str, Any] | None:
+    from ml_assets.training.release import explain
+
+    champion = registry.champion(name)
+    if champion is None:
+        return None
+    answers = explain(lake, name, champion.number)
+    since = None if answers.since is None else str(answers.since)
+    said = {"since": since, "decision": str(answers.decision), "reason": answers.reason}
+    return {"version": champion.number, "run_id": champion.run_id} | said
+
+
+def _not_champion(champion: dict[str, Any] | None, found: "Report", released: Mapping[str, Any]) -> str:
+    """Why the candidate does not answer: what the release said, or where there was none, the gates."""
+    if champion is not None and champion["version"] == found.version.number:
+        return ""
+    return str(released.get("reason") or found.verdict.reason)
+
+
+def _rows(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The rows of a source; what its asset does not say is none."""
     names = {
         "accepted": "dagster/row_count",
         "quarantined": "rows_in_quarantine",
         "new_files": "new_files",
-        "refused": "left_where_they_are",
+        "accepted_now": "accepted",
+        "quarantined_now": "quarantined",
     }
-    return {name: metadata.get(key, 0) for name, key in names.items()}
+    lists = {"refused": "left_where_they_are", "reasons": "quarantine_reasons", "warnings": "warnings"}
+    counts = {name: int(metadata.get(key, 0)) for name, key in names.items()}
+    return {**counts, **{name: list(metadata.get(key) or []) for name, key in lists.items()}}
 
 
 def _count(lake: Lake, table: str, as_of: date) -> int:
@@ -140,53 +178,6 @@ def _best_possible(project: Project, name: str, found: "Report") -> float | None
     return best
 
 
-def show(done: Summary) -> None:
-    """Print a short table of the outcome."""
-    put(f"{done.model} as of {done.as_of}", _lines(done))
-
-
 def numbers(metrics: Mapping[str, float]) -> str:
     """The metrics that people look at first, in one line."""
     return "  ".join(f"{name} {metrics[name]:.4f}" for name in SHOWN if name in metrics)
-
-
-def _lines(done: Summary) -> list[Line]:
-    champion = "none yet" if done.champion is None else f"version {done.champion['version']}"
-    return [
-        ("rows", "\n".join(_source(name, row) for name, row in done.rows.items())),
-        (
-            "model",
-            f"version {done.candidate}, {'trained now' if done.trained else 'not trained'}: {done.reason}",
-        ),
-        ("metrics", _metrics(done)),
-        ("gates", "\n".join(_gate(gate) for gate in done.gates)),
-        ("champion", f"{champion}; {done.predictions:,} entities scored"),
-        ("drift", _drifted(done)),
-        ("verdict", f"{done.verdict['action']}: {done.verdict['reason']}" if done.verdict else "none"),
-        ("seconds", f"{done.seconds:.1f}"),
-        ("look next", f"ml-assets up: {settings().dagster_ui}/locations/ml_assets/asset-groups/{done.model}"),
-        ("training", done.mlflow),
-    ]
-
-
-def _source(name: str, row: dict[str, Any]) -> str:
-    left = f", {len(row['refused'])} files left where they are" if row["refused"] else ""
-    return (
-        f"{name}: {row['accepted']:,} accepted, {row['quarantined']:,} quarantined, {row['new_files']} new files{left}"
-    )
-
-
-def _metrics(done: Summary) -> str:
-    best = "" if done.best_possible is None else f"  (best possible roc_auc {done.best_possible:.4f})"
-    return numbers(done.metrics) + best
-
-
-def _gate(gate: dict[str, Any]) -> str:
-    return f"{'[green]✓[/]' if gate['passed'] else '[red]✗[/]'} {gate['reason']}"
-
-
-def _drifted(done: Summary) -> str:
-    drifted = [f"{name} ({row['reason']})" for name, row in done.drift.items() if row.get("drifted")]
-    return "\n".join(drifted) or (
-        f"none of {len(done.drift)} features" if done.drift else "no champion to compare with"
-    )
