@@ -146,8 +146,10 @@ def serve(
     """Answer requests with the released champions, until told to stop."""
     from ml_assets.serving.server import serve
 
-    typer.echo(f"http://{host}:{port}/docs, {workers} worker{'s' if workers > 1 else ''}; Ctrl-C stops", err=True)
-    serve(settings(), host, port, workers)
+    def announce(url: str) -> None:
+        typer.echo(f"{url}/docs, {workers} worker{'s' if workers > 1 else ''}; Ctrl-C stops", err=True)
+
+    serve(settings(), host, port, workers, announce)
 
 
 def _project() -> "Project":

@@ -2,7 +2,8 @@
 
 The truth of an answer is its outcome of kind `label`, the one observed last; without one it is the folder's own label
 of the entity at the as-of date of its features, once that is mature. One answer for each entity, as-of date, version
-and variant counts, the first, so that a client that asks often weighs no more.
+and variant counts, the first, so that a client that asks often weighs no more. Nobody knows whether two answers to
+requests that named no entity are about one: each of them counts, by itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,11 +33,14 @@ What turns out early is one-sided: who cancels is known at once, who stays only 
 """
 
 _ANSWERS = """
-    CREATE TEMP VIEW answers AS SELECT day, entity, version, variant, bool_or(stored) AS stored,
+    CREATE TEMP VIEW answers AS SELECT day, entity, nameless, version, variant, bool_or(stored) AS stored,
         first(score ORDER BY requested_at, prediction_id) AS score,
         first(predicted ORDER BY requested_at, prediction_id) AS predicted,
         last(y ORDER BY observed_at, value) FILTER (y IS NOT NULL) AS said
-    FROM (SELECT *, coalesce(as_of, due) AS day, as_of IS NOT NULL AS stored FROM log) LEFT JOIN (
+    FROM (
+        SELECT * REPLACE (nullif(entity, '') AS entity), if(coalesce(entity, '') = '', prediction_id, NULL) AS nameless,
+        coalesce(as_of, due) AS day, as_of IS NOT NULL AS stored FROM log
+    ) LEFT JOIN (
         SELECT prediction_id, observed_at, value, {truth} AS y FROM outcomes JOIN log USING (prediction_id)
         WHERE kind = 'label' AND {truth} IN (0, 1)
     ) USING (prediction_id) GROUP BY ALL
@@ -48,8 +52,9 @@ class Answers:
     """Answers of the last as-of dates whose truth is known.
 
     Args:
-        rows: `day`, `entity`, `version`, `variant`, `score` and `label` (0 or 1; of several classes 1 where the named
-            one was right), in one order.
+        rows: `day`, `entity` (null where the request named none), `unit` (the entity, or the answer itself where there
+            is none: what is independent of the others), `version`, `variant`, `score` and `label` (0 or 1; of several
+            classes 1 where the named one was right), in one order.
         notes: what was left out, and why.
         fingerprint: of both.
     """
@@ -79,7 +84,7 @@ class Group:
     @classmethod
     def of(cls, rows: pa.Table) -> "Group":
         """Of some rows."""
-        scored = Scored(np.asarray(rows["label"]), np.asarray(rows["score"]), entities(rows["entity"]))
+        scored = Scored(np.asarray(rows["label"]), np.asarray(rows["score"]), entities(rows["unit"]))
         return cls(scored, rows["day"].to_pylist())
 
     def since(self, first: date) -> "Group":
@@ -179,7 +184,8 @@ def _joined(lake: Lake, folder: Folder, days: Sequence[date], mature: Sequence[d
             labelled = "SELECT NULL::DATE AS day, '' AS entity, '' AS label WHERE false"
         label = "(t.label = a.predicted)::DOUBLE" if folder.spec.label.classes else "t.label::DOUBLE"
         found: pa.Table = connection.sql(
-            f"SELECT a.day, a.entity, a.version, a.variant, a.score, coalesce(a.said, {label}) AS label "
+            "SELECT a.day, a.entity, coalesce('entity ' || a.entity, a.nameless) AS unit, a.version, a.variant, "
+            f"a.score, coalesce(a.said, {label}) AS label "
             f"FROM answers AS a LEFT JOIN ({labelled}) AS t ON a.stored AND t.day = a.day AND t.entity = a.entity "
             f"AND list_contains($mature, a.day) WHERE coalesce(a.said, {label}) IS NOT NULL ORDER BY ALL",
             params={"mature": list(mature)},
@@ -188,5 +194,5 @@ def _joined(lake: Lake, folder: Folder, days: Sequence[date], mature: Sequence[d
 
 
 def _empty() -> pa.Table:
-    kinds = {"day": pa.date32(), **dict.fromkeys(("entity", "version", "variant"), pa.string())}
+    kinds = {"day": pa.date32(), **dict.fromkeys(("entity", "unit", "version", "variant"), pa.string())}
     return pa.schema([*kinds.items(), ("score", pa.float64()), ("label", pa.float64())]).empty_table()

@@ -98,4 +98,6 @@ def _column(name: str, hint: object, values: Sequence[Any]) -> pa.Array:
         return pa.array([None if value is None else date.fromisoformat(value) for value in values], pa.date32())
     if (name, hint) == ("latency", str):  # a histogram
         return pa.array([json.loads(value) for value in values], pa.list_(pa.int64()))
+    if name == "entity":  # stores of before wrote an empty one where there is none
+        return pa.array([value or None for value in values], pa.string())
     return pa.array(values, _PLAIN.get(hint, pa.string()))

@@ -54,7 +54,8 @@ def _new(lake: Lake, folder: Folder, source: Relation) -> list[dict[str, Any]]:
         found: list[tuple[str, str, str, str]] = connection.sql(f"""
             SELECT DISTINCT p.entity, o.value ->> '$' AS label,
                 strftime(o.observed_at, '%Y-%m-%dT%H:%M:%S.%f'), o.source
-            FROM o JOIN p USING (prediction_id) WHERE o.kind = 'label' AND o.value ->> '$' IN ({classes})
+            FROM o JOIN p USING (prediction_id)
+            WHERE p.entity <> '' AND o.kind = 'label' AND o.value ->> '$' IN ({classes})
             AND NOT EXISTS (FROM {held} AS h WHERE h.entity = p.entity AND h.label = o.value ->> '$'
                 AND h.at = o.observed_at) ORDER BY ALL""").fetchall()
     names = (folder.spec.entity, "label", source.event_time, "reviewer")

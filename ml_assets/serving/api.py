@@ -10,12 +10,13 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ml_assets.serving import documents
+from ml_assets.serving.docs_page import add_docs
 from ml_assets.serving.http import PROBLEM
 from ml_assets.serving.invocations import invocations
 from ml_assets.serving.lineage import lineage
 from ml_assets.serving.outcomes import outcomes
 from ml_assets.serving.predict import predict
-from ml_assets.serving.problem import Problem
+from ml_assets.serving.problem import Problem, failed
 from ml_assets.serving.searching import search
 from ml_assets.serving.shown import listed, shown
 from ml_assets.serving.worker import Worker
@@ -26,19 +27,24 @@ _ABOUT = """Answers of the released champions, with features from the online sto
 Each answer has a `prediction_id`; it was recorded before it was sent, can be traced to the rows that trained the model,
 and judged by the outcomes that are posted under it."""
 _READ = (401, 403, 404, 503)
-_WRITE = (400, 401, 403, 404, 408, 413, 422, 503)
+_WRITE = (400, 401, 403, 404, 408, 413, 415, 422, 503)
 
 
 def api(worker: Worker) -> FastAPI:
     """The application over a worker."""
-    made = FastAPI(title="ml_assets", version="1", description=_ABOUT, redoc_url=None, redirect_slashes=False)
+    made = FastAPI(
+        title="ml_assets", version="1", description=_ABOUT, docs_url=None, redoc_url=None, openapi_url=None,
+        redirect_slashes=False,
+    )  # fmt: skip
     made.add_exception_handler(Problem, _problem)
     made.add_exception_handler(StarletteHTTPException, _http)
     made.add_exception_handler(RequestValidationError, _http)
+    made.add_exception_handler(Exception, _failed)
     _answers(made, worker)
     _questions(made, worker)
     _state(made, worker)
     _document(made, worker)
+    add_docs(made)
     return made
 
 
@@ -152,19 +158,23 @@ def _state(made: FastAPI, worker: Worker) -> None:
 
 
 def _document(made: FastAPI, worker: Worker) -> None:
-    """Made anew when other champions answer, or tokens are asked for: it says what they are sent."""
-    plain = made.openapi
-    seen: tuple[object, ...] = ()
+    """Made anew when other champions answer, or tokens are asked for: it says what they are sent.
 
-    def openapi() -> dict[str, Any]:
-        nonlocal seen
-        now = (worker.guard.open, *(model.release for model in worker.models.values()))
-        if made.openapi_schema is None or now != seen:
+    That names features and what is common of them, so where there are tokens it is for those who have one; others
+    read of the routes alone.
+    """
+    kept: dict[bool, tuple[object, bytes]] = {}
+
+    @made.get("/openapi.json", include_in_schema=False)
+    async def document(request: Request) -> Response:
+        known = worker.guard.open or worker.guard.presented(request.scope)
+        models = [*worker.models.values()] if known else []
+        of = (worker.guard.open, *(model.release for model in models))
+        if known not in kept or kept[known][0] != of:
             made.openapi_schema = None
-            made.openapi_schema, seen = documents.completed(plain(), worker), now
-        return made.openapi_schema
-
-    made.openapi = openapi  # type: ignore[method-assign]
+            found = documents.completed(made.openapi(), models, open_=worker.guard.open)
+            kept[known] = (of, msgspec.json.encode(found))
+        return _json(kept[known][1])
 
 
 def _json(body: bytes) -> Response:
@@ -175,6 +185,12 @@ async def _problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 - as it was registered
     headers = {key.decode(): value.decode() for key, value in error.headers}
     return Response(error.body, error.status, headers, PROBLEM.decode())
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    """What no handler expects; the application's log says more."""
+    said = failed(error)
+    return Response(said.body, said.status, media_type=PROBLEM.decode())
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -4,6 +4,7 @@ import logging
 import time
 
 from ml_assets.serving.api import api
+from ml_assets.serving.guard import require_host
 from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, answer, refuse
 from ml_assets.serving.predict import predict
 from ml_assets.serving.problem import Problem, failed, unavailable
@@ -38,11 +39,14 @@ class App:
             return
         self._active += 1
         try:
+            require_host(scope)
             path: str = scope["path"]
             if path.endswith(_SUFFIX) and scope["method"] == "POST" and path.startswith(_PREFIX):
                 await self._predict(path[len(_PREFIX) : -len(_SUFFIX)], scope, receive, send)
             else:
                 await self._other(scope, receive, send)
+        except Problem as problem:
+            await refuse(send, problem)
         finally:
             self._active -= 1
 
@@ -64,16 +68,21 @@ class App:
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.perf_counter(), 500
+        bare = scope["method"] == "HEAD"  # answered as GET, without the body
+        if bare:
+            scope = {**scope, "method": "GET"}
 
         async def sending(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
-            await send(message)
+            await send({**message, "body": b""} if bare and "body" in message else message)
 
         try:
             await self._api(scope, receive, sending)
         except GoneError:
             status = 0
+        except Exception:  # noqa: BLE001 - answered by the API's own handler; the next request is answered all the same
+            _LOG.exception("%s %s", scope["method"], scope["path"])
         finally:
             route = getattr(scope.get("route"), "path", "other")
             name = scope.get("path_params", {}).get("model", "")

@@ -1,9 +1,11 @@
 """The OpenAPI document: what FastAPI says of the routes, with the bodies that the hot path decodes by itself."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from ml_assets.serving.model import Model
+from ml_assets.serving.reading import FILES
 from ml_assets.serving.schemas import csv, named, schemas
-from ml_assets.serving.worker import Worker
 
 
 def body(name: str, *, table: bool = False) -> dict[str, Any]:
@@ -26,14 +28,13 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _MEANS[status], "content": content} for status in statuses}
 
 
-def completed(found: dict[str, Any], worker: Worker) -> dict[str, Any]:
-    """FastAPI's document, with the schemas of the champions that a worker holds."""
-    models = [*worker.models.values()]
+def completed(found: dict[str, Any], models: Sequence[Model], *, open_: bool) -> dict[str, Any]:
+    """FastAPI's document, with the schemas of champions; `open_`: no token is asked for."""
     found["components"]["schemas"] = schemas(models)
     names = [model.manifest.model for model in models]
     for path, methods in found["paths"].items():
         for route in methods.values():
-            if worker.guard.open and "security" in route:
+            if open_ and "security" in route:
                 route["security"].insert(0, {})
             for parameter in route.get("parameters", ()):
                 if parameter["name"] == "model" and names:
@@ -49,7 +50,7 @@ def completed(found: dict[str, Any], worker: Worker) -> dict[str, Any]:
 
 _FILE = {"type": "string", "format": "binary", "description": "PDF, PNG, JPEG, TIFF, Word, HTML, e-mail or text"}
 _FORM = {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}
-_FILES = {"multipart/form-data": {"schema": _FORM}, "application/octet-stream": {"schema": _FILE}}
+_FILES = {"multipart/form-data": {"schema": _FORM}, **{kind: {"schema": _FILE} for kind in FILES}}
 """What a model of documents takes beside JSON."""
 
 _MEANS = {
@@ -59,6 +60,7 @@ _MEANS = {
     404: "Nothing of that name is here",
     408: "The body did not come",
     413: "Too many rows or bytes",
+    415: "A media type, a charset or a content encoding that is not understood",
     422: "A field is not what it has to be; it is named, with its value and the remedy",
     503: "Not now: too busy, or a part does not work; nothing was recorded that was not answered",
 }

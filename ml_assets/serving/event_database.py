@@ -1,14 +1,14 @@
 """The database under the event store: its URL, its engine, its tables. SQLite by default, Postgres in production."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection as Sqlite
 from typing import Any
 
 from filelock import FileLock, Timeout
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from ml_assets.errors import DeclarationError
@@ -120,15 +120,41 @@ def _complete(connection: Connection) -> None:
     found = inspect(connection)
     there = set(found.get_table_names())
     for table in METADATA.sorted_tables:
-        if table.name in there and (names := [c["name"] for c in found.get_columns(table.name)]) != table.c.keys():
+        if table.name not in there:
+            continue
+        columns = {column["name"]: bool(column["nullable"]) for column in found.get_columns(table.name)}
+        if [*columns] != table.c.keys():
             raise EventStoreError(
                 f"event store {name(connection.engine.url)}: its table {table.name} has the columns "
-                f"{', '.join(names)}, not those of this release: move the database away, or name another one in "
+                f"{', '.join(columns)}, not those of this release: move the database away, or name another one in "
                 "ML_ASSETS_EVENT_STORE; a new one is made by itself"
             )
+        if required := [column.name for column in table.c if column.nullable and not columns[column.name]]:
+            _let_be_null(connection, table, required)
     METADATA.create_all(connection)
     if connection.execute(select(IDENTITY)).first() is None:
         connection.execute(insert(IDENTITY).values(id=uuid.uuid4().hex))
+
+
+def _let_be_null(connection: Connection, table: Table, columns: Sequence[str]) -> None:
+    """Allow nulls in a table of before; its rows and their numbers stay.
+
+    SQLite cannot take a NOT NULL back: the table is written anew, in one transaction.
+    """
+    if connection.dialect.name == "postgresql":
+        for column in columns:
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ALTER COLUMN {column} DROP NOT NULL")
+        return
+    before, names = f"{table.name}_before", ", ".join(table.c.keys())
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python's binding would begin with the first INSERT only
+    connection.exec_driver_sql(f"ALTER TABLE {table.name} RENAME TO {before}")
+    table.create(connection)
+    connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {before} ORDER BY sequence")
+    connection.exec_driver_sql(f"DELETE FROM sqlite_sequence WHERE name = '{table.name}'")
+    connection.exec_driver_sql(
+        f"INSERT INTO sqlite_sequence SELECT '{table.name}', seq FROM sqlite_sequence WHERE name = '{before}'"
+    )
+    connection.exec_driver_sql(f"DROP TABLE {before}")
 
 
 def settled(connection: Connection) -> None:

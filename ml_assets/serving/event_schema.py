@@ -33,8 +33,9 @@ def _text(name: str, *, nullable: bool = False) -> "Column[object]":
     return Column(name, Text, nullable=nullable)
 
 
-def _key(name: str, most: int = NAME) -> "Column[object]":
-    return Column(name, Text, CheckConstraint(f"length({name}) <= {most}", name=f"{name}_is_short"), nullable=False)
+def _key(name: str, most: int = NAME, *, nullable: bool = False) -> "Column[object]":
+    short = CheckConstraint(f"length({name}) <= {most}", name=f"{name}_is_short")
+    return Column(name, Text, short, nullable=nullable)
 
 
 def _whole(name: str) -> "Column[object]":
@@ -44,8 +45,9 @@ def _whole(name: str) -> "Column[object]":
 TABLES: Mapping[Kind, Table] = {
     Prediction: _table(
         "predictions",
-        _key("prediction_id"), _key("model"), _text("version"), _text("variant"), _key("entity", LONG),
-        _text("as_of", nullable=True), Column("score", _REAL, nullable=False), _text("decision", nullable=True),
+        _key("prediction_id"), _key("model"), _text("version"), _text("variant"),
+        _key("entity", LONG, nullable=True), _text("as_of", nullable=True),
+        Column("score", _REAL, nullable=False), _text("decision", nullable=True),
         _text("features"), _text("missing", nullable=True), _text("stale", nullable=True),
         _whole("requested_at"), _whole("latency"), _text("predicted", nullable=True),
         UniqueConstraint("prediction_id"),

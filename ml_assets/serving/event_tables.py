@@ -34,7 +34,7 @@ class Prediction(NamedTuple):
         model: the model's folder.
         version: the version in the registry that answered.
         variant: under which name it answered: `champion`, `challenger`, the arm of an A/B test.
-        entity: who or what was scored, at most 300 characters.
+        entity: who or what was scored, at most 300 characters; None where the request did not say.
         as_of: the as-of date of the features, ISO; None where all of them came with the request.
         score: what the model said, finite.
         decision: what follows from it; None where only a score was asked for.
@@ -50,7 +50,7 @@ class Prediction(NamedTuple):
     model: str
     version: str
     variant: str
-    entity: str
+    entity: str | None
     as_of: str | None
     score: float
     decision: str | None

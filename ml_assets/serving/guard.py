@@ -1,15 +1,13 @@
 """Who may ask for what: bearer tokens where there are some, this machine alone where there are none."""
 
-from collections.abc import Iterable
 from functools import cache
 from ipaddress import ip_address
 from typing import Any
 
 from ml_assets.errors import DataError
+from ml_assets.serving.http import headers
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.tokens import Scope, Token, Tokens, find
-
-Headers = Iterable[tuple[bytes, bytes]]
 
 _HERE = (b"localhost", b"127.0.0.1", b"[::1]")
 
@@ -48,12 +46,23 @@ class Guard:
         """Whether this machine is answered without a token, because there is none."""
         return self.trouble is None and not self._tokens
 
-    def require(self, scope: Any, wanted: Scope) -> None:  # noqa: ANN401 - of ASGI
+    def presented(self, scope: Any) -> bool:  # noqa: ANN401 - of ASGI
+        """Whether a request comes with a token.
+
+        Raises:
+            Problem: with one that is not known.
+        """
+        if b"authorization" not in headers(scope):
+            return False
+        self.require(scope, None)
+        return True
+
+    def require(self, scope: Any, wanted: Scope | None) -> None:  # noqa: ANN401 - of ASGI
         """Return if a request may.
 
         Args:
             scope: of ASGI.
-            wanted: what its token must be good for.
+            wanted: what its token must be good for; None: any token will do.
 
         Raises:
             Problem: 401 without a token that is known, 403 where it is good for something else.
@@ -63,7 +72,7 @@ class Guard:
         if not self._tokens:
             _require_here(scope)
             return
-        said = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        said = headers(scope).get(b"authorization", b"")
         kind, _, secret = said.partition(b" ")
         token = find(self._tokens, secret.strip().decode("latin-1")) if kind.lower() == b"bearer" else None
         if token is None:
@@ -71,7 +80,7 @@ class Guard:
                 401, "unauthorized", "no token that this server knows", "send Authorization: Bearer <token>; "
                 "`ml-assets token add NAME` makes one",
             )  # fmt: skip
-        if wanted not in token.scopes:
+        if wanted is not None and wanted not in token.scopes:
             raise Problem(
                 403, "forbidden", f"the token {token.name!r} is good for {', '.join(token.scopes)}, not for {wanted}",
                 f"add a token with --scope {wanted}",
@@ -79,15 +88,26 @@ class Guard:
 
 
 def _require_here(scope: Any) -> None:  # noqa: ANN401 - of ASGI
-    server, host = scope.get("server"), b""
-    for name, value in scope["headers"]:
-        if name == b"host":
-            host = value
+    server, host = scope.get("server"), headers(scope).get(b"host", b"")
     bare = host.rsplit(b":", 1)[0] if host and not host.endswith(b"]") else host
     if (server is not None and not is_loopback(server[0])) or bare.lower() not in _HERE:
         raise Problem(
             403, "no-tokens", "without tokens this server answers its own machine only, as localhost",
             "make a token with `ml-assets token add NAME`", field="Host", value=host.decode("latin-1"),
+        )  # fmt: skip
+
+
+def require_host(scope: Any) -> None:  # noqa: ANN401 - of ASGI
+    """Refuse a request that does not say whom it is for, or says several (RFC 9112, 3.2).
+
+    Raises:
+        Problem: HTTP/1.1 asks for one Host.
+    """
+    host = headers(scope).get(b"host")
+    if (host is None and scope.get("http_version") == "1.1") or (host is not None and b"," in host):
+        raise Problem(
+            400, "malformed-host", "the request has no Host" if host is None else "the request has several Hosts",
+            "send one Host header", field="Host", value=(host or b"").decode("latin-1"),
         )  # fmt: skip
 
 

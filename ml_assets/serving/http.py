@@ -24,6 +24,24 @@ JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 
 
+_HEADERS = "ml_assets.headers"
+
+
+def headers(scope: Scope) -> dict[bytes, bytes]:
+    """The headers of a request, by their names in lower case; one that comes several times is joined by commas.
+
+    As RFC 9110, 5.3, has it. They are looked up several times and gathered once.
+    """
+    found: dict[bytes, bytes] | None = scope.get(_HEADERS)
+    if found is None:
+        pairs = scope["headers"]
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            found = {name: b", ".join(value for key, value in pairs if key == name) for name in found}
+        scope[_HEADERS] = found
+    return found
+
+
 class GoneError(Exception):
     """The client has closed its connection: there is nobody to answer."""
 

@@ -56,7 +56,7 @@ def _plainly(said: tuple[Outcome, ...]) -> list[dict[str, Any]]:
 def _plain(found: Prediction) -> dict[str, Any]:
     kept = {key: value for key, value in found._asdict().items() if key != "features"}
     lists = {key: msgspec.json.decode(kept[key]) if kept[key] else [] for key in ("missing", "stale")}
-    return kept | lists
+    return kept | lists | {"entity": found.entity or None}  # stores of before wrote an empty one
 
 
 def _version(found: Prediction, manifest: Manifest | None) -> dict[str, Any]:

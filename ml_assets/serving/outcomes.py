@@ -1,21 +1,29 @@
 """`POST /outcomes`: what turned out to be true of predictions, or what users did."""
 
+import math
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
 
+from ml_assets.serving.content import json_content
 from ml_assets.serving.event_tables import LONG, EventRefusedError, Outcome, outcome
-from ml_assets.serving.http import Receive, body_of
+from ml_assets.serving.http import Receive
+from ml_assets.serving.json_body import Decoder
+from ml_assets.serving.model import Model
 from ml_assets.serving.problem import Problem
-from ml_assets.serving.request import malformed
 from ml_assets.serving.worker import Worker
 
 ROWS = 1000
 """Outcomes that a request may hold."""
 
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+AHEAD = timedelta(minutes=5)
+"""How far a client's clock may be ahead of this server's."""
+
+_NO_NUL = r"^[^\x00]*$"  # which Postgres keeps in no text
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=_NO_NUL)]
+_Source = Annotated[str, msgspec.Meta(max_length=100, pattern=_NO_NUL)]
 
 
 class Said(msgspec.Struct, forbid_unknown_fields=True):
@@ -23,9 +31,10 @@ class Said(msgspec.Struct, forbid_unknown_fields=True):
 
     Args:
         prediction_id: of the answer.
-        value: the truth: a number, true or false, or a word.
-        observed_at: when it became true, with a time zone. The latest is in force, whatever comes last; the same said
-            again changes nothing.
+        value: the truth: a number, true or false, or a word. Of kind `label`, what the model predicts: 0, 1, false or
+            true; of several classes, one of them.
+        observed_at: when it became true, with a time zone, not in the future. The latest is in force, whatever comes
+            last; the same said again changes nothing.
         kind: of what: `label` is the truth that the model predicts.
         source: who says so; two sources do not correct each other.
     """
@@ -34,7 +43,7 @@ class Said(msgspec.Struct, forbid_unknown_fields=True):
     value: float | bool | Annotated[str, msgspec.Meta(max_length=300)]
     observed_at: Annotated[datetime, msgspec.Meta(tz=True)]
     kind: _Name = "label"
-    source: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    source: _Source = ""
 
 
 class Outcomes(msgspec.Struct, forbid_unknown_fields=True):
@@ -43,7 +52,7 @@ class Outcomes(msgspec.Struct, forbid_unknown_fields=True):
     outcomes: Annotated[list[Said], msgspec.Meta(min_length=1, max_length=ROWS)]
 
 
-_DECODER = msgspec.json.Decoder(Outcomes)
+_DECODER: Decoder[Outcomes] = Decoder(Outcomes, "see POST /outcomes in /docs; observed_at is RFC 3339 with a time zone")
 
 
 async def outcomes(worker: Worker, scope: Any, receive: Receive) -> bytes:  # noqa: ANN401 - of ASGI
@@ -54,41 +63,66 @@ async def outcomes(worker: Worker, scope: Any, receive: Receive) -> bytes:  # no
         GoneError: nobody waits any more.
     """
     worker.guard.require(scope, "outcomes")
-    body = await body_of(receive)
-    try:
-        found = _DECODER.decode(body).outcomes
-    except msgspec.ValidationError as error:
-        raise Problem(
-            422, "invalid-field", str(error), "see POST /outcomes in /docs; observed_at is RFC 3339 with a time zone"
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise malformed(error) from None
+    _, body = await json_content(scope, receive)
+    found = _DECODER.decode(body).outcomes
     now = time.time_ns() // 1000
     await worker.record([_row(worker, said, i, now) for i, said in enumerate(found)])
     return msgspec.json.encode({"accepted": len(found)})
 
 
 def _row(worker: Worker, said: Said, number: int, now: int) -> Outcome:
+    field = f"$.outcomes[{number}]"
     try:
         value = said.value if isinstance(said.value, str) else float(said.value)
         made = outcome(
             said.prediction_id, said.kind, value, source=said.source, received_at=now,
-            observed_at=_microseconds(said.observed_at),
+            observed_at=_observed(said.observed_at, now, f"{field}.observed_at"),
         )  # fmt: skip
     except EventRefusedError as error:
+        number_too = isinstance(said.value, float) and not math.isfinite(said.value)
+        name = "value" if number_too else "prediction_id"
         raise Problem(
-            422, "invalid-field", str(error), "send the prediction_id of an answer",
-            field=f"$.outcomes[{number}]", value=said.prediction_id,
+            422, "invalid-field", str(error), "send the prediction_id of an answer, and a value that is finite",
+            field=f"{field}.{name}", value=getattr(said, name),
         ) from None  # fmt: skip
     if len(made.value) > 3 * LONG:
         raise Problem(
             422, "invalid-field", f"the value has {len(made.value)} characters as JSON, at most {3 * LONG} are kept",
-            "send a shorter word", field=f"$.outcomes[{number}].value",
+            "send a shorter word", field=f"{field}.value", value=said.value,
         )  # fmt: skip
-    worker.model(made.model)
+    model = worker.model(made.model)
+    if said.kind == "label":
+        _require_label(model, said.value, f"{field}.value")
     return made
 
 
-def _microseconds(moment: datetime) -> int:
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+def _require_label(model: Model, value: float | bool | str, field: str) -> None:
+    """Refuse a truth that no answer of the model can be compared with: it would be left out of every report."""
+    classes = model.manifest.classes
+    if value in classes if classes else not isinstance(value, str) and value in {0, 1}:
+        return
+    wanted = f"one of {', '.join(classes)}" if classes else "0, 1, false or true"
+    raise Problem(
+        422, "invalid-field", f"{value!r} is not a label of {model.manifest.model}",
+        f"send {wanted}; what else is to be known of an answer has another kind than label", field=field, value=value,
+    )  # fmt: skip
+
+
+def _observed(moment: datetime, now: int, field: str) -> int:
+    """Microseconds since 1970.
+
+    Raises:
+        Problem: it is in the future, and would be in force for ever; or UTC has no such year.
+    """
+    found = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    ahead = found > now + AHEAD // timedelta(microseconds=1)
+    if ahead or found < _FIRST:
+        raise Problem(
+            422, "invalid-field", f"{moment.isoformat()} is {'in the future' if ahead else 'before the year 1 in UTC'}",
+            f"send when it became true; a clock may be {AHEAD.seconds // 60} minutes ahead" if ahead
+            else "send when it became true", field=field, value=moment.isoformat(),
+        )  # fmt: skip
+    return found
+
+
+_FIRST = (datetime(1, 1, 1, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from ml_assets.serving.http import Receive, body_of
+from ml_assets.serving.content import JSON, json_content, media_type
+from ml_assets.serving.http import Receive
 from ml_assets.serving.model import Answer, Answers, Model, Seen
-from ml_assets.serving.reading import JSON, UPLOAD, content_type, texts, uploaded
+from ml_assets.serving.reading import sent, texts, uploaded
 from ml_assets.serving.request import Rows
 from ml_assets.serving.worker import Worker
 
@@ -26,10 +27,14 @@ async def predict(worker: Worker, name: str, scope: Any, receive: Receive) -> by
     began = time.time_ns()
     worker.guard.require(scope, "predict")
     model = worker.model(name)
-    if model.manifest.documents and (kind := content_type(scope)) not in JSON:
-        rows, seen = await uploaded(worker, model, await body_of(receive, UPLOAD), kind)
-        return _ENCODER.encode(Answers(await recorded(worker, model, rows, seen, began)))
-    rows = model.requests.decode(await body_of(receive))
+    if model.manifest.documents and media_type(scope) not in JSON:
+        body, is_file = await sent(scope, receive)
+        if is_file:
+            rows, seen = await uploaded(worker, model, body)
+            return _ENCODER.encode(Answers(await recorded(worker, model, rows, seen, began)))
+    else:
+        _, body = await json_content(scope, receive)
+    rows = model.requests.decode(body)
     return _ENCODER.encode(Answers(await answered(worker, model, rows, began)))
 
 
@@ -45,8 +50,9 @@ async def answered(worker: Worker, model: Model, rows: Rows, began: int) -> list
     if rows.texts is not None:
         seen = await texts(worker, model, rows.texts)
     elif rows.values is None:
-        records = await worker.lookups.read(model.manifest.feature_set, rows.entities, model.manifest.entity)
-        seen = model.looked_up(rows.entities, records, began / 1e9)
+        entities = [entity for entity in rows.entities if entity is not None]
+        records = await worker.lookups.read(model.manifest.feature_set, entities, model.manifest.entity)
+        seen = model.looked_up(entities, records, began / 1e9)
     else:
         seen = model.seen(rows)
     return await recorded(worker, model, rows, seen, began)

@@ -1,5 +1,6 @@
 """What a server says when it does not answer: RFC 9457, with the field, the value and the remedy."""
 
+import math
 from typing import Any
 
 import msgspec
@@ -51,6 +52,8 @@ class Problem(MlAssetsError):  # noqa: N818 - the term of RFC 9457
         found = [] if self.retry_after is None else [(b"retry-after", str(self.retry_after).encode())]
         if self.status in {408, 413}:  # the rest of the body is not read
             found.append((b"connection", b"close"))
+        if self.status == 415:  # RFC 9110, 15.5.16
+            found.append((b"accept-encoding", b"gzip"))
         if self.status == 401:
             found.append((b"www-authenticate", b"Bearer"))
         return found
@@ -67,6 +70,8 @@ def failed(error: Exception) -> Problem:
 
 
 def _short(value: object) -> Any:  # noqa: ANN401 - whatever JSON holds
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if value is None or isinstance(value, bool | int | float):
         return value
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -2,44 +2,72 @@
 
 import asyncio
 import io
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
+from ml_assets.serving.content import BOM, FORM, TEXT, content, is_json, media_type, require_utf8, unsupported
+from ml_assets.serving.http import BODY, Receive, headers
 from ml_assets.serving.model import Model, Seen
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.request import Rows
 from ml_assets.serving.worker import Worker
 from ml_assets.text.document import Document, Page, UnreadableError
 
-JSON = ("", "application/json")
-"""Content types of bodies that hold rows."""
-
 UPLOAD = 20 << 20
 """Bytes that a body with a file may have."""
 
-_FORM = "multipart/form-data"
+FILES = (
+    "application/octet-stream", "application/pdf", "image/png", "image/jpeg", "image/tiff",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document", "text/html", TEXT,
+)  # fmt: skip
+"""Media types of a body that is a file; what it is, its content says."""
+
+# What may be a file as well, such as e-mail and saved web pages; the reader says which of them it takes.
+_PERHAPS = re.compile(
+    r"image/.+|message/rfc822|multipart/related|"
+    r"application/(x-pdf|xhtml\+xml|rtf|msword|vnd\.(ms-word|openxmlformats-officedocument)\..+)"
+)
 # What the machine could not do, rather than what is wrong with the file.
 _OURS = ("timeout", "memory", "crashed")
 
 
-def content_type(scope: Any) -> str:  # noqa: ANN401 - of ASGI
-    """The type of a body, with its parameters: `application/pdf`; empty where none is named."""
-    said = next((value for key, value in scope["headers"] if key == b"content-type"), b"")
-    kind: str = said.decode("latin-1").strip()
-    bare = kind.partition(";")[0].strip().lower()
-    return kind if bare == _FORM else bare
+async def sent(scope: Any, receive: Receive) -> tuple[bytes, bool]:  # noqa: ANN401 - of ASGI
+    """What was sent to a model of documents under another type than JSON, and whether it is a file: else it is JSON.
+
+    Raises:
+        Problem: it is neither, or there is no file in the form.
+        GoneError: the client went away.
+    """
+    kind = media_type(scope)
+    listed = kind in (FORM, *FILES) or _PERHAPS.fullmatch(kind) is not None
+    if not listed and not is_json(kind, b"{"):
+        raise unsupported(scope, kind, FORM, *FILES)
+    body = await content(scope, receive, UPLOAD)
+    if kind == FORM:
+        return _file(body, headers(scope)[b"content-type"].decode("latin-1")), True
+    if not is_json(kind, body):
+        if not listed:
+            raise unsupported(scope, kind, FORM, *FILES)
+        return body, True
+    require_utf8(scope)
+    if len(body) > BODY:
+        raise Problem(
+            413, "body-too-large", f"the body begins like JSON and has more than {BODY} bytes",
+            "send a file in a form: -F file=@lease.txt", field="body",
+        )  # fmt: skip
+    return body.removeprefix(BOM), False
 
 
-async def uploaded(worker: Worker, model: Model, body: bytes, kind: str) -> tuple[Rows, list[Seen]]:
-    """The one document of a body, and what the model sees of it.
+async def uploaded(worker: Worker, model: Model, content: bytes) -> tuple[Rows, list[Seen]]:
+    """The one document that was sent, and what the model sees of it.
 
     Its name is not looked at: nothing is ever written under it, and what a file is its content says.
 
     Raises:
         Problem: there is no file, or it cannot be read.
     """
-    content = _file(body, kind) if kind.lower().startswith(_FORM) else body
     if not content:
         raise Problem(422, "file-missing", "the body holds no file", "send -F file=@lease.pdf", field="file")
     try:

@@ -1,7 +1,6 @@
 """What a client may send to a model: decoded and checked in one pass, by types that are made from the manifest."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -9,6 +8,8 @@ import msgspec
 
 from ml_assets.manifest import Input, Manifest
 from ml_assets.serving.artifact import Value
+from ml_assets.serving.event_tables import LONG
+from ml_assets.serving.json_body import Decoder
 from ml_assets.serving.problem import Problem
 
 _LARGEST = 3.4028234663852886e38  # of float32, which the model computes in
@@ -16,9 +17,6 @@ _NUMBER = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)] | bool | Non
 _TEXT = Annotated[str, msgspec.Meta(max_length=300)] | None
 _DOCUMENT = Annotated[str, msgspec.Meta(max_length=1_000_000)] | None
 _ENTITY = Annotated[str, msgspec.Meta(min_length=1, max_length=300)] | int
-_PATH = re.compile(r" - at `(key in )?(.+)`$")
-_LACKING = re.compile(r"missing required field `(.+)`$")
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 
 class Text(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -28,12 +26,15 @@ class Text(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class Rows:
-    """Rows of one request: values in the order of the manifest, and the entity of each, where it is known."""
+    """Rows of one request: values in the order of the manifest, and the entity of each; None where nobody named it."""
 
     __slots__ = ("entities", "texts", "values")
 
     def __init__(
-        self, entities: Sequence[str], values: Sequence[Sequence[Value]] | None, texts: Sequence[str] | None = None
+        self,
+        entities: Sequence[str | None],
+        values: Sequence[Sequence[Value]] | None,
+        texts: Sequence[str] | None = None,
     ) -> None:
         self.entities = entities
         self.values = values
@@ -48,9 +49,8 @@ class Requests:
     def __init__(self, manifest: Manifest) -> None:
         self._entity = manifest.entity
         self._count = len(manifest.inputs)
-        self._max_rows = manifest.max_rows
         row, who, request = _types(manifest)
-        self._decoder = msgspec.json.Decoder(request)
+        self._decoder = _Decoder(request, self._keys, manifest.max_rows)
         self._rows = (row, who)
 
     def schemas(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -64,12 +64,21 @@ class Requests:
         Raises:
             Problem: what is wrong with it, where, and what would be right.
         """
-        try:
-            found = self._decoder.decode(body)
-        except msgspec.ValidationError as error:
-            raise self._refused(body, str(error)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise malformed(error) from None
+        return self._checked(self._decoder.decode(body))
+
+    def convert(self, instances: object, place: Callable[[str], str]) -> Rows:
+        """Rows that were parsed already, as objects.
+
+        Args:
+            instances: a list of them.
+            place: where in the body a path of theirs is, such as `$.instances[0].n`.
+
+        Raises:
+            Problem: as `decode`.
+        """
+        return self._checked(self._decoder.convert({"instances": instances}, place), place)
+
+    def _checked(self, found: Any, place: Callable[[str], str] = str) -> Rows:  # noqa: ANN401 - made from the manifest
         instances, entities, documents = found.instances, found.entities, getattr(found, "documents", None)
         if sum(form is not None for form in (instances, entities, documents)) != 1:
             raise Problem(
@@ -79,31 +88,46 @@ class Requests:
         if documents is not None:
             texts = [document.text for document in documents]
             return Rows([sha256(text.encode("utf-8", "replace")).hexdigest() for text in texts], None, texts)
+        named = [row.entity for row in (instances if entities is None else entities)]
+        names = [None if name is None else str(name) for name in named]
+        for at, name in enumerate(names):
+            if name is not None and ("\0" in name or len(name) > LONG):
+                form = "instances" if entities is None else "entities"
+                raise _no_name(name, place(f"$.{form}[{at}].{self._entity}"))
         if entities is not None:
-            return Rows([str(entity.entity) for entity in entities], None)
-        rows = [msgspec.structs.astuple(row) for row in instances]
-        return Rows(["" if row[-1] is None else str(row[-1]) for row in rows], [row[: self._count] for row in rows])
+            return Rows(names, None)
+        return Rows(names, [msgspec.structs.astuple(row)[: self._count] for row in instances])
 
-    def _refused(self, body: bytes, message: str) -> Problem:
-        where = _PATH.search(message)
-        field = where[2] if where else "$"
-        what = _PATH.sub("", message)
-        if lacking := _LACKING.search(what):
-            field = f"{field}.{lacking[1]}"
-        if "of length <=" in what and field in {"$.instances", "$.entities"}:
+    def _keys(self, found: Any) -> int:  # noqa: ANN401 - made from the manifest
+        """How many keys a body has that repeats none and leaves out what is null."""
+        if found.instances is not None:
+            named = [1 for row in found.instances if row.entity is not None]
+            return 1 + len(found.instances) * self._count + len(named)
+        return 1 + len(found.entities or getattr(found, "documents", None) or ())
+
+
+class _Decoder(Decoder[Any]):
+    """The bodies of a model, of at most so many rows."""
+
+    def __init__(self, kind: Any, keys: Callable[[Any], int], max_rows: int) -> None:  # noqa: ANN401 - a type
+        super().__init__(kind, "GET /models/<model> lists the features and their types; null is missing", keys)
+        self._max_rows = max_rows
+
+    def refusal(self, what: str, field: str, place: str, value: object) -> Problem:
+        """See `Decoder`."""
+        if "of length <=" in what and field in {"$.instances", "$.entities", "$.documents"}:
             return Problem(
-                413, "too-many-rows", f"{field[2:]} has more than {self._max_rows} rows",
-                "send several requests, or raise serve.max_rows in defs.yaml", field=field,
+                413, "too-many-rows", f"{place[2:] or 'the body'} has more than {self._max_rows} rows",
+                "send several requests, or raise serve.max_rows in defs.yaml", field=place,
             )  # fmt: skip
-        return Problem(
-            422, "invalid-field", what, "GET /models/<model> lists the features and their types; null is missing",
-            field=field, value=_value(body, field),
-        )  # fmt: skip
+        return super().refusal(what, field, place, value)
 
 
-def malformed(error: Exception) -> Problem:
-    """A body that is no JSON; NaN and Infinity are none."""
-    return Problem(400, "malformed-json", str(error), "send UTF-8 JSON; a missing value is null, not NaN", field="$")
+def _no_name(name: str, field: str) -> Problem:
+    why = "a NUL character" if "\0" in name else f"{len(name)} characters, at most {LONG} are kept"
+    return Problem(
+        422, "invalid-field", f"the name of an entity has {why}", "send the entity's name", field=field, value=name
+    )
 
 
 def _types(manifest: Manifest) -> tuple[type[msgspec.Struct], type[msgspec.Struct], Any]:
@@ -124,14 +148,3 @@ def _types(manifest: Manifest) -> tuple[type[msgspec.Struct], type[msgspec.Struc
 
 def _kind(column: Input) -> Any:  # noqa: ANN401 - a type
     return {"number": _NUMBER, "text": _TEXT, "document": _DOCUMENT}[column.kind]
-
-
-def _value(body: bytes, field: str) -> object:
-    """What stands at a path of a body; nothing where nothing stands there."""
-    try:
-        found: Any = msgspec.json.decode(body)
-        for key, index in _STEP.findall(field):
-            found = found[int(index)] if index else found[key]
-    except (KeyError, IndexError, TypeError, ValueError, msgspec.MsgspecError):
-        return msgspec.UNSET
-    return found if not isinstance(found, dict | list) else msgspec.UNSET

@@ -86,7 +86,7 @@ _FIXED: dict[str, Schema] = {
     }),
     "LineageOfPrediction": _object({
         "prediction": _object({
-            "prediction_id": _TEXT, "model": _TEXT, "version": _TEXT, "variant": _TEXT, "entity": _TEXT,
+            "prediction_id": _TEXT, "model": _TEXT, "version": _TEXT, "variant": _TEXT, "entity": _MAYBE,
             "as_of": _MAYBE, "score": _NUMBER, "decision": _MAYBE, "predicted": _MAYBE, "missing": _WORDS,
             "stale": _WORDS,
             "requested_at": _WHOLE, "latency": _WHOLE,
@@ -114,11 +114,27 @@ def schemas(models: Sequence[Model]) -> dict[str, Schema]:
         if "description" in schema:  # what follows in the docstring are the fields
             schema["description"] = schema["description"].partition("\n\n")[0]
     found["Answers"]["properties"]["predictions"]["items"] = {"anyOf": [named("Answer"), named("Classified")]}
-    names = "|".join(re.escape(model.manifest.model) for model in models) or "[A-Za-z0-9_]+"
-    found["Said"]["properties"]["prediction_id"] |= {"pattern": f"^({names})\\.{_ID}$"}
+    found["Said"] = _said(found["Said"], models)
     sent = [_sent(model) for model in models] or [(_ANY_PREDICT, _ANY_INVOCATIONS)]
     forms = {"Predict": [predict for predict, _ in sent], "Invocations": [invocations for _, invocations in sent]}
     return {**found, **_FIXED, **{name: some[0] if len(some) == 1 else {"anyOf": some} for name, some in forms.items()}}
+
+
+def _said(plain: Schema, models: Sequence[Model]) -> Schema:
+    """An outcome: of kind `label` what its model predicts, of another kind anything."""
+    names = "|".join(re.escape(model.manifest.model) for model in models) or "[A-Za-z0-9_]+"
+    properties = plain["properties"]
+    kind, any_id = properties["kind"], {**properties["prediction_id"], "pattern": f"^({names})\\.{_ID}$"}
+    other = (
+        {"prediction_id": any_id, "kind": {**kind, "not": {"const": "label"}}} if models else {"prediction_id": any_id}
+    )
+    forms = [{**plain, "properties": properties | other, "required": [*plain["required"], *["kind"][: len(models)]]}]
+    for model in models:
+        own = {**any_id, "pattern": f"^{re.escape(model.manifest.model)}\\.{_ID}$"}
+        truth: Schema = {"enum": [*model.manifest.classes] if model.manifest.classes else [0, 1, False, True]}
+        label = {"prediction_id": own, "kind": {"const": "label", "default": "label"}, "value": truth}
+        forms.append({**plain, "title": f"{model.manifest.model}: label", "properties": properties | label})
+    return forms[0] if len(forms) == 1 else {"anyOf": forms}
 
 
 def csv(models: Sequence[Model]) -> Schema:
@@ -132,6 +148,9 @@ def _sent(model: Model) -> tuple[Schema, Schema]:
     manifest, (instance, entity) = model.manifest, model.requests.schemas()
     instance = {**instance, "title": f"{manifest.model}: instance", "example": _example(model)}
     entity = {**entity, "title": f"{manifest.model}: entity", "example": {manifest.entity: "c000017"}}
+    for form in (instance, entity):
+        name = form["properties"][manifest.entity]
+        name["anyOf"] = [{**kind, "pattern": r"^[^\x00]*$"} if "maxLength" in kind else kind for kind in name["anyOf"]]
     kinds = [instance["properties"][column.name] for column in manifest.inputs]
     row = {"type": "array", "prefixItems": kinds, "items": False, "minItems": len(kinds), "maxItems": len(kinds)}
     some = {"minItems": 1, "maxItems": manifest.max_rows}

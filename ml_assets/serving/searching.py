@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from ml_assets.errors import DataError
+from ml_assets.serving.content import json_content
 from ml_assets.serving.event_tables import Search, prediction_id
-from ml_assets.serving.http import Receive, body_of
+from ml_assets.serving.http import Receive
+from ml_assets.serving.json_body import Decoder
 from ml_assets.serving.problem import Problem, unavailable
-from ml_assets.serving.request import malformed
 from ml_assets.serving.worker import Worker
 from ml_assets.text.found import DEPTH, Hit, Results
 
 if TYPE_CHECKING:
     from ml_assets.text.search import SearchIndex
+
+
+_LARGEST = 1e308
+_Amount = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)] | None
 
 
 class Filters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
@@ -41,8 +46,8 @@ class Filters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defa
     date_to: date | None = None
     received_from: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     received_to: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-    amount_from: float | None = None
-    amount_to: float | None = None
+    amount_from: _Amount = None
+    amount_to: _Amount = None
 
 
 class Query(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,7 +61,7 @@ class Query(msgspec.Struct, forbid_unknown_fields=True):
         model: whose documents; needed where several models have some.
     """
 
-    query: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    query: Annotated[str, msgspec.Meta(max_length=1000, pattern=r"^[^\x00]*$")] = ""
     filters: Filters = Filters()
     # Whole numbers of JSON: 10.0 is one, which an int of msgspec is not.
     limit: Annotated[float, msgspec.Meta(ge=1, le=DEPTH, multiple_of=1)] = 10
@@ -82,7 +87,7 @@ class Found(msgspec.Struct):
     serial: int
 
 
-_DECODER = msgspec.json.Decoder(Query)
+_DECODER: Decoder[Query] = Decoder(Query, "see POST /search in /docs")
 
 
 async def search(worker: Worker, scope: Any, receive: Receive) -> bytes:  # noqa: ANN401 - of ASGI
@@ -94,21 +99,13 @@ async def search(worker: Worker, scope: Any, receive: Receive) -> bytes:  # noqa
     """
     began = time.time_ns()
     worker.guard.require(scope, "predict")
-    asked = _asked(await body_of(receive))
+    _, body = await json_content(scope, receive)
+    asked = _DECODER.decode(body)
     name = _model(worker, asked)
     found = await asyncio.to_thread(_found, worker.index(name), asked)
     row = _row(name, asked, found, began)
     await worker.predicted([row])
     return msgspec.json.encode(Found(row.prediction_id, found.hits, found.total, found.exact, found.serial))
-
-
-def _asked(body: bytes) -> Query:
-    try:
-        return _DECODER.decode(body)
-    except msgspec.ValidationError as error:
-        raise Problem(422, "invalid-field", str(error), "see POST /search in /docs") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise malformed(error) from None
 
 
 def _model(worker: Worker, asked: Query) -> str:
@@ -122,6 +119,7 @@ def _model(worker: Worker, asked: Query) -> str:
         return known[0]
     if asked.model in known:
         return str(asked.model)
+    worker.require_loaded(asked.model)
     listed = ", ".join(known) or "none yet"
     what = f"no documents of {asked.model!r}" if asked.model else f"{len(known)} models have documents"
     raise Problem(
@@ -135,20 +133,40 @@ def _found(index: "SearchIndex", asked: Query) -> Results:
 
     try:
         filters = query.Filters(
-            **{name: _naive(value) for name, value in msgspec.structs.asdict(asked.filters).items()}
+            **{name: _naive(name, value) for name, value in msgspec.structs.asdict(asked.filters).items()}
         )
         return index.search(asked.query, filters=filters, limit=int(asked.limit), offset=int(asked.offset))
     except query.QueryError as error:
-        raise Problem(422, "invalid-field", str(error), "see POST /search in /docs") from None
+        raise _refused(asked, str(error)) from None
     except DataError as error:
         raise unavailable("search-index", str(error)) from None
     except (OSError, RuntimeError) as error:  # what LanceDB raises where files of the index are gone
         raise unavailable("search-index", f"the index of {asked.model or 'the documents'} cannot be read") from error
 
 
-def _naive(value: Any) -> Any:  # noqa: ANN401 - of any filter
-    """A moment in UTC without a time zone, as the index has it; anything else as it is."""
-    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value
+def _naive(name: str, value: Any) -> Any:  # noqa: ANN401 - of any filter
+    """A moment in UTC without a time zone, as the index has it; anything else as it is.
+
+    Raises:
+        Problem: UTC has no such year.
+    """
+    try:
+        return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value
+    except OverflowError:
+        raise Problem(
+            422, "invalid-field", f"{value.isoformat()} is not within the years 1 to 9999 in UTC",
+            "send another moment, or leave it out", field=f"$.filters.{name}", value=value.isoformat(),
+        ) from None  # fmt: skip
+
+
+def _refused(asked: Query, message: str) -> Problem:
+    """The refusal of a field whose name the message begins with."""
+    name, sent = message.partition(" ")[0], msgspec.to_builtins(asked)
+    place, among = ("$.filters", sent["filters"]) if name in sent["filters"] else ("$", sent)
+    return Problem(
+        422, "invalid-field", message, "see POST /search in /docs", field=f"{place}.{name}" if name in among else place,
+        value=among.get(name, msgspec.UNSET),
+    )  # fmt: skip
 
 
 def _row(name: str, asked: Query, found: Results, began: int) -> Search:

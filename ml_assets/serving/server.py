@@ -3,10 +3,12 @@
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
-from ml_assets.errors import MlAssetsError
+import msgspec
+
+from ml_assets.errors import MlAssetsError, RegistryError
 from ml_assets.registry import Registry
 from ml_assets.serving.follower import Follower
 from ml_assets.serving.guard import is_loopback
@@ -22,7 +24,7 @@ class ServeError(MlAssetsError):
     """The server cannot be started."""
 
 
-def serve(settings: Settings, host: str, port: int, workers: int) -> None:
+def serve(settings: Settings, host: str, port: int, workers: int, announce: Callable[[str], None]) -> None:
     """Run until it is told to stop; a worker that dies is replaced.
 
     Args:
@@ -30,6 +32,7 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
         host: an address of this machine.
         port: of TCP; 0: any that is free.
         workers: processes that answer.
+        announce: is told the URL, once it is listened on.
 
     Raises:
         ServeError: the port is taken, or nobody but this machine may be answered without tokens.
@@ -45,8 +48,11 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
         timeout_graceful_shutdown=10,
     )  # fmt: skip
     listening = _listen(host, port)
+    announce(_url(listening))
     os.environ.update({key: value for key, value in _IMPATIENT.items() if key not in os.environ})
-    follower = Follower(Registry(settings.tracking_uri, ui=settings.mlflow_ui), Releases.at(settings.data))
+    releases = Releases.at(settings.data)
+    _forget_asked(releases)
+    follower = Follower(Registry(settings.tracking_uri, ui=settings.mlflow_ui), releases)
     follower.start()
     with _metrics():
         try:
@@ -62,6 +68,17 @@ def _require_tokens(settings: Settings, host: str) -> None:
             f"--host {host}: without tokens the server listens on this machine only; make one with "
             "`ml-assets token add NAME`, or leave --host out"
         )
+
+
+def _forget_asked(releases: Releases) -> None:
+    """Until this server's follower has asked the registry, nobody can say that a model is not released."""
+    with suppress(OSError, RegistryError):  # the follower says what is wrong with the disk
+        releases.keep(msgspec.structs.replace(releases.champions(), asked=0.0, trouble=None))
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _listen(host: str, port: int) -> socket.socket:

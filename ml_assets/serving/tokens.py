@@ -12,8 +12,9 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
+import msgspec
 from filelock import FileLock
 
 from ml_assets.errors import DataError
@@ -35,8 +36,14 @@ class Token:
 
     name: str
     scopes: tuple[str, ...]
-    sha256: str
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     created: str
+
+
+class _Content(msgspec.Struct):
+    """What the file holds."""
+
+    tokens: tuple[Token, ...]
 
 
 @dataclass(frozen=True)
@@ -56,11 +63,10 @@ class Tokens:
             DataError: the file is none of tokens; nobody is let in, rather than everybody.
         """
         try:
-            plain = json.loads(self.path.read_text())
-            return tuple(Token(t["name"], tuple(t["scopes"]), t["sha256"], t["created"]) for t in plain["tokens"])
+            return msgspec.json.decode(self.path.read_bytes(), type=_Content).tokens
         except FileNotFoundError:
             return ()
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, UnicodeDecodeError, RecursionError, msgspec.MsgspecError) as error:
             raise DataError(
                 f"{self.path} is no file of tokens ({error}): restore it, or remove it and add them anew"
             ) from error

@@ -1,6 +1,7 @@
 """One process of the server: the champions that it holds, its stores, and how they are."""
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import signal
@@ -30,6 +31,8 @@ from ml_assets.settings import Settings
 
 if TYPE_CHECKING:
     from ml_assets.text.search import SearchIndex
+
+_LOG = logging.getLogger("ml_assets.serving")
 
 TICK = 0.5
 """Seconds between two looks at what the follower wrote."""
@@ -108,17 +111,30 @@ class Worker:
         """The champion of a model.
 
         Raises:
-            Problem: there is none here.
+            Problem: there is none here, or not yet.
         """
         found = self.models.get(name)
         if found is not None:
             return found
         if trouble := self._trouble.get(name) or self._champions.refused.get(name):
             raise unavailable("no-release", f"{name} has no release that this server can load: {trouble}")
+        self.require_loaded(name)
         raise Problem(
             404, "unknown-model", f"no model {name!r} is released",
             f"released are {', '.join(self.models) or 'none yet'}", field="model", value=name,
         )  # fmt: skip
+
+    def require_loaded(self, name: str | None = None) -> None:
+        """Return if it is known who the champions are, and the one of a model is not being loaded.
+
+        Raises:
+            Problem: nobody can say yet that a model is not released.
+        """
+        if self._champions.asked == 0:
+            why = self._champions.trouble or "the registry is being asked who the champions are"
+            raise unavailable("loading", f"the server is starting: {why}")
+        if name in self._champions.models and name not in self.models:
+            raise unavailable("loading", f"version {self._champions.models[name].version} of {name} is being loaded")
 
     def index(self, name: str) -> "SearchIndex":
         """The search index of a model's documents; it follows what the graph writes."""
@@ -146,7 +162,11 @@ class Worker:
         try:
             await self.journal.record(*rows)
         except EventRefusedError as error:
-            raise Problem(422, "refused", str(error), "send what fits") from None
+            _LOG.warning("%s", error)  # a client is not told where the store is
+            raise Problem(
+                422, "refused", "the event store cannot hold a row of this request, so none was answered",
+                "send one row at a time; the server's log says what the store refused", field="$",
+            ) from None  # fmt: skip
         except EventStoreError as error:
             self._unrecorded = str(error)
             raise unavailable("event-store", f"nothing is answered that cannot be recorded: {error}") from None

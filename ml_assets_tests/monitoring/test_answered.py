@@ -50,7 +50,7 @@ def online(report: PerformanceReport) -> list[Row]:
     return [row for row in report.rows if row.variant is not None]
 
 
-def labels(found: Answers) -> dict[str, float]:
+def labels(found: Answers) -> dict[str | None, float]:
     return {row["entity"]: row["label"] for row in found.rows.to_pylist()}
 
 

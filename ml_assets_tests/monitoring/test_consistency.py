@@ -55,7 +55,7 @@ def test_what_differs_is_named_with_both_values(answered: Answered) -> None:
     write(answered.store, *(row._replace(prediction_id=prediction_id("shop", n)) for n, row in enumerate(bad)))
     found = compared(answered)
     assert (found.vectors, found.agreed, len(found.examples)) == (14, 10, 4)
-    differing = {(each.entity, each.feature): each for each in found.examples}
+    differing: dict[tuple[str | None, str], Difference] = {(each.entity, each.feature): each for each in found.examples}
     orders = differing[rows[0].entity, "orders"]
     assert (float(orders.served or 0), float(orders.offline or 0)) == (seen["orders"] + 1, seen["orders"])
     assert differing[rows[1].entity, "kind"].served is None

@@ -36,10 +36,9 @@ def store(tmp_path: Path) -> Iterator[EventStore]:
 def filled(store: EventStore, rows: int, since: int = 0) -> list[Prediction]:
     """Predictions, an outcome and an exposure for each, minutes, and as many of another model."""
     made = [prediction(str(number), at=NOW + number) for number in range(since, since + rows)]
-    for row in made:
-        number = int(row.entity)
-        others = (prediction(row.entity, model="retail"), minute(str(number), model="retail"))
-        write(store, row, truth(row.prediction_id, number), exposure(row.entity), minute(str(number)), *others)
+    for number, row in enumerate(made, since):
+        others = (prediction(str(number), model="retail"), minute(str(number), model="retail"))
+        write(store, row, truth(row.prediction_id, number), exposure(str(number)), minute(str(number)), *others)
     return made
 
 

@@ -1,9 +1,13 @@
-"""Event stores to test with: a file of SQLite, a schema of its own in a real Postgres, a disk that is soon full."""
+"""Event stores to test with: a file of SQLite, a schema of its own in a real Postgres, a disk that is soon full.
+
+And a server in this process, of a model that is small enough to know by heart.
+"""
 
 import os
 import subprocess
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,6 +16,9 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from ml_assets.serving.events import EventStore
+from ml_assets.settings import Settings
+from ml_assets_tests.serving import released
+from ml_assets_tests.serving.served import Served
 
 SERVER = "postgresql://postgres@127.0.0.1:5432/test"
 
@@ -66,3 +73,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only root may mount a small disk")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    released.release(tmp_path)
+    recent = datetime.now(UTC).date()
+    released.write(Settings(data=tmp_path).online_url, {"c1": (0.5, 1, "pro"), "c2": (None, 2, "basic")}, recent)
+    made = Served(tmp_path)
+    with made.client:
+        yield made

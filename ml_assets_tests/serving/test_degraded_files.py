@@ -21,7 +21,7 @@ from ml_assets.settings import Settings
 from ml_assets_tests.serving import released
 from ml_assets_tests.serving.faults import bring_back, move_away
 from ml_assets_tests.serving.released import FEATURES, MODEL
-from ml_assets_tests.serving.test_server import PREDICT, ROW, Served
+from ml_assets_tests.serving.served import PREDICT, ROW, Served
 from ml_assets_tests.serving.traffic import prediction
 
 INSTANCES = {"instances": [ROW]}

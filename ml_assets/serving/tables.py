@@ -1,0 +1,177 @@
+"""The forms in which MLflow's clients send rows: each becomes a list of objects, as `instances` has them."""
+
+import csv
+import io
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ml_assets.manifest import Input
+from ml_assets.serving.json_body import Decoder, parsed
+from ml_assets.serving.model import Model
+from ml_assets.serving.problem import Problem
+
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+
+# As the ingest reads them (`sources/casts.py`): no 1_000, no 1,000, no digits of other scripts.
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+_STEP = re.compile(r"\$\.instances(?:\[(\d+)\](?:\.(.+))?)?", re.DOTALL)
+# A cell in quotation marks, from the comma or line end before it to the one behind it.
+_QUOTED = re.compile(r'(?:^|(?<=[,\r\n]))"[^"]*(?:""[^"]*)*"(?=[,\r\n]|$)')
+
+
+class Table(NamedTuple):
+    """Rows of a body.
+
+    Args:
+        rows: a list of objects, if the body is right.
+        place: where in the body a path such as `$.instances[0].n` is.
+    """
+
+    rows: Any
+    place: Callable[[str], str]
+
+
+class _Split(msgspec.Struct):
+    columns: list[str]
+    data: list[list[Any]]
+    index: list[Any] | None = None
+
+
+_SPLIT: Decoder[_Split] = Decoder(_Split, "send columns and data as pandas' to_dict(orient='split') writes them")
+
+
+def of_json(model: Model, body: bytes) -> Table:
+    """The rows of a body of JSON.
+
+    Raises:
+        Problem: it is not JSON, or has none of the forms.
+    """
+    found = parsed(body)
+    forms = [form for form in FORMS if isinstance(found, dict) and form in found]
+    if len(forms) != 1:
+        raise Problem(
+            422, "rows-missing", f"the body has to hold exactly one of {', '.join(FORMS[:-1])} and {FORMS[-1]}",
+            'send {"dataframe_split": {"columns": […], "data": [[…]]}}', field="$",
+        )  # fmt: skip
+    form, rows = forms[0], found[forms[0]]
+    if form == "dataframe_split":
+        return _of_split(rows)
+    if form != "dataframe_records" and isinstance(rows, dict):
+        return _of_columns(rows, f"$.{form}")
+    if form != "dataframe_records" and isinstance(rows, list) and rows and all(isinstance(row, list) for row in rows):
+        return _of_lists([column.name for column in model.manifest.inputs], rows, f"$.{form}")
+    return Table(rows, lambda path: path.replace("$.instances", f"$.{form}", 1))
+
+
+def of_csv(model: Model, body: bytes) -> Table:
+    """The rows of CSV with a header. An empty cell and NaN are missing values.
+
+    Raises:
+        Problem: it is not CSV, a column stands twice, or a cell of a column of numbers is not one.
+    """
+    try:
+        text = body.decode()
+        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise _malformed(str(error)) from None
+    if '"' in _QUOTED.sub("", text):
+        raise _malformed("a quotation mark stands within a cell that is not in quotation marks, or before its end")
+    if not lines:
+        raise _malformed("the body is empty")
+    kinds = {column.name: column for column in model.manifest.inputs}
+    head, *rows = lines
+    _require_once(head, "$")
+    cells = [
+        [_cell(kinds.get(name), value, f"$[{at}].{name}") for name, value in zip(head, row, strict=False)]
+        if len(row) == len(head)
+        else row
+        for at, row in enumerate(rows)
+    ]
+    return _of_lists(head, cells, "$", lambda at, name: f"$[{at}].{name}")
+
+
+def _of_split(rows: object) -> Table:
+    split = _SPLIT.convert(rows, lambda path: f"$.dataframe_split{path[1:]}")
+    _require_once(split.columns, "$.dataframe_split.columns")
+    return _of_lists(split.columns, split.data, "$.dataframe_split.data")
+
+
+def _of_columns(columns: Mapping[str, Any], field: str) -> Table:
+    """Columns of values, or one row of them, as MLflow has a dictionary."""
+    lengths = {name: len(values) for name, values in columns.items() if isinstance(values, list)}
+    if not lengths:
+        return Table([columns], lambda path: path.replace("$.instances[0]", field, 1))
+    rows = next(iter(lengths.values()))
+    for name in columns:
+        if lengths.get(name) != rows:
+            what = f"{lengths[name]} values" if name in lengths else "one value"
+            raise Problem(
+                422, "invalid-field", f"the column has {what}, and the first one {rows}",
+                "send a list of equal length for each column", field=f"{field}.{name}",
+            )  # fmt: skip
+    made = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return Table(made, _placed(field, lambda at, name: f"{field}.{name}[{at}]"))
+
+
+def _of_lists(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    field: str,
+    place: Callable[[int, str], str] | None = None,
+) -> Table:
+    for number, row in enumerate(rows):
+        if len(row) != len(columns):
+            raise Problem(
+                422, "invalid-field", f"the row has {len(row)} values, and there are {len(columns)} columns",
+                "send a value for each column", field=f"{field}[{number}]",
+            )  # fmt: skip
+    made = [dict(zip(columns, row, strict=True)) for row in rows]
+    at = {name: number for number, name in enumerate(columns)}
+
+    def cell(number: int, name: str) -> str:
+        return f"{field}[{number}][{at[name]}]" if name in at else f"{field}[{number}].{name}"
+
+    return Table(made, _placed(field, place or cell))
+
+
+def _placed(field: str, within: Callable[[int, str], str]) -> Callable[[str], str]:
+    def place(path: str) -> str:
+        step = _STEP.fullmatch(path)
+        if step is None or step[1] is None:
+            return field
+        return f"{field}[{step[1]}]" if step[2] is None else within(int(step[1]), step[2])
+
+    return place
+
+
+def _require_once(columns: Sequence[str], field: str) -> None:
+    counts = Counter(columns)
+    if repeated := next((name for name, count in counts.items() if count > 1), None):
+        raise Problem(
+            422, "repeated-column", f"the column {repeated!r} stands {counts[repeated]} times", "send it once",
+            field=field, value=repeated,
+        )  # fmt: skip
+
+
+def _cell(column: Input | None, text: str, field: str) -> float | str | None:
+    if text == "" or column is None or column.kind != "number":
+        return text or None
+    written = text.strip(" \t")
+    if written == "" or written.lower() == "nan":
+        return None
+    number = float(written) if _NUMBER.fullmatch(written) else math.inf
+    if math.isinf(number):
+        raise Problem(
+            422, "invalid-field", f"Expected a number, got {text!r}",
+            "send a number such as 1234.5, or nothing for a missing value", field=field, value=text,
+        )  # fmt: skip
+    return number
+
+
+def _malformed(why: str) -> Problem:
+    return Problem(400, "malformed-csv", why, "send UTF-8 CSV with a header and commas between the cells", field="$")
