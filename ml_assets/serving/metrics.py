@@ -1,7 +1,9 @@
 """What Prometheus is told, summed over the workers of a server, and the minutes that the graph is told of."""
 
 import os
+import time
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -13,6 +15,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from ml_assets.serving.event_tables import LATENCY_BOUNDS, Traffic
 
+_MINUTE = 60_000_000  # microseconds
+_UNTOLD = 10_000  # minutes that wait for an event store that is away: a week's
 _SCORES = [step / 20 for step in range(1, 20)]
 
 
@@ -110,3 +114,37 @@ class Minute:
         """What is written down."""
         latency = msgspec.json.encode(self._latency).decode()
         return Traffic(model, worker, self.since, until, sum(self._latency), self._refused, self._errors, latency)
+
+
+class Minutes:
+    """What a worker has counted of each model, and the event store does not have yet.
+
+    Args:
+        worker: a name that no other process has.
+    """
+
+    def __init__(self, worker: str) -> None:
+        self._worker = worker
+        self._counted: dict[str, Minute] = {}
+        self._untold: deque[Traffic] = deque(maxlen=_UNTOLD)
+
+    def of(self, model: str) -> Minute:
+        """The minute that is counted now."""
+        found = self._counted.get(model)
+        if found is None:
+            found = self._counted[model] = Minute(time.time_ns() // 1000)
+        return found
+
+    def over(self, model: str | None, *, force: bool) -> tuple[Traffic, ...]:
+        """The minutes that are over, or all of them; of `model` at least an empty one where none is counted."""
+        now = time.time_ns() // 1000
+        if force and not self._counted and model is not None:
+            self._counted[model] = Minute(now - 1)
+        for name in [name for name, minute in self._counted.items() if force or now - minute.since >= _MINUTE]:
+            self._untold.append(self._counted.pop(name).row(name, self._worker, now))
+        return tuple(self._untold)
+
+    def forget(self, told: int) -> None:
+        """Leave out the first ones: they were written down, and meanwhile others were added."""
+        for _ in range(told):
+            self._untold.popleft()

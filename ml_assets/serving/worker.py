@@ -7,7 +7,6 @@ import os
 import signal
 import time
 import uuid
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -16,13 +15,13 @@ from ml_assets.errors import RegistryError
 from ml_assets.manifest import Manifest
 from ml_assets.serving.artifact import Artifact
 from ml_assets.serving.desk import Desk
-from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError, Traffic
+from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError
 from ml_assets.serving.events import EventStore
 from ml_assets.serving.guard import Guard
 from ml_assets.serving.journal import Journal
 from ml_assets.serving.kept import kept
 from ml_assets.serving.lookups import Lookups
-from ml_assets.serving.metrics import Metrics, Minute, forget_dead
+from ml_assets.serving.metrics import Metrics, Minutes, forget_dead
 from ml_assets.serving.model import Model
 from ml_assets.serving.problem import Problem, unavailable
 from ml_assets.serving.releases import Champion, Champions, Releases
@@ -38,8 +37,6 @@ TICK = 0.5
 """Seconds between two looks at what the follower wrote."""
 
 _PROBE = 4  # ticks between two questions to the stores
-_MINUTE = 60_000_000  # microseconds
-_UNTOLD = 10_000  # minutes that wait for an event store that is away: a week's
 _SILENT = 15.0  # seconds without a word of the follower
 
 
@@ -71,9 +68,7 @@ class Worker:
         self._trouble: dict[str, str] = {}
         self._faults: dict[str, str] = {}
         self._unrecorded: str | None = None
-        self._minutes: dict[str, Minute] = {}
-        self._untold: deque[Traffic] = deque(maxlen=_UNTOLD)
-        self._name = uuid.uuid4().hex
+        self._minutes = Minutes(uuid.uuid4().hex)
         parent = multiprocessing.parent_process()
         self._parent = os.getppid() if parent is None else parent.pid  # it may have died since
         self._ticking: asyncio.Task[None] | None = None
@@ -175,10 +170,7 @@ class Worker:
         """One request that was answered."""
         self.metrics.answered(route, name, status, seconds)
         if name in self.models:
-            minute = self._minutes.get(name)
-            if minute is None:
-                minute = self._minutes[name] = Minute(time.time_ns() // 1000)
-            minute.count(status, seconds)
+            self._minutes.of(name).count(status, seconds)
 
     def health(self) -> dict[str, str]:
         """What does not work, by part, and why; nothing where all is well."""
@@ -299,17 +291,11 @@ class Worker:
 
     async def _tell(self, *, force: bool) -> None:
         """Write down the minutes that are over; in trouble all of them, as a question whether writing works again."""
-        now = time.time_ns() // 1000
-        if force and not self._minutes and self.models:
-            self._minutes[next(iter(self.models))] = Minute(now - 1)
-        for name in [name for name, minute in self._minutes.items() if force or now - minute.since >= _MINUTE]:
-            self._untold.append(self._minutes.pop(name).row(name, self._name, now))
-        if untold := tuple(self._untold):
+        if untold := self._minutes.over(next(iter(self.models), None), force=force):
             try:
                 await self.journal.record(*untold)
             except EventStoreError as error:
                 self._unrecorded = str(error)
                 return
             self._unrecorded = None
-            for _ in untold:  # the event loop has counted on meanwhile
-                self._untold.popleft()
+            self._minutes.forget(len(untold))
