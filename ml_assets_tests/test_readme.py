@@ -1,0 +1,220 @@
+"""What README.md says is so: each command runs in a test, each table lists what there is, each declaration is one."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+from pydantic import BaseModel
+from typer.core import TyperCommand, TyperGroup
+
+from ml_assets.cli import app
+from ml_assets.features.query import check
+from ml_assets.features.view import ViewSpec
+from ml_assets.lake import Lake
+from ml_assets.monitoring.declaration import MonitorSpec
+from ml_assets.settings import PROJECT, Settings
+from ml_assets.sources.spec import SourceSpec
+from ml_assets.training.recipe import ModelSpec
+from ml_assets_tests import readme
+from ml_assets_tests.processes import environment
+from ml_assets_tests.serving.process import serving
+
+TEXT = readme.read()
+SPECS: dict[str, type[BaseModel]] = {
+    "Source": SourceSpec,
+    "FeatureView": ViewSpec,
+    "Model": ModelSpec,
+    "Monitor": MonitorSpec,
+}
+
+
+def commands(command: object, name: str = "ml-assets") -> dict[str, TyperCommand]:
+    """Every command that does something, by what is typed."""
+    if isinstance(command, TyperGroup):
+        return dict(
+            chain.from_iterable(commands(sub, f"{name} {key}").items() for key, sub in command.commands.items())
+        )
+    assert isinstance(command, TyperCommand)
+    return {name: command}
+
+
+def of_kind(kind: str) -> list[readme.Block]:
+    return [block for block in readme.blocks(TEXT) if block.kind == kind]
+
+
+REGISTERED = commands(typer.main.get_command(app))
+
+
+def documented() -> list[str]:
+    """What the table of commands lists; `token list` in a cell is short for `ml-assets token list`."""
+    cells = re.findall(r"`([^`]+)`", " ".join(row[0] for row in readme.rows(TEXT, "Commands")))
+    return [cell if cell.startswith("ml-assets ") else f"ml-assets {cell}" for cell in cells]
+
+
+def test_the_table_of_commands_lists_all_of_them() -> None:
+    names = {next((name for name in REGISTERED if f"{cell} ".startswith(f"{name} ")), cell) for cell in documented()}
+    assert len(REGISTERED) > 8
+    assert names == set(REGISTERED)
+
+
+def test_each_option_that_the_readme_names_is_one() -> None:
+    typed = [*documented(), *(example.command.split("&&")[0] for example in readme.examples(TEXT))]
+    for name, command in REGISTERED.items():
+        known = set(chain.from_iterable(parameter.opts for parameter in command.params))
+        for line in (line for line in typed if f"{line} ".startswith(f"{name} ")):
+            assert set(re.findall(r"(?<!\S)\[?(--[a-z-]+)", line)) <= known, line
+
+
+def test_the_table_of_settings_lists_all_of_them() -> None:
+    prefix = Settings.model_config["env_prefix"]
+    fields = Settings.model_fields.items()
+    names = {str(field.validation_alias or f"{prefix}{name}".upper()) for name, field in fields}
+    assert {row[0].strip("`") for row in readme.rows(TEXT, "Settings")} == names
+
+
+@pytest.mark.parametrize("block", of_kind("yaml"), ids=lambda block: block.line)
+def test_each_declaration_is_one(block: readme.Block) -> None:
+    for document in yaml.safe_load_all(block.text):
+        package, _, kind = document["type"].rpartition(".")
+        assert package == "ml_assets.components"
+        SPECS[kind].model_validate(document["attributes"])
+
+
+@pytest.mark.parametrize("block", of_kind("sql"), ids=lambda block: block.line)
+def test_each_query_is_one(block: readme.Block) -> None:
+    relations = re.findall(r"(?:FROM|JOIN) (\w+)", block.text)
+    assert check(block.text, relations, where="README.md").relations
+
+
+def test_each_link_leads_somewhere() -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)", TEXT) + re.findall(r"`((?:docs|ml_assets)/[^`]+\.\w+)`", TEXT)
+    assert [link for link in links if not (PROJECT / link).exists()] == []
+
+
+# What another test runs, by how the command begins: the same minutes are not spent twice.
+ELSEWHERE = {
+    "make up": "commands/test_up.py::test_all_answer_with_everything_running_and_ctrl_c_leaves_nothing",
+    "ml-assets run churn --as-of": "test_end_to_end.py::"
+    "test_a_second_run_trains_nothing_and_a_new_file_is_picked_up_exactly_once",
+    "ml-assets run retail --json": "test_end_to_end.py::"
+    "test_real_invoices_give_an_honest_champion_and_every_line_is_accounted_for",
+    "ml-assets replay retail": "commands/test_replay.py::"
+    "test_a_replay_of_real_invoices_that_is_killed_is_finished_by_resume_and_touches_no_registry",
+    "ml-assets data simulate --end": "test_daemon.py::test_the_loop_runs_itself",
+    "export ML_ASSETS_ALERTS=": "test_daemon.py::test_the_loop_runs_itself",
+    "ml-assets data documents --from": "test_documents.py::"
+    "test_a_second_run_reads_nothing_and_a_new_document_is_classified_and_found",
+    "ml-assets run documents": "test_documents.py::test_documents_are_read_classified_and_found",
+    "curl -F file=": "test_documents.py::test_the_server_takes_files_and_text_and_searches",
+    "curl localhost:8000/search": "test_documents.py::test_the_server_takes_files_and_text_and_searches",
+}
+# What cannot run in a test, and why.
+NOT_RUN = {
+    "make test": "is this suite",
+    "ml-assets data online-retail": "downloads 45 MB; commands/test_retail.py downloads from a server of its own",
+}
+# What is typed instead, for the sake of time.
+SMALLER = {"--customers 60000 --months 36": "--customers 300 --months 20"}
+# What somebody does before a command with this output: the README tells it in words.
+BEFORE = {"unknown field 'horizn'": ("defs/fraud/defs.yaml", "horizon:", "horizn:")}
+
+
+def elsewhere(example: readme.Example) -> bool:
+    return example.typed.startswith((*ELSEWHERE, *NOT_RUN))
+
+
+SCRIPTS = [readme.Example(block.section, block.line, block.text, "") for block in of_kind("python")]
+EXAMPLES = [*(example for example in readme.examples(TEXT) if not elsewhere(example)), *SCRIPTS]
+
+
+def test_what_is_left_out_is_in_the_readme_and_where_it_runs_instead_is_a_test() -> None:
+    typed = " ; ".join(example.typed for example in readme.examples(TEXT) if elsewhere(example))
+    assert [command for command in (*ELSEWHERE, *NOT_RUN) if command not in typed] == []
+    for place in ELSEWHERE.values():
+        path, _, name = place.partition("::")
+        tree = ast.parse((PROJECT / "ml_assets_tests" / path).read_text(encoding="utf-8"))
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, place
+
+
+class Shell:
+    """A shell in a copy of the project, over a data folder of its own; what it starts in the background it ends."""
+
+    def __init__(self, root: Path, background: ExitStack) -> None:
+        self.project, self.data, self._background = root / "project", root / "data", background
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(PROJECT / "ml_assets", self.project / "ml_assets", ignore=ignored)
+        # A plain `run` makes documents too, which takes minutes: test_documents.py.
+        shutil.rmtree(self.project / "ml_assets" / "defs" / "documents")
+        for name in ("Makefile", "pyproject.toml", "dagster.yaml", "workspace.yaml", "uv.lock"):
+            shutil.copy(PROJECT / name, self.project)
+        (self.project / ".curlrc").write_text("silent", encoding="utf-8")
+        self._server, self._predictions = "localhost:8000", [""]
+
+    def known(self, command: str) -> str:
+        """A command about a customer of this sample."""
+        if "C0000001" not in command:
+            return command
+        sql = "SELECT min(customer_id) AS id FROM scored"
+        rows = Lake(str(self.data / "lake")).query(sql, scored="churn/predictions")
+        return command.replace("C0000001", rows["id"][0].as_py())
+
+    def type(self, command: str) -> str:
+        """What a command prints, on both streams; ids that an answer gave stand in the commands after it."""
+        if re.match("ml-assets serve .*&$", command):
+            self._server = self._background.enter_context(serving(self.data)).url
+            return ""
+        # The environment is made already: whoever runs this test stands in it.
+        command = re.sub("^make ", f"make -o {sys.prefix}/.installed VENV={sys.prefix} ", command)
+        command = command.replace("localhost:8000", self._server)
+        command = re.sub(r"churn\.[0-9a-f-]{36}", self._predictions[0], command)
+        shell = (sys.executable, "-c") if "\nimport " in f"\n{command}" else ("bash", "-c")
+        printed = self.execute(*shell, command)
+        self._predictions = re.findall(r"churn\.[0-9a-f-]{36}", printed) or self._predictions
+        return printed
+
+    def execute(self, *command: str) -> str:
+        tools = Path(sys.executable).parent
+        variables = {"PATH": f"{tools}:/usr/bin:/bin", "PYTHONPATH": str(self.project), "CURL_HOME": str(self.project)}
+        done = subprocess.run(
+            command, cwd=self.project, env=environment(self.data, **variables), check=False, timeout=300,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        return done.stdout
+
+    def edit(self, file: str, before: str, after: str) -> None:
+        path = self.project / "ml_assets" / file
+        path.write_text(path.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[readme.Example, str]]:
+    """What each command prints, typed one after the other."""
+    with ExitStack() as background:
+        shell = Shell(tmp_path_factory.mktemp("readme"), background)
+        # Less than what `make run` simulates where nothing is, and sooner done.
+        shell.type("ml-assets data simulate --customers 600 --months 20 --seed 3")
+        transcript = {}
+        for example in EXAMPLES:
+            for _, edit in (pair for pair in BEFORE.items() if pair[0] in example.output):
+                shell.edit(*edit)
+            typed = shell.known(example.typed)
+            for large, small in SMALLER.items():
+                typed = typed.replace(large, small)
+            transcript[example] = shell.type(typed)
+        yield transcript
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"{example.line}-{example.typed[:40]}")
+def test_a_command_prints_what_the_readme_shows(example: readme.Example, printed: dict[readme.Example, str]) -> None:
+    assert "Traceback" not in printed[example]
+    assert readme.shows(example.output, printed[example]), printed[example]
