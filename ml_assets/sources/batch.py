@@ -119,8 +119,20 @@ def load(
             unfit.update(counts)
         if not rows.rows + bad.rows:
             raise DataError(f"{arrival.name}: holds no rows, deliver it again or remove it")
+        _require_times(arrival, spec, unfit, rows, bad)
         require_unchanged(arrival, identity)
         return Loaded(arrival, identity.sha, plan.shape, counted(plan, unfit), rows, bad, held.pop_all(), plan.warnings)
+
+
+def _require_times(arrival: Arrival, spec: SourceSpec, unfit: Counter[str], rows: Spool, bad: Spool) -> None:
+    """Refuse a file whose times are written in another way than the source declares: it is read once that is put right.
+
+    Raises:
+        DataError: the time of no row can be read.
+    """
+    if not rows.rows and bad.rows in (unfit[column] for column in spec.times):
+        reason = next(iter(bad))["reason"][0].as_py()
+        raise DataError(f"{arrival.name}: the time of none of its {bad.rows:,} rows can be read. {reason}")
 
 
 def commit(

@@ -7,7 +7,7 @@ import pyarrow as pa
 from ml_assets.duck import literal, quote
 from ml_assets.errors import DataError
 from ml_assets.sources.spec import Kind
-from ml_assets.sources.text_format import ISO, TextFormat
+from ml_assets.sources.text_format import EPOCHS, ISO, TextFormat
 
 TYPES: dict[Kind, pa.DataType] = {
     "string": pa.string(),
@@ -51,6 +51,8 @@ def cast(column: str, source: pa.DataType, target: pa.DataType, text: TextFormat
         raise DataError(f"column {column}: {named(source)} cannot become {target} without loss: deliver it as {target}")
     if kind is None:
         return _there_and_back(name, str(source), str(target))
+    if source == pa.int64() and kind == "timestamp" and not EPOCHS.keys().isdisjoint(text.dates):
+        return _from_text(f"CAST({name} AS VARCHAR)", kind, text)
     return _from_text(name, kind, text) if source == pa.string() else _from_value(name, source, kind)
 
 
@@ -66,6 +68,8 @@ def fits_text(column: str, kind: str, text: TextFormat = ISO) -> str:
     Codes are text: 00123 and +4912 would lose their first characters, 12E5 would become 1200000.
     """
     trimmed = f"trim({quote(column)})"
+    # A number is a time only where the source says so of its column.
+    text = text.model_copy(update={"dates": [each for each in text.dates if each not in EPOCHS]})
     match kind:
         case "boolean":
             return f"regexp_full_match(lower({trimmed}), 'true|false')"
@@ -160,6 +164,11 @@ def _declared_time(trimmed: str, formats: list[str]) -> str:
 
 
 def _parsed(trimmed: str, each: str) -> str:
+    if unit := EPOCHS.get(each):
+        digits = 18 - len(str(unit))  # more would be after the year 5000
+        number = f"CAST(CAST({trimmed} AS DECIMAL(38, 9)) * {unit} AS BIGINT)"
+        shaped = f"regexp_full_match({trimmed}, '-?\\d{{1,{digits}}}(\\.\\d*)?')"
+        return f"CASE WHEN {shaped} THEN make_timestamp({number}) END"
     time = f"make_timestamp(epoch_us(try_strptime({trimmed}, {literal(each)})))"
     # Without this, 1/2/25 is a day of the year 25.
     return f"CASE WHEN regexp_matches({trimmed}, '\\d{{4}}') THEN {time} END" if "%Y" in each else time

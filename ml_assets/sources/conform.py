@@ -27,6 +27,7 @@ QUARANTINED = pa.schema([("position", pa.int64()), ("reason", pa.string()), ("ro
 """What the quarantine says of a row: its number in the file from 1, why, and the row as JSON."""
 
 _NAN = ("nan", "-nan", "+nan")
+_EPOCHS = {"epoch seconds": r"\d{9,10}(\.\d*)?", "epoch milliseconds": r"\d{12,13}", "epoch microseconds": r"\d{15,16}"}
 _SHOWN = 100  # characters of a value in a reason
 
 
@@ -183,6 +184,8 @@ def _why(plan: "Fit", column: str, value: str) -> str:
     text = value.strip("' ")
     if kind in ("timestamp", "date") and re.fullmatch(DATE_LOOK, text):
         return f"{reason} in ISO form: write `{DATE_REMEDY}` in the source if that is its form"
+    if kind == "timestamp" and (unit := next((unit for unit, form in _EPOCHS.items() if re.fullmatch(form, text)), "")):
+        return f"{reason}: write `format: {{dates: [{unit}]}}` in the source if it counts from 1970"
     if kind in ("integer", "double") and re.fullmatch(r"-?0\d+(\.\d*)?|\+\d+", text):
         return f"{reason}: it would lose its first character, which {declared(column, 'string')} of a new table keeps"
     return reason

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from ml_assets.errors import DataError
+from ml_assets.sources.blanks import BLANK, single_blanks
 from ml_assets.sources.content import Content, require_names
 from ml_assets.sources.decoding import BLOCK, Utf8, utf8_blocks
 from ml_assets.sources.quotation import Dialect, Scan
@@ -18,7 +20,9 @@ from ml_assets.sources.quotation import Dialect, Scan
 if TYPE_CHECKING:
     from ml_assets.sources.files import Arrival
     from ml_assets.sources.spec import SourceSpec
+    from ml_assets.sources.text_format import TextFormat
 
+_LISTED = 60
 _SEPARATORS = (",", ";", "\t", "|")
 # An empty cell is null, and so is what Python and numpy write for NaN; "" and words such as NA or null
 # are values that the writer chose.
@@ -33,10 +37,11 @@ def read_csv(arrival: "Arrival", spec: "SourceSpec") -> Content:
     """
     text = spec.format
     separator, names = _header(arrival, spec)
+    _require_each_named(arrival, names)
     require_names(arrival.name, names)
     time = names.index(spec.event_time) if spec.event_time in names else None
     dialect = Dialect(separator, text.quote, text.escape, len(names), time, text.line_breaks)
-    with utf8_blocks(arrival, text) as blocks:
+    with _text(arrival, text) as blocks:
         rows = Scan(arrival, dialect).read(blocks, ends=text.final_newline == "required") - text.header
     schema = pa.schema([(name, pa.string()) for name in names])
     missing = pa.array(text.missing, pa.string())
@@ -49,10 +54,17 @@ def read_csv(arrival: "Arrival", spec: "SourceSpec") -> Content:
     return Content(schema, batches, rows, text=True)
 
 
+@contextmanager
+def _text(arrival: "Arrival", text: "TextFormat") -> Iterator[Iterator[bytes]]:
+    """The text in blocks of UTF-8, its cells apart by one sign."""
+    with utf8_blocks(arrival, text) as blocks:
+        yield single_blanks(arrival, blocks, text.quote) if text.separator == BLANK else blocks
+
+
 def _header(arrival: "Arrival", spec: "SourceSpec") -> tuple[str, list[str]]:
     """The separator and the names of the columns: that separator by which the times of the source are columns."""
     text = spec.format
-    with utf8_blocks(arrival, text) as blocks:
+    with _text(arrival, text) as blocks:
         first = next((block for block in blocks if block.strip(b"\r\n")), b"").decode(errors="replace")
     usual = ("\t", *_SEPARATORS) if ".tsv" in arrival.path.lower() else _SEPARATORS
     tried = (text.separator,) if text.separator else usual
@@ -63,6 +75,7 @@ def _header(arrival: "Arrival", spec: "SourceSpec") -> tuple[str, list[str]]:
         return (fitting or list(found))[0], list(text.names or ())
     fitting = [separator for separator, cells in found.items() if set(spec.times) <= set(cells)]
     separator = max(fitting or found, key=lambda each: len(found[each]))
+    _require_other_than_blanks(arrival, first, spec, fitting)
     if text.names is None:
         return separator, found[separator]
     if len(text.names) != len(found[separator]):
@@ -70,6 +83,29 @@ def _header(arrival: "Arrival", spec: "SourceSpec") -> tuple[str, list[str]]:
             f"{arrival.name}: has {len(found[separator])} columns and `names` of the format has {len(text.names)}"
         )
     return separator, text.names
+
+
+def _require_each_named(arrival: "Arrival", names: list[str]) -> None:
+    """The rows of R and pandas begin with their number, in a column without a name.
+
+    Raises:
+        DataError: a column has no name; the message says how to give it one without touching the file.
+    """
+    if not all(name.strip() for name in names):
+        given = [name if name.strip() else f"column_{nr}" for nr, name in enumerate(names, 1)]
+        shown = json.dumps(given[:_LISTED], ensure_ascii=False)[1:-1] + (", …" if len(given) > _LISTED else "")
+        raise DataError(
+            f"{arrival.name}: a column has no name: write `format: {{names: [{shown}]}}` in the source, or give it one "
+            "in the first line"
+        )
+
+
+def _require_other_than_blanks(arrival: "Arrival", text: str, spec: "SourceSpec", fitting: list[str]) -> None:
+    words = next((line.split() for line in text.splitlines() if line.strip()), [])
+    if not fitting and not spec.format.names and set(spec.times) <= set(words):
+        raise DataError(
+            f"{arrival.name}: its columns stand apart by blanks: write `format: {{separator: ' '}}` in the source"
+        )
 
 
 def _first_row(arrival: "Arrival", text: str, separator: str, spec: "SourceSpec") -> list[str]:
@@ -113,7 +149,7 @@ def _parsed(arrival: "Arrival", spec: "SourceSpec", dialect: Dialect, schema: pa
     )
     try:
         with (
-            utf8_blocks(arrival, spec.format) as blocks,
+            _text(arrival, spec.format) as blocks,
             pyarrow.csv.open_csv(Utf8(blocks), read, parse, convert) as reader,
         ):
             yield reader

@@ -54,7 +54,10 @@ class Arrival:
             DataError: another extension.
         """
         if (kind := known_format(self.path)) is None:
-            raise DataError(f"{self.name}: unknown extension, deliver one of {', '.join(KNOWN)}")
+            raise DataError(
+                f"{self.name}: unknown extension, deliver one of {', '.join(KNOWN)}; if it is text in columns, write "
+                'what stands between them, such as `format: {separator: "\\t"}`'
+            )
         return kind
 
     @contextmanager
@@ -69,7 +72,9 @@ class Arrival:
                 yield raw
         except _BROKEN as error:
             what = " ".join(str(error).split())[:300]
-            raise DataError(f"{self.name}: cannot be read as {self.format}, deliver it again ({what})") from error
+            raise DataError(
+                f"{self.name}: cannot be read as {known_format(self.path) or 'text'}, deliver it again ({what})"
+            ) from error
 
 
 def arrivals(files: str, location: Path | str | None) -> list[Arrival]:

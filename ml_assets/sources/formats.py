@@ -9,6 +9,7 @@ import pyarrow as pa
 from ml_assets.errors import DataError
 from ml_assets.sources.content import Content, require_names
 from ml_assets.sources.csv_reader import read_csv
+from ml_assets.sources.endings import known_format
 from ml_assets.sources.jsonl_reader import read_jsonl
 from ml_assets.sources.parquet_reader import read_parquet
 
@@ -27,7 +28,9 @@ def read(arrival: "Arrival", spec: "SourceSpec") -> Content:
     Raises:
         DataError: the bytes are not what the extension promises, or a column cannot be named.
     """
-    match arrival.format:
+    # Whoever says how cells stand apart says that it is text in columns, whatever the file is called.
+    named = known_format(arrival.path) or ("csv" if spec.format.separator else arrival.format)
+    match named:
         case "parquet":
             content = read_parquet(arrival)
         case "csv":

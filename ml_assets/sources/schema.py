@@ -1,5 +1,6 @@
 """The shape of a table, and how the rows of a file are brought into it."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -157,12 +158,19 @@ def _require_columns(file: str, sources: dict[str, pa.DataType], shape: Shape, s
     if missing:
         raise DataError(
             f"{file}: misses column {', '.join(missing)}; it has {', '.join(sources)}: "
-            "its values cannot be guessed, deliver the file with it"
+            f"its values cannot be guessed, deliver the file with it{_headless(sources)}"
         )
     lower = {column.lower(): column for column in shape.fields}
     for column in sources:
         if column not in shape.fields and column.lower() in lower:
             raise DataError(f"{file}: column {column} is {lower[column.lower()]} in the table, rename it")
+
+
+def _headless(names: Iterable[str]) -> str:
+    """What to do where the first line holds values rather than names."""
+    if any(re.fullmatch(r"-?\d[\d.,:/ -]*", name.strip()) for name in names):
+        return "; if its first line is a row, write `format: {header: false, names: […]}`"
+    return ""
 
 
 def _types(

@@ -12,6 +12,9 @@ from ml_assets.declaration import Declaration
 Compression = Literal["gzip", "bz2", "xz", "zstd", "none"]
 
 _DIRECTIVES = "aAbBdfHIjmMpSyYz%"
+EPOCHS = {"epoch seconds": 1_000_000, "epoch milliseconds": 1_000, "epoch microseconds": 1}
+"""Times that are numbers, by the words that declare them: their unit in microseconds, since 1970-01-01 UTC."""
+
 _PROBE = datetime(2001, 2, 13, 14, 15, 16)  # noqa: DTZ001 - no two of its parts are one number
 
 
@@ -19,7 +22,9 @@ class TextFormat(Declaration):
     """How CSV and JSON Lines of a source are written; what a file shows by itself need not be declared."""
 
     separator: str | None = Field(
-        None, description="The character between two cells; recognised are comma, semicolon, tab and |"
+        None,
+        description="The character between two cells; recognised are comma, semicolon, tab and |. "
+        "A blank stands for any number of them",
     )
     encoding: str | None = Field(
         None, description="A Python codec such as cp1252; recognised are UTF-8, and UTF-16 and UTF-32 with their mark"
@@ -36,7 +41,9 @@ class TextFormat(Declaration):
     decimal: Literal[".", ","] = Field(".", description="The decimal mark of numbers")
     thousands: str | None = Field(None, description="The mark between groups of three digits")
     dates: list[str] = Field(
-        default=[], description="strptime formats of all dates and times (%d/%m/%Y %H:%M), in place of ISO 8601"
+        default=[],
+        description="strptime formats of all dates and times (%d/%m/%Y %H:%M), or one of "
+        f"{', '.join(EPOCHS)}; in place of ISO 8601",
     )
     missing: list[str] = Field(default=[], description="Cells that stand for a missing value: [N/A, '-']")
 
@@ -64,7 +71,7 @@ class TextFormat(Declaration):
     @field_validator("dates")
     @classmethod
     def _whole_dates(cls, formats: list[str]) -> list[str]:
-        for each in formats:
+        for each in (each for each in formats if each not in EPOCHS):
             unknown = re.sub(f"%[{_DIRECTIVES}]", "", each)
             if "%" in unknown:
                 raise ValueError(f"{each!r}: known directives are {' '.join('%' + sign for sign in _DIRECTIVES)}")
@@ -73,7 +80,10 @@ class TextFormat(Declaration):
             except ValueError:
                 read = None
             if read != _PROBE.date():
-                raise ValueError(f"{each!r} does not hold day, month and year: write for example '%d/%m/%Y %H:%M'")
+                raise ValueError(
+                    f"{each!r} does not hold day, month and year: write for example '%d/%m/%Y %H:%M'. A row that names "
+                    "its year or month only is known when that has ended: add a column that says so"
+                )
         return formats
 
     @model_validator(mode="after")

@@ -57,7 +57,7 @@ def test_other_bytes_under_a_known_path_are_held_back_and_named(inbox: Inbox) ->
 
 
 def test_a_file_of_which_no_row_was_accepted_may_be_repaired_in_its_place(inbox: Inbox) -> None:
-    inbox.put("a.csv", orders("1,01/02/2026,5"))
+    inbox.put("a.csv", orders("1,2062-02-01,5"))
     assert deliver(inbox, 0).quarantined == 1
     inbox.put("a.csv", orders("1,2026-02-01,5"))
     assert (deliver(inbox, 1).refused, ids(inbox)) == ((), [1])
