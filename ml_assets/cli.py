@@ -31,6 +31,8 @@ class _Commands(TyperGroup):
             raise StoppedError(stopped()) from None
 
 
+DEFS = PROJECT / "ml_assets" / "defs"
+
 app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
 app.add_typer(token.app, name="token")
@@ -113,6 +115,32 @@ def rollback(
 
         said = rollback(project, model, to, reason)
     typer.echo(said)
+
+
+@app.command()
+def reset(
+    model: Annotated[str, typer.Argument(help="The model folder")],
+    source: Annotated[str | None, typer.Option(help="Read only this source again [default: all]")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+) -> None:
+    """Forget everything that was made of a model's files: tables, versions, records. The files and the folder stay."""
+    from ml_assets.commands.forget import Request, forget
+
+    if source is not None:
+        _project().source(model, source)
+    typer.echo(forget(Request(model, source), settings(), DEFS, yes=yes))
+
+
+@app.command()
+def remove(
+    model: Annotated[str, typer.Argument(help="A model, or what is left of one")],
+    keep_files: Annotated[bool, typer.Option("--keep-files", help="Leave the delivered files")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+) -> None:
+    """Remove a model: what `reset` forgets, its folder, its files, and its name in the registry."""
+    from ml_assets.commands.forget import Request, forget
+
+    typer.echo(forget(Request(model, remove=True, keep_files=keep_files), settings(), DEFS, yes=yes))
 
 
 @app.command()

@@ -7,46 +7,23 @@ is: a run without a version was killed, and is removed when the same recipe is t
 import contextlib
 import hashlib
 import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import partial
 from typing import Any
 
 from ml_assets import artifacts as files_of
-from ml_assets.artifacts import Package
 from ml_assets.errors import RegistryError
-from ml_assets.tracking import EMBEDDED, aliased, client, latest_metrics
+from ml_assets.tracking import EMBEDDED, aliased, client, latest_metrics, never_used, registered
+from ml_assets.version import PARENT, Run, Version, log, version_of
+
+__all__ = ["CHAMPION", "Registry", "Run", "Version"]
 
 CHAMPION = "champion"
 _RELEASE = "release"  # the tag
 _INTENT = "ml_assets.moving"
-_PARENT = "mlflow.parentRunId"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Or MLflow's UI opens an experiment on its traces, of which there are none."""
-
-
-@dataclass(frozen=True)
-class Version:
-    """A trained version of a model.
-
-    Args:
-        model: the model's (and folder's) name.
-        number: the registry's version number.
-        run_id: the MLflow run that trained it.
-        tags: what the training and the gates said: `as_of`, `recipe`, `sha256`, `verdict`, `reason`.
-    """
-
-    model: str
-    number: int
-    run_id: str
-    tags: Mapping[str, str]
-
-    @property
-    def as_of(self) -> date:
-        """The as-of date at which it was trained."""
-        return date.fromisoformat(self.tags["as_of"])
 
 
 @dataclass(frozen=True)
@@ -66,11 +43,11 @@ class Registry:
     def find(self, model: str, recipe: str) -> Version | None:
         """The version that was trained from exactly this recipe and these rows."""
         found = self._client.search_model_versions(f"name = '{model}' and tags.recipe = '{recipe}'")
-        return max((_version(item) for item in found), key=lambda version: version.number, default=None)
+        return max((version_of(item) for item in found), key=lambda version: version.number, default=None)
 
     def version(self, model: str, number: int) -> Version:
         """One version by its number."""
-        return _version(self._client.get_model_version(model, str(number)))
+        return version_of(self._client.get_model_version(model, str(number)))
 
     def versions(self, model: str) -> list[Version]:
         """Every version of a model, in order."""
@@ -78,7 +55,7 @@ class Registry:
         token = None
         while True:
             page = self._client.search_model_versions(f"name = '{model}'", 1000, page_token=token)
-            found += map(_version, page)
+            found += map(version_of, page)
             if not (token := page.token):
                 return sorted(found, key=lambda version: version.number)
 
@@ -91,7 +68,7 @@ class Registry:
     def latest(self, model: str) -> Version | None:
         """The version that was trained last; None before the first training."""
         found = self._client.search_model_versions(f"name = '{model}'", 1, ["version_number DESC"])
-        return _version(found[0]) if found else None
+        return version_of(found[0]) if found else None
 
     def champions(self) -> dict[str, Version]:
         """The champion of every model that has one; the embedded database is read without MLflow's 3 s."""
@@ -135,6 +112,45 @@ class Registry:
     def promote(self, version: Version) -> None:
         """Point the champion alias at a version."""
         self._client.set_registered_model_alias(version.model, CHAMPION, str(version.number))
+
+    def known(self, model: str) -> bool:
+        """Whether there is a model of that name, or an experiment."""
+        found = self._client.get_experiment_by_name(model)
+        running = found is not None and found.lifecycle_stage == "active"
+        return running or bool(self._client.search_registered_models(f"name = '{model}'"))
+
+    def models(self) -> list[str]:
+        """The names of all registered models; the embedded database is read without MLflow's 3 s."""
+        if self.uri.startswith(EMBEDDED):
+            return registered(self.uri)
+        return sorted(model.name for model in self._client.search_registered_models(max_results=1000))
+
+    def is_new(self) -> bool:
+        """Whether nothing was ever trained here: another database may lie where ours was."""
+        if self.uri.startswith(EMBEDDED):
+            return never_used(self.uri)
+        return len(self._client.search_experiments(view_type=3, max_results=2)) < 2  # 3: also what was deleted
+
+    def forget(self, model: str, stamp: str, *, whole: bool) -> None:
+        """Delete the versions of a model and its runs; may be called again.
+
+        The numbers of versions are not given again, unless the model goes as a `whole`.
+
+        Args:
+            model: its name.
+            stamp: for the name under which its experiment lies in MLflow's trash, until `mlflow gc`.
+            whole: the registered model goes, too.
+        """
+        for version in self.versions(model):
+            self._client.delete_model_version(model, str(version.number))
+        if whole and self._client.search_registered_models(f"name = '{model}'"):
+            self._client.delete_registered_model(model)
+        for experiment in self._client.search_experiments(max_results=1000):
+            if experiment.name == model:
+                # A name in the trash cannot be given again.
+                self._client.rename_experiment(experiment.experiment_id, f"{model} (deleted {stamp})")
+            if experiment.name == model or experiment.name.startswith(f"{model} (deleted "):
+                self._client.delete_experiment(experiment.experiment_id)
 
     def announce(self, model: str, intent: Mapping[str, Any]) -> None:
         """Say that the champion is about to be moved, so that who finds that it was not can finish it."""
@@ -185,14 +201,7 @@ class Registry:
 
     def log(self, run_id: str, metrics: Mapping[str, float], parameters: Mapping[str, object] | None = None) -> None:
         """Record metrics and parameters of a run in one request."""
-        from mlflow.entities import Metric, Param  # 3 s
-
-        now = int(time.time() * 1000)
-        self._client.log_batch(
-            run_id,
-            metrics=[Metric(key, float(value), now, 0) for key, value in metrics.items()],
-            params=[Param(key, str(value)) for key, value in (parameters or {}).items()],
-        )
+        log(self._client, run_id, metrics, parameters)
 
     def link(self, version: Version) -> str:
         """The address of a version's run in the MLflow UI."""
@@ -200,13 +209,13 @@ class Registry:
         return f"{self.ui}/#/experiments/{experiment}/runs/{version.run_id}"
 
     @contextlib.contextmanager
-    def run(self, model: str, name: str, tags: Mapping[str, str]) -> Iterator["Run"]:
+    def run(self, model: str, name: str, tags: Mapping[str, str]) -> Iterator[Run]:
         """A new training run. It is marked as failed when the body raises; what a killed one left is removed first."""
         experiment = self._experiment(model)
         self._remove_orphans(experiment, tags["recipe"])
         run_id = self._client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id
         try:
-            yield Run(self, self._client, model, experiment, run_id, dict(tags))
+            yield Run(self.uri, self._client, model, experiment, run_id, dict(tags))
         except BaseException:
             self._client.set_terminated(run_id, "FAILED")
             raise
@@ -223,68 +232,10 @@ class Registry:
 
     def _remove_orphans(self, experiment: str, recipe: str) -> None:
         for run in self._client.search_runs([experiment], f"tags.recipe = '{recipe}'"):
-            for child in self._client.search_runs([experiment], f"tags.`{_PARENT}` = '{run.info.run_id}'"):
+            for child in self._client.search_runs([experiment], f"tags.`{PARENT}` = '{run.info.run_id}'"):
                 self._client.delete_run(child.info.run_id)
             self._client.delete_run(run.info.run_id)
 
     @property
     def _client(self) -> Any:  # noqa: ANN401 - mlflow's client has no strict types
         return client(self.uri)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A training run that is being written."""
-
-    registry: Registry
-    client: Any
-    model: str
-    experiment: str
-    run_id: str
-    tags: dict[str, str]
-
-    def log(self, parameters: Mapping[str, object], metrics: Mapping[str, float]) -> None:
-        """Record parameters and metrics in one request."""
-        self.registry.log(self.run_id, metrics, parameters)
-
-    def trial(self, number: int, parameters: Mapping[str, object], value: float, metric: str) -> None:
-        """Record one trial of a search as a nested run."""
-        child = self.client.create_run(self.experiment, run_name=f"trial {number}", tags={_PARENT: self.run_id})
-        self.registry.log(child.info.run_id, {metric: value}, parameters)
-        self.client.set_terminated(child.info.run_id)
-
-    def inputs(self, datasets: Sequence[tuple[str, str, int, str]]) -> None:
-        """Record the tables that went in: (name, path, version, context)."""
-        from mlflow.data.delta_dataset_source import DeltaDatasetSource  # 3 s
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        made = []
-        for name, path, version, context in datasets:
-            source = DeltaDatasetSource(path=path, delta_table_version=version)
-            kind = source._get_source_type()  # noqa: SLF001 - mlflow.log_input does the same for its global run
-            entity = Dataset(name=name, digest=str(version), source_type=kind, source=source.to_json())
-            made.append(DatasetInput(entity, [InputTag("mlflow.data.context", context)]))
-        self.client.log_inputs(self.run_id, made)
-
-    def register(self, package: Package, files: Mapping[str, bytes]) -> Version:
-        """End the run and register its model: the version's appearance is the training's commit point.
-
-        Args:
-            package: what answers.
-            files: further files of the run.
-        """
-        from mlflow.exceptions import MlflowException  # 3 s
-
-        self.registry.write(self.run_id, files)
-        model = files_of.log_model(self.registry.uri, self.run_id, package)
-        with contextlib.suppress(MlflowException):  # it is there already
-            self.client.create_registered_model(self.model)
-        tags = {**self.tags, "sha256": hashlib.sha256(package.onnx).hexdigest()}
-        # A server of MLflow takes a model of a run only by its id.
-        return _version(
-            self.client.create_model_version(self.model, model.uri, self.run_id, tags=tags, model_id=model.model_id)
-        )
-
-
-def _version(item: Any) -> Version:  # noqa: ANN401 - mlflow's entity
-    return Version(item.name, int(item.version), item.run_id, dict(item.tags))

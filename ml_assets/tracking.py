@@ -103,6 +103,21 @@ def aliased(uri: str, alias: str) -> list[tuple[str, int, str, dict[str, str]]]:
         return [(name, int(number), run, dict(database.execute(_TAGS, (name, number)))) for name, number, run in found]
 
 
+def registered(uri: str) -> list[str]:
+    """The names of all models that are registered in the embedded database."""
+    with _reading(uri) as database:
+        if database is None:
+            return []
+        found = database.execute("SELECT name FROM registered_models ORDER BY name")
+        return [name for (name,) in found]
+
+
+def never_used(uri: str) -> bool:
+    """Whether the embedded database has no experiment but MLflow's own, not even a deleted one."""
+    with _reading(uri) as database:
+        return database is None or database.execute("SELECT count(*) FROM experiments").fetchone()[0] < 2
+
+
 def latest_metrics(uri: str, run_id: str) -> dict[str, float]:
     """The last value of each metric of a run of the embedded database."""
     with _reading(uri) as database:

@@ -81,6 +81,19 @@ class Project:
         """The sources of a folder."""
         return self.model(name).siblings(self.tree, Source)
 
+    def source(self, model: str, name: str) -> Source:
+        """One source of a folder.
+
+        Raises:
+            DeclarationError: there is none of that name.
+        """
+        self.model(model)
+        known = {source.spec.name: source for source in self.sources(model)}
+        if name not in known:
+            near = get_close_matches(name, known, n=1) or sorted(known)
+            raise DeclarationError(f"{model} declares no source {name!r}: did you mean {' or '.join(near)}?")
+        return known[name]
+
     @property
     def lake(self) -> Lake:
         """The lake of the project's resources."""

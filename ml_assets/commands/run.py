@@ -13,6 +13,7 @@ import dagster as dg
 from filelock import FileLock, Timeout
 
 from ml_assets.commands.failure import RunError, fail
+from ml_assets.commands.forget import require_whole
 from ml_assets.commands.progress import Show
 from ml_assets.commands.project import Project
 from ml_assets.commands.summary import Summary, summarise
@@ -165,6 +166,7 @@ def _alone(name: str) -> Iterator[None]:
     path = settings().dagster / f"{name}.lock"
     try:
         with FileLock(path, timeout=0):
+            require_whole(settings(), name)
             yield
     except Timeout as error:
         raise RunError(f"another process runs the loop of {name}: wait for it, or stop it (lock {path})") from error

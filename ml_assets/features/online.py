@@ -232,6 +232,12 @@ class OnlineStore(Protocol):
         soon forget.
         """
 
+    def sets(self, folder: str) -> list[str]:
+        """What the records of a folder are kept under."""
+
+    def forget(self, folder: str) -> None:
+        """Delete every record of a folder, whatever it is kept under; may be called again."""
+
     def ping(self) -> None:
         """Return if the store answers."""
 

@@ -85,6 +85,23 @@ class RedisStore:
             found = self._client.get(_WRITTEN.format(model))
         return None if found is None else date.fromordinal(int(found))
 
+    def sets(self, folder: str) -> list[str]:
+        """See `OnlineStore`."""
+        with self._named():
+            return sorted({key.split(b":")[1].decode() for key in self._keys(folder)})
+
+    def forget(self, folder: str) -> None:
+        """See `OnlineStore`; when a set was complete goes first, so that a killed call leaves none that seems so."""
+        with self._named():
+            for key in self._keys(folder):
+                self._client.unlink(key)
+
+    def _keys(self, folder: str) -> Iterator[bytes]:
+        """When the sets of a folder were complete, then their records."""
+        for start in (_WRITTEN.format(""), "ml_assets:"):
+            for end in ("@*", ":*") if start == "ml_assets:" else ("@*", ""):
+                yield from self._client.scan_iter(f"{start}{folder}{end}", count=_ENTITIES_AT_ONCE)
+
     def ping(self) -> None:
         """See `OnlineStore`."""
         with self._named():

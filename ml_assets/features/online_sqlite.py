@@ -37,6 +37,8 @@ _FINISH = (
 _ONE = "SELECT value FROM record WHERE model = ? AND entity = ?"
 # One row for each question, in the order of the questions: the left side of a LEFT JOIN is the outer loop.
 _MANY = "WITH asked (name) AS (VALUES {}) SELECT value FROM asked LEFT JOIN record ON model = ? AND entity = name"
+# The sets of a folder: `churn@1a2b…`; without a LIKE, to which `_` is any letter.
+_OF = "(model = ? OR substr(model, 1, instr(model, '@') - 1) = ?)"
 
 _ENTITIES_AT_ONCE = 512
 _STEP = 16  # numbers of entities are filled up to a multiple of it, so that 32 statements stay prepared
@@ -84,6 +86,20 @@ class SqliteStore:
         """See `OnlineStore`."""
         found = self._select("SELECT as_of FROM finished WHERE model = ?", (model,))
         return date.fromisoformat(found[0][0]) if found else None
+
+    def sets(self, folder: str) -> list[str]:
+        """See `OnlineStore`."""
+        sql = f"SELECT DISTINCT model FROM record WHERE {_OF} UNION SELECT model FROM finished WHERE {_OF}"
+        found = self._select(sql, (folder,) * 4)
+        return [model for (model,) in found]
+
+    def forget(self, folder: str) -> None:
+        """See `OnlineStore`; in one transaction."""
+        with self._writing() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for table in ("record", "finished"):
+                connection.execute(f"DELETE FROM {table} WHERE {_OF}", (folder, folder))
+            connection.execute("COMMIT")
 
     def ping(self) -> None:
         """See `OnlineStore`."""

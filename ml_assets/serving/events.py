@@ -173,6 +173,18 @@ class EventStore:
         """
         return sum(self._retain(kind, model, before, batch) for kind in TABLES)
 
+    def count(self, model: str) -> int:
+        """How many rows there are of a model."""
+        with translated(self._url), self._begin() as connection:
+            counts = [select(func.count()).where(table.c.model == model) for table in TABLES.values()]
+            return sum(int(connection.execute(chosen).scalar_one()) for chosen in counts)
+
+    def forget(self, model: str) -> None:
+        """Delete every row of a model, taken or not, in one transaction; may be called again."""
+        with translated(self._url), self._begin() as connection:
+            for table in (*TABLES.values(), EXPORTED):
+                connection.execute(delete(table).where(table.c.model == model))
+
     def ping(self) -> None:
         """Ask the database anything.
 

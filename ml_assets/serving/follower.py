@@ -41,13 +41,15 @@ class Follower:
             before = Champions()
         try:
             found = self.registry.champions()
+            # Rather a database that was moved than the wish to answer nothing; one where a model was removed is known.
+            lost = bool(before.models) and not found and self.registry.is_new()
         except Exception as error:  # noqa: BLE001 - whatever MLflow, SQLite or the network raise, the server goes on
             now = Champions(
                 before.models, before.asked, f"the registry does not answer: {_line(error)}", before.refused
             )
         else:
             now = self._follow(before, found)
-            if before.models and not found:  # rather a database that was moved than the wish to answer nothing
+            if lost:
                 now = Champions(
                     before.models, self.clock(), "the registry names no champion any more; the last ones stay"
                 )

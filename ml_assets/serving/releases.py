@@ -7,6 +7,8 @@ named by their SHA-256 and appear whole; so a server starts, and goes on, while 
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -119,6 +121,27 @@ class Releases:
             RegistryError: it is missing, or not what was released.
         """
         return self._read(manifest.sha256, "onnx")
+
+    def files(self, model: str) -> list[Path]:
+        """The files that only this model needs."""
+        return [*self._of(model)]
+
+    def forget(self, model: str) -> None:
+        """Delete what was fetched of a model; the follower says whether it answers. May be called again."""
+        for path in self.files(model):
+            path.unlink(missing_ok=True)
+
+    def _of(self, model: str) -> Iterator[Path]:
+        """Names of versions last: they say what the others are."""
+        found = self.folder.glob(f"{model}-*.release")
+        named = [path for path in found if path.stem.removeprefix(f"{model}-").isdigit()]
+        for path in named:
+            release = path.read_text().strip()
+            with suppress(RegistryError, ManifestError):
+                yield self._file(self.manifest(release).sha256, "onnx")
+            if self._file(release, "json").exists():
+                yield self._file(release, "json")
+        yield from named
 
     def of_version(self, model: str, version: str) -> Manifest | None:
         """The manifest of any version that was fetched here; None where none was."""
