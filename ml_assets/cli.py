@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -114,6 +114,26 @@ def rollback(
         from ml_assets.commands.rollback import rollback
 
         said = rollback(project, model, to, reason)
+    typer.echo(said)
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="The model folder")],
+    what: Annotated[Literal["predictions", "features", "training-set"], typer.Argument(help="Which rows")],
+    to: Annotated[Path, typer.Option(help="The file: .csv, .csv.gz or .parquet")],
+    as_of: Annotated[str, typer.Option(help="Of predictions and features [default: the last that was predicted]")] = "",
+    version: Annotated[
+        int | None, typer.Option(help="Whose training set or features [default: the champion's]")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there")] = False,
+) -> None:
+    """Write predictions, features or a training set to one file."""
+    project = _project()
+    with working(f"exporting {what} of {model}"):
+        from ml_assets.commands.export import export
+
+        said = export(project, model, what, to, as_of=as_of, version=version, overwrite=overwrite)
     typer.echo(said)
 
 

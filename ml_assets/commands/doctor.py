@@ -6,24 +6,22 @@ import shutil
 import sys
 import tempfile
 import time
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
-from importlib.metadata import distributions, metadata
+from importlib.metadata import metadata
 from pathlib import Path
-from typing import Literal
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import typer
 
 from ml_assets.commands.environment import QUIET
+from ml_assets.commands.finding import Finding, Status
+from ml_assets.commands.packages import packages
 from ml_assets.commands.progress import Show
 from ml_assets.commands.sheet import Line, put
 from ml_assets.settings import PROJECT, Settings, settings
-
-Status = Literal["ok", "warn", "fail"]
 
 LITTLE, TOO_LITTLE = 5, 1
 """GB free at the data folder."""
@@ -32,17 +30,6 @@ FRESH = 120
 """Seconds after which a daemon that has not said that it lives is taken for dead."""
 
 _COLOURS: Mapping[Status, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
-_INSTALL = "install what uv.lock names: `make run`, or `uv sync --frozen`"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at; `remedy` is empty where nothing is to do."""
-
-    name: str
-    status: Status
-    found: str
-    remedy: str = ""
 
 
 Check = Callable[[], Finding]
@@ -81,6 +68,7 @@ def checks(project: Path, chosen: Settings, now: float) -> dict[str, Check]:
         "event store": partial(event_store, chosen),
         "daemon": partial(daemon, now),
         "code location": partial(code_location, project),
+        "left over": partial(left_over, chosen, project / "ml_assets" / "defs"),
     }
 
 
@@ -102,43 +90,6 @@ def python() -> Finding:
     if version in SpecifierSet(wanted):
         return Finding("python", "ok", version)
     return Finding("python", "fail", f"{version}, and {wanted} is needed", "make the environment with another Python")
-
-
-def packages(lock: Path) -> Finding:
-    """Whether what is installed is what the lock file names; a package that the lock does not know is no finding."""
-    if not lock.is_file():
-        return Finding("packages", "warn", f"there is no {lock}", "run from a checkout to compare versions with it")
-    locked, needed = locked_versions(lock.read_text(encoding="utf-8"))
-    installed = {_plain(found.name): found.version for found in distributions()}
-    other = [
-        f"{name} {installed[name]} (lock: {' or '.join(sorted(versions))})"
-        for name, versions in sorted(locked.items())
-        if name in installed and installed[name] not in versions
-    ]
-    missing = [f"{name} is missing" for name in sorted(needed - installed.keys())]
-    if not other and not missing:
-        return Finding("packages", "ok", f"{len(locked.keys() & installed.keys())} packages are those of uv.lock")
-    return Finding("packages", "fail" if missing else "warn", ", ".join([*missing, *other]), _INSTALL)
-
-
-def locked_versions(text: str) -> tuple[dict[str, set[str]], set[str]]:
-    """Package → its versions in a uv.lock (several where platforms differ), and what the project itself needs here."""
-    from packaging.markers import Marker
-
-    versions: dict[str, set[str]] = {}
-    needed: set[str] = set()
-    for package in tomllib.loads(text).get("package", []):
-        if "editable" in package.get("source", {}):
-            needs = package.get("dependencies", [])
-            here = [need for need in needs if "marker" not in need or Marker(need["marker"]).evaluate()]
-            needed |= {_plain(need["name"]) for need in here}
-        elif "version" in package:
-            versions.setdefault(_plain(package["name"]), set()).add(package["version"])
-    return versions, needed
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("_", "-").replace(".", "-")
 
 
 def telemetry() -> Finding:
@@ -188,12 +139,17 @@ def mlflow(chosen: Settings) -> Finding:
     uri = chosen.tracking_uri
     if uri.startswith(("http://", "https://")):
         return _server(uri)
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    if _missing(uri):
         return Finding("mlflow", "ok", f"{uri} is not there yet; the first run makes it")
     from ml_assets.registry import Registry
 
     Registry(uri).champion("doctor")
     return Finding("mlflow", "ok", f"{_hidden(uri)} answers")
+
+
+def _missing(uri: str) -> bool:
+    """Whether it is a file of SQLite that nobody has made yet."""
+    return uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()
 
 
 def _server(uri: str) -> Finding:
@@ -215,6 +171,8 @@ def online_store(chosen: Settings) -> Finding:
     """Whether the store of online features answers."""
     from ml_assets.features.online import open_store
 
+    if _missing(chosen.online_url):
+        return Finding("online store", "ok", f"{_hidden(chosen.online_url)} is not there yet; the first run makes it")
     store = open_store(chosen.online_url)
     try:
         store.ping()
@@ -228,6 +186,8 @@ def event_store(chosen: Settings) -> Finding:
     from ml_assets.serving.events import EventStore
 
     with EventStore(chosen.event_store_url) as store:
+        if not store.exists:
+            return Finding("event store", "ok", f"{store.name} is not there yet; the first server makes it")
         found = store.health()
     waiting = ", ".join(f"{rows} {name}" for name, rows in found.behind.items() if rows) or "nothing"
     return Finding(
@@ -246,6 +206,9 @@ def daemon(now: float) -> Finding:
             for name in instance.get_required_daemon_types()
         }
         errors = [f"{name}: {beat.errors[0].message}" for name, beat in beats.items() if beat.errors]
+    if not beats:
+        remedy = "`ml-assets up` starts it; `ml-assets run` works without"
+        return Finding("daemon", "ok", "was never started here, so schedules and sensors do not act", remedy)
     dead = sorted(name.lower() for name, age in ages.items() if age is None or age > FRESH)
     if dead:
         remedy = "start it with `ml-assets up`; `ml-assets run` works without"
@@ -271,6 +234,17 @@ def code_location(project: Path) -> Finding:
         errors, others = "; ".join(broken.values()), ", ".join(models) or "none"
         return Finding("code location", "fail", f"{errors}; the others load: {others}", "put right what is named")
     return Finding("code location", "ok", f"{len(models)} models: {', '.join(models)}")
+
+
+def left_over(chosen: Settings, defs: Path) -> Finding:
+    """Whether something is left of models that have no folder any more."""
+    from ml_assets.commands.orphans import remedies
+
+    found = remedies(chosen, defs)
+    if not found:
+        return Finding("left over", "ok", "nothing of models without a folder")
+    commands = "; ".join(f"`{command}`" for command in found.values())
+    return Finding("left over", "warn", "; ".join(found), f"{commands}, or restore what is missing")
 
 
 def table(findings: Sequence[Finding]) -> list[Line]:

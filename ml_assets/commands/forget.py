@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,6 +103,8 @@ def delete(found: Sequence[Part], note: Path, command: str, show: Show = nobody)
         show(place.name, number, len(found))
         place.delete()
     note.unlink()
+    with suppress(OSError):  # another model's is there
+        note.parent.rmdir()
 
 
 def pending(chosen: Settings, model: str) -> str | None:
@@ -194,6 +196,9 @@ def _online(model: str, chosen: Settings) -> Part:
         with closing(open_store(chosen.online_url)) as store:
             store.forget(model)
 
+    file = chosen.online_url.removeprefix("sqlite:///")
+    if file != chosen.online_url and not Path(file).exists():  # to open it would make it
+        return Part("online features", "", lambda: None)
     with closing(open_store(chosen.online_url)) as store:
         sets = store.sets(model)
     return Part("online features", f"{_listed(len(sets), 'feature set')}", delete)

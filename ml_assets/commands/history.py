@@ -12,6 +12,8 @@ _GOING = [
     dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
 ]  # fmt: skip
+_CLI = "ml_assets/cli"
+"""The tag of runs of `ml-assets run`: the model."""
 _INSTIGATORS = ("data", "automation", "retrain", "schedule")
 
 
@@ -54,7 +56,7 @@ def require_quiet(instance: dg.DagsterInstance, model: str) -> None:
     """
     going = [run for run in instance.get_runs(dg.RunsFilter(statuses=_GOING)) if _is_of(run, model)]
     # Runs of `ml-assets run` hold a lock that we have: their process is gone.
-    alive = [run for run in going if "ml_assets/cli" not in run.tags]
+    alive = [run for run in going if _CLI not in run.tags]
     if alive:
         raise DataError(
             f"a run of {model} is {alive[0].status.value.lower()} ({alive[0].run_id[:8]}): wait until it has ended, or "
@@ -81,4 +83,8 @@ def forget(instance: dg.DagsterInstance, model: str, *, remove: bool) -> None:
 
 def _is_of(run: dg.DagsterRun, model: str) -> bool:
     selected = run.asset_selection or set()
-    return run.job_name == f"{model}_loop" or (bool(selected) and all(key.path[0] == model for key in selected))
+    return (
+        run.tags.get(_CLI) == model
+        or run.job_name == f"{model}_loop"
+        or (bool(selected) and all(key.path[0] == model for key in selected))
+    )

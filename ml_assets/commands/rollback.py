@@ -15,7 +15,8 @@ def rollback(project: Project, model: str, to: int | None, reason: str) -> str:
     from ml_assets.training.release import explain
     from ml_assets.training.rollback import rollback
 
-    project.model(model)
+    if not project.registry.known(model):  # a folder that cannot be loaded keeps nobody from going back
+        project.model(model)
     now = datetime.now(UTC).replace(tzinfo=None)
     version = rollback(project.lake, project.registry, model, to=to, reason=reason, decided_at=now)
     return (

@@ -51,7 +51,8 @@ def collect(project: Project, progress: Show = nobody) -> dict[str, Any]:
 
     Returns:
         `models`: by name `last_run`, `candidate`, `champion`, `predictions`, `drift` (None where there is none yet) and
-        `sources`; `broken`: folder → why it cannot be loaded; `runs`: `in_progress` and `failed`, a list each.
+        `sources`; `broken`: folder → why it cannot be loaded; `left_over`: what is of no folder → the command that
+        removes it; `runs`: `in_progress` and `failed`, a list each.
     """
     lake = Lake(str(settings().lake))
     models: dict[str, dict[str, Any]] = {}
@@ -67,7 +68,18 @@ def collect(project: Project, progress: Show = nobody) -> dict[str, Any]:
         model["champion"] = _champion(lake, name, known.get(name))
     last = [model["last_run"] for model in models.values() if model["last_run"]]
     failed = [run for run in last if run["status"] == "FAILURE"]
-    return {"models": models, "broken": project.broken, "runs": {"in_progress": in_progress, "failed": failed}}
+    runs = {"in_progress": in_progress, "failed": failed}
+    return {"models": models, "broken": project.broken, "left_over": _left_over(project), "runs": runs}
+
+
+def _left_over(project: Project) -> dict[str, str]:
+    """What is left of models that are gone → the command that removes it; nothing while the registry is away."""
+    from ml_assets.commands.orphans import remedies
+
+    try:
+        return remedies(settings(), project.root / "ml_assets" / "defs")
+    except Exception:  # noqa: BLE001 - each model says already that the registry does not answer
+        return {}
 
 
 def champions(uri: str, names: Sequence[str]) -> Champions:
@@ -203,7 +215,8 @@ def tables(found: Mapping[str, Any]) -> dict[str, list[Line]]:
     going = [f"{run['job']} {run['as_of'] or ''} {run['status'].lower()}" for run in found["runs"]["in_progress"]]
     shown = {name: _lines(model) for name, model in found["models"].items()}
     left_out = {name: [("broken", error)] for name, error in found["broken"].items()}
-    whole = {**shown, **left_out, "runs": [("in progress", "\n".join(going) or "none")]}
+    left_over = [("left over", f"{what}: `{command}`") for what, command in found["left_over"].items()]
+    whole = {**shown, **left_out, "runs": [("in progress", "\n".join(going) or "none"), *left_over]}
     return {title: [(label, escape(text)) for label, text in lines] for title, lines in whole.items()}
 
 

@@ -1,0 +1,47 @@
+"""What is left of models without a folder, and of commands that were interrupted; each with what ends it."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ml_assets.commands.forget import interrupted
+from ml_assets.registry import Registry
+from ml_assets.settings import Settings
+
+
+def orphans(chosen: Settings, defs: Path) -> dict[str, list[str]]:
+    """Each name that no model folder has, and where something of it is."""
+    found: dict[str, list[str]] = {}
+    for name, where in _places(chosen):
+        if not (defs / name).is_dir():
+            found.setdefault(name, []).append(where)
+    return found
+
+
+def remedies(chosen: Settings, defs: Path) -> dict[str, str]:
+    """What is left over, in one line each, and what to do about it."""
+    begun = interrupted(chosen)
+    left = {
+        f"{name} has no model folder, and is still {', '.join(where)}": f"ml-assets remove {name}"
+        for name, where in orphans(chosen, defs).items()
+        if name not in begun
+    }
+    return {f"{name} is half deleted": command for name, command in begun.items()} | left
+
+
+def _places(chosen: Settings) -> Iterator[tuple[str, str]]:
+    for where, root in _roots(chosen).items():
+        for path in sorted(root.glob("*")):
+            if path.is_dir() and not path.name.startswith(("_", ".")):
+                yield path.name, where
+    for name in Registry(chosen.tracking_uri).models():
+        yield name, "in the registry"
+
+
+def _roots(chosen: Settings) -> Mapping[str, Path]:
+    return {
+        "in the lake": chosen.lake,
+        "in the drop zone": chosen.incoming,
+        "among the search indexes": chosen.search,
+        "among the reports": chosen.reports,
+        "among the replays": chosen.replays,
+    }
