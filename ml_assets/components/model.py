@@ -48,7 +48,7 @@ class Model(Declared[ModelSpec]):
                 *searched(self, folder),
             ],
             jobs=[loop_job(self.folder, self.spec.cadence)],
-            schedules=[loop_schedule(self.folder, self.spec.cadence, cron)] if cron else [],
+            schedules=[loop_schedule(self.folder, due, cron)] if cron else [],
             sensors=[data_sensor(self.folder, sources), automation_sensor(self.folder)],
         )
 

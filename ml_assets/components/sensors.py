@@ -19,6 +19,7 @@ from ml_assets.sources.watch import Listing, changed, listing
 
 if TYPE_CHECKING:
     from ml_assets.cadence import Cadence
+    from ml_assets.components.condition import Dates
     from ml_assets.sources.spec import SourceSpec
 
 EVERY = 15
@@ -46,8 +47,8 @@ def loop_job(folder: str, cadence: "Cadence") -> Any:  # noqa: ANN401 - Dagster'
     )
 
 
-def loop_schedule(folder: str, cadence: "Cadence", cron: str) -> dg.ScheduleDefinition:
-    """The whole loop at the as-of date that the tick has reached, whatever the reports say."""
+def loop_schedule(folder: str, due: "Dates", cron: str) -> dg.ScheduleDefinition:
+    """The whole loop at the as-of date that calendar and data have reached, whatever the reports say."""
 
     @dg.schedule(
         name=f"{folder}_schedule",
@@ -55,9 +56,11 @@ def loop_schedule(folder: str, cadence: "Cadence", cron: str) -> dg.ScheduleDefi
         cron_schedule=cron,
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
-    def loop(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        day = cadence.latest(context.scheduled_execution_time.date())
-        return dg.RunRequest(run_key=f"{loop_name(folder)}/{day}", partition_key=str(day), tags={REASON: "schedule"})
+    def loop() -> dg.RunRequest | dg.SkipReason:
+        if not (days := due()):
+            return dg.SkipReason("calendar and data have reached no as-of date yet")
+        day = str(days[-1])
+        return dg.RunRequest(run_key=f"{loop_name(folder)}/{day}", partition_key=day, tags={REASON: "schedule"})
 
     return loop
 

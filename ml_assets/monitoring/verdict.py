@@ -13,12 +13,13 @@ from typing import Any
 import pyarrow as pa
 
 from ml_assets.decisions.retrain import Action, Evidence, Measured, Policy, Verdict, decide, weigh
-from ml_assets.errors import DataError
+from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features.store import refresh
 from ml_assets.lake import Lake, fingerprint_of
 from ml_assets.registry import Registry, Version
 from ml_assets.training.dataset import known_until
 from ml_assets.training.folder import Folder
+from ml_assets.training.reach import reach
 from ml_assets.training.record import record, required
 from ml_assets.training.report import REPORT
 
@@ -158,12 +159,14 @@ def history(lake: Lake, model: str, rows: int = 20) -> list[dict[str, Any]]:
 def due(lake: Lake, folder: Folder, today: date) -> date | None:
     """The as-of date that the loop works on: both the calendar and the data have reached it. None before the first.
 
-    A loop that was off for weeks catches up one date after the other, because each verdict counts on the one before.
+    A loop that was off for weeks catches up one date after the other, because each verdict counts on the one before. A
+    history that has ended leads up to its last date, and no further.
     """
     try:
-        reached = folder.spec.cadence.dates(min(today, known_until(lake, folder, today)))
-    except DataError:  # a source has no rows yet
+        until, last_date = known_until(lake, folder, today), reach(lake, folder, today).as_of
+    except (DataError, DeclarationError):  # a source has no rows yet, or the calendar begins later
         return None
+    reached = folder.spec.cadence.dates(min(until, last_date)) if last_date else []
     if not reached:
         return None
     last = latest(lake, folder.name)

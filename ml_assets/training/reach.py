@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from ml_assets.errors import DataError
-from ml_assets.features.view import Relation
 from ml_assets.lake import Lake
 from ml_assets.sources.ingest import ingests
+from ml_assets.sources.left import without_rows
 from ml_assets.training.folder import Folder
 
 
@@ -40,7 +40,7 @@ def reach(lake: Lake, folder: Folder, today: date) -> Reach:
         today: the calendar; what claims to happen later counts as today.
 
     Raises:
-        DataError: no source of the two holds a row.
+        DataError: a source of the label holds no row.
         DeclarationError: the cadence begins after today.
     """
     cadence, last = folder.spec.cadence, min(_last_event(lake, folder), today)
@@ -52,12 +52,12 @@ def reach(lake: Lake, folder: Folder, today: date) -> Reach:
 
 
 def _last_event(lake: Lake, folder: Folder) -> date:
-    days = [found.latest.date() for relation in _relations(folder) for found in ingests(lake, relation.table)]
-    if not days:
-        names = " and ".join(sorted({relation.name for relation in _relations(folder)}))
-        raise DataError(f"{folder.name}: {names} have no rows yet: deliver their files and run again")
-    return max(days)
-
-
-def _relations(folder: Folder) -> tuple[Relation, ...]:
-    return (*folder.population.relations, *folder.labels.relations)
+    """The day of the last event that is not after its delivery."""
+    for relation in folder.labels.relations:
+        if not ingests(lake, relation.table):
+            raise DataError(f"source {folder.name}/{relation.name} {without_rows(lake, relation.table)}")
+    tables = {relation.table for relation in (*folder.population.relations, *folder.labels.relations)}
+    return max(
+        (found.reached.date() for table in tables for found in ingests(lake, table) if found.reached),
+        default=folder.spec.cadence.start,
+    )

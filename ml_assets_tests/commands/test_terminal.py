@@ -108,6 +108,7 @@ TYPED: dict[str, tuple[str, ...]] = {
     "data online-retail": ("data", "online-retail", "--from", "{tmp}/invoices.csv"),
     "data documents": ("data", "documents", "--documents", "6", "--weeks", "2"),
     "data retry": ("data", "retry", "tiny"),
+    "data undo": ("data", "undo", "tiny/events", "sample.parquet", "--yes"),
     "rollback": ("rollback", "tiny", "--reason", "a test"),
     "token add": ("token", "add", "app"),
     "token list": ("token", "list"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -155,12 +156,15 @@ def test_every_sensor_runs_from_the_start(definitions: dg.Definitions) -> None:
     assert {sensor.default_status for sensor in sensors.values()} == {dg.DefaultSensorStatus.RUNNING}
 
 
-def test_a_schedule_runs_the_whole_loop(tree: dg.ComponentTree) -> None:
-    with quiet():
-        model = next(model for model in tree.get_all_components(of_type=Model) if model.folder == "churn")
-    schedule = loop_schedule("churn", model.spec.cadence, "0 2 * * 0")
+def test_a_schedule_runs_the_whole_loop_at_the_date_that_is_due() -> None:
+    dates: list[date] = []
+    schedule = loop_schedule("churn", lambda: dates, "0 2 * * 0")
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     assert schedule.job_name == "churn_loop"
+    assert isinstance(schedule(), dg.SkipReason)
+    dates.append(date(2026, 8, 30))
+    request: Any = schedule()
+    assert request.partition_key == "2026-08-30"
 
 
 def test_no_file_got_away() -> None:

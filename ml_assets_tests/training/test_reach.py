@@ -39,6 +39,16 @@ def test_data_that_ended_longer_ago_than_a_feature_may_be_used_have_ended(stocke
     assert due(shop.lake, shop.folder(), today) == AS_OF, "the daemon works at the same date"
 
 
+def test_a_history_that_ended_in_the_middle_of_a_week_goes_to_the_date_before(tiny: Tiny) -> None:
+    wednesday = datetime.combine(AS_OF, time()) + timedelta(days=3)
+    tiny.deliver("orders", [{"customer": 1, "made_at": wednesday, "amount": 1.0, "kind": "a"}])
+    week, folder = timedelta(days=7), tiny.folder()
+    assert due(tiny.lake, folder, AS_OF + week) == AS_OF + week, "a feed may be quiet for a while"
+    assert reach(tiny.lake, folder, AS_OF + week).as_of == AS_OF + week
+    assert due(tiny.lake, folder, AS_OF + 60 * week) == AS_OF
+    assert reach(tiny.lake, folder, AS_OF + 60 * week).as_of == AS_OF
+
+
 def test_what_claims_to_happen_after_today_reaches_no_further(tiny: Tiny) -> None:
     tiny.deliver(
         "orders",
@@ -56,7 +66,7 @@ def test_what_claims_to_happen_after_today_reaches_no_further(tiny: Tiny) -> Non
 
 
 def test_without_a_row_there_is_no_reach(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"shop: orders have no rows yet"):
+    with pytest.raises(DataError, match=r"source shop/orders has no rows yet"):
         reach(Tiny(tmp_path).lake, Tiny(tmp_path).folder(), FIRST + timedelta(weeks=2))
 
 
