@@ -117,6 +117,19 @@ def retry(
         typer.echo(outcome)
 
 
+@app.command()
+def undo(
+    source: Annotated[str, typer.Argument(help="Model and source: churn/transactions")],
+    file: Annotated[str, typer.Argument(help="Its path as `status` names it, the end of it, or its SHA-256")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+) -> None:
+    """Take a delivery back: its rows leave the table and the quarantine, and what it replaced comes back."""
+    from ml_assets.commands.project import Project
+    from ml_assets.commands.undo import undo_delivery
+
+    undo_delivery(Project(PROJECT), source, file, yes=yes)
+
+
 def default_churn(folder: Path, end: str = "") -> None:
     """The history that a first run simulates, or the rest of it."""
     with bar("simulating churn", "weeks", "simulated") as progress:

@@ -109,12 +109,15 @@ TYPED: dict[str, tuple[str, ...]] = {
     "data documents": ("data", "documents", "--documents", "6", "--weeks", "2"),
     "data retry": ("data", "retry", "tiny"),
     "data undo": ("data", "undo", "tiny/events", "sample.parquet", "--yes"),
+    "export": ("export", "tiny", "predictions", "--to", "{tmp}/predictions.csv"),
+    "reset": ("reset", "tiny", "--yes"),
+    "remove": ("remove", "gone", "--yes"),
     "rollback": ("rollback", "tiny", "--reason", "a test"),
     "token add": ("token", "add", "app"),
     "token list": ("token", "list"),
     "token remove": ("token", "remove", "app"),
 }
-REFUSED = {"data retry", "rollback"}
+REFUSED = {"data retry", "rollback", "remove"}
 """Commands that have nothing to do for the model of these tests, and say so: exit code 2."""
 
 SERVICES = {"up", "serve"}
