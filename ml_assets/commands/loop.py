@@ -105,8 +105,11 @@ def _hint(readme: Path) -> str:
 
 
 def _delivered(project: Project, name: str) -> bool:
-    """Whether any source of a model has a file, wherever it reads."""
-    return any(listing(source.spec, settings().incoming).files for source in project.sources(name))
+    """Whether any source of a model has a file, wherever it reads; one that cannot be listed is named by its ingest."""
+    try:
+        return any(listing(source.spec, settings().incoming).files for source in project.sources(name))
+    except DataError:
+        return True
 
 
 def _date(text: str) -> date:

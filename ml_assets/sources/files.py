@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _UNFINISHED = (".tmp", ".part", ".crdownload")
 _CHUNK = 1 << 20
+_MAGIC = "*?[{"
 # Object stores name the time of the last change differently; an entity tag serves as well.
 _CHANGED = ("mtime", "LastModified", "last_modified", "updated", "created", "ETag", "etag")
 # What the readers raise for bytes that are not what the name promises.
@@ -34,7 +35,7 @@ class Arrival:
     Args:
         name: how it is called in reports: its path below the drop zone, or its whole address.
         path: its path within `system`.
-        size: bytes.
+        size: bytes; -1 where its store does not say.
         mtime: when it was last changed, as its file system writes it.
         obstacle: why it is not read; empty for a file.
     """
@@ -116,10 +117,12 @@ def beside(files: str, location: Path | str | None, taken: Iterable[str]) -> tup
         location: the drop zone; needed unless `files` is a URL.
         taken: the paths of what the glob finds.
 
-    Raises:
-        DataError: a place that cannot be listed.
+    A store that names its files but lists no folder has nothing beside them.
     """
-    _, pattern, found = _glob(files if "://" in files else f"{os.fspath(location or '')}/{files}", folder=True)
+    try:
+        _, pattern, found = _glob(files if "://" in files else f"{os.fspath(location or '')}/{files}", folder=True)
+    except DataError:
+        return ()
     base, read = _fixed_part(pattern), tuple(taken)
     return tuple(
         sorted(
@@ -135,8 +138,12 @@ def _glob(address: str, *, folder: bool = False) -> "tuple[fsspec.AbstractFileSy
 
     try:
         system, pattern = fsspec.core.url_to_fs(address)
-        pattern = f"{_fixed_part(pattern)}/*" if folder else any_case(pattern)
-        return system, pattern, system.glob(pattern, detail=True)
+        varies = any(sign in pattern for sign in _MAGIC)
+        pattern = f"{_fixed_part(pattern)}/*" if folder else any_case(pattern) if varies else pattern
+        found: dict[str, dict[str, Any]] = system.glob(pattern, detail=True)
+        # A listing of a web server does not say how large a file is.
+        asked = {path: system.info(path) for path, info in found.items() if info.get("size") is None}
+        return system, pattern, found | asked
     except Exception as error:  # whatever the client of a store raises
         what = " ".join(str(error).split())[:300] or type(error).__name__
         raise DataError(
@@ -222,13 +229,16 @@ def _state(path: str, info: dict[str, Any]) -> tuple[int, str]:
     if info.get("islink") and Path(path).exists():
         stat = Path(path).stat()
         return stat.st_size, str(stat.st_mtime)
-    return int(info["size"] or 0), next((str(info[key]) for key in _CHANGED if info.get(key) is not None), "")
+    size = info.get("size")
+    return -1 if size is None else int(size), next(
+        (str(info[key]) for key in _CHANGED if info.get(key) is not None), ""
+    )
 
 
 def _fixed_part(pattern: str) -> str:
-    parts = PurePosixPath(pattern).parts[:-1]
-    magic = next((nr for nr, part in enumerate(parts) if any(sign in part for sign in "*?[{")), len(parts))
-    return str(PurePosixPath(*parts[:magic]))
+    """The folder below which a pattern begins to vary; an address keeps its two slashes."""
+    first = min((place for sign in _MAGIC if (place := pattern.find(sign)) >= 0), default=len(pattern))
+    return pattern[:first].rpartition("/")[0]
 
 
 def _below(path: str, base: str) -> str:

@@ -40,12 +40,17 @@ class History:
     def knows(self, arrival: "Arrival", again: Collection[str]) -> bool:
         """Whether this is, by path, size and time, what was last ingested from there, or taken back.
 
-        `again` are contents that are read again.
+        What does not say when it was changed is looked at each time. `again` are contents that are read again.
         """
         last = self._last.get(arrival.name)
-        if last is None or last.sha in again:
+        if last is None or last.sha in again or not arrival.mtime:
             return False
         return (last.size, last.mtime) == (arrival.size, arrival.mtime)
+
+    def takes_back(self, arrival: "Arrival", sha: str) -> bool:
+        """Whether this content was taken back and its store does not say that it came again."""
+        last = self._last.get(arrival.name)
+        return last is not None and last.undone and last.sha == sha and not arrival.mtime
 
     def replaces(self, name: str) -> str:
         """The contents whose place a file of this name takes, joined by commas.

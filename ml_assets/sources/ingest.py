@@ -155,7 +155,7 @@ class _Run:
         """
         try:
             identity = identify(arrival)
-            if identity.sha in self.seen:
+            if identity.sha in self.seen or self.history.takes_back(arrival, identity.sha):
                 return
             replaces = self.history.replaces(arrival.name)
             if identity.sha in self.history.hidden:
