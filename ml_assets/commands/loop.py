@@ -35,13 +35,14 @@ def loop(project: Project, names: Sequence[str], as_of: str, *, as_json: bool) -
     """
     today = datetime.now(UTC).date()
     day, chosen = _date(as_of) if as_of else None, _chosen(project, names)
-    for name in chosen if day else ():
+    for name in chosen if day else ():  # before anything is done
         project.model(name).spec.cadence.require(day or today, today)
     broken = {} if names else project.broken
     answers: dict[str, Any] = {name: _said(DeclarationError(error)) for name, error in broken.items()}
     codes = [2 for _ in broken]
     for name in chosen:
         try:
+            _supply(project, name)
             summary = _run(project, name, day, today)
         except (MlAssetsError, UnforeseenError) as error:
             answers[name] = _said(error)
@@ -71,22 +72,28 @@ def _said(error: Exception) -> dict[str, str]:
 
 
 def _chosen(project: Project, names: Sequence[str]) -> list[str]:
-    """The named models; by default all that have files. Churn and documents are made where there are none."""
-    incoming = settings().incoming
+    """The named models; by default all that have files, and those whose files can be made."""
     for name in names:
         project.model(name)
-    chosen = list(names) or [name for name in project.models if name in _MADE or _delivered(project, name)]
-    for name in chosen:
-        part = unfinished(incoming / name)
-        if part and part.command:
-            raise DataError(f"{incoming / name} holds part of a history: `{part.command}` was ended, so run it again")
-        if name in _MADE and (part or not _complete(project, name)):
-            _MADE[name](incoming / name, part.end if part else "")
-        if not _delivered(project, name):
-            hint = _hint(project.model(name).path / "README.md")
-            patterns = ", ".join(source.spec.files for source in project.sources(name))
-            raise DataError(f"{name} has no files below {incoming} ({patterns}): deliver some{hint}")
-    return chosen
+    return list(names) or [name for name in project.models if name in _MADE or _delivered(project, name)]
+
+
+def _supply(project: Project, name: str) -> None:
+    """Make the files of churn and documents where there are none.
+
+    Raises:
+        DataError: a model has no files, or a part of a history.
+    """
+    incoming = settings().incoming
+    part = unfinished(incoming / name)
+    if part and part.command:
+        raise DataError(f"{incoming / name} holds part of a history: `{part.command}` was ended, so run it again")
+    if name in _MADE and (part or not _complete(project, name)):
+        _MADE[name](incoming / name, part.end if part else "")
+    if not _delivered(project, name):
+        hint = _hint(project.model(name).path / "README.md")
+        patterns = ", ".join(source.spec.files for source in project.sources(name))
+        raise DataError(f"{name} has no files below {incoming} ({patterns}): deliver some{hint}")
 
 
 _MADE = {"churn": default_churn, "documents": default_documents}
