@@ -1,9 +1,10 @@
 """What every declaration in a `defs.yaml` shares: strict fields, durations, and errors that say what is right."""
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
 
@@ -52,3 +53,32 @@ class Declaration(BaseModel):
                 meant = f"did you mean {near[0]!r}? " if near else ""
                 raise ValueError(f"unknown field {field!r}: {meant}known fields are {known}")
         return values
+
+
+@dataclass(frozen=True)
+class Decides:
+    """What a field decides: written beside its type, `Annotated[tuple[str, ...], Decides("evaluation")]`.
+
+    A field without it decides the fit: one that was forgotten fits anew, and never passes an old model off as new.
+
+    Args:
+        what: `rows`: those of the training set, which has a fingerprint of its own; `evaluation`: what is measured of
+            a fitted model; `nothing`: neither, as of a description.
+    """
+
+    what: Literal["fit", "rows", "evaluation", "nothing"]
+
+
+def deciding(spec: BaseModel, *what: str) -> dict[str, Any]:
+    """The fields of a declaration that decide one of `what`, as plain JSON values; those of nested ones likewise."""
+    plain = spec.model_dump(mode="json")
+    found = dict(plain) if "fit" in what else {}  # extra fields, such as the parameters of an estimator, bear no mark
+    for name, field in type(spec).model_fields.items():
+        mark = next((each.what for each in field.metadata if isinstance(each, Decides)), None)
+        value = getattr(spec, name)
+        found.pop(name, None)
+        if mark is None and isinstance(value, BaseModel):
+            found[name] = deciding(value, *what)
+        elif (mark or "fit") in what:
+            found[name] = plain[name]
+    return found

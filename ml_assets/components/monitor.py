@@ -17,6 +17,7 @@ from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.components.sensors import retrain_sensor
 from ml_assets.decisions.retrain import DIRECTION
 from ml_assets.monitoring.declaration import MonitorSpec
+from ml_assets.monitoring.fitting import require_fitting
 from ml_assets.settings import settings
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Monitor(Declared[MonitorSpec]):
         tree = context.component_tree
         model = only(self.siblings(tree, Model), self.path, "Model")
         folder, due = model.assemble(tree), model.due(tree)
+        require_fitting(self.spec, folder)
         made = (self._drift, self._performance, self._predictions, self._verdict, self._alerts)
         return dg.Definitions(
             assets=[*(asset(folder, due) for asset in made), self._replay(folder)],
