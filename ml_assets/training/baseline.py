@@ -167,7 +167,7 @@ def _bins(known: "pd.Series[Any]", asked: "pd.Series[Any]") -> "tuple[NDArray[np
 
 def _numbers(column: "pd.Series[Any]") -> "Floats":
     """Missing is NaN; what is infinite is the largest number, which has a place among the others."""
-    return np.clip(column.to_numpy(dtype=np.float64, na_value=np.nan), -_LARGEST, _LARGEST)
+    return np.asarray(np.clip(column.to_numpy(dtype=np.float64, na_value=np.nan), -_LARGEST, _LARGEST))
 
 
 def _is_number(column: "pd.Series[Any]") -> bool:
