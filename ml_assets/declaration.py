@@ -1,5 +1,6 @@
 """What every declaration in a `defs.yaml` shares: strict fields, durations, and errors that say what is right."""
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,6 +39,36 @@ def _written(value: timedelta) -> str:
 Duration = Annotated[timedelta, BeforeValidator(duration), PlainSerializer(_written)]
 
 
+_TEMPLATE = re.compile(r"\{\{(.*?)\}\}")
+_VARIABLE = re.compile(r"""\s*env(?:\.(\w+)|\(\s*(['"])(\w+)\2\s*(?:,\s*(['"])(.*?)\4\s*)?\))\s*""")
+
+
+def resolved(value: Any) -> Any:  # noqa: ANN401 - whatever the YAML holds
+    """The value with each `{{ env.NAME }}` and `{{ env('NAME', 'default') }}` replaced, as in YAML of Dagster's own.
+
+    Raises:
+        ValueError: the variable is not set and there is no default, or it is another template.
+    """
+    if isinstance(value, str):
+        return _TEMPLATE.sub(_variable, value)
+    if isinstance(value, dict):
+        return {key: resolved(part) for key, part in value.items()}
+    return [resolved(part) for part in value] if isinstance(value, list) else value
+
+
+def _variable(template: re.Match[str]) -> str:
+    found = _VARIABLE.fullmatch(template[1])
+    if not found:
+        raise ValueError(
+            f"{template[0]} is not understood: write {{{{ env.NAME }}}} or {{{{ env('NAME', 'default') }}}}"
+        )
+    name, default = found[1] or found[3], found[5]
+    text = os.environ.get(name, default)  # where a YAML is read, as the settings are
+    if text is None:
+        raise ValueError(f"{template[0]}: {name} is not set: set it, or write {{{{ env('{name}', 'a default') }}}}")
+    return text
+
+
 class Declaration(BaseModel):
     """A strict, immutable piece of a `defs.yaml`; an unknown field is refused with the nearest known one."""
 
@@ -52,7 +83,7 @@ class Declaration(BaseModel):
                 known = ", ".join(sorted(cls.model_fields))
                 meant = f"did you mean {near[0]!r}? " if near else ""
                 raise ValueError(f"unknown field {field!r}: {meant}known fields are {known}")
-        return values
+        return resolved(values)
 
 
 @dataclass(frozen=True)

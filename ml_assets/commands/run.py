@@ -18,6 +18,7 @@ from ml_assets.commands.progress import Show
 from ml_assets.commands.project import Project
 from ml_assets.commands.summary import Summary, summarise
 from ml_assets.settings import settings
+from ml_assets.training.preflight import require_trainable
 from ml_assets.training.reach import Reach, reach
 
 CLI = "ml_assets/cli"
@@ -49,11 +50,14 @@ def run(project: Project, name: str, as_of: date | None, today: date, show: Show
     Raises:
         RunError: a step failed, or another process runs the same loop.
         EndedError: no date was named and the data ended long ago.
+        TrainingError: the estimator cannot be made as it is declared; nothing was run.
         UnforeseenError: a step failed in a way that nobody foresaw.
     """
     started = time.perf_counter()
     with _alone(name), dg.DagsterInstance.get() as instance:
         _bury(instance, name)
+        show(f"{name}/declaration", 0, 1)
+        require_trainable(project.folder(name))
         loop = _Loop(project, instance, name, show)
         loop.ingest()
         chosen = as_of or _reached(name, reach(project.lake, project.folder(name), today))

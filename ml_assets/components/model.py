@@ -79,7 +79,9 @@ class Model(Declared[ModelSpec]):
         def labels(context: dg.AssetExecutionContext, lake: LakeResource) -> Result:
             """Labels that are mature at the as-of date."""
             from ml_assets.training.dataset import refresh_labels
+            from ml_assets.training.preflight import require_trainable
 
+            require_trainable(folder)
             done = refresh_labels(lake.open(), folder, as_of(context), workers=lake.workers)
             return Result(metadata=done.metadata())
 

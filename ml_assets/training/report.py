@@ -15,7 +15,7 @@ from ml_assets.lake import Lake
 from ml_assets.registry import Registry, Version
 from ml_assets.training import dataset
 from ml_assets.training.bootstrap import PROPER, RANKING
-from ml_assets.training.folder import Folder
+from ml_assets.training.folder import Folder, require_features
 from ml_assets.training.frame import Frame, frame
 from ml_assets.training.record import EVALUATION, Record, record, required
 from ml_assets.training.score import probabilities, rows
@@ -184,10 +184,7 @@ def _champion(
 
 
 def _slices(folder: Folder, test: Frame) -> "dict[str, NDArray[Any]]":
-    if unknown := set(folder.spec.slices) - set(test.X.columns):
-        raise TrainingError(
-            f"{folder.name}: slices name {min(unknown)!r}, which is no feature: use some of {', '.join(test.X.columns)}"
-        )
+    require_features(folder.spec.slices, [*map(str, test.X.columns)], f"{folder.name}/defs.yaml: slices")
     return {name: test.X[name].to_numpy() for name in folder.spec.slices}
 
 
