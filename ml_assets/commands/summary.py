@@ -44,6 +44,8 @@ class Summary:
         table_versions: every table that went into the candidate, with its version.
         mlflow: the address of the candidate's run.
         seconds: of this run.
+        label: which value was read as 0 and which as 1, where the query says it in other words.
+        suspected_leak: a feature that ranks too well alone; empty where there is none.
     """
 
     model: str
@@ -66,6 +68,8 @@ class Summary:
     table_versions: dict[str, int]
     mlflow: str
     seconds: float
+    label: str = ""
+    suspected_leak: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, without the model's name (it is the key above)."""
@@ -105,6 +109,8 @@ def summarise(project: Project, name: str, as_of: date, metadata: dict[str, dict
         table_versions=record(registry, version).tables,
         mlflow=registry.link(version),
         seconds=seconds,
+        label=str(metadata.get("labels", {}).get("label", "")),
+        suspected_leak=str(found.metadata().get("suspected_leak", "")),
     )
 
 

@@ -60,7 +60,7 @@ def _feature(drifted: bool | None, reason: str = "psi 0.01") -> dict[str, Any]:
         ([_feature(False)] * 3 + [_feature(None, "too few values")] * 8, "none of 3 judged, 8 too small to judge"),
         ([_feature(None, "no as-of date before")] * 2, "none of 0 judged, 2 not judged (no as-of date before)"),
         ([_feature(False)] * 4, "none of 4 judged"),
-        ([], "no champion to compare with"),
+        ([], "nobody to compare"),
     ],
 )  # fmt: skip
 def test_features_without_a_verdict_are_not_counted_as_stable(rows: list[dict[str, Any]], said: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml_assets.errors import DeclarationError
+from ml_assets.errors import DataError, DeclarationError
 from ml_assets.manifest import REVIEW, Manifest
 from ml_assets.serving.artifact import Artifact
 from ml_assets.training.dataset import build, read, refresh_labels

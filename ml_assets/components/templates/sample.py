@@ -35,7 +35,7 @@ def sample(name: str, end: date) -> Mapping[str, pa.Table]:
     awake = _awake(rng)
     counts = rng.poisson(rates[:, None] * awake)
     account, day = np.divmod(np.repeat(np.arange(counts.size), counts.ravel()), counts.shape[1])
-    support = np.where(_leaves(awake)[account, day], 0.6, 0.03)  # who is about to fall asleep asks for help
+    support = np.where(_leaves(awake)[account, day], 0.85, 0.02)  # who is about to fall asleep asks for help
     return {"accounts": _accounts(rng, start, rates), "events": _events(rng, start, account, day, support)}
 
 
