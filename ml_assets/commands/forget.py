@@ -168,10 +168,11 @@ def _derived(chosen: Settings) -> dict[str, Path]:
 
 def _versions(request: Request, chosen: Settings) -> Part:
     registry = Registry(chosen.tracking_uri)
-    versions = [version.number for version in registry.versions(request.model)]
-    champion = registry.champion(request.model)
+    with registry.asked():
+        versions = [version.number for version in registry.versions(request.model)]
+        champion = registry.champion(request.model)
+        known = registry.known(request.model) if request.remove else bool(versions)
     who = f", version {champion.number} is the champion" if champion else ""
-    known = registry.known(request.model) if request.remove else bool(versions)
     what = f"{_count(len(versions), 'version')} in the registry{who}" if known or versions else ""
 
     def delete() -> None:
