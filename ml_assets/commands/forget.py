@@ -224,7 +224,7 @@ def _tables(request: Request, chosen: Settings) -> Part:
     raw = root / "raw"
     going = [root]
     if request.source is not None and root.is_dir():
-        mine = {request.source, f"{request.source}_files", f"{request.source}_quarantine"}
+        mine = {f"{request.source}{suffix}" for suffix in ("", "_files", "_left", "_quarantine")}
         going = [path for path in sorted(root.iterdir()) if path != raw]
         going += [path for path in sorted(raw.glob("*")) if path.name in mine]
     tables = sum(1 for path in going for _ in path.glob("**/_delta_log"))
