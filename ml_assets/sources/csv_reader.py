@@ -66,8 +66,6 @@ def _header(arrival: "Arrival", spec: "SourceSpec") -> tuple[str, list[str]]:
     """The separator and the names of the columns: that separator by which the times of the source are columns."""
     text = spec.format
     with _text(arrival, text) as blocks:
-        first = next((block for block in blocks if block.strip(b"\r\n")), b"").decode(errors="replace")
-    with utf8_blocks(arrival, text) as blocks:
         first = next((block for block in blocks if block.strip(b"\r\n")), b"")[:_HEADER].decode(errors="replace")
     usual = ("\t", *_SEPARATORS) if ".tsv" in arrival.path.lower() else _SEPARATORS
     tried = (text.separator,) if text.separator else usual
