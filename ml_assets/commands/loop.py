@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from ml_assets.commands.data import default_churn, default_documents
+from ml_assets.commands.delivered import state
 from ml_assets.commands.outcome import show
 from ml_assets.commands.progress import working
 from ml_assets.commands.project import Project
@@ -45,7 +46,7 @@ def loop(project: Project, names: Sequence[str], as_of: str, *, as_json: bool) -
             _supply(project, name)
             summary = _run(project, name, day, today)
         except (MlAssetsError, UnforeseenError) as error:
-            answers[name] = _said(error)
+            answers[name] = _said(error) | {"sources": _sources(project, name)}
             # A history that has ended is no fault of a command that names no model.
             spared = isinstance(error, EndedError) and name not in names and len(chosen) > 1
             codes.append(0 if spared else _CODES[isinstance(error, MlAssetsError)])
@@ -62,6 +63,11 @@ def _run(project: Project, name: str, as_of: date | None, today: date) -> Summar
     title = f"{name} {as_of}" if as_of else name
     with working(title, within=f"{name}/") as progress:
         return run(project, name, as_of, today, progress)
+
+
+def _sources(project: Project, name: str) -> dict[str, Any]:
+    """What became of the files of each source: whoever reads `--json` need not take a sentence apart."""
+    return {each.spec.name: state(project.lake, f"{name}/raw/{each.spec.name}") for each in project.sources(name)}
 
 
 def _said(error: Exception) -> dict[str, str]:
