@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from ml_assets.commands.sheet import put
 from ml_assets.commands.delivered import state as _source
+from ml_assets.commands.sheet import put
 from ml_assets.commands.status import _champion, _drift, _predictions, champions, tables
 from ml_assets.decisions.gate import Verdict
 from ml_assets.lake import Lake
