@@ -224,9 +224,9 @@ def _tables(request: Request, chosen: Settings) -> Part:
     raw = root / "raw"
     going = [root]
     if request.source is not None and root.is_dir():
-        mine = {f"{request.source}{suffix}" for suffix in ("", "_files", "_left", "_quarantine")}
+        owners = _owners([path.name for path in raw.glob("*")])
         going = [path for path in sorted(root.iterdir()) if path != raw]
-        going += [path for path in sorted(raw.glob("*")) if path.name in mine]
+        going += [path for path in sorted(raw.glob("*")) if owners[path.name] == request.source]
     tables = sum(1 for path in going for _ in path.glob("**/_delta_log"))
     what = f"{_count(tables, 'table')} below {root}, {_size(going)}" if tables else ""
 
@@ -235,6 +235,15 @@ def _tables(request: Request, chosen: Settings) -> Part:
             discard(path)
 
     return Part("tables", what, delete)
+
+
+def _owners(tables: Sequence[str]) -> dict[str, str]:
+    """Raw table → its source: `orders_files`, `orders_quarantine` and others like them are of `orders`."""
+    sources = sorted((name for name in tables if f"{name}_files" in tables), key=len, reverse=True)
+    return {
+        table: next((name for name in sources if table == name or table.startswith(f"{name}_")), table)
+        for table in tables
+    }
 
 
 def _folder(name: str, path: Path) -> Part:

@@ -96,7 +96,8 @@ def champions(uri: str, names: Sequence[str]) -> Champions:
 def _registered(registry: Registry, name: str) -> dict[str, Any] | str:
     found = registry.glance(name)
     if found is None:
-        return "the registry has no champion, though the ledger has: was data/mlflow removed?"
+        lost = "the registry has no champion, though the ledger has: was data/mlflow removed?"
+        return f"{lost} `ml-assets run {name}` trains one"
     version, metrics = found
     chosen = {metric: metrics[metric] for metric in SHOWN if metric in metrics}
     return {"version": version.number, "as_of": str(version.as_of), "run_id": version.run_id, "metrics": chosen}
