@@ -215,7 +215,9 @@ def _events(model: str, chosen: Settings) -> Part:
 
     with EventStore(chosen.event_store_url) as store:
         rows = store.count(model) if store.exists else 0
-    return Part("events of the server", f"{rows:,} predictions, outcomes and searches" if rows else "", delete)
+    return Part(
+        "events of the server", f"{rows:,} of predictions, outcomes, searches and traffic" if rows else "", delete
+    )
 
 
 def _tables(request: Request, chosen: Settings) -> Part:
@@ -271,7 +273,8 @@ def _ask(request: Request, found: Sequence[Part], chosen: Settings, waiting: str
             typer.echo(f"  {part.name}: {part.what}")
     files = chosen.incoming / request.model
     if not request.remove:
-        typer.echo(f"It keeps the model's folder and the files in {files}, which the next run reads from the start.")
+        others = "the raw tables of the other sources, " if request.source else ""
+        typer.echo(f"It keeps {others}the model's folder and the files in {files}, which the next run reads anew.")
     if not sys.stdin.isatty():
         raise ForgetError(f"nobody is there to ask: `{request.command} --yes` deletes it without asking")
     if not typer.confirm("Delete?"):
