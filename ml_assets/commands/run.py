@@ -56,7 +56,7 @@ def run(project: Project, name: str, as_of: date | None, today: date, show: Show
     started = time.perf_counter()
     with _alone(name), dg.DagsterInstance.get() as instance:
         _bury(instance, name)
-        show(f"{name}/declaration", 0, 1)
+        show("declaration", 0, 0)
         require_trainable(project.folder(name))
         loop = _Loop(project, instance, name, show)
         loop.ingest()
