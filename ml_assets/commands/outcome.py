@@ -23,6 +23,7 @@ def lines(summary: Summary) -> list[Line]:
     """Labels and texts."""
     label = [("label", escape(summary.label))] if summary.label else []
     return [
+        *([("late", summary.behind)] if summary.behind else []),
         ("rows", "\n".join(line for name, row in summary.rows.items() for line in source(name, row))),
         ("model", escape(f"version {summary.candidate}, {_trained(summary)}: {summary.reason}")),
         *label,

@@ -60,9 +60,11 @@ def run(project: Project, name: str, as_of: date | None, today: date, show: Show
         require_trainable(project.folder(name))
         loop = _Loop(project, instance, name, show)
         loop.ingest()
-        chosen = as_of or _reached(name, reach(project.lake, project.folder(name), today))
+        reached = reach(project.lake, project.folder(name), today)
+        chosen = as_of or _reached(name, reached)
         loop.go_on(chosen)
-    return summarise(project, name, chosen, loop.metadata(), time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return summarise(project, name, chosen, loop.metadata(), behind=_behind(reached, chosen), seconds=seconds)
 
 
 def _reached(name: str, reached: Reach) -> date:
@@ -78,6 +80,15 @@ def _reached(name: str, reached: Reach) -> date:
             f"{reached.as_of}: ml-assets run {name} --as-of {reached.as_of}"
         )
     return reached.as_of
+
+
+def _behind(reached: Reach, as_of: date) -> str:
+    """What is to be said where the data end before the date, or the date before the calendar; else nothing."""
+    if reached.as_of is None or as_of > reached.as_of:
+        return f"the data end on {reached.last_event}: what came after is not known as of {as_of}"
+    if as_of == reached.as_of < reached.calendar and not reached.ended:
+        return f"the data end on {reached.last_event}, so the run is as of {as_of} and not {reached.calendar}"
+    return ""
 
 
 class _Loop:

@@ -24,6 +24,7 @@ class Summary:
     Args:
         model: the folder.
         as_of: `T`.
+        behind: what is to be said of data that end before it, or of a calendar that has gone on; else empty.
         trained: whether a model was fitted in this run.
         reason: why, with what changed since the champion; or why not.
         candidate: the version of this `T`.
@@ -50,6 +51,7 @@ class Summary:
 
     model: str
     as_of: date
+    behind: str
     trained: bool
     reason: str
     candidate: int
@@ -77,7 +79,9 @@ class Summary:
         return {key: value for key, value in plain.items() if key != "model"}
 
 
-def summarise(project: Project, name: str, as_of: date, metadata: dict[str, dict[str, Any]], seconds: float) -> Summary:
+def summarise(
+    project: Project, name: str, as_of: date, metadata: dict[str, dict[str, Any]], *, behind: str, seconds: float
+) -> Summary:
     """Collect the outcome from the lake and the registry; `metadata` is what this run's assets said."""
     from ml_assets.training.record import record
     from ml_assets.training.report import report
@@ -91,6 +95,7 @@ def summarise(project: Project, name: str, as_of: date, metadata: dict[str, dict
     return Summary(
         model=name,
         as_of=as_of,
+        behind=behind,
         trained=bool(trained.get("trained", False)),
         reason=str(trained.get("reason", "")),
         candidate=version.number,

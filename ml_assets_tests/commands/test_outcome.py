@@ -12,7 +12,7 @@ from ml_assets.commands.summary import Summary, _rows
 
 ADDRESS = "http://127.0.0.1:5000/#/experiments/1/runs/" + "0123456789abcdef" * 4
 SUMMARY = Summary(
-    model="shop", as_of=date(2026, 11, 29), trained=True, reason="there is no model yet", candidate=2,
+    model="shop", as_of=date(2026, 11, 29), behind="", trained=True, reason="there is no model yet", candidate=2,
     champion={"version": 1, "run_id": "r", "since": "2026-11-22", "decision": "promoted", "reason": "all gates passed"},
     not_champion="roc_auc is 0.6, at least 0.7", metrics={"roc_auc": 0.6}, best_possible=None,
     gates=[{"name": "roc_auc", "passed": False, "reason": "roc_auc is 0.6, at least 0.7"}], rows={}, predictions=3,
