@@ -45,7 +45,7 @@ def measure(quick: bool) -> list[Figure]:
     drawn = {}
     for mask in (False, True):
         say("generated documents" + _masked(mask))
-        seen = generated(trained, 1, held_out=False, mask=mask)
+        seen = generated(trained, 1, held_out=False, mask=mask, parts=True)
         unseen = generated(tested, 2, held_out=True, mask=mask)
         drawn[mask] = seen, unseen
         found += _generated(seen, unseen, mask=mask, promised=None if quick or mask else PROMISED)
@@ -191,9 +191,9 @@ def _speed(model: Model, test: Rows, quick: bool) -> list[Figure]:
         marks = [time.perf_counter()]
         (found,) = desk.features(manifest, [document(text)])
         marks.append(time.perf_counter())
-        ((_, _, predicted),) = artifact.answer([[found[name] for name in artifact.names]])
+        (decided,) = artifact.answer([[found[name] for name in artifact.names]])
         marks.append(time.perf_counter())
-        reasons(normal(str(found["text"])), manifest.terms.get(predicted or "", {}))
+        reasons(normal(str(found["text"])), manifest.terms.get(decided.predicted or "", {}))
         marks.append(time.perf_counter())
         if number >= 5:  # the first ones start DuckDB
             for part, spent in zip(taken, [*np.diff(marks), marks[-1] - marks[0]], strict=True):

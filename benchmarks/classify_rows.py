@@ -66,11 +66,13 @@ def folder() -> "Folder":
     return Project(PROJECT).folder("documents")
 
 
-def generated(count: int, seed: int, *, held_out: bool, mask: bool) -> Rows:
-    """Generated documents of the layouts that are held out, or of the others."""
+def generated(count: int, seed: int, *, held_out: bool, mask: bool, parts: bool = False) -> Rows:
+    """Generated documents of the layouts that are held out, or of the others; with `parts`, some are excerpts."""
     from ml_assets.simulation.documents.draw import texts
+    from ml_assets.simulation.documents.excerpt import delivered
 
-    drawn = [truth for _, truth in texts(count, seed, held_out=held_out)]
+    whole = (truth for _, truth in texts(count, seed, held_out=held_out))
+    drawn = list(delivered(count, seed, held_out=held_out) if parts else whole)
     return rows([one.text for one in drawn], [one.label for one in drawn], [one.group for one in drawn], mask=mask)
 
 

@@ -109,6 +109,8 @@ class Manifest:
         documents: the feature views of a model of documents: a file that is sent becomes its row, and features by them.
         terms: class → word → how much it speaks for the class, of running text.
         review_below: of several classes, the probability of the best one below which the decision is `REVIEW`.
+        review_unseen: of running text, the share of words that the training never saw above which it is, too.
+        review_words: and the number of words that it did see below which it is.
     """
 
     model: str
@@ -130,6 +132,8 @@ class Manifest:
     tables: dict[str, int]
     classes: tuple[str, ...] = ()
     review_below: float = 0.0
+    review_unseen: float = 1.0
+    review_words: int = 0
     documents: tuple[Query, ...] = ()
     terms: dict[str, dict[str, float]] = field(default_factory=dict)
 

@@ -6,17 +6,20 @@ from datetime import UTC, datetime
 from ml_assets.commands.project import Project
 from ml_assets.errors import DataError
 from ml_assets.settings import PROJECT, settings
+from ml_assets.sources.ledger import quarantine_table
+
+_SHOWN = 10  # reasons that are printed
 
 
 def read_again(model: str, progress: Callable[[int, int], None]) -> list[str]:
     """Read every refused document of a model again, and whatever is new.
 
     Args:
-        model: the folder.
+        model: the folder, or `<model>/<source>`.
         progress: told files done and all files.
 
     Returns:
-        What came of it, a line for each source.
+        What came of it, by source, and why the others cannot be read.
 
     Raises:
         DataError: the model has no source of documents.
@@ -27,9 +30,13 @@ def read_again(model: str, progress: Callable[[int, int], None]) -> list[str]:
 def _outcomes(project: Project, model: str, progress: Callable[[int, int], None]) -> Iterator[str]:
     from ml_assets.sources.ingest import ingest
 
-    specs = [source.spec for source in project.sources(model) if source.spec.read == "documents"]
+    model, _, name = model.partition("/")
+    found = [source.spec for source in project.sources(model) if source.spec.read == "documents"]
+    specs = [spec for spec in found if name in {"", spec.name}]
     if not specs:
-        raise DataError(f"{model} has no source with `read: documents`: rows are corrected by delivering them again")
+        raise DataError(
+            f"{'/'.join(filter(None, (model, name)))} reads no documents: rows are corrected by delivering them again"
+        )
     for spec in specs:
         now = datetime.now(UTC).replace(tzinfo=None)
         table = f"{model}/raw/{spec.name}"
@@ -42,5 +49,10 @@ def _outcomes(project: Project, model: str, progress: Callable[[int, int], None]
             now=now,
             retry=True,
         )
-        left = f"{done.quarantined} cannot be read: SELECT reason FROM {table}_quarantine" if done.quarantined else ""
-        yield f"{model}/{spec.name}: {len(done.new_files)} tried, {done.accepted} read" + (left and f", {left}")
+        yield f"{model}/{spec.name}: {len(done.new_files)} read or tried again, {done.accepted} accepted"
+        if done.in_quarantine:
+            rows = project.lake.query("SELECT reason FROM t ORDER BY file", t=quarantine_table(table)).to_pylist()
+            yield f"{len(rows)} in {quarantine_table(table)}:"
+            yield from (f"  {row['reason']}" for row in rows[:_SHOWN])
+            if len(rows) > _SHOWN:
+                yield f"  and {len(rows) - _SHOWN} more"

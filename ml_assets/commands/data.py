@@ -9,7 +9,7 @@ import typer
 
 from ml_assets.cadence import Cadence
 from ml_assets.commands.interrupt import typed
-from ml_assets.commands.progress import bar, working
+from ml_assets.commands.progress import bar
 from ml_assets.commands.unfinished import writing
 from ml_assets.errors import DataError
 from ml_assets.settings import PROJECT, settings
@@ -70,7 +70,7 @@ def online_retail(
 
 @app.command()
 def documents(
-    count: Annotated[int, typer.Option("--documents", help="Documents of the whole history")] = 500,
+    count: Annotated[int, typer.Option("--documents", help="Documents of the whole history")] = 1000,
     weeks: Annotated[int, typer.Option(help="Weeks of history")] = 26,
     seed: Annotated[int, typer.Option(help="Seed: the same seed and end give the same bytes")] = 0,
     end: Annotated[str, typer.Option(help="The Sunday before which the history ends [default: the last one]")] = "",
@@ -124,13 +124,10 @@ def undo(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
 ) -> None:
     """Take a delivery back: its rows leave the table and the quarantine, and what it replaced comes back."""
-    with working("loading the models"):
-        from ml_assets.commands.project import Project
-        from ml_assets.commands.undo import undo_delivery
+    from ml_assets.commands.project import Project
+    from ml_assets.commands.undo import undo_delivery
 
-        project = Project(PROJECT)
-        _ = project.models
-    undo_delivery(project, source, file, yes=yes)
+    undo_delivery(Project(PROJECT), source, file, yes=yes)
 
 
 def default_churn(folder: Path, end: str = "") -> None:

@@ -12,6 +12,7 @@ from ml_assets.registry import Registry
 from ml_assets.settings import settings
 
 if TYPE_CHECKING:
+    from ml_assets.sources.spec import SourceSpec
     from ml_assets.training.report import Report
 
 SHOWN = ("accuracy", "macro_f1", "roc_auc", "pr_auc", "brier", "calibration_error", "lift_at_10")
@@ -24,7 +25,6 @@ class Summary:
     Args:
         model: the folder.
         as_of: `T`.
-        behind: what is to be said of data that end before it, or of a calendar that has gone on; else empty.
         trained: whether a model was fitted in this run.
         reason: why, with what changed since the champion; or why not.
         candidate: the version of this `T`.
@@ -45,13 +45,10 @@ class Summary:
         table_versions: every table that went into the candidate, with its version.
         mlflow: the address of the candidate's run.
         seconds: of this run.
-        label: which value was read as 0 and which as 1, where the query says it in other words.
-        suspected_leak: a feature that ranks too well alone; empty where there is none.
     """
 
     model: str
     as_of: date
-    behind: str
     trained: bool
     reason: str
     candidate: int
@@ -70,8 +67,6 @@ class Summary:
     table_versions: dict[str, int]
     mlflow: str
     seconds: float
-    label: str = ""
-    suspected_leak: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, without the model's name (it is the key above)."""
@@ -79,9 +74,7 @@ class Summary:
         return {key: value for key, value in plain.items() if key != "model"}
 
 
-def summarise(
-    project: Project, name: str, as_of: date, metadata: dict[str, dict[str, Any]], *, behind: str, seconds: float
-) -> Summary:
+def summarise(project: Project, name: str, as_of: date, metadata: dict[str, dict[str, Any]], seconds: float) -> Summary:
     """Collect the outcome from the lake and the registry; `metadata` is what this run's assets said."""
     from ml_assets.training.record import record
     from ml_assets.training.report import report
@@ -95,7 +88,6 @@ def summarise(
     return Summary(
         model=name,
         as_of=as_of,
-        behind=behind,
         trained=bool(trained.get("trained", False)),
         reason=str(trained.get("reason", "")),
         candidate=version.number,
@@ -104,7 +96,7 @@ def summarise(
         metrics=found.metrics,
         best_possible=_best_possible(project, name, found),
         gates=[asdict(gate) for gate in found.verdict.gates],
-        rows={source.spec.name: _rows(metadata.get(f"raw/{source.spec.name}", {})) for source in project.sources(name)},
+        rows=_sources(project, name, as_of, metadata),
         predictions=_count(lake, f"{name}/predictions", as_of),
         predictions_table=f"{name}/predictions",
         watched=bool(project.model(name).siblings(project.tree, Monitor)),
@@ -114,8 +106,6 @@ def summarise(
         table_versions=record(registry, version).tables,
         mlflow=registry.link(version),
         seconds=seconds,
-        label=str(metadata.get("labels", {}).get("label", "")),
-        suspected_leak=str(found.metadata().get("suspected_leak", "")),
     )
 
 
@@ -150,6 +140,28 @@ def _rows(metadata: Mapping[str, Any]) -> dict[str, Any]:
     lists = {"refused": "left_where_they_are", "reasons": "quarantine_reasons", "warnings": "warnings"}
     counts = {name: int(metadata.get(key, 0)) for name, key in names.items()}
     return {**counts, **{name: list(metadata.get(key) or []) for name, key in lists.items()}}
+
+
+def _sources(
+    project: Project, name: str, as_of: date, metadata: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """What came of each source."""
+    found = {}
+    for spec in (source.spec for source in project.sources(name)):
+        found[spec.name] = row = _rows(metadata.get(f"raw/{spec.name}", {}))
+        if late := waiting(project.lake, f"{name}/raw/{spec.name}", spec, as_of):
+            following = project.model(name).spec.cadence.step(as_of)
+            row["warnings"].append(f"{late:,} documents arrived since {as_of}: {following} scores them")
+    return found
+
+
+def waiting(lake: Lake, table: str, spec: "SourceSpec", as_of: date) -> int:
+    """How many documents arrived at `as_of` or after it; of rows nobody expects to be scored as soon as they come."""
+    if spec.read != "documents" or lake.version(table) is None:
+        return 0
+    return int(
+        lake.query("SELECT count(*) AS n FROM t WHERE received_at >= $day", {"day": as_of}, t=table)["n"][0].as_py()
+    )
 
 
 def _count(lake: Lake, table: str, as_of: date) -> int:

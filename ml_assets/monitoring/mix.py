@@ -15,10 +15,10 @@ from ml_assets.lake import Lake
 from ml_assets.manifest import REVIEW
 from ml_assets.monitoring.evaluated import Tested
 from ml_assets.registry import Registry, Version
-from ml_assets.training import vocabulary
+from ml_assets.text import vocabulary
 from ml_assets.training.folder import Folder
 from ml_assets.training.record import EVALUATION, Record, required
-from ml_assets.training.score import said
+from ml_assets.training.score import decisions, familiar
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,17 @@ class Unseen:
     reference_unseen_share: float | None = None
 
 
-def named(lake: Lake, folder: Folder, kept: Record, as_of: date, test: Tested) -> Named:
+def named(
+    lake: Lake, registry: Registry, folder: Folder, version: Version, kept: Record, as_of: date, test: Tested
+) -> Named:
     """The class mix of the predictions of an as-of date, of which there is at least one.
 
     Args:
         lake: with `<folder>/predictions`.
-        folder: its `serve.review_below` is what the reference is decided by, as the predictions were.
-        kept: of the version that predicted.
+        registry: with the version's artifacts.
+        folder: its `serve` is what the reference is decided by, as the predictions were.
+        version: that predicted.
+        kept: its record.
         as_of: `T`.
         test: the version's test rows.
     """
@@ -74,7 +78,8 @@ def named(lake: Lake, folder: Folder, kept: Record, as_of: date, test: Tested) -
         return Named()
     query = "SELECT predicted, decision FROM p WHERE as_of = $day"
     now, unsure = _shares(lake.query(query, {"day": as_of}, p=f"{folder.name}/predictions"), kept)
-    then, unsure_then = _shares(pa.table(said(test.p, folder, kept)), kept)
+    known = familiar(required(registry, version, EVALUATION), folder, kept, test.rows)
+    then, unsure_then = _shares(pa.table(decisions(test.p, folder, kept, known)), kept)
     return Named(tuple(Compared(name, now[name], then[name]) for name in kept.classes), unsure, unsure_then)
 
 

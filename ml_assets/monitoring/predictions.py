@@ -124,7 +124,7 @@ def _report(lake: Lake, registry: Registry, folder: Folder, as_of: date, plan: _
         missing=missing,
         stale=stale,
         histogram=_histogram(scores, reference),
-        **vars(named(lake, folder, kept, as_of, test)),
+        **vars(named(lake, registry, folder, version, kept, as_of, test)),
         **vars(unseen(registry, version, kept, table, test)),
     )
 

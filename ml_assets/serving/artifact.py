@@ -3,13 +3,14 @@
 import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ml_assets.errors import RegistryError, listed
 from ml_assets.manifest import MISSING, PROBABILITIES, REVIEW, Manifest, tensors
 from ml_assets.scorer import normal
+from ml_assets.text.vocabulary import familiarity, vocabulary
 
 Value = float | bool | str | None
 # As the model was trained: what stands for a missing category, and running text without its spelling.
@@ -17,6 +18,22 @@ _WRITTEN: dict[str, Callable[[Any], str]] = {
     "text": lambda value: MISSING if value is None else value,
     "document": lambda value: normal(value or ""),
 }
+
+
+class Decided(NamedTuple):
+    """What is said of a row.
+
+    Args:
+        score: P(label = 1), or of several classes the probability of the best one.
+        decision: the band of the score, or the class, or `REVIEW`.
+        predicted: of several classes, the best one.
+        unseen: of running text, the share of its words that the training never saw.
+    """
+
+    score: float
+    decision: str
+    predicted: str | None = None
+    unseen: float | None = None
 
 
 class Artifact:
@@ -48,6 +65,7 @@ class Artifact:
             raise RegistryError(f"{who}: the artifact's inputs are not the manifest's: {other}")
         self._numbers = [wanted[column.name] for column in manifest.inputs if column.kind == "number"]
         self._texts = [(wanted[column.name], column.kind) for column in manifest.inputs if column.kind != "number"]
+        self._known = _known(manifest, onnx)
         self.score([(None,) * len(self.names)])  # the first run of a session is slow; nobody is to wait for it
 
     def score(self, rows: Sequence[Sequence[Value]]) -> list[float]:
@@ -56,15 +74,20 @@ class Artifact:
         scores: list[float] = (found.max(axis=1) if self._classes else found[:, 1]).tolist()
         return scores
 
-    def answer(self, rows: Sequence[Sequence[Value]]) -> list[tuple[float, str, str | None]]:
+    def answer(self, rows: Sequence[Sequence[Value]]) -> list[Decided]:
         """Score and decision of each row; of several classes also the one that the score is the probability of."""
         if not self._classes:
-            return [(score, self.decide(score), None) for score in self.score(rows)]
+            return [Decided(score, self.decide(score)) for score in self.score(rows)]
         found = self._probabilities(rows)
         best, scores = found.argmax(axis=1).tolist(), found.max(axis=1).tolist()
-        named = [(score, self._classes[nr]) for score, nr in zip(scores, best, strict=True)]
-        sure = self.manifest.review_below
-        return [(score, name if score >= sure else REVIEW, name) for score, name in named]
+        return [self._named(score, self._classes[nr], row) for score, nr, row in zip(scores, best, rows, strict=True)]
+
+    def _named(self, score: float, name: str, row: Sequence[Value]) -> Decided:
+        """A class, unless the model is not sure of it, or does not know the words that it read."""
+        texts = {column: str(value) for column, value in zip(self.names, row, strict=True) if value is not None}
+        found, limits = familiarity(texts, self._known), self.manifest
+        sure = score >= limits.review_below and found.enough(limits.review_words, limits.review_unseen)
+        return Decided(score, name if sure else REVIEW, name, found.unseen)
 
     def _probabilities(self, rows: Sequence[Sequence[Value]]) -> Any:  # noqa: ANN401 - an array, [rows, classes]
         split, count = len(self._numbers), len(rows)
@@ -81,6 +104,12 @@ class Artifact:
     def decide(self, score: float) -> str:
         """The band that a score falls into."""
         return self._bands[bisect_right(self._starts, score) - 1]
+
+
+def _known(manifest: Manifest, onnx: bytes) -> dict[str, frozenset[str]]:
+    """The words that a model of several classes knows, by column of running text."""
+    columns = [column.name for column in manifest.inputs if column.kind == "document"]
+    return vocabulary(onnx, columns) if columns and manifest.classes else {}
 
 
 def _session(onnx: bytes, who: str) -> Any:  # noqa: ANN401 - onnxruntime has no types

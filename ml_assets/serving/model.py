@@ -50,10 +50,13 @@ class Classified(Answer, omit_defaults=False, gc=False):
     Args:
         predicted: the most probable class; `score` is its probability. The decision is the same, or `needs_review`.
         reasons: words of the document that speak most for it.
+        unseen_share: of its words, the share that the training never saw; where that is large, nothing is known of the
+            document, and the decision is `needs_review`. Null where the model reads no running text.
     """
 
     predicted: str
     reasons: tuple[str, ...]
+    unseen_share: float | None
 
 
 class Answers(msgspec.Struct, gc=False):
@@ -120,10 +123,11 @@ class Model:
         now = time.time_ns()
         taken, requested = (now - began) // 1000, began // 1000
         made, kept = [], []
-        for entity, row, (score, decision, predicted) in zip(rows.entities, seen, said, strict=True):
+        for entity, row, (score, decision, predicted, unseen) in zip(rows.entities, seen, said, strict=True):
             missing, who = self._missing(row.values), prediction_id(self.manifest.model, now)
             told = (who, score, decision, self.manifest.version, CHAMPION, row.as_of, missing, row.stale)
-            made.append(Answer(*told) if predicted is None else Classified(*told, predicted, self._why(row, predicted)))
+            named = predicted and Classified(*told, predicted, self._why(row, predicted), unseen)
+            made.append(named or Answer(*told))
             features = msgspec.json.encode(dict(zip(self.artifact.names, row.values, strict=True))).decode()
             kept.append(
                 Prediction(

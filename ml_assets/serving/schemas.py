@@ -72,7 +72,7 @@ _FIXED: dict[str, Schema] = {
     "Model": _object({
         **_LISTED, "entity": _TEXT, "features": _list(named("Input")), "ttl_seconds": _map(_NUMBER),
         "features_as_of": _DAY, "bands": _list(named("Band")), "classes": _WORDS, "review_below": _NUMBER,
-        "max_rows": _WHOLE, "metrics": _map(_NUMBER),
+        "review_unseen": _NUMBER, "review_words": _WHOLE, "max_rows": _WHOLE, "metrics": _map(_NUMBER),
         "gates": _list(named("Gate")), "reason": _TEXT, "mlflow_run": _TEXT,
     }),
     "Health": _object({"status": {"enum": ["ok", "degraded"]}, "degraded": _map(_TEXT, description="Part → why")}),

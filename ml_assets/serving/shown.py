@@ -30,6 +30,8 @@ def shown(worker: Worker, model: Model) -> dict[str, Any]:
         "bands": manifest.bands,
         "classes": manifest.classes,
         "review_below": manifest.review_below,
+        "review_unseen": manifest.review_unseen,
+        "review_words": manifest.review_words,
         "max_rows": manifest.max_rows,
         "metrics": manifest.metrics,
         "gates": manifest.gates,

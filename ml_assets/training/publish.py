@@ -42,6 +42,8 @@ def manifest(lake: Lake, registry: Registry, folder: Folder, report: "Report") -
         tables=kept.tables,
         classes=kept.classes,
         review_below=folder.spec.serve.review_below,
+        review_unseen=folder.spec.serve.review_unseen,
+        review_words=folder.spec.serve.review_words,
         documents=_documents(folder, kept),
         terms=kept.terms,
     ).to_json()

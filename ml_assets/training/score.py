@@ -13,6 +13,7 @@ from ml_assets.features.store import fingerprints, refresh
 from ml_assets.lake import Lake, fingerprint_of
 from ml_assets.manifest import REVIEW
 from ml_assets.registry import Registry, Version
+from ml_assets.text.vocabulary import familiarity, vocabulary
 from ml_assets.training.folder import Folder
 from ml_assets.training.frame import features
 from ml_assets.training.record import Record, record
@@ -81,14 +82,16 @@ def predict(lake: Lake, registry: Registry, folder: Folder, as_of: date, *, work
         DataError: there is no champion yet.
     """
     champion, kept = standing(registry, folder)
-    unsure = [folder.spec.serve.review_below] if kept.classes else []
+    serve = folder.spec.serve
+    unsure = [serve.review_below, serve.review_unseen, serve.review_words] if kept.classes else []
     fingerprint = fingerprint_of(champion.tags["sha256"], *prints(lake, folder, kept, as_of), *unsure)
     table, key = f"{folder.name}/predictions", f"as_of={as_of}"
     version = lake.version(table)
     reused = version is not None and lake.record(table, key, version) == fingerprint
     if not reused:
         scored = rows(lake, folder, kept, [as_of], workers=workers)
-        found = said(probabilities(registry.onnx(champion), kept, scored), folder, kept)
+        onnx = registry.onnx(champion)
+        found = decisions(probabilities(onnx, kept, scored), folder, kept, familiar(onnx, folder, kept, scored))
         columns = {
             "as_of": scored["as_of"],
             folder.spec.entity: scored[folder.spec.entity],
@@ -99,23 +102,38 @@ def predict(lake: Lake, registry: Registry, folder: Folder, as_of: date, *, work
     return Predicted(table, version, champion, fingerprint, reused)
 
 
-def said(p: "NDArray[np.float64]", folder: Folder, kept: Record) -> dict[str, pa.Array]:
+def familiar(onnx: bytes, folder: Folder, kept: Record, table: pa.Table) -> "NDArray[np.bool_]":
+    """Whether a model knows enough of the words of each row, [n], by `serve.review_words` and `review_unseen`."""
+    import numpy as np
+
+    known = vocabulary(onnx, kept.columns.text) if kept.columns.text and kept.classes else {}
+    if not known:
+        return np.ones(len(table), bool)
+    serve, texts = folder.spec.serve, zip(*(table[name].to_pylist() for name in known), strict=True)
+    rows = (familiarity(dict(zip(known, row, strict=True)), known) for row in texts)
+    return np.array([row.enough(serve.review_words, serve.review_unseen) for row in rows], bool)
+
+
+def decisions(
+    p: "NDArray[np.float64]", folder: Folder, kept: Record, known: "NDArray[np.bool_]"
+) -> dict[str, pa.Array]:
     """`score`; of several classes also `predicted`, the most probable, and `decision`, the same if sure enough.
 
     Args:
         p: the probability of each class of each row, [n, classes].
         folder: its `serve.review_below` says what is sure enough.
         kept: of the version that says it.
+        known: of `familiar`, [n].
     """
     if not kept.classes:
         return {"score": pa.array(p[:, 1], pa.float64())}
-    best, sure = p.argmax(axis=1), p.max(axis=1) >= folder.spec.serve.review_below
+    best, sure = p.argmax(axis=1), (p.max(axis=1) >= folder.spec.serve.review_below) & known
     names = [kept.classes[nr] for nr in best]
-    decisions = [name if known else REVIEW for name, known in zip(names, sure, strict=True)]
+    decided = [name if certain else REVIEW for name, certain in zip(names, sure, strict=True)]
     return {
         "score": pa.array(p.max(axis=1), pa.float64()),
         "predicted": pa.array(names, pa.string()),
-        "decision": pa.array(decisions, pa.string()),
+        "decision": pa.array(decided, pa.string()),
     }
 
 

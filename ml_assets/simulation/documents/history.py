@@ -10,17 +10,18 @@ from ml_assets.errors import DataError
 from ml_assets.simulation.documents import markup
 from ml_assets.simulation.documents.dice import Dice
 from ml_assets.simulation.documents.draw import Drawn, draw, flowing, short
+from ml_assets.simulation.documents.excerpt import Part, chosen, excerpt
 from ml_assets.simulation.documents.pdf import pdf
 from ml_assets.simulation.documents.scan import ScanFormat, scan
 from ml_assets.simulation.documents.truth import Truth
 
 Format = Literal["pdf", "scan-pdf", "scan-png", "scan-jpeg", "scan-tiff", "docx", "html", "txt"]
 _MIX: tuple[tuple[Format, float], ...] = (
-    ("pdf", 0.62),
-    ("scan-pdf", 0.03),
-    ("scan-tiff", 0.01),
-    ("scan-jpeg", 0.005),
-    ("scan-png", 0.005),
+    ("pdf", 0.645),
+    ("scan-pdf", 0.015),
+    ("scan-tiff", 0.005),
+    ("scan-jpeg", 0.0025),
+    ("scan-png", 0.0025),
     ("docx", 0.15),
     ("html", 0.1),
     ("txt", 0.08),
@@ -90,6 +91,7 @@ class Arrival:
         at: when it arrives, UTC.
         form: how it is written.
         novel: its layout is one that is held out.
+        part: which part of a document it is; None for a whole one, as every scan is.
         reviewed: when somebody says what it is, UTC; None for nobody.
         reviewer: who.
     """
@@ -99,13 +101,15 @@ class Arrival:
     at: datetime
     form: Format
     novel: bool
+    part: Part | None
     reviewed: datetime | None
     reviewer: str
 
     def drawn(self) -> Drawn:
         """The document; scans are short, and the formats that hold one page have one."""
         if self.form not in _SCANNED:
-            return draw(self.key, held_out=self.novel)
+            whole = draw(self.key, held_out=self.novel)
+            return excerpt(whole, self.part, Dice(*self.key, 8)) if self.part else whole
         single = self.form in {"scan-png", "scan-jpeg"}
         return short(self.key, 1 if single else _SCAN_PAGES, held_out=self.novel)
 
@@ -135,7 +139,8 @@ def _arrival(plan: Plan, week: int, number: int) -> Arrival:
     novel = dice.chance(_NOVEL) and plan.begins(week) >= plan.novel
     name = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
     reviewed = at + timedelta(seconds=_delay(dice)) if dice.chance(_REVIEWED) else None
-    return Arrival(key, f"{name}.{_SUFFIX[form]}", at, form, novel, reviewed, dice.pick(_REVIEWERS))
+    reviewer, part = dice.pick(_REVIEWERS), chosen(dice)
+    return Arrival(key, f"{name}.{_SUFFIX[form]}", at, form, novel, part, reviewed, reviewer)
 
 
 def _moment(begins: date, dice: Dice) -> datetime:

@@ -19,7 +19,13 @@ _NOVEL_SHARE = 5  # held-out layouts arrive in the last fifth of the weeks
 
 
 def write(
-    location: Path, *, documents: int = 500, weeks: int = 26, end: date, seed: int = 0, progress: Progress | None = None
+    location: Path,
+    *,
+    documents: int = 1000,
+    weeks: int = 26,
+    end: date,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> list[Path]:
     """Write the documents that arrive in the weeks up to `end`, and the reviews that were made until then.
 
@@ -29,7 +35,7 @@ def write(
 
     Args:
         location: the drop zone of one model, e.g. `data/incoming/documents`.
-        documents: in all the weeks; about 5 % are scans of at most three pages, for OCR takes seconds a page.
+        documents: in all the weeks; about 2.5 % are scans of at most three pages, for OCR takes seconds a page.
         weeks: how many.
         end: the day after the last one.
         seed: of everything.

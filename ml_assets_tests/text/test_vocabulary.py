@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from ml_assets.errors import TrainingError
+from ml_assets.text.vocabulary import Familiarity, familiarity, vocabulary
 from ml_assets.training.estimator import Words, build
 from ml_assets.training.export import to_onnx
 from ml_assets.training.frame import Columns
-from ml_assets.training.vocabulary import unseen, vocabulary
 
 COLUMNS = Columns(("pages",), ("kind",), ("story", "title"))
 STORY, TITLE = {"a", "big", "cat", "dog", "red"}, {"one", "two", "three"}
@@ -63,22 +65,41 @@ def test_a_token_with_a_blank_is_no_word() -> None:
 
 
 def test_a_column_that_is_no_input_is_refused() -> None:
-    with pytest.raises(TrainingError, match="the model has no input 'body': name some of 'pages', 'kind'"):
+    with pytest.raises(
+        TrainingError, match="the model has no input 'body': name some of 'pages', 'kind', 'story', 'title'"
+    ):
         vocabulary(exported(), ["body"])
 
 
+KNOWN = {"story": frozenset(STORY), "title": frozenset(TITLE), "pairs": frozenset[str]()}
+
+
 @pytest.mark.parametrize(
-    ("texts", "share"),
+    ("texts", "known", "share"),
     [
-        (["A big, RED dog", "cat 12 cat"], 0.0),
-        (["le chat rouge"], 1.0),
-        (["red red red horse", None, "", "42"], 0.25),  # running words: red counts three times
-        (["Red Fjord"], 0.5),
-        (["ﬁsh red"], 0.5),  # the ligature is two letters of one word
-        (["Ångström"], 1.0),  # ngstr, m
-        ([None, "", "1,000.00"], None),
-        ([], None),
+        ({"story": "big red dog", "title": "nine"}, 3, 0.0),
+        ({"story": "big green dog", "title": "nine"}, 2, 1 / 3),
+        ({"story": "Σύμβαση καθαρισμού", "title": "清洁服务合同"}, 0, 1.0),
+        ({"story": "Σύμβαση red", "title": None}, 1, 0.5),
+        ({"story": "12 34", "title": ""}, 0, 1.0),
+        ({}, 0, 1.0),
     ],
 )
-def test_the_share_of_words_that_are_not_known(texts: list[str | None], share: float | None) -> None:
-    assert unseen(texts, STORY) == share
+def test_how_much_is_known_of_a_row(texts: dict[str, str | None], known: int, share: float) -> None:
+    found = familiarity(texts, KNOWN)
+    assert found.known == known
+    assert found.unseen == pytest.approx(share)
+
+
+def test_where_no_word_is_known_by_itself_nothing_is_said() -> None:
+    for texts, known in (({"pairs": "big red dog"}, {"pairs": frozenset[str]()}), ({"pages": "1"}, {})):
+        found = familiarity(texts, known)
+        assert (found, found.enough(9, 0.0)) == (Familiarity(0, None), True)
+
+
+@given(st.text(), st.integers(0, 9), st.floats(0, 1))
+def test_the_share_of_any_text_is_a_share_and_more_is_asked_of_it_in_vain(text: str, words: int, share: float) -> None:
+    found = familiarity({"story": text}, KNOWN)
+    assert 0 <= (found.unseen or 0) <= 1
+    assert found.enough(0, 1.0)
+    assert found.enough(words, share) or not found.enough(words + 1, share)

@@ -1,19 +1,20 @@
 """The words that a released model knows, from its artifact alone: what its training has kept of running text."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ml_assets.errors import TrainingError, listed
 from ml_assets.manifest import named_inputs
-from ml_assets.scorer import normal
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
 
 _VECTORIZER = "TfIdfVectorizer"
-_WORD = re.compile("[a-z]+")  # a word of `text.features.normal`
+_WORD = re.compile("[a-z]+")  # a word of `scorer.normal`
+_ANY = re.compile(r"[^\W\d_]+")  # a word of any script: of others than a to z a model knows none
 
 
 def vocabulary(onnx: bytes, columns: Sequence[str]) -> dict[str, frozenset[str]]:
@@ -48,15 +49,50 @@ def unseen(texts: Iterable[str | None], known: AbstractSet[str]) -> float | None
     """Of all running words of some texts, the share that is not known, from 0 to 1; None where there is no word.
 
     Args:
-        texts: as they are in the lake; None = missing. A word is one of `text.features.normal`, counted each time.
+        texts: as they are in the lake; None = missing. A word is a run of letters of any script, counted each time.
         known: words of `vocabulary`.
     """
+    held, total = _counted(texts, known)
+    return 1 - held / total if total else None
+
+
+class Familiarity(NamedTuple):
+    """How much of a row a model knows: of the text column of which it knows most.
+
+    Args:
+        known: running words that the training has seen.
+        unseen: the share of those that it has not, from 0 to 1; None where no column says anything.
+    """
+
+    known: int = 0
+    unseen: float | None = None
+
+    def enough(self, words: int, share: float) -> bool:
+        """Whether there are at least so many known words, and at most this share of others."""
+        return self.unseen is None or (self.known >= words and self.unseen <= share)
+
+
+def familiarity(texts: Mapping[str, str | None], known: Mapping[str, AbstractSet[str]]) -> Familiarity:
+    """How much of one row a model knows.
+
+    Args:
+        texts: by column; of a text without a word nothing is known.
+        known: of `vocabulary`; a column of which no single word is known says nothing.
+    """
+    found = [_counted([texts.get(name)], words) for name, words in known.items() if words]
+    if not found:
+        return Familiarity()
+    return Familiarity(max(held for held, _ in found), min(1 - held / total if total else 1.0 for held, total in found))
+
+
+def _counted(texts: Iterable[str | None], known: AbstractSet[str]) -> tuple[int, int]:
+    """The known running words of some texts, and all."""
     total = held = 0
     for text in texts:
-        words = normal(text or "").split()
+        words = _ANY.findall(unicodedata.normalize("NFKC", text or "").lower())
         total += len(words)
         held += sum(map(known.__contains__, words))
-    return 1 - held / total if total else None
+    return held, total
 
 
 def _vectorizers(graph: "GraphProto") -> list["NodeProto"]:
