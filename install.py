@@ -58,8 +58,8 @@ def main() -> int:
 def _install(folder: Path, version: str, dev: str) -> None:
     python, uv = str(folder / "bin" / "python"), str(folder / "bin" / "uv")
     sys.stderr.write(f"Installing into {folder} (once)\n")
-    if not Path(python).exists():
-        _step(f"making {folder}", [sys.executable, "-m", "venv", str(folder)])
+    if not Path(python).exists() or not _output([python, "-m", "pip", "--version"]):  # or it was ended half-way
+        _step(f"making {folder}", [sys.executable, "-m", "venv", "--clear", str(folder)])
     if not Path(uv).exists() or version not in _output([uv, "--version"]):
         _step(f"uv {version}", [python, "-m", "pip", "install", "--disable-pip-version-check", f"uv=={version}"])
     sys.stderr.write("  reading uv.lock and the settings of pip\n")

@@ -29,6 +29,8 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise StoppedError(stopped()) from None
+        except typer.Abort:  # Ctrl-C or Ctrl-D in place of an answer
+            raise StoppedError("stopped; nobody said yes, so nothing was changed") from None
 
 
 DEFS = PROJECT / "ml_assets" / "defs"

@@ -1,9 +1,11 @@
 """What every declaration in a `defs.yaml` shares: strict fields, durations, and errors that say what is right."""
 
+import os
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
 
@@ -37,6 +39,36 @@ def _written(value: timedelta) -> str:
 Duration = Annotated[timedelta, BeforeValidator(duration), PlainSerializer(_written)]
 
 
+_TEMPLATE = re.compile(r"\{\{(.*?)\}\}")
+_VARIABLE = re.compile(r"""\s*env(?:\.(\w+)|\(\s*(['"])(\w+)\2\s*(?:,\s*(['"])(.*?)\4\s*)?\))\s*""")
+
+
+def resolved(value: Any) -> Any:  # noqa: ANN401 - whatever the YAML holds
+    """The value with each `{{ env.NAME }}` and `{{ env('NAME', 'default') }}` replaced, as in YAML of Dagster's own.
+
+    Raises:
+        ValueError: the variable is not set and there is no default, or it is another template.
+    """
+    if isinstance(value, str):
+        return _TEMPLATE.sub(_variable, value)
+    if isinstance(value, dict):
+        return {key: resolved(part) for key, part in value.items()}
+    return [resolved(part) for part in value] if isinstance(value, list) else value
+
+
+def _variable(template: re.Match[str]) -> str:
+    found = _VARIABLE.fullmatch(template[1])
+    if not found:
+        raise ValueError(
+            f"{template[0]} is not understood: write {{{{ env.NAME }}}} or {{{{ env('NAME', 'default') }}}}"
+        )
+    name, default = found[1] or found[3], found[5]
+    text = os.environ.get(name, default)  # where a YAML is read, as the settings are
+    if text is None:
+        raise ValueError(f"{template[0]}: {name} is not set: set it, or write {{{{ env('{name}', 'a default') }}}}")
+    return text
+
+
 class Declaration(BaseModel):
     """A strict, immutable piece of a `defs.yaml`; an unknown field is refused with the nearest known one."""
 
@@ -51,4 +83,33 @@ class Declaration(BaseModel):
                 known = ", ".join(sorted(cls.model_fields))
                 meant = f"did you mean {near[0]!r}? " if near else ""
                 raise ValueError(f"unknown field {field!r}: {meant}known fields are {known}")
-        return values
+        return resolved(values)
+
+
+@dataclass(frozen=True)
+class Decides:
+    """What a field decides: written beside its type, `Annotated[tuple[str, ...], Decides("evaluation")]`.
+
+    A field without it decides the fit: one that was forgotten fits anew, and never passes an old model off as new.
+
+    Args:
+        what: `rows`: those of the training set, which has a fingerprint of its own; `evaluation`: what is measured of
+            a fitted model; `nothing`: neither, as of a description.
+    """
+
+    what: Literal["fit", "rows", "evaluation", "nothing"]
+
+
+def deciding(spec: BaseModel, *what: str) -> dict[str, Any]:
+    """The fields of a declaration that decide one of `what`, as plain JSON values; those of nested ones likewise."""
+    plain = spec.model_dump(mode="json")
+    found = dict(plain) if "fit" in what else {}  # extra fields, such as the parameters of an estimator, bear no mark
+    for name, field in type(spec).model_fields.items():
+        mark = next((each.what for each in field.metadata if isinstance(each, Decides)), None)
+        value = getattr(spec, name)
+        found.pop(name, None)
+        if mark is None and isinstance(value, BaseModel):
+            found[name] = deciding(value, *what)
+        elif (mark or "fit") in what:
+            found[name] = plain[name]
+    return found

@@ -9,7 +9,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -61,7 +61,10 @@ def _groups(rows: pa.RecordBatchReader) -> Iterator[pa.Table]:
 
 def _statistics(footer: Any) -> dict[str, Any]:  # noqa: ANN401 - pyarrow has no types
     """The file's statistics (Delta protocol, "Per-file Statistics"): of numbers and times the extremes as well."""
-    columns = [_column(footer, index) for index in range(footer.num_columns)]
+    kinds = {
+        field.name: str(field.type) for field in footer.schema.to_arrow_schema()
+    }  # once: it is made of all columns
+    columns = [_column(footer, index, kinds) for index in range(footer.num_columns)]
     return {
         "numRecords": footer.num_rows,
         "minValues": {name: low for name, low, _, _ in columns if low is not None},
@@ -70,12 +73,12 @@ def _statistics(footer: Any) -> dict[str, Any]:  # noqa: ANN401 - pyarrow has no
     }
 
 
-def _column(footer: Any, index: int) -> tuple[str, object, object, int | None]:  # noqa: ANN401 - pyarrow has no types
+def _column(footer: Any, index: int, kinds: Mapping[str, str]) -> tuple[str, object, object, int | None]:  # noqa: ANN401 - pyarrow has no types
     parts = [footer.row_group(group).column(index) for group in range(footer.num_row_groups)]
     name, known = parts[0].path_in_schema, [part.statistics for part in parts]
     if "." in name or not all(known):
         return name, None, None, None
-    kind = str(footer.schema.to_arrow_schema().field(name).type)
+    kind = kinds[name]
     bounds = [(_extreme(kind, one, "min"), _extreme(kind, one, "max")) for one in known if one.has_min_max]
     nulls = sum(one.null_count for one in known) if all(one.has_null_count for one in known) else None
     if not bounds:

@@ -113,6 +113,23 @@ class Registry:
         """Point the champion alias at a version."""
         self._client.set_registered_model_alias(version.model, CHAMPION, str(version.number))
 
+    @contextlib.contextmanager
+    def asked(self) -> Iterator[None]:
+        """Whatever MLflow, a database or the network raise in the body is said in one line, without a password.
+
+        Raises:
+            RegistryError: the registry does not answer.
+        """
+        try:
+            yield
+        except RegistryError:
+            raise
+        except Exception as error:
+            scheme, slashes, rest = self.uri.partition("://")
+            where, why = f"{scheme}{slashes}{rest.rpartition('@')[2]}", f"{error}".split("\n", 1)[0][:200]
+            why = why.replace(self.uri, where)
+            raise RegistryError(f"the registry {where} does not answer ({why}): see `ml-assets doctor`") from error
+
     def known(self, model: str) -> bool:
         """Whether there is a model of that name, or an experiment."""
         found = self._client.get_experiment_by_name(model)

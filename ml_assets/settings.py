@@ -34,13 +34,22 @@ def _store(text: object) -> object:
     return text or None
 
 
+def _folder(text: object) -> object:
+    """A path of this machine; `Path` would make a folder `s3:` of a URL."""
+    if isinstance(text, str) and re.match(_SCHEME, text):
+        raise ValueError("the data folder has to lie on this machine, object storage is not supported: name a folder")
+    return text
+
+
 class Settings(BaseSettings):
     """The settings table of the README; each field is `ML_ASSETS_<NAME>` unless it names its own variable."""
 
     # An error that repeats what it was given would print a secret.
     model_config = SettingsConfigDict(env_prefix="ML_ASSETS_", frozen=True, hide_input_in_errors=True)
 
-    data: Path = Field(PROJECT / "data", description="The folder that holds everything that the loop owns")
+    data: Annotated[Path, BeforeValidator(_folder)] = Field(
+        PROJECT / "data", description="The folder that holds everything that the loop owns"
+    )
     mlflow_tracking_uri: str | None = Field(
         None,
         validation_alias="MLFLOW_TRACKING_URI",
@@ -136,4 +145,7 @@ def settings() -> Settings:
         name = "_".join(map(str, wrong["loc"])).upper()
         variable = name if name in os.environ else f"ML_ASSETS_{name}"
         given = "…" if name.endswith(_SECRET) else repr(wrong["input"])
-        raise DeclarationError(f"{variable}={given}: {wrong['msg'].lower()}; see the settings in README.md") from error
+        said = wrong["msg"].removeprefix("Value error, ")
+        raise DeclarationError(
+            f"{variable}={given}: {said[0].lower()}{said[1:]}; see the settings in README.md"
+        ) from error

@@ -109,6 +109,7 @@ def test_wrong_arguments_are_one_line_and_exit_code_2(tmp_path: Path) -> None:
         (("run", "chrun"), "did you mean churn"),
         (("run", "churn", "--as-of", "2026-08-31"), "the nearest is 2026-08-30"),
         (("run", "churn", "--as-of", "yesterday"), "write it like"),
+        (("run", "churn", "--as-of", "2190-11-28"), "2190-11-28 is in the future: the last as-of date until"),
         (("run", "retail"), "ml-assets data online-retail"),
     ):
         answer = loop(*arguments, code=2)

@@ -122,6 +122,11 @@ def test_a_tracking_server_keeps_and_gives_all_of_it(
         assert (remote.onnx(champion), remote.manifest(champion)) == (onnx, b"{}")
         assert remote.read(champion.run_id, "a/b.txt") == b"c"
         assert [*(tmp_path / "temporary").iterdir()] == []
+        assert (remote.models(), remote.is_new()) == (["loop"], False)
+        for _ in range(2):
+            remote.forget("loop", "2026-11-29 12:00:00", whole=True)
+        assert (remote.models(), remote.known("loop"), remote.is_new(), remote.champions()) == ([], False, False, {})
+        assert trained(remote, onnx, "loop").number == 1
 
 
 def test_a_data_folder_that_was_moved_has_its_files(tmp_path: Path, empty_registry: Path, onnx: bytes) -> None:

@@ -95,7 +95,7 @@ def test_alert_urls_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         settings()
     except DeclarationError:
         said = traceback.format_exc()
-    assert "ML_ASSETS_ALERTS=…: value error, part 2 of 2 is no apprise url" in said
+    assert "ML_ASSETS_ALERTS=…: part 2 of 2 is no Apprise URL" in said
     assert "s3cret" not in said
     settings.cache_clear()
 
@@ -121,6 +121,16 @@ def test_the_password_of_the_online_store_is_never_shown(monkeypatch: pytest.Mon
         settings()
     except DeclarationError:
         said = traceback.format_exc()
-    assert "ML_ASSETS_ONLINE_STORE=…: value error, the url is none of sqlite:///path, redis://…" in said
+    assert "ML_ASSETS_ONLINE_STORE=…: the URL is none of sqlite:///path, redis://…" in said
     assert "s3cret" not in said
+    settings.cache_clear()
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/data", "gs://bucket", "az://x/y", "file:///tmp/x"])
+def test_a_data_folder_that_is_a_url_is_refused_in_a_line(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """`Path` would make a folder `s3:` of it."""
+    monkeypatch.setenv("ML_ASSETS_DATA", url)
+    settings.cache_clear()
+    with pytest.raises(DeclarationError, match=rf"ML_ASSETS_DATA='{url}': .* object storage is not supported"):
+        settings()
     settings.cache_clear()

@@ -9,7 +9,7 @@ import typer
 
 from ml_assets.cadence import Cadence
 from ml_assets.commands.interrupt import typed
-from ml_assets.commands.progress import bar
+from ml_assets.commands.progress import bar, working
 from ml_assets.commands.unfinished import writing
 from ml_assets.errors import DataError
 from ml_assets.settings import PROJECT, settings
@@ -124,10 +124,13 @@ def undo(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
 ) -> None:
     """Take a delivery back: its rows leave the table and the quarantine, and what it replaced comes back."""
-    from ml_assets.commands.project import Project
-    from ml_assets.commands.undo import undo_delivery
+    with working("loading the models"):
+        from ml_assets.commands.project import Project
+        from ml_assets.commands.undo import undo_delivery
 
-    undo_delivery(Project(PROJECT), source, file, yes=yes)
+        project = Project(PROJECT)
+        _ = project.models
+    undo_delivery(project, source, file, yes=yes)
 
 
 def default_churn(folder: Path, end: str = "") -> None:

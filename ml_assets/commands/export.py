@@ -128,10 +128,11 @@ _Reader = Callable[[Project, str, date | None, int | None], AbstractContextManag
 
 @contextmanager
 def _predictions(project: Project, model: str, as_of: date | None, _: int | None) -> Iterator[Rows]:
-    lake, table = project.lake, f"{model}/predictions"
-    last = _last(lake, model)
-    day = as_of or last
-    with _selected(lake, table, None, f"WHERE as_of = DATE '{day}'") as rows:
+    lake, days = project.lake, _predicted(project.lake, model)
+    day = as_of or days[-1]
+    if day not in days:
+        raise DataError(f"{model} has no predictions at {day}: there are those of {days[0]} to {days[-1]}")
+    with _selected(lake, f"{model}/predictions", None, f"WHERE as_of = DATE '{day}'") as rows:
         yield rows, f"predictions of {model} at {day}"
 
 
@@ -143,7 +144,7 @@ def _features(project: Project, model: str, as_of: date | None, version: int | N
 
     lake, folder = project.lake, project.folder(model)
     kept, number = _record(project, model, version)
-    day = folder.spec.cadence.require(as_of) if as_of else _last(lake, model)
+    day = folder.spec.cadence.require(as_of) if as_of else _predicted(lake, model)[-1]
     for view in (folder.population, *kept.features):
         refresh(lake, view, [day])
     with streamed(lake, folder.population, day, kept.used) as rows:
@@ -175,13 +176,13 @@ def _selected(lake: "Lake", table: str, version: int | None, where: str) -> "Ite
         yield rows
 
 
-def _last(lake: "Lake", model: str) -> date:
-    table = f"{model}/predictions"
-    found = [] if lake.version(table) is None else lake.query("SELECT max(as_of) AS d FROM p", p=table)["d"].to_pylist()
-    day: date | None = found[0] if found else None
-    if day is None:
+def _predicted(lake: "Lake", model: str) -> list[date]:
+    """The as-of dates of the predictions."""
+    table, sql = f"{model}/predictions", "SELECT DISTINCT as_of FROM p ORDER BY as_of"
+    days: list[date] = [] if lake.version(table) is None else lake.query(sql, p=table)["as_of"].to_pylist()
+    if not days:
         raise DataError(f"{model} has predicted nothing yet: `ml-assets run {model}` does")
-    return day
+    return days
 
 
 def _record(project: Project, model: str, version: int | None) -> "tuple[Record, int]":

@@ -54,7 +54,7 @@ def _innermost(error: SerializableErrorInfo) -> str:
 
 def _message(error: SerializableErrorInfo) -> str:
     """The message without the name of its class, and without what Dagster adds."""
-    plain = error.message.split("\n\nStack Trace")[0]
-    before, colon, after = plain.partition(": ")
+    plain = error.message.split("\n\nStack Trace")[0].strip()
+    before, _, after = plain.partition(": ")
     named = bool(error.cls_name) and before.rpartition(".")[2] == error.cls_name
-    return " ".join((after if colon and named else plain).split())
+    return " ".join((after if named else plain).split())

@@ -168,10 +168,11 @@ def _derived(chosen: Settings) -> dict[str, Path]:
 
 def _versions(request: Request, chosen: Settings) -> Part:
     registry = Registry(chosen.tracking_uri)
-    versions = [version.number for version in registry.versions(request.model)]
-    champion = registry.champion(request.model)
+    with registry.asked():
+        versions = [version.number for version in registry.versions(request.model)]
+        champion = registry.champion(request.model)
+        known = registry.known(request.model) if request.remove else bool(versions)
     who = f", version {champion.number} is the champion" if champion else ""
-    known = registry.known(request.model) if request.remove else bool(versions)
     what = f"{_count(len(versions), 'version')} in the registry{who}" if known or versions else ""
 
     def delete() -> None:
@@ -214,7 +215,9 @@ def _events(model: str, chosen: Settings) -> Part:
 
     with EventStore(chosen.event_store_url) as store:
         rows = store.count(model) if store.exists else 0
-    return Part("events of the server", f"{rows:,} predictions, outcomes and searches" if rows else "", delete)
+    return Part(
+        "events of the server", f"{rows:,} of predictions, outcomes, searches and traffic" if rows else "", delete
+    )
 
 
 def _tables(request: Request, chosen: Settings) -> Part:
@@ -223,9 +226,9 @@ def _tables(request: Request, chosen: Settings) -> Part:
     raw = root / "raw"
     going = [root]
     if request.source is not None and root.is_dir():
-        mine = {request.source, f"{request.source}_files", f"{request.source}_quarantine"}
+        owners = _owners([path.name for path in raw.glob("*")])
         going = [path for path in sorted(root.iterdir()) if path != raw]
-        going += [path for path in sorted(raw.glob("*")) if path.name in mine]
+        going += [path for path in sorted(raw.glob("*")) if owners[path.name] == request.source]
     tables = sum(1 for path in going for _ in path.glob("**/_delta_log"))
     what = f"{_count(tables, 'table')} below {root}, {_size(going)}" if tables else ""
 
@@ -234,6 +237,15 @@ def _tables(request: Request, chosen: Settings) -> Part:
             discard(path)
 
     return Part("tables", what, delete)
+
+
+def _owners(tables: Sequence[str]) -> dict[str, str]:
+    """Raw table → its source: `orders_files`, `orders_quarantine` and others like them are of `orders`."""
+    sources = sorted((name for name in tables if f"{name}_files" in tables), key=len, reverse=True)
+    return {
+        table: next((name for name in sources if table == name or table.startswith(f"{name}_")), table)
+        for table in tables
+    }
 
 
 def _folder(name: str, path: Path) -> Part:
@@ -261,7 +273,8 @@ def _ask(request: Request, found: Sequence[Part], chosen: Settings, waiting: str
             typer.echo(f"  {part.name}: {part.what}")
     files = chosen.incoming / request.model
     if not request.remove:
-        typer.echo(f"It keeps the model's folder and the files in {files}, which the next run reads from the start.")
+        others = "the raw tables of the other sources, " if request.source else ""
+        typer.echo(f"It keeps {others}the model's folder and the files in {files}, which the next run reads anew.")
     if not sys.stdin.isatty():
         raise ForgetError(f"nobody is there to ask: `{request.command} --yes` deletes it without asking")
     if not typer.confirm("Delete?"):

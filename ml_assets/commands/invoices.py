@@ -49,6 +49,8 @@ _OFFICIAL = {
 _Row = tuple[int, Sequence[object]]
 _LINES = [name for name in SCHEMA.names if name != "sheet"]
 _BATCH = 20_000
+_MONTH_FIRST = "%m/%d/%Y %H:%M"
+"""How the times are written where the workbook was saved as CSV."""
 # Lines of a sheet are in the order of time, but for some that were entered minutes late.
 _BACK = timedelta(days=1)
 
@@ -192,6 +194,8 @@ def _parts(table: pa.Table, places: dict[str, int], where: str, progress: Progre
 def _cast(field: pa.Field, column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
     whole = pa.types.is_integer(field.type)
     try:
+        if field.name == "invoice_date" and pc.any(pc.match_substring(column.cast(pa.string()), "/")).as_py():
+            return pc.strptime(column, format=_MONTH_FIRST, unit="ms")
         # 13085.0 is a customer.
         return pc.cast(pc.cast(column, pa.float64()) if whole else column, field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:

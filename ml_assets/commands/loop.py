@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from ml_assets.commands.data import default_churn, default_documents
+from ml_assets.commands.delivered import state
 from ml_assets.commands.outcome import show
 from ml_assets.commands.progress import working
 from ml_assets.commands.project import Project
@@ -35,16 +36,17 @@ def loop(project: Project, names: Sequence[str], as_of: str, *, as_json: bool) -
     """
     today = datetime.now(UTC).date()
     day, chosen = _date(as_of) if as_of else None, _chosen(project, names)
-    for name in chosen if day else ():
+    for name in chosen if day else ():  # before anything is done
         project.model(name).spec.cadence.require(day or today, today)
     broken = {} if names else project.broken
     answers: dict[str, Any] = {name: _said(DeclarationError(error)) for name, error in broken.items()}
     codes = [2 for _ in broken]
     for name in chosen:
         try:
+            _supply(project, name)
             summary = _run(project, name, day, today)
         except (MlAssetsError, UnforeseenError) as error:
-            answers[name] = _said(error)
+            answers[name] = _said(error) | {"sources": _sources(project, name)}
             # A history that has ended is no fault of a command that names no model.
             spared = isinstance(error, EndedError) and name not in names and len(chosen) > 1
             codes.append(0 if spared else _CODES[isinstance(error, MlAssetsError)])
@@ -63,6 +65,11 @@ def _run(project: Project, name: str, as_of: date | None, today: date) -> Summar
         return run(project, name, as_of, today, progress)
 
 
+def _sources(project: Project, name: str) -> dict[str, Any]:
+    """What became of the files of each source: whoever reads `--json` need not take a sentence apart."""
+    return {each.spec.name: state(project.lake, f"{name}/raw/{each.spec.name}") for each in project.sources(name)}
+
+
 def _said(error: Exception) -> dict[str, str]:
     """Say an error on standard error, and to `--json`."""
     sentence = " ".join(str(error).split())
@@ -71,22 +78,28 @@ def _said(error: Exception) -> dict[str, str]:
 
 
 def _chosen(project: Project, names: Sequence[str]) -> list[str]:
-    """The named models; by default all that have files. Churn and documents are made where there are none."""
-    incoming = settings().incoming
+    """The named models; by default all that have files, and those whose files can be made."""
     for name in names:
         project.model(name)
-    chosen = list(names) or [name for name in project.models if name in _MADE or _delivered(project, name)]
-    for name in chosen:
-        part = unfinished(incoming / name)
-        if part and part.command:
-            raise DataError(f"{incoming / name} holds part of a history: `{part.command}` was ended, so run it again")
-        if name in _MADE and (part or not _complete(project, name)):
-            _MADE[name](incoming / name, part.end if part else "")
-        if not _delivered(project, name):
-            hint = _hint(project.model(name).path / "README.md")
-            patterns = ", ".join(source.spec.files for source in project.sources(name))
-            raise DataError(f"{name} has no files below {incoming} ({patterns}): deliver some{hint}")
-    return chosen
+    return list(names) or [name for name in project.models if name in _MADE or _delivered(project, name)]
+
+
+def _supply(project: Project, name: str) -> None:
+    """Make the files of churn and documents where there are none.
+
+    Raises:
+        DataError: a model has no files, or a part of a history.
+    """
+    incoming = settings().incoming
+    part = unfinished(incoming / name)
+    if part and part.command:
+        raise DataError(f"{incoming / name} holds part of a history: `{part.command}` was ended, so run it again")
+    if name in _MADE and (part or not _complete(project, name)):
+        _MADE[name](incoming / name, part.end if part else "")
+    if not _delivered(project, name):
+        hint = _hint(project.model(name).path / "README.md")
+        patterns = ", ".join(source.spec.files for source in project.sources(name))
+        raise DataError(f"{name} has no files below {incoming} ({patterns}): deliver some{hint}")
 
 
 _MADE = {"churn": default_churn, "documents": default_documents}

@@ -21,11 +21,14 @@ def show(summary: Summary) -> None:
 
 def lines(summary: Summary) -> list[Line]:
     """Labels and texts."""
+    label = [("label", escape(summary.label))] if summary.label else []
     return [
+        *([("late", summary.behind)] if summary.behind else []),
         ("rows", "\n".join(line for name, row in summary.rows.items() for line in source(name, row))),
         ("model", escape(f"version {summary.candidate}, {_trained(summary)}: {summary.reason}")),
+        *label,
         ("metrics", _metrics(summary)),
-        ("gates", "\n".join(_gate(gate) for gate in summary.gates)),
+        ("gates", "\n".join(_gates(summary))),
         ("champion", escape("\n".join(champion(summary)))),
         ("predictions", escape("\n".join(_predictions(summary)))),
         ("drift", escape("\n".join(drift(summary)))),
@@ -75,7 +78,7 @@ def drift(summary: Summary) -> Iterator[str]:
     if summary.drift:
         yield f"{len(drifted) or 'none'} of {len(judged)} judged{_unjudged(summary.drift)}"
     else:
-        yield "no champion to compare with"
+        yield "nobody to compare" if summary.champion else "no champion to compare with"
     if summary.page:
         yield f"page: {Path(summary.page).absolute().as_uri()}"
 
@@ -103,11 +106,20 @@ def _metrics(summary: Summary) -> str:
     return numbers(summary.metrics) + best
 
 
+def _gates(summary: Summary) -> Iterator[str]:
+    yield from map(_gate, summary.gates)
+    if summary.suspected_leak:
+        yield f"[yellow]![/] {escape(summary.suspected_leak)}"
+
+
 def _gate(gate: Mapping[str, Any]) -> str:
     return f"{'[green]✓[/]' if gate['passed'] else '[red]✗[/]'} {escape(gate['reason'])}"
 
 
 def _predictions(summary: Summary) -> Iterator[str]:
+    if summary.champion and not summary.predictions:
+        yield f"nobody is scored: population.sql returned no row as of {summary.as_of}"
+        return
     yield f"{summary.predictions:,} entities scored, in {settings().lake / summary.predictions_table}"
     yield f"ml-assets export {summary.model} predictions --to FILE"
 

@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
@@ -24,6 +24,7 @@ def nobody(step: str, done: int, total: int) -> None:
 
 
 _LOOK = 0.2
+_COLUMNS, _KEPT = 80, 3
 _HEARTBEAT = 1.5
 """Seconds after which a dumb terminal gets another line, at the latest."""
 
@@ -130,22 +131,18 @@ def bar(title: str, unit: str = "files", kept: str = "written") -> Iterator[Call
 def _displayed(work: Work, screen: IO[str]) -> AbstractContextManager[object]:
     from rich.console import Console
 
-    # Rich asks the standard streams for their size, and two of them are the log now.
-    console = Console(file=screen, width=_width(screen))
-    shown = _line(console) if console.is_terminal and not console.is_dumb_terminal else None
-    return _refreshed(work, screen, shown) if console.is_terminal else _nothing()
+    console = Console(file=screen, width=_columns(screen) - _KEPT)
+    if not console.is_terminal:
+        return nullcontext()
+    return _refreshed(work, screen, None if console.is_dumb_terminal else _line(console))
 
 
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
-def _width(screen: IO[str]) -> int | None:
+def _columns(screen: IO[str]) -> int:
+    """The width of the terminal. Rich asks the standard streams, and two of them are the log now."""
     try:
-        return None if os.isatty(0) else os.get_terminal_size(screen.fileno()).columns
+        return os.get_terminal_size(screen.fileno()).columns or _COLUMNS
     except OSError:
-        return None
+        return _COLUMNS
 
 
 def _line(console: "Console") -> "Progress":
@@ -173,7 +170,7 @@ def _line(console: "Console") -> "Progress":
 def _refreshed(work: Work, screen: IO[str], line: "Progress | None") -> Iterator[None]:
     """Draw again and again until the body ends: one line that changes, or a line for each change."""
     ended = threading.Event()
-    draw = _drawing(work, line) if line else _printing(work, screen)
+    draw = _drawing(work, screen, line) if line else _printing(work, screen)
 
     def loop() -> None:
         while not ended.wait(_LOOK if line is None else _LOOK / 2):
@@ -194,10 +191,12 @@ def _refreshed(work: Work, screen: IO[str], line: "Progress | None") -> Iterator
             line.stop()
 
 
-def _drawing(work: Work, line: "Progress") -> Callable[[], None]:
+def _drawing(work: Work, screen: IO[str], line: "Progress") -> Callable[[], None]:
     task = line.add_task(work.title, total=None, count="", elapsed=work.elapsed, step="")
 
     def draw() -> None:
+        # Not the whole width: the terminal writes `^C` behind the line, and would break it there.
+        line.console.width = _columns(screen) - _KEPT
         line.update(
             task, completed=work.done, total=work.total or None, count=work.count, elapsed=work.elapsed, step=work.now
         )

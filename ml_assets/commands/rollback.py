@@ -15,10 +15,13 @@ def rollback(project: Project, model: str, to: int | None, reason: str) -> str:
     from ml_assets.training.release import explain
     from ml_assets.training.rollback import rollback
 
-    if not project.registry.known(model):  # a folder that cannot be loaded keeps nobody from going back
+    registry = project.registry
+    with registry.asked():
+        known = registry.known(model)
+    if not known:  # a folder that cannot be loaded keeps nobody from going back
         project.model(model)
     now = datetime.now(UTC).replace(tzinfo=None)
-    version = rollback(project.lake, project.registry, model, to=to, reason=reason, decided_at=now)
+    version = rollback(project.lake, registry, model, to=to, reason=reason, decided_at=now)
     return (
         f"{model}: {explain(project.lake, model, version.number)}. Servers answer with it within seconds, where the "
         f"online store has its features; `ml-assets run {model}` scores the population with it"

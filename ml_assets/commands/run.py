@@ -18,6 +18,7 @@ from ml_assets.commands.progress import Show
 from ml_assets.commands.project import Project
 from ml_assets.commands.summary import Summary, summarise
 from ml_assets.settings import settings
+from ml_assets.training.preflight import require_trainable
 from ml_assets.training.reach import Reach, reach
 
 CLI = "ml_assets/cli"
@@ -49,16 +50,21 @@ def run(project: Project, name: str, as_of: date | None, today: date, show: Show
     Raises:
         RunError: a step failed, or another process runs the same loop.
         EndedError: no date was named and the data ended long ago.
+        TrainingError: the estimator cannot be made as it is declared; nothing was run.
         UnforeseenError: a step failed in a way that nobody foresaw.
     """
     started = time.perf_counter()
     with _alone(name), dg.DagsterInstance.get() as instance:
         _bury(instance, name)
+        show("declaration", 0, 0)
+        require_trainable(project.folder(name))
         loop = _Loop(project, instance, name, show)
         loop.ingest()
-        chosen = as_of or _reached(name, reach(project.lake, project.folder(name), today))
+        reached = reach(project.lake, project.folder(name), today)
+        chosen = as_of or _reached(name, reached)
         loop.go_on(chosen)
-    return summarise(project, name, chosen, loop.metadata(), time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return summarise(project, name, chosen, loop.metadata(), behind=_behind(reached, chosen), seconds=seconds)
 
 
 def _reached(name: str, reached: Reach) -> date:
@@ -74,6 +80,15 @@ def _reached(name: str, reached: Reach) -> date:
             f"{reached.as_of}: ml-assets run {name} --as-of {reached.as_of}"
         )
     return reached.as_of
+
+
+def _behind(reached: Reach, as_of: date) -> str:
+    """What is to be said where the data end before the date, or the date before the calendar; else nothing."""
+    if reached.as_of is None or as_of > reached.as_of:
+        return f"the data end on {reached.last_event}: what came after is not known as of {as_of}"
+    if as_of == reached.as_of < reached.calendar and not reached.ended:
+        return f"the data end on {reached.last_event}, so the run is as of {as_of} and not {reached.calendar}"
+    return ""
 
 
 class _Loop:

@@ -4,12 +4,12 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
+from ml_assets.commands.delivered import state as _source
 from ml_assets.commands.progress import Show, nobody
 from ml_assets.commands.project import Project
 from ml_assets.commands.sheet import Line, put
@@ -19,9 +19,6 @@ from ml_assets.lake import Lake
 from ml_assets.monitoring.verdict import latest
 from ml_assets.registry import Registry
 from ml_assets.settings import settings
-from ml_assets.sources.deliveries import standing
-from ml_assets.sources.ledger import committed
-from ml_assets.sources.left import left, reasons
 from ml_assets.training.release import explain, ledger
 
 Champions = Mapping[str, dict[str, Any] | str]
@@ -99,7 +96,8 @@ def champions(uri: str, names: Sequence[str]) -> Champions:
 def _registered(registry: Registry, name: str) -> dict[str, Any] | str:
     found = registry.glance(name)
     if found is None:
-        return "the registry has no champion, though the ledger has: was data/mlflow removed?"
+        lost = "the registry has no champion, though the ledger has: was data/mlflow removed?"
+        return f"{lost} `ml-assets run {name}` trains one"
     version, metrics = found
     chosen = {metric: metrics[metric] for metric in SHOWN if metric in metrics}
     return {"version": version.number, "as_of": str(version.as_of), "run_id": version.run_id, "metrics": chosen}
@@ -187,25 +185,6 @@ def _drift(lake: Lake, name: str) -> dict[str, Any] | None:
 def _verdict(lake: Lake, name: str) -> dict[str, Any] | None:
     found = latest(lake, name)
     return None if found is None else {key: found[key] for key in ("as_of", "action", "reason")}
-
-
-def _source(lake: Lake, table: str) -> dict[str, Any]:
-    """Rows, the last event and what was left of a source, from its record of files.
-
-    `left` are files that stay where they are, each with `file` and `reason`; `quarantine_reasons` the three most
-    frequent kinds, each with `reason` and `rows`.
-    """
-    entries = [one.entry for one in standing(committed(lake, table)).values()]
-    latest = max((entry.reached for entry in entries if entry.reached), default=None)
-    quarantined = sum(entry.quarantined for entry in entries)
-    return {
-        "files": len(entries),
-        "rows": sum(entry.accepted for entry in entries),
-        "quarantined": quarantined,
-        "last_event": None if latest is None else latest.isoformat(timespec="seconds"),
-        "quarantine_reasons": [asdict(reason) for reason in reasons(lake, table)] if quarantined else [],
-        "left": [asdict(note) for note in left(lake, table)],
-    }
 
 
 def tables(found: Mapping[str, Any]) -> dict[str, list[Line]]:

@@ -25,6 +25,7 @@ class Summary:
     Args:
         model: the folder.
         as_of: `T`.
+        behind: what is to be said of data that end before it, or of a calendar that has gone on; else empty.
         trained: whether a model was fitted in this run.
         reason: why, with what changed since the champion; or why not.
         candidate: the version of this `T`.
@@ -45,10 +46,13 @@ class Summary:
         table_versions: every table that went into the candidate, with its version.
         mlflow: the address of the candidate's run.
         seconds: of this run.
+        label: which value was read as 0 and which as 1, where the query says it in other words.
+        suspected_leak: a feature that ranks too well alone; empty where there is none.
     """
 
     model: str
     as_of: date
+    behind: str
     trained: bool
     reason: str
     candidate: int
@@ -67,6 +71,8 @@ class Summary:
     table_versions: dict[str, int]
     mlflow: str
     seconds: float
+    label: str = ""
+    suspected_leak: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, without the model's name (it is the key above)."""
@@ -74,7 +80,9 @@ class Summary:
         return {key: value for key, value in plain.items() if key != "model"}
 
 
-def summarise(project: Project, name: str, as_of: date, metadata: dict[str, dict[str, Any]], seconds: float) -> Summary:
+def summarise(
+    project: Project, name: str, as_of: date, metadata: dict[str, dict[str, Any]], *, behind: str, seconds: float
+) -> Summary:
     """Collect the outcome from the lake and the registry; `metadata` is what this run's assets said."""
     from ml_assets.training.record import record
     from ml_assets.training.report import report
@@ -88,6 +96,7 @@ def summarise(project: Project, name: str, as_of: date, metadata: dict[str, dict
     return Summary(
         model=name,
         as_of=as_of,
+        behind=behind,
         trained=bool(trained.get("trained", False)),
         reason=str(trained.get("reason", "")),
         candidate=version.number,
@@ -106,6 +115,8 @@ def summarise(project: Project, name: str, as_of: date, metadata: dict[str, dict
         table_versions=record(registry, version).tables,
         mlflow=registry.link(version),
         seconds=seconds,
+        label=str(metadata.get("labels", {}).get("label", "")),
+        suspected_leak=str(found.metadata().get("suspected_leak", "")),
     )
 
 

@@ -219,16 +219,22 @@ def _stopping() -> Iterator[dict[Service, Process]]:
     try:
         yield running
     finally:
-        for process in running.values():
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-        until = time.monotonic() + GRACE
-        for process in running.values():
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(until - time.monotonic(), 0))
-            with suppress(ProcessLookupError):  # whatever is left of the group
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        with displaying("stopping") as show:
+            _stop(running, show)
+
+
+def _stop(running: Mapping[Service, Process], show: Show) -> None:
+    for process in running.values():
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+    until = time.monotonic() + GRACE
+    for done, (service, process) in enumerate(running.items()):
+        show(service.name, done, len(running))
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(until - time.monotonic(), 0))
+        with suppress(ProcessLookupError):  # whatever is left of the group
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _awaited(running: Mapping[Service, Process], told: threading.Event, show: Show) -> list[str]:

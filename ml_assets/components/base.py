@@ -102,7 +102,7 @@ def spoken(context: dg.AssetExecutionContext) -> Callable[[int, int, str], None]
         nonlocal last
         if time.monotonic() - last >= 1:
             last = time.monotonic()
-            context.log.debug("%s (%s of %s)", what, f"{done + 1:,}", f"{total:,}")
+            context.log.debug("%s of %s, %s", f"{done + 1:,}", f"{total:,}", what.rpartition("/")[2])
 
     return say
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from ml_assets.components import gates
 from ml_assets.components.base import Declared, Result, as_of
 from ml_assets.components.condition import Dates
 from ml_assets.components.feature_view import FeatureView
@@ -22,7 +23,6 @@ from ml_assets.components.templates.scaffold import ModelScaffolder
 from ml_assets.training.recipe import ModelSpec
 
 if TYPE_CHECKING:
-    from ml_assets.decisions.gate import GateResult
     from ml_assets.training.folder import Folder
     from ml_assets.training.report import Report
 
@@ -79,7 +79,9 @@ class Model(Declared[ModelSpec]):
         def labels(context: dg.AssetExecutionContext, lake: LakeResource) -> Result:
             """Labels that are mature at the as-of date."""
             from ml_assets.training.dataset import refresh_labels
+            from ml_assets.training.preflight import require_trainable
 
+            require_trainable(folder)
             done = refresh_labels(lake.open(), folder, as_of(context), workers=lake.workers)
             return Result(metadata=done.metadata())
 
@@ -118,10 +120,9 @@ class Model(Declared[ModelSpec]):
         return model
 
     def _evaluation_report(self, folder: "Folder") -> dg.AssetsDefinition:
-        key = self.key("evaluation_report")
-        gates = [dg.AssetCheckSpec(g.name, asset=key, blocking=True, description=str(g)) for g in self.spec.gates]
+        named = gates.checks(self.key("evaluation_report"), self.spec.gates)
 
-        @self._asset("evaluation_report", "scikitlearn", "mlflow", deps=[self.key("model")], checks=gates)
+        @self._asset("evaluation_report", "scikitlearn", "mlflow", deps=[self.key("model")], checks=named)
         def evaluation_report(
             context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
         ) -> Result:
@@ -130,7 +131,7 @@ class Model(Declared[ModelSpec]):
             plots = picture(done.plots, "ROC, calibration, gains, importance")
             return Result(
                 metadata={"plots": plots, **done.metadata()},
-                check_results=[_check(gate) for gate in done.verdict.gates],
+                check_results=[*gates.results(done)],
             )
 
         return evaluation_report
@@ -184,8 +185,3 @@ def _report(
 
     version = candidate(lake.open(), registry.open(), folder, as_of(context))
     return report(lake.open(), registry.open(), folder, version, workers=lake.workers)
-
-
-def _check(gate: "GateResult") -> dg.AssetCheckResult:
-    numbers = {"limit": gate.limit} | ({} if gate.value is None else {"value": gate.value})
-    return dg.AssetCheckResult(check_name=gate.name, passed=gate.passed, description=gate.reason, metadata=numbers)

@@ -17,6 +17,7 @@ from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.components.sensors import retrain_sensor
 from ml_assets.decisions.retrain import DIRECTION
 from ml_assets.monitoring.declaration import MonitorSpec
+from ml_assets.monitoring.fitting import require_fitting
 from ml_assets.settings import settings
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Monitor(Declared[MonitorSpec]):
         tree = context.component_tree
         model = only(self.siblings(tree, Model), self.path, "Model")
         folder, due = model.assemble(tree), model.due(tree)
+        require_fitting(self.spec, folder)
         made = (self._drift, self._performance, self._predictions, self._verdict, self._alerts)
         return dg.Definitions(
             assets=[*(asset(folder, due) for asset in made), self._replay(folder)],
@@ -86,7 +88,7 @@ class Monitor(Declared[MonitorSpec]):
             drift = reports.drift(context, lake, registry, folder, self.spec.drift)
             found = reports.performance(context, lake, registry, folder, self.spec.performance)
             seen = verdict.Seen(
-                {name: feature.drifted for name, feature in drift.features.items()} if drift else {},
+                {} if isinstance(drift, str) else {name: feature.drifted for name, feature in drift.features.items()},
                 found.evaluated(retrain.metric), found.headline(retrain.metric), found.estimated(retrain.metric),
             )  # fmt: skip
             done = verdict.judge(
@@ -153,10 +155,11 @@ class Monitor(Declared[MonitorSpec]):
         from ml_assets.monitoring import verdict
 
         drift = reports.drift(context, lake, registry, folder, self.spec.drift)
-        psi = {f"psi_{name}": found.psi for name, found in drift.features.items()} if drift else {}
+        known = None if isinstance(drift, str) else drift
+        psi = {f"psi_{name}": found.psi for name, found in known.features.items()} if known else {}
         parts: tuple[Mapping[str, Any], ...] = (
             psi,
-            drift.metadata() if drift else {},
+            known.metadata() if known else {},
             reports.performance(context, lake, registry, folder, self.spec.performance).metadata(),
             reports.predicted(context, lake, registry, folder).metadata(),
             verdict.numbers(lake.open(), folder.name, as_of(context)),

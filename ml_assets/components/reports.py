@@ -29,15 +29,20 @@ def drift(
     registry: RegistryResource,
     folder: "Folder",
     spec: "DriftSpec",
-) -> "DriftReport | None":
-    """The drift report of the run's as-of date; it is kept, so asking again costs little. None without a champion."""
+) -> "DriftReport | str":
+    """The drift report of the run's as-of date; it is kept, so asking again costs little. Text: why there is none."""
     from ml_assets.monitoring.latest import drift_report
+    from ml_assets.monitoring.samples import EmptySampleError
 
     if registry.open().champion(folder.name) is None:
-        return None
-    return drift_report(
-        lake.open(), registry.open(), folder, spec, as_of(context), pages=settings().reports, workers=lake.workers
-    )
+        return NOBODY
+    try:
+        return drift_report(
+            lake.open(), registry.open(), folder, spec, as_of(context), pages=settings().reports, workers=lake.workers
+        )
+    except EmptySampleError as error:
+        context.log.warning(str(error))
+        return str(error)
 
 
 def performance(
@@ -69,11 +74,11 @@ def checks(spec: "DriftSpec") -> dict[str, str | None]:
     return dict(zip(names, [None] * len(_COMMON) + own, strict=True))
 
 
-def shown_drift(done: "DriftReport | None", spec: "DriftSpec") -> Result:
+def shown_drift(done: "DriftReport | str", spec: "DriftSpec") -> Result:
     """The drift report in the UI."""
     names = checks(spec)
-    if done is None:
-        return Result(metadata={"reason": NOBODY}, check_results=[_passed(name, NOBODY) for name in names])
+    if isinstance(done, str):
+        return Result(metadata={"reason": done}, check_results=[_passed(name, done) for name in names])
     links = {"page": done.html, "evidently": done.evidently}
     psi = {f"psi_{name}": feature.psi for name, feature in done.features.items() if feature.psi is not None}
     return Result(

@@ -18,7 +18,11 @@ DIRECTION = {
     "calibration_error": -1,
     "latency_p99_ms": -1,
     "onnx_parity": -1,
+    "single_feature_roc_auc": -1,  # of the best feature alone: close to 1, it knows the label
 }
+
+COMPARED = {"roc_auc", "pr_auc", "lift_at_10", "accuracy", "macro_f1", "log_loss", "brier"}
+"""What has a paired confidence interval, and so can be judged against another model."""
 
 
 _T = TypeVar("_T")
@@ -87,12 +91,16 @@ class Evidence:
         differences: other (`champion`, `baseline`) → metric → difference. A missing `champion` means there is none.
         as_of: the candidate's as-of date.
         champion_as_of: the champion's; None = no champion yet.
+        named: other → what it is, for the sentence: of the baseline, the best single feature.
+        suspects: feature → its ROC AUC alone, where it is so high that the future may have leaked into it.
     """
 
     candidate: Mapping[str, float]
     differences: Mapping[str, Mapping[str, Difference]] = field(default_factory=dict)
     as_of: date | None = None
     champion_as_of: date | None = None
+    named: Mapping[str, str] = field(default_factory=dict)
+    suspects: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,11 +132,21 @@ def judge(gates: Sequence[Gate], evidence: Evidence) -> Verdict:
     results = tuple(_result(gate, evidence) for gate in gates)
     failed = [result for result in results if not result.passed]
     if failed:
-        return Verdict(False, "; ".join(result.reason for result in failed), results)
+        return Verdict(False, "; ".join(result.reason for result in failed) + leak(evidence.suspects), results)
     if evidence.as_of and evidence.champion_as_of and evidence.champion_as_of > evidence.as_of:
         older = f"the champion is of {evidence.champion_as_of}, newer than this candidate of {evidence.as_of}"
         return Verdict(False, older, results)
-    return Verdict(True, f"all {len(results)} gates passed" if results else "no gates are declared", results)
+    passed = f"all {len(results)} gates passed" if results else "no gates are declared"
+    return Verdict(True, passed + leak(evidence.suspects), results)
+
+
+def leak(suspects: Mapping[str, float]) -> str:
+    """The end of a sentence about features that are too good to be true; empty where there is none."""
+    if not suspects:
+        return ""
+    name, auc = max(suspects.items(), key=lambda item: item[1])
+    more = f" and {len(suspects) - 1} more" if len(suspects) > 1 else ""
+    return f"; suspected leak: {name} alone ranks with roc_auc {auc:.4f}{more}: does it know the label?"
 
 
 def _result(gate: Gate, evidence: Evidence) -> GateResult:
@@ -152,7 +170,9 @@ def _against(gate: Gate, evidence: Evidence) -> GateResult:
         return GateResult(gate.name, True, None, least, f"there is no other champion to compare {gate.metric} with")
     difference = _measured(gate.metric, measured or {})
     gain = direction * _speaking_against(gate, difference, direction)
-    sentence = f"{gate.metric} is {difference.estimate:+.4f} against the {gate.against}"
+    named = evidence.named.get(str(gate.against))
+    opponent = f"{gate.against} ({named})" if named else gate.against
+    sentence = f"{gate.metric} is {difference.estimate:+.4f} against the {opponent}"
     interval = f" ({difference.low:+.4f} to {difference.high:+.4f})"
     return GateResult(gate.name, gain >= least, gain, least, f"{sentence}{interval}, limit {least:+.4f}")
 

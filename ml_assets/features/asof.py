@@ -17,6 +17,7 @@ from ml_assets.duck import QueryError, literal, quote
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features.identity import exact_ids
 from ml_assets.features.outcome import LABEL
+from ml_assets.features.query import require_names
 from ml_assets.lake import Lake
 from ml_assets.sources.corrections import Corrections, corrections, seen
 from ml_assets.sources.left import without_rows
@@ -121,9 +122,7 @@ def _stamp(rows: pa.Table, view: "View", as_of: date) -> pa.Table:
         raise DeclarationError(f"{_file(view)} returns no column {view.entity!r}: select it, one row per entity")
     if "as_of" in rows.column_names:
         raise DeclarationError(f"{_file(view)} returns a column as_of, which the engine adds itself: leave it out")
-    names = [name.lower() for name in rows.column_names]
-    if repeated := {name for name in names if names.count(name) > 1}:
-        raise DeclarationError(f"{_file(view)} returns {min(repeated)!r} twice: give each column a name of its own")
+    require_names(rows.column_names, _file(view))
     found = {name: rows[name] for name in rows.column_names}
     try:
         found[view.entity] = entities = exact_ids(rows[view.entity], view.entity)

@@ -7,7 +7,8 @@ engine binds: the wall clock, chance, files, other catalogs, samples.
 import atexit
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -26,6 +27,8 @@ _CLOCKS = {
     "localtimestamp", "today",
 }  # fmt: skip
 _TABLE_FUNCTIONS = {"range", "generate_series", "unnest"}
+_UNWRITABLE = re.compile(r'["\\\x00-\x1f\x7f]')
+_LONGEST = 200
 _POSITIONS = {"query_location", "query_location_length"}
 
 
@@ -75,7 +78,7 @@ def check(sql: str, relations: Collection[str], *, where: str) -> Query:
 def _checked(sql: str, relations: tuple[str, ...], where: str) -> Query:
     nodes = list(_walk(tree := _parse(sql, where)))
     columns = _columns(tree["statements"][0]["node"])
-    _require_different(columns or (), where)
+    require_names(columns or (), where)
     ctes = {str(entry["key"]) for node in nodes for entry in node.get("cte_map", {}).get("map", [])}
     if odd := {name for name in ctes if not name.isidentifier()}:  # outside of its scope it would name a file
         raise DeclarationError(f"{where} names a WITH query {min(odd)!r}: use letters, digits and _")
@@ -122,12 +125,23 @@ def _name(item: dict[str, Any]) -> str | None:
     return str(item["column_names"][-1]) if item.get("type") == "COLUMN_REF" else None
 
 
-def _require_different(columns: Collection[str], where: str) -> None:
-    """DuckDB does not tell `A` from `a`, so no view may return both."""
-    folded = [name.lower() for name in columns]
-    if repeated := [name for name in columns if folded.count(name.lower()) > 1]:
+def require_names(columns: Sequence[str], where: str) -> None:
+    r"""Refuse names that not every part of a model can keep as they are written.
+
+    DuckDB does not tell `A` from `a`, and a request names each feature by a key of JSON.
+
+    Raises:
+        DeclarationError: a name comes twice, is too long, or holds ", \ or a control character.
+    """
+    folded = Counter(name.lower() for name in columns)
+    if repeated := [name for name in columns if folded[name.lower()] > 1]:
         written = listed(dict.fromkeys(repeated))
         raise DeclarationError(f"{where} returns one name twice ({written}; case does not count): rename one of them")
+    if odd := [name for name in columns if _UNWRITABLE.search(name) or len(name) > _LONGEST]:
+        raise DeclarationError(
+            f"{where} returns a column {shortened(repr(odd[0]))}: a name has at most {_LONGEST} characters and no "
+            'quotation mark ("), backslash or control character; rename it with AS'
+        )
 
 
 @cache  # opening one takes longer than ten queries to parse

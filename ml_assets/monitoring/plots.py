@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.manifest import REVIEW
 from ml_assets.monitoring.mix import Compared
+from ml_assets.training.plots import any_letters, drawable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +127,7 @@ def _classes(panel: "Axes", report: "PredictionReport") -> None:
     bars = panel.barh(places, now, color=[_GREY, *[_BLUE] * (len(shown) - 1)], alpha=0.6)
     style: Any = {"color": _ORANGE, "marker": "D", "markersize": 5, "linestyle": "none", "clip_on": False}
     (marks,) = panel.plot([each.reference or 0 for each in shown], places, **style)
-    panel.set_yticks(places, [_short(each.name) for each in shown])
+    panel.set_yticks(places, [drawable(each.name, _NAME) for each in shown])
     panel.grid(visible=False, axis="y")
     panel.set(xlim=(0, min(1, 1.08 * max(map(_largest, shown)))))
     some = f"{_CLASSES} of {len(order)} classes" if len(order) > _CLASSES else "Classes named"
@@ -139,10 +140,6 @@ def _largest(of: Compared) -> float:
     return max(of.share or 0, of.reference or 0)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
-
-
 def _gaps(panel: "Axes", report: "PredictionReport") -> None:
     shares = [*((each.name, each.share, _BLUE) for each in report.missing),
               *((f"{each.name} (stale)", each.share, _ORANGE) for each in report.stale)]  # fmt: skip
@@ -150,7 +147,9 @@ def _gaps(panel: "Axes", report: "PredictionReport") -> None:
     if not shown:
         _empty(panel, "no features")
         return
-    panel.barh([name for name, _, _ in shown], [share for _, share, _ in shown], color=[color for *_, color in shown])
+    places = range(len(shown))
+    panel.set_yticks(places, [drawable(name) for name, _, _ in shown])
+    panel.barh(places, [share for _, share, _ in shown], color=[color for *_, color in shown])
     panel.grid(visible=False, axis="y")
     panel.set(xlim=(0, 1))
     _labels(panel, "Missing values, stale views", "share of entities", "")
@@ -161,7 +160,8 @@ def _png(picture: "Figure") -> bytes:
     from PIL import Image
 
     drawn, written = io.BytesIO(), io.BytesIO()
-    picture.savefig(drawn, format="png", metadata={"Software": None})
+    with any_letters():
+        picture.savefig(drawn, format="png", metadata={"Software": None})
     with Image.open(drawn) as full:
         few = full.convert("RGB").quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     few.save(written, "PNG", optimize=True)

@@ -22,6 +22,10 @@ _is = pa.types
 _NUMBERS = (_is.is_integer, _is.is_floating, _is.is_decimal, _is.is_boolean, _is.is_null)
 
 
+class EmptySampleError(DataError):
+    """There is nobody to compare."""
+
+
 class Columns(Protocol):
     """Rows whose columns are read one by one, from several threads, in the same order every time."""
 
@@ -98,7 +102,7 @@ def opened(name: str, rows: Rows, wanted: Sequence[str]) -> Columns:
         raise DataError(f"the {name} sample has no column {', '.join(absent)}: it has {', '.join(held)}")
     found = _columns(name, rows, wanted)
     if not found.rows:
-        raise DataError(f"the {name} sample has no rows: choose an as-of date with a population")
+        raise EmptySampleError(f"the {name} sample has no rows: population.sql returned nobody at its date")
     return found
 
 

@@ -104,12 +104,12 @@ def load(
         DataError: the file is refused; the message names it and the remedy.
     """
     require_content(arrival)
-    file = read(arrival, spec)
-    plan = fit(arrival.name, file, shape, spec, connection)
-    if lacking := [column for column in spec.key if column not in plan.sources]:
-        raise DataError(f"{arrival.name}: misses column {', '.join(lacking)} of the key: deliver the file with it")
     unfit: Counter[str] = Counter()
-    with ExitStack() as held:
+    with ExitStack() as held, ExitStack() as reading:
+        file = read(arrival, spec, reading)
+        plan = fit(arrival.name, file, shape, spec, connection)
+        if lacking := [column for column in spec.key if column not in plan.sources]:
+            raise DataError(f"{arrival.name}: misses column {', '.join(lacking)} of the key: deliver the file with it")
         rows, bad = held.enter_context(Spool()), held.enter_context(Spool())
         for fitting, refused, counts in conform(plan, file.batches(), connection):
             admitted, barred = admit(fitting, spec, now, connection)

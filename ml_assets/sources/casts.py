@@ -23,7 +23,8 @@ _SQL["timestamp"] = "TIMESTAMP"
 _ZONE = r"(Z|UTC|[+-](0\d|1[0-5])(:?[0-5]\d)?)"
 _DATE = r"(\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2})"
 _TIMESTAMP = rf"{_DATE}([ T]\d{{1,2}}:\d{{2}}(:\d{{2}}(\.\d+)?)? ?{_ZONE}?)?"
-_NAN = "('nan', '-nan', '+nan')"
+_NAN = ("nan", "-nan", "+nan")
+_SURE = 16  # a number of fewer characters is below 2^53
 
 
 def kind_of(type_: pa.DataType) -> Kind | None:
@@ -62,14 +63,17 @@ def filled(column: str) -> str:
     return f"coalesce({trimmed} <> '' AND {trimmed} NOT IN {_NAN}, false)"
 
 
+def is_filled(value: str) -> bool:
+    """The same of one text."""
+    return value.strip(" ").lower() not in ("", *_NAN)
+
+
 def fits_text(column: str, kind: str, text: TextFormat = ISO) -> str:
     """SQL that is true where text of `column` reads as `kind` and could be written back.
 
     Codes are text: 00123 and +4912 would lose their first characters, 12E5 would become 1200000.
     """
-    trimmed = f"trim({quote(column)})"
-    # A number is a time only where the source says so of its column.
-    text = text.model_copy(update={"dates": [each for each in text.dates if each not in EPOCHS]})
+    trimmed, text = f"trim({quote(column)})", _without_epochs(text)
     match kind:
         case "boolean":
             return f"regexp_full_match(lower({trimmed}), 'true|false')"
@@ -80,8 +84,27 @@ def fits_text(column: str, kind: str, text: TextFormat = ISO) -> str:
             return f"({shaped} AND {time} IS NOT NULL)"
         case "timestamp":
             return f"({_time(trimmed, text)} IS NOT NULL)"
-    pattern = literal(_inferred(kind, text))
-    return f"(regexp_full_match({trimmed}, {pattern}) AND ({_from_text(quote(column), kind, text)}) IS NOT NULL)"
+    value = _integer(quote(column), text) if kind == "integer" else _double(quote(column), text)
+    return f"(regexp_full_match({trimmed}, {literal(shape(kind, text))}) AND ({value}) IS NOT NULL)"
+
+
+def shape(kind: str, text: TextFormat = ISO) -> str:
+    """A regular expression that text of this kind fits; it may fit other text too, such as the 30th of February."""
+    match kind:
+        case "boolean":
+            return "(?i)true|false"
+        case "date" | "timestamp" if _without_epochs(text).dates:
+            return ".*"
+        case "date":
+            return _DATE
+        case "timestamp":
+            return _TIMESTAMP
+    return _inferred(kind, text)
+
+
+def _without_epochs(text: TextFormat) -> TextFormat:
+    """A number is a time only where the source says so of its column."""
+    return text.model_copy(update={"dates": [each for each in text.dates if each not in EPOCHS]})
 
 
 def _whole(text: TextFormat) -> str:
@@ -106,21 +129,15 @@ def _number(name: str, text: TextFormat) -> str:
 
 
 def _from_text(name: str, kind: str, text: TextFormat) -> str:
-    trimmed, number = f"trim({name})", _number(name, text)
+    trimmed = f"trim({name})"
     whole, point = _whole(text), re.escape(text.decimal)
     match kind:
         case "integer":
             pattern = literal(rf"-?{whole}({point}0*)?")
-            return f"CASE WHEN regexp_full_match({trimmed}, {pattern}) THEN {_bigint(number)} END"
+            return f"CASE WHEN regexp_full_match({trimmed}, {pattern}) THEN {_integer(name, text)} END"
         case "double":
-            double = f"TRY_CAST({number} AS DOUBLE)"
-            exact = f"TRY_CAST({double} AS HUGEINT) = TRY_CAST({_digits(number)} AS HUGEINT)"
-            # Whole numbers are exact or none; of a fraction the nearest double is meant.
-            plain = f"(NOT regexp_full_match({number}, '[+-]?\\d{{16,}}(\\.0*)?') OR {exact})"
             pattern = literal(rf"(?i)[+-]?({whole}({point}\d*)?|{point}\d+)(e[+-]?\d+)?|[+-]?inf(inity)?")
-            # DuckDB reads 1e400 as infinity
-            finite = f"(NOT isinf({double}) OR contains(lower({trimmed}), 'inf'))"
-            return f"CASE WHEN regexp_full_match({trimmed}, {pattern}) AND {plain} AND {finite} THEN {double} END"
+            return f"CASE WHEN regexp_full_match({trimmed}, {pattern}) THEN {_double(name, text)} END"
         case "timestamp":
             return _time(trimmed, text)
         case "date":
@@ -129,12 +146,20 @@ def _from_text(name: str, kind: str, text: TextFormat) -> str:
     return f"TRY_CAST({trimmed} AS {_SQL[kind]})"
 
 
-def _digits(number: str) -> str:
-    return f"regexp_replace({number}, '\\.0*$', '')"
+def _integer(name: str, text: TextFormat) -> str:
+    return f"TRY_CAST({_number(name, text)} AS BIGINT)"
 
 
-def _bigint(number: str) -> str:
-    return f"TRY_CAST({_digits(number)} AS BIGINT)"
+def _double(name: str, text: TextFormat) -> str:
+    """Whole numbers exact or none; of a fraction the nearest double is meant."""
+    number = _number(name, text)
+    double = f"TRY_CAST({number} AS DOUBLE)"
+    digits = f"regexp_replace({number}, '\\.0*$', '')"
+    exact = f"TRY_CAST({double} AS HUGEINT) = TRY_CAST({digits} AS HUGEINT)"
+    short = f"length({number}) < {_SURE} OR NOT regexp_full_match({number}, '[+-]?\\d+(\\.0*)?')"
+    # DuckDB reads 1e400 as infinity
+    finite = f"NOT isinf({double}) OR contains(lower({number}), 'inf')"
+    return f"CASE WHEN ({finite}) AND ({short} OR {exact}) THEN {double} END"
 
 
 def _time(trimmed: str, text: TextFormat) -> str:

@@ -1,6 +1,5 @@
 """The rows of a file in the shape of a table; those that do not fit, with the reason."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.duck import quote
-from ml_assets.sources.casts import cast, kind_of, named
-from ml_assets.sources.content import arrow
-from ml_assets.sources.inference import AT_ONCE, DATE_LOOK, DATE_REMEDY, declared
+from ml_assets.sources.casts import cast, is_filled, kind_of, named
+from ml_assets.sources.content import arrow, each
+from ml_assets.sources.remedies import number_remedy, time_remedy
 from ml_assets.sources.spec import POSITION, REASON
 from ml_assets.sources.storable import outside_calendar
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 QUARANTINED = pa.schema([("position", pa.int64()), ("reason", pa.string()), ("row", pa.string())])
 """What the quarantine says of a row: its number in the file from 1, why, and the row as JSON."""
 
-_NAN = ("nan", "-nan", "+nan")
-_EPOCHS = {"epoch seconds": r"\d{9,10}(\.\d*)?", "epoch milliseconds": r"\d{12,13}", "epoch microseconds": r"\d{15,16}"}
 _SHOWN = 100  # characters of a value in a reason
 
 
@@ -111,25 +108,19 @@ def _json_value(alias: str, type_: pa.DataType) -> str:
 def _values(plan: "Fit", raw: pa.Table, connection: "duckdb.DuckDBPyConnection") -> dict[str, pa.ChunkedArray]:
     """The columns in the types of the table, null where a value does not fit.
 
-    A column that has its type already never leaves Arrow; the others get names of our own in SQL.
+    A column that has its type already never leaves Arrow; those of one type become another together.
     """
-    changing = [column for column, source in plan.sources.items() if source != plan.shape.fields[column]]
-    cast_: dict[str, pa.ChunkedArray] = {}
-    for start in range(0, len(changing), AT_ONCE):
-        cast_ |= _cast(plan, raw, changing[start : start + AT_ONCE], connection)
-    return {column: cast_[column] if column in cast_ else _same(raw[column]) for column in plan.sources}
-
-
-def _cast(
-    plan: "Fit", raw: pa.Table, columns: list[str], connection: "duckdb.DuckDBPyConnection"
-) -> dict[str, pa.ChunkedArray]:
-    names = [f"c{nr}" for nr in range(len(columns))]
-    sql = ", ".join(
-        f"{cast(name, plan.sources[column], plan.shape.fields[column], plan.text)} AS {name}"
-        for name, column in zip(names, columns, strict=True)
-    )
-    rows = arrow(connection, f"SELECT {sql} FROM rows", rows=raw.select(columns).rename_columns(names))
-    return {column: rows[name].cast(plan.shape.fields[column]) for name, column in zip(names, columns, strict=True)}
+    changes: dict[tuple[pa.DataType, pa.DataType], list[str]] = {}
+    for column, source in plan.sources.items():
+        changes.setdefault((source, plan.shape.fields[column]), []).append(column)
+    values: dict[str, pa.ChunkedArray] = {}
+    for (source, target), columns in changes.items():
+        if source == target:
+            values |= {column: _same(raw[column]) for column in columns}
+            continue
+        results = each(connection, cast("c", source, target, plan.text), [raw[column] for column in columns])
+        values |= {column: result.cast(target) for column, result in zip(columns, results, strict=True)}
+    return {column: values[column] for column in plan.sources}
 
 
 def _same(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -152,9 +143,9 @@ def _unfit(plan: "Fit", delivered: pa.ChunkedArray, values: dict[str, pa.Chunked
     if delivered.type == pa.float64():
         missing = pc.is_nan(lost_values).to_numpy()
     elif delivered.type == pa.string() and plan.shape.fields[column] != pa.string():
-        words = pc.utf8_lower(pc.utf8_trim(lost_values, characters=" "))
-        missing = pc.is_in(words, pa.array(["", *_NAN])).to_numpy()
-    return places[~missing]
+        missing = np.array([not is_filled(value) for value in lost_values.to_pylist()])
+    unfit: _Places = places[~missing.astype(bool)]
+    return unfit
 
 
 def _reasons(plan: "Fit", raw: pa.Table, values: dict[str, pa.ChunkedArray], unfit: dict[str, Any]) -> dict[int, str]:
@@ -181,11 +172,7 @@ def _why(plan: "Fit", column: str, value: str) -> str:
     target = plan.shape.fields[column]
     kind = kind_of(target)
     reason = f"{column}: {value} is not {'an' if kind == 'integer' else 'a'} {named(target)}"
-    text = value.strip("' ")
-    if kind in ("timestamp", "date") and re.fullmatch(DATE_LOOK, text):
-        return f"{reason} in ISO form: write `{DATE_REMEDY}` in the source if that is its form"
-    if kind == "timestamp" and (unit := next((unit for unit, form in _EPOCHS.items() if re.fullmatch(form, text)), "")):
-        return f"{reason}: write `format: {{dates: [{unit}]}}` in the source if it counts from 1970"
-    if kind in ("integer", "double") and re.fullmatch(r"-?0\d+(\.\d*)?|\+\d+", text):
-        return f"{reason}: it would lose its first character, which {declared(column, 'string')} of a new table keeps"
-    return reason
+    text = value.strip("'")
+    if kind in ("timestamp", "date"):
+        return reason + time_remedy(text)
+    return reason + (number_remedy(column, text) if kind in ("integer", "double") else "")

@@ -1,6 +1,6 @@
 """What a file holds, whatever its format: the columns, and its rows batch by batch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,8 +59,8 @@ def require_names(file: str, names: list[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
         if not name.strip():
-            raise DataError(f"{file}: a column has no name, give each one a name in the first line")
-        if bad := next((sign for sign in name if sign < " " or sign == "\x7f"), None):
+            raise DataError(f"{file}: a column has no name, give each one a name")
+        if bad := next((sign for sign in name if sign < " " or sign == "\x7f" or "\ud800" <= sign <= "\udfff"), None):
             raise DataError(f"{file}: column {name!r} has the character {bad!r} in its name, rename it")
         key = name.casefold()
         if key in seen:
@@ -78,3 +78,18 @@ def arrow(connection: "duckdb.DuckDBPyConnection", sql: str, **tables: pa.Table)
     finally:
         for name in tables:
             connection.unregister(name)
+
+
+def each(
+    connection: "duckdb.DuckDBPyConnection", expression: str, columns: Sequence[pa.ChunkedArray]
+) -> list[pa.ChunkedArray]:
+    """A SQL expression of `c` over several columns of one type and length.
+
+    They are one long column to DuckDB, which needs as long to plan an expression as to run it over thousands of rows.
+    """
+    if not columns:
+        return []
+    whole = pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)
+    results = arrow(connection, f"SELECT {expression} AS c FROM rows", rows=pa.table({"c": whole}))["c"]
+    rows = len(columns[0])
+    return [results.slice(nr * rows, rows) for nr in range(len(columns))]

@@ -158,6 +158,13 @@ def unreplaced(lake: "Lake", connection: "duckdb.DuckDBPyConnection", table: str
     return f"(SELECT * EXCLUDE ({FILE_COLUMN}) FROM {rows} WHERE {FILE_COLUMN} NOT IN ({hidden}))"
 
 
+def gone(lake: "Lake", table: str) -> list[str]:
+    """The files of a table that were taken back or replaced, by SHA-256."""
+    entries = ledger.committed(lake, table)
+    held = {sha for sha, one in standing(entries).items() if one.holds(LAST)}
+    return sorted({entry.sha for entry in entries} - held)
+
+
 def _read(
     lake: "Lake", source: Keyed, version: int, deliveries: dict[str, Delivery], files: dict[str, Delivery]
 ) -> Corrections:

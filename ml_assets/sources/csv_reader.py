@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LISTED = 60
 _SEPARATORS = (",", ";", "\t", "|")
+_HEADER = 1 << 20  # bytes in which the header ends
 # An empty cell is null, and so is what Python and numpy write for NaN; "" and words such as NA or null
 # are values that the writer chose.
 _NULLS = ["", "NaN", "nan", "-nan"]
@@ -65,7 +66,7 @@ def _header(arrival: "Arrival", spec: "SourceSpec") -> tuple[str, list[str]]:
     """The separator and the names of the columns: that separator by which the times of the source are columns."""
     text = spec.format
     with _text(arrival, text) as blocks:
-        first = next((block for block in blocks if block.strip(b"\r\n")), b"").decode(errors="replace")
+        first = next((block for block in blocks if block.strip(b"\r\n")), b"")[:_HEADER].decode(errors="replace")
     usual = ("\t", *_SEPARATORS) if ".tsv" in arrival.path.lower() else _SEPARATORS
     tried = (text.separator,) if text.separator else usual
     found = {separator: _first_row(arrival, first, separator, spec) for separator in tried}

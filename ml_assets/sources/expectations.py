@@ -5,7 +5,7 @@ The library takes seconds to import, so nothing here imports it before there is 
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -19,6 +19,7 @@ from ml_assets.errors import DeclarationError
 from ml_assets.sources.casts import TYPES
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
     from ml_assets.sources.schema import Shape
@@ -74,6 +75,11 @@ class Suite:
         Raises:
             DeclarationError: one cannot be evaluated, because it does not suit the column's type for example.
         """
+        several = [nr for nr in chosen if len(self.expectations[nr].columns) > 1]
+        one = [nr for nr in chosen if nr not in several]
+        return {**self._check(lambda: _frame(rows), one), **self._check(lambda: _compared(rows), several)}
+
+    def _check(self, frame: "Callable[[], pd.DataFrame]", chosen: Sequence[int]) -> dict[int, Found]:
         import great_expectations as gx
 
         if not chosen:
@@ -81,7 +87,7 @@ class Suite:
         suite = gx.ExpectationSuite(name=self.source, expectations=[self.built[nr] for nr in chosen])
         asked = {"result_format": "COMPLETE", "return_unexpected_index_query": False}
         with _quiet():
-            batch = self.batches.get_batch(batch_parameters={"dataframe": rows.to_pandas()})
+            batch = self.batches.get_batch(batch_parameters={"dataframe": frame()})
             answer = batch.validate(suite, result_format=asked)
         # The library reorders: each result says by its meta to which expectation it belongs.
         numbered = {int(result.expectation_config.meta["nr"]): result for result in answer.results}
@@ -134,6 +140,27 @@ def suite(spec: "SourceSpec", shape: "Shape") -> Suite:
             )
     wise = [by_row and _row_wise(expectation) for expectation, by_row in zip(spec.expectations, level, strict=True)]
     return Suite(spec.name, tuple(spec.expectations), tuple(level), tuple(wise), tuple(built), batches)
+
+
+def _frame(rows: pa.Table) -> "pd.DataFrame":
+    """The rows as pandas, no value by way of a double: an integer or a boolean beside a null stays what it is."""
+    import pandas as pd
+
+    nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    columns = {
+        name: column.to_pandas(types_mapper=nullable.get if column.null_count else None, date_as_object=False)
+        for name, column in zip(rows.column_names, rows.columns, strict=True)
+    }
+    return pd.DataFrame(columns)
+
+
+def _compared(rows: pa.Table) -> "pd.DataFrame":
+    """The rows for what compares columns: the library cannot ask whether a null is larger, and no NaN is."""
+    frame = _frame(rows)
+    for name in frame.columns:
+        if frame[name].dtype.name in ("Int64", "boolean"):
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), np.nan)
+    return frame
 
 
 def _project() -> Any:  # noqa: ANN401 - great_expectations has no types
@@ -194,7 +221,7 @@ def _build(spec: "SourceSpec", nr: int, kind: Any, shape: "Shape") -> Any:  # no
 def _timed(expectation: "Expectation", shape: "Shape") -> dict[str, Any]:
     """The keywords with dates as times where the column holds times: the library cannot compare the two."""
     kwargs = expectation.kwargs
-    if not any(shape.fields.get(column) == TYPES["timestamp"] for column in expectation.columns):
+    if not any(shape.fields.get(column) in (TYPES["timestamp"], TYPES["date"]) for column in expectation.columns):
         return kwargs
     return {key: _as_time(value) if key in _TIMES else value for key, value in kwargs.items()}
 

@@ -1,6 +1,7 @@
 """The content of a file as Arrow batches of storable types, in bounded memory."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     from ml_assets.sources.spec import SourceSpec
 
 
-def read(arrival: "Arrival", spec: "SourceSpec") -> Content:
+def read(arrival: "Arrival", spec: "SourceSpec", held: ExitStack) -> Content:
     """How to read a file.
 
     Args:
         arrival: a whole file.
         spec: how its text is written.
+        held: lets go of what is open when the content is not needed any more.
 
     Raises:
         DataError: the bytes are not what the extension promises, or a column cannot be named.
@@ -36,7 +38,7 @@ def read(arrival: "Arrival", spec: "SourceSpec") -> Content:
         case "csv":
             content = read_csv(arrival, spec)
         case _:
-            content = read_jsonl(arrival, spec.format)
+            content = read_jsonl(arrival, spec.format, held)
     require_names(arrival.name, content.schema.names)
     return replace(content, batches=lambda: _counted(arrival, content))
 

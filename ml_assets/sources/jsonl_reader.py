@@ -1,14 +1,16 @@
 """JSON Lines as batches of text: one object a line, numbers as they are written."""
 
 import json
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from ml_assets.errors import DataError
-from ml_assets.sources.content import Content
+from ml_assets.sources.content import Content, require_names
 from ml_assets.sources.decoding import text_lines
 
 if TYPE_CHECKING:
@@ -16,8 +18,7 @@ if TYPE_CHECKING:
     from ml_assets.sources.text_format import TextFormat
 
 _BATCH = 10_000
-_KINDS: dict[type, str] = {str: "string", bool: "boolean", int: "number", float: "number"}
-_Object = tuple[tuple[str, Any], ...]
+_IN_MEMORY = 64 << 20
 
 
 class _Number(str):
@@ -26,78 +27,113 @@ class _Number(str):
     __slots__ = ()
 
 
-def read_jsonl(arrival: "Arrival", text: "TextFormat") -> Content:
+_KINDS: dict[type, str] = {str: "string", bool: "boolean", _Number: "number"}
+
+
+def read_jsonl(arrival: "Arrival", text: "TextFormat", held: ExitStack) -> Content:
     """A file of JSON objects; a key that a line lacks is null in its row, and NaN is null.
+
+    The lines are taken apart once, into a temporary file of columns.
+
+    Args:
+        arrival: the file.
+        text: how it is written.
+        held: lets go of the temporary file.
 
     Raises:
         DataError: a line is not an object, or names a key twice.
     """
-    kinds, rows = _kinds(arrival, text)
+    spool = held.enter_context(tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115 - the stack closes it
+    kinds: dict[str, set[str]] = {}
+    rows, places = 0, list[int]()
+    for objects in _batches(arrival, text):
+        rows += len(objects)
+        _note(kinds, objects)
+        require_names(arrival.name, list(kinds))
+        batch = _columns(arrival, objects, frozenset(text.missing))
+        places.append(spool.tell())
+        with pa.ipc.new_stream(spool, batch.schema) as stream:
+            stream.write(batch)
     schema = pa.schema([(key, pa.string()) for key in kinds])
-    nested = any("nested" in counts for counts in kinds.values())
-    missing = frozenset(text.missing)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        decode = _decoder(_Number if nested else str)
-        held: list[dict[str, Any]] = []
-        for number, line in text_lines(arrival, text):
-            held.append(dict(_decoded(arrival, number, line, decode)))
-            if len(held) == _BATCH:
-                yield _batch(held, schema, missing)
-                held = []
-        if held:
-            yield _batch(held, schema, missing)
+        for place in places:
+            spool.seek(place)
+            with pa.ipc.open_stream(spool) as stream:
+                yield _widened(stream.read_next_batch(), schema)
 
-    quoted = frozenset(key for key, counts in kinds.items() if {"string", "nested"} & counts.keys())
-    mixed = frozenset(key for key in quoted if {"number", "boolean"} & kinds[key].keys())
-    undecided = frozenset(key for key, counts in kinds.items() if not counts)
+    quoted = frozenset(key for key, found in kinds.items() if found & {"string", "nested"})
+    mixed = frozenset(key for key in quoted if kinds[key] & {"number", "boolean"})
+    undecided = frozenset(key for key, found in kinds.items() if not found)
     return Content(schema, batches, rows, text=True, quoted=quoted, mixed=mixed, undecided=undecided)
 
 
-def _kinds(arrival: "Arrival", text: "TextFormat") -> tuple[dict[str, Counter[str]], int]:
-    """The keys in the order of their first appearance, each with the kinds of its values; and the rows."""
-    kinds: dict[str, Counter[str]] = {}
-    decode, rows = _decoder(float), 0
+def _batches(arrival: "Arrival", text: "TextFormat") -> Iterator[list[dict[str, Any]]]:
+    held: list[dict[str, Any]] = []
     for number, line in text_lines(arrival, text):
-        rows += 1
-        pairs = _decoded(arrival, number, line, decode)
-        if len(dict(pairs)) < len(pairs):
-            key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-            raise DataError(f"{arrival.name}: line {number} has the key {key!r} twice: deliver it once")
-        for key, value in pairs:
-            counts = kinds.setdefault(key, Counter())
-            if value is not None and value not in text.missing:
-                counts[_KINDS.get(type(value), "nested")] += 1
-    return kinds, rows
+        held.append(_decoded(arrival, number, line))
+        if len(held) == _BATCH:
+            yield held
+            held = []
+    if held:
+        yield held
 
 
-def _decoder(number: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Objects become tuples of pairs, so that a key that stands there twice is seen."""
-    return json.JSONDecoder(
-        object_pairs_hook=tuple,
-        parse_int=number,
-        parse_float=number,
-        parse_constant=lambda word: None if word == "NaN" else number(word),
-    ).decode
+def _note(kinds: dict[str, set[str]], objects: list[dict[str, Any]]) -> None:
+    """Add the keys of some objects, in the order of their first appearance, and the kinds of their values."""
+    for row in objects:
+        for key, value in row.items():
+            known = kinds.get(key)
+            if known is None:
+                known = kinds[key] = set()
+            if value is not None:
+                known.add(_KINDS.get(type(value), "nested"))
 
 
-def _decoded(arrival: "Arrival", number: int, line: str, decode: Callable[[str], Any]) -> _Object:
+# Objects become tuples of pairs, so that a key that stands there twice is seen; numbers stay as they are written.
+_decode = json.JSONDecoder(
+    object_pairs_hook=tuple,
+    parse_int=_Number,
+    parse_float=_Number,
+    parse_constant=lambda word: None if word == "NaN" else _Number(word),
+).decode
+
+
+def _decoded(arrival: "Arrival", number: int, line: str) -> dict[str, Any]:
     try:
-        value = decode(line)
+        pairs = _decode(line)
     except (ValueError, RecursionError) as error:
         what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise _no_object(arrival, number, line, f" ({what})") from None
+    if not isinstance(pairs, tuple):
+        raise _no_object(arrival, number, line)
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise DataError(f"{arrival.name}: line {number} has the key {key!r} twice: deliver it once")
+    return row
+
+
+def _no_object(arrival: "Arrival", number: int, line: str, why: str = "") -> DataError:
+    return DataError(
+        f"{arrival.name}: line {number}, {line[:100]!r}, is not a JSON object{why}: deliver one object a line"
+    )
+
+
+def _columns(arrival: "Arrival", rows: list[dict[str, Any]], missing: frozenset[str]) -> pa.RecordBatch:
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    try:
+        columns = [pa.array([_text(row.get(name), missing) for row in rows], pa.string()) for name in names]
+    except UnicodeEncodeError as error:
         raise DataError(
-            f"{arrival.name}: line {number}, {line[:100]!r}, is not a JSON object ({what}): deliver one object a line"
+            f"{arrival.name}: holds half a character ({error.object[:40]!a}): deliver it as UTF-8"
         ) from None
-    if not isinstance(value, tuple):
-        raise DataError(
-            f"{arrival.name}: line {number}, {line[:100]!r}, is not a JSON object: deliver one object a line"
-        )
-    return value
+    return pa.RecordBatch.from_arrays(columns, names=names)
 
 
-def _batch(rows: list[dict[str, Any]], schema: pa.Schema, missing: frozenset[str]) -> pa.RecordBatch:
-    columns = [pa.array([_text(row.get(name), missing) for row in rows], pa.string()) for name in schema.names]
+def _widened(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    known = set(batch.schema.names)
+    columns = [batch[name] if name in known else pa.nulls(batch.num_rows, pa.string()) for name in schema.names]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.sources.casts import TYPES, cast, named
-from ml_assets.sources.inference import declared, infer
+from ml_assets.sources.inference import infer
+from ml_assets.sources.remedies import declared, question
 from ml_assets.sources.report import Drift
 from ml_assets.sources.spec import FILE_COLUMN, RESERVED, SourceSpec
 from ml_assets.sources.storable import stored_type
@@ -176,12 +177,21 @@ def _headless(names: Iterable[str]) -> str:
 def _types(
     file: str, content: "Content", new: list[str], spec: SourceSpec, connection: "duckdb.DuckDBPyConnection"
 ) -> dict[str, pa.DataType | None]:
-    """The types of new columns: the declared, the file's own, or those of its text; None without a value."""
+    """The types of new columns: the declared, the file's own, or those of its text; None without a value.
+
+    Raises:
+        DataError: only the author of the source can say what a column is; a wrong type would stay for ever.
+    """
     types: dict[str, pa.DataType | None] = {column: content.schema.field(column).type for column in new}
     types |= dict.fromkeys(content.undecided & types.keys())
     types |= {column: TYPES[kind] for column, kind in spec.kinds.items() if column in types}
     open_ = [column for column in new if types[column] is not None and column not in spec.kinds]
-    return types | infer(file, content, open_, spec, connection) if content.text and open_ else types
+    if not content.text or not open_:
+        return types
+    inferred, doubts = infer(content, open_, spec, connection)
+    if doubts:
+        raise DataError(question(file, doubts))
+    return types | inferred
 
 
 def _added(file: str, column: str, shape: Shape) -> Drift:

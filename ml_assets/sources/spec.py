@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from ml_assets.declaration import Declaration, Duration
+from ml_assets.sources.expectation_names import is_of_rows, problem
 from ml_assets.sources.text_format import ISO, TextFormat
 
 Kind = Literal["string", "integer", "double", "boolean", "timestamp", "date"]
@@ -29,8 +30,7 @@ RESERVED = {FILE_COLUMN, POSITION, REASON}
 class Expectation(Declaration):
     """One Great Expectations check: `type` and `severity` are ours, every other field is its own keyword.
 
-    Great Expectations takes seconds to import, so its names and keywords are checked when a suite is first
-    built.
+    A misspelt name or keyword is refused here; values, and columns that a table does not have, when files come.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -40,6 +40,14 @@ class Expectation(Declaration):
         "warn",
         description="warn: report; quarantine: keep the failing rows out; block: hold the whole file back",
     )
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if wrong := problem(self.type, list(self.kwargs)):
+            raise ValueError(wrong)
+        if self.severity == "quarantine" and not is_of_rows(self.type):
+            raise ValueError(f"{self.type} judges the whole file and sends no row to quarantine: use warn or block")
+        return self
 
     @property
     def kwargs(self) -> dict[str, Any]:
@@ -102,7 +110,7 @@ class SourceSpec(Declaration):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if not self.name.isidentifier():
+        if not (self.name.isidentifier() and self.name.isascii()):
             raise ValueError(f"name {self.name!r} is no identifier: use letters, digits and _ (order_lines)")
         self._check_location()
         if self.read == "documents" and (self.event_time != RECEIVED or self.known_at or self.columns):

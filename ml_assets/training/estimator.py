@@ -184,7 +184,8 @@ def _arguments(make: Callable[..., Any]) -> list[str] | None:
 def _require_known(path: str, given: Mapping[str, object], known: list[str] | None) -> None:
     for name in given if known is not None else ():
         if name not in (known or ()):
-            near = get_close_matches(name, known or (), n=1)
+            same = [other for other in known or () if other.lower() == name.lower()]
+            near = same or get_close_matches(name, known or (), n=1)
             meant = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known or ()) or 'none'}"
             raise TrainingError(f"{path} has no parameter {name!r}: {meant}")
 

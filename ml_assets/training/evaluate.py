@@ -6,18 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_assets.errors import TrainingError
 from ml_assets.training.bootstrap import Interval, compare
 from ml_assets.training.explain import Importance
-from ml_assets.training.metrics import BINS, by_slice, checked, confusion, scores, threshold
+from ml_assets.training.metrics import by_slice, checked, confusion, scores, threshold
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
-
-_PRIOR_ROWS = 20  # a bin's rate counts as if it had so many more rows at the base rate
 
 
 @dataclass(frozen=True)
@@ -43,6 +39,7 @@ class Evaluation:
         others: the metrics of each other score vector, such as `baseline` and `champion`, on the same rows.
         intervals: by other and metric, candidate minus other with its confidence interval.
         importance: by feature, where it was measured.
+        baseline: `Baseline.as_dict` of the best single feature; empty where there are several classes.
     """
 
     rows: int
@@ -55,6 +52,7 @@ class Evaluation:
     others: dict[str, dict[str, float]]
     intervals: dict[str, dict[str, Interval]]
     importance: dict[str, Importance] = field(default_factory=dict)
+    baseline: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dicts, strings and numbers, for JSON."""
@@ -109,74 +107,3 @@ def evaluate(
         },
         importance=dict(importance or {}),
     )
-
-
-def baseline(
-    X_train: "pd.DataFrame",  # noqa: N803 - scikit-learn's name
-    y_train: "ArrayLike",
-    X_test: "pd.DataFrame",  # noqa: N803 - scikit-learn's name
-) -> "Floats":
-    """P(label = 1) of the test rows by the best single feature: what a model must beat.
-
-    Holte (1993), Very Simple Classification Rules Perform Well on Most Commonly Used Datasets: each feature
-    becomes a table of ten bins of equal mass (or its categories; missing is one) with the rate of each,
-    drawn towards the base rate; the feature whose table ranks best is chosen by halves of the train rows,
-    one half's table on the other's rows. Unlike the base rate it can rank, and unlike a raw feature it is a
-    probability, so one vector is an honest opponent for every metric.
-
-    Raises:
-        TrainingError: as `metrics.checked` for the train rows, or no feature.
-    """
-    labels, _ = checked(y_train, np.full(np.shape(y_train), 0.5))
-    if X_train.empty or len(X_train) != len(labels) or labels.sum() < 2 or (1 - labels).sum() < 2:
-        raise TrainingError(
-            f"a baseline from {X_train.shape} train rows with {int(labels.sum())} positives of "
-            f"{len(labels)}: it needs a feature and two rows of each class"
-        )
-    half = _halves(labels)
-    ranked = [_ranks(column, labels, half) for _, column in X_train.items()]
-    best = X_train.columns[int(np.argmax(ranked))]
-    return _table(X_train[best], labels, X_test[best])
-
-
-def _halves(labels: "Floats") -> "NDArray[np.bool_]":
-    """Every second row of each class: no randomness, and both halves hold both classes."""
-    half = np.zeros(len(labels), dtype=np.bool_)
-    for value in (0, 1):
-        half[np.flatnonzero(labels == value)[::2]] = True
-    return half
-
-
-def _ranks(column: "pd.Series[Any]", labels: "Floats", half: "NDArray[np.bool_]") -> float:
-    from sklearn.metrics import roc_auc_score
-
-    one, two = (
-        roc_auc_score(labels[~side], _table(column[side], labels[side], column[~side])) for side in (half, ~half)
-    )
-    return float(one + two) / 2
-
-
-def _table(known: "pd.Series[Any]", labels: "Floats", asked: "pd.Series[Any]") -> "Floats":
-    bins, places = _bins(known, asked)
-    size = int(max(bins.max(), places.max(initial=0))) + 1
-    rows = np.bincount(bins, minlength=size)
-    hits = np.bincount(bins, weights=labels, minlength=size)
-    rate = (hits + _PRIOR_ROWS * labels.mean()) / (rows + _PRIOR_ROWS)
-    return np.asarray(rate[places], dtype=np.float64)
-
-
-def _bins(known: "pd.Series[Any]", asked: "pd.Series[Any]") -> "tuple[NDArray[np.intp], NDArray[np.intp]]":
-    """The bin of each value; 0 is missing, and for categories also what is not known."""
-    import pandas as pd
-
-    if not pd.api.types.is_numeric_dtype(known.dtype):
-        places = {word: i for i, word in enumerate(sorted(known.dropna().unique()), start=1)}
-        one, two = (column.map(places).fillna(0).to_numpy(dtype=np.intp) for column in (known, asked))
-        return one, two
-    numbers, others = (column.to_numpy(dtype=np.float64, na_value=np.nan) for column in (known, asked))
-    ordered = np.sort(numbers[~np.isnan(numbers)])
-    edges = np.unique(ordered[np.arange(1, BINS) * len(ordered) // BINS]) if len(ordered) else ordered
-    first, second = (
-        np.where(np.isnan(values), 0, np.searchsorted(edges, values, side="right") + 1) for values in (numbers, others)
-    )
-    return first, second

@@ -1,15 +1,18 @@
 """A model folder, checked and ready to run: declarations and SQL in, views out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from ml_assets.errors import DeclarationError
+from ml_assets.errors import DeclarationError, listed
 from ml_assets.features.declared import features, relations, require_different, view
 from ml_assets.features.view import Features, View, ViewSpec
 from ml_assets.sources.spec import SourceSpec
 from ml_assets.training.recipe import ModelSpec
+
+_OWN = ("as_of", "row_as_of", "label")
+"""Columns of a training set that are no features."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,15 @@ class Folder:
     population: View
     labels: View
     features: tuple[Features, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The names of the features, in order; None where a view's query does not tell them (`SELECT *`)."""
+        listed = [item.view.query.columns for item in self.features]
+        known = [columns for columns in listed if columns is not None]
+        if len(known) < len(listed):
+            return None
+        return tuple(name for columns in known for name in columns if name != self.spec.entity)
 
 
 def assemble(
@@ -62,4 +74,50 @@ def assemble(
         outcome=spec.label.outcome,
     )
     used = tuple(features(name, path, declared[feature], spec.entity, known) for feature in spec.features)
-    return Folder(name, spec, population, labels, used)
+    folder = Folder(name, spec, population, labels, used)
+    _check_columns(folder)
+    _check_documents(spec, sources)
+    return folder
+
+
+def require_features(names: Iterable[str], columns: Sequence[str], field: str) -> None:
+    """Refuse a name that is not a feature.
+
+    Raises:
+        DeclarationError: naming field, name and the nearest feature.
+    """
+    for name in names:
+        if name not in columns:
+            near = get_close_matches(name, columns, n=1)
+            meant = f"did you mean {near[0]!r}?" if near else f"features are {listed(columns, 8)}"
+            raise DeclarationError(f"{field} names {name!r}, which is not a feature: {meant}")
+
+
+def _check_columns(folder: Folder) -> None:
+    """What the texts of the queries tell before any row is there."""
+    views = [folder.population, folder.labels, *(item.view for item in folder.features)]
+    for each in views:
+        if each.query.columns is not None and each.entity not in each.query.columns:
+            raise DeclarationError(
+                f"{each.query.where} returns no column {each.entity!r}: select it, one row per entity"
+            )
+    owners: dict[str, str] = dict.fromkeys(_OWN, "the training set itself")
+    for item in folder.features:
+        file = item.view.query.where
+        for name in [name for name in item.view.query.columns or () if name != folder.spec.entity]:
+            if (other := owners.setdefault(name.lower(), file)) != file:
+                raise DeclarationError(
+                    f"{file} and {other} both have a column {name!r} (case does not count): rename one"
+                )
+    if folder.columns is not None:
+        require_features(folder.spec.slices, folder.columns, "slices")
+        require_features(folder.spec.text.columns if folder.spec.text else (), folder.columns, "text.columns")
+
+
+def _check_documents(spec: ModelSpec, sources: Sequence[SourceSpec]) -> None:
+    names = [source.name for source in sources]
+    for field in ("source", "reviewed", "withdrawn") if spec.documents else ():
+        named = getattr(spec.documents, field)
+        if named is not None and named not in names:
+            near = get_close_matches(named, names, n=1) or sorted(names)
+            raise DeclarationError(f"documents.{field} names {named!r}, which is not a source: use {' or '.join(near)}")

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.errors import TrainingError
+from ml_assets.errors import TrainingError, listed
 from ml_assets.scorer import normal
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ def columns(rows: pa.Table, leave_out: Collection[str], text: Collection[str] = 
         field.name for field in chosen if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
     )
     if strange := set(text) - set(words):
-        raise TrainingError(f"text names {min(strange)!r}, which is no feature that holds text: use one of {words}")
+        found = listed(words, 8) or "there is none"
+        raise TrainingError(f"text names {min(strange)!r}, which is not a feature that holds text: {found}")
     return Columns(
         tuple(field.name for field in chosen if field.name not in words),
         tuple(name for name in words if name not in text),

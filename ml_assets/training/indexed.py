@@ -11,7 +11,7 @@ import pyarrow as pa
 from ml_assets.duck import quote
 from ml_assets.errors import DataError
 from ml_assets.lake import Lake
-from ml_assets.sources.corrections import current, unreplaced
+from ml_assets.sources.corrections import current, gone, unreplaced
 from ml_assets.text.embedding import fit, learned
 from ml_assets.text.rows import LAYOUT
 from ml_assets.text.search import SearchIndex
@@ -71,8 +71,9 @@ def index(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path, m
             _note(location, versions)
             return Indexed(0, 0, 0, 0, fitted=False, serial=0)
         embedder, fitted = _embedder(connection, found, count, model)
-        gone = [row[0] for row in connection.sql("SELECT document_id FROM withdrawn ORDER BY ALL").fetchall()]
-        done = found.update(_rows(connection), gone, embedder=embedder)
+        left = [row[0] for row in connection.sql("SELECT document_id FROM withdrawn ORDER BY ALL").fetchall()]
+        left += gone(lake, _tables(folder, spec)[0])  # a document's id is the SHA-256 of its file
+        done = found.update(_rows(connection), left, embedder=embedder)
     _note(location, versions)
     return Indexed(done.written, done.unchanged, done.removed, count, fitted=fitted, serial=done.serial)
 
@@ -139,10 +140,10 @@ def _rows(connection: "duckdb.DuckDBPyConnection") -> Iterator[pa.RecordBatch]:
 def bind(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "Folder", spec: "DocumentsSpec") -> None:
     """The views `documents`, as `text.rows.DOCUMENTS`, and `withdrawn`."""
     empty = zip(_tables(folder, spec), (_NO_TEXT, _NO_CLASS, _NO_ID), strict=False)
-    read, said, gone = (_relation(lake, connection, table, schema) for table, schema in empty)
+    read, said, left = (_relation(lake, connection, table, schema) for table, schema in empty)
     classes = "decision" if folder.spec.label.classes else "NULL::VARCHAR"
     reviewed = _reviewed(lake, connection, folder, spec)
-    connection.execute(f"CREATE TEMP VIEW withdrawn AS SELECT DISTINCT document_id FROM {gone}")
+    connection.execute(f"CREATE TEMP VIEW withdrawn AS SELECT DISTINCT document_id FROM {left}")
     connection.execute(f"""
         CREATE TEMP VIEW documents AS
         SELECT document_id, coalesce(title, name) AS title, kind, coalesce(reviewed, decided) AS label,

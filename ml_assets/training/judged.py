@@ -1,6 +1,6 @@
 """A candidate on its test rows, measured and drawn: by its score where the label is 0 or 1, else by the named class."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.training.frame import Frame
@@ -49,20 +49,22 @@ class Candidate:
         return judge(slices, others, title)
 
     def _two(self, slices: "Slices", others: "Mapping[str, Floats]", title: str) -> "tuple[Evaluation, bytes]":
-        from ml_assets.training.evaluate import Costs, baseline, evaluate  # scikit-learn
+        from ml_assets.training.baseline import baseline  # scikit-learn
+        from ml_assets.training.evaluate import Costs, evaluate
         from ml_assets.training.explain import importance
         from ml_assets.training.metrics import curves
         from ml_assets.training.plots import figure
 
         train, test, spec = self.train, self.test, self.spec
         p, costs = self._score(test.X), Costs(**spec.costs.model_dump())
-        theirs = {"baseline": baseline(train.X, train.y, test.X), **{name: said[:, 1] for name, said in others.items()}}
+        best, alone = baseline(train, test.X)
+        theirs = {"baseline": alone, **{name: said[:, 1] for name, said in others.items()}}
         leaned = importance(self._score, test.X, test.y, seed=spec.seed)
         made = evaluate(
             test.y, p, test.groups, slices=slices, costs=costs, other=theirs, seed=spec.seed, importance=leaned
         )
         drawn = {name: curves(test.y, said) for name, said in {"candidate": p, **theirs}.items()}
-        return made, figure(drawn, leaned, title)
+        return replace(made, baseline=best.as_dict()), figure(drawn, leaned, title)
 
     def _several(self, slices: "Slices", others: "Mapping[str, Floats]", title: str) -> "tuple[Evaluation, bytes]":
         from ml_assets.training.classes import Named, baseline, evaluate  # scikit-learn

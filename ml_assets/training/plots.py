@@ -1,12 +1,14 @@
 """One picture of an evaluation: ranking, calibration, gains and importance."""
 
 import io
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_assets.errors import TrainingError
+from ml_assets.errors import TrainingError, shortened
 from ml_assets.training.explain import Importance
 from ml_assets.training.metrics import Curves
 
@@ -138,8 +140,10 @@ def importances(
         panel.text(0.5, 0.5, "not measured", ha="center", color=GREY, fontsize=10, transform=panel.transAxes)
         return
     top = sorted(importance.items(), key=lambda item: (-item[1].mean, item[0]))[:_FEATURES][::-1]
+    places = range(len(top))
+    panel.set_yticks(places, [drawable(name) for name, _ in top])
     panel.barh(
-        [_short(name) for name, _ in top],
+        places,
         [each.mean for _, each in top],
         xerr=[each.std for _, each in top],
         color=STYLES[0][0],
@@ -157,8 +161,17 @@ def importances(
         )
 
 
-def _short(name: str, most: int = 26) -> str:
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+def drawable(name: str, most: int = 26) -> str:
+    """A name as matplotlib takes it: one short line, and no formula between dollar signs."""
+    return shortened(" ".join(name.split()), most).replace("$", r"\$")
+
+
+@contextmanager
+def any_letters() -> Iterator[None]:
+    """What the font lacks (an emoji, say) is drawn as a box, and not worth a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font", category=UserWarning)
+        yield
 
 
 def png(picture: "Figure") -> bytes:
@@ -166,7 +179,8 @@ def png(picture: "Figure") -> bytes:
     from PIL import Image
 
     drawn, written = io.BytesIO(), io.BytesIO()
-    picture.savefig(drawn, format="png", metadata={"Software": None})
+    with any_letters():
+        picture.savefig(drawn, format="png", metadata={"Software": None})
     with Image.open(drawn) as full:
         few = full.convert("RGB").quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     few.save(written, "PNG", optimize=True)

@@ -8,7 +8,7 @@ import numpy as np
 from ml_assets.training.classes import Named, pairs
 from ml_assets.training.explain import Importance
 from ml_assets.training.metrics import calibration
-from ml_assets.training.plots import GREY, INK, STYLES, canvas, importances, labels, png
+from ml_assets.training.plots import GREY, INK, STYLES, canvas, drawable, importances, labels, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,8 +46,8 @@ def _confusion(panel: "Axes", counts: "NDArray[np.float64]", classes: Sequence[s
             ink = "white" if shares[row, column] > 0.55 else INK
             panel.text(column, row, f"{counts[row, column]:,.0f}", ha="center", va="center", fontsize=8.5, color=ink)
     labels(panel, "Rows of each class", "named", "true")
-    panel.set_xticks(range(len(classes)), classes, rotation=20, ha="right")
-    panel.set_yticks(range(len(classes)), classes)
+    panel.set_xticks(range(len(classes)), [*map(drawable, classes)], rotation=20, ha="right")
+    panel.set_yticks(range(len(classes)), [*map(drawable, classes)])
     panel.grid(visible=False)
 
 

@@ -1,17 +1,18 @@
 """The declaration of a model: what is scored, what is predicted, how it is trained, when it ships."""
 
+import json
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from ml_assets.cadence import Cadence
-from ml_assets.decisions.gate import DIRECTION, Gate
-from ml_assets.declaration import Declaration, Duration
+from ml_assets.decisions.gate import COMPARED, DIRECTION, Gate
+from ml_assets.declaration import Decides, Declaration, Duration, deciding
 from ml_assets.features.outcome import Outcome
 from ml_assets.manifest import REVIEW
 from ml_assets.training.search import Search
 
-RANKS = {"roc_auc", "pr_auc", "lift_at_10"}
+RANKS = {"roc_auc", "pr_auc", "lift_at_10", "single_feature_roc_auc"}
 NAMES = {"accuracy", "macro_f1"}
 """What is measured of a label 0 or 1 only, and what of several classes only."""
 
@@ -22,11 +23,13 @@ PARITY = Gate(metric="onnx_parity", at_most=1e-5)
 class LabelSpec(Declaration):
     """What is predicted: a query over what happens in `[T, T + horizon)`."""
 
-    sql: str = Field(
+    sql: Annotated[str, Decides("rows")] = Field(
         description="The `.sql` file; returns the entity and `label` for every member: 0 or 1, or one of `classes`"
     )
     horizon: Duration = Field(description="How far ahead the label looks; it is mature once that has passed")
-    lookback: Duration | None = Field(None, description="How far before `T` the label sees too; default: not at all")
+    lookback: Annotated[Duration | None, Decides("rows")] = Field(
+        None, description="How far before `T` the label sees too; default: not at all"
+    )
     classes: tuple[str, ...] = Field(
         (), description="Three or more values of `label`; then null says that nobody knows it. Default: 0 and 1"
     )
@@ -123,6 +126,11 @@ class GateSpec(Declaration):
     def _one_limit(self) -> Self:
         if self.metric not in DIRECTION:
             raise ValueError(f"metric {self.metric!r} is not measured: use one of {', '.join(sorted(DIRECTION))}")
+        if self.against and self.metric not in COMPARED:
+            raise ValueError(
+                f"{self.metric} is not compared with a {self.against}, for it has no interval: leave `against` out, or "
+                f"use one of {', '.join(sorted(COMPARED))}"
+            )
         limits = {"at_least", "at_most"} if self.against is None else {"at_most_worse", "at_least_better"}
         given = {
             name
@@ -142,30 +150,39 @@ class GateSpec(Declaration):
         return Gate(**self.model_dump())
 
 
+_BandName = Annotated[str, Field(min_length=1, max_length=40)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class ServeSpec(Declaration):
     """How the champion answers requests."""
 
-    review_below: Annotated[float, Field(ge=0, lt=1)] = Field(
+    review_below: Annotated[float, Field(ge=0, lt=1), Decides("evaluation")] = Field(
         0.0, description=f"Of `classes`: the probability of the best one below which the decision is `{REVIEW}`"
     )
-    review_unseen: Annotated[float, Field(ge=0, le=1)] = Field(
+    review_unseen: Annotated[float, Field(ge=0, le=1), Decides("nothing")] = Field(
         0.5,
         description="Of `classes` and running text: the share of words that the training never saw above which the "
         f"decision is `{REVIEW}`",
     )
-    review_words: Annotated[int, Field(ge=0)] = Field(
+    review_words: Annotated[int, Field(ge=0), Decides("nothing")] = Field(
         0,
         description=f"Of the same, the number of known words below which the decision is `{REVIEW}`: a title is short",
     )
-    bands: dict[Annotated[str, Field(min_length=1, max_length=40)], Annotated[float, Field(ge=0, le=1)]] = Field(
+    bands: Annotated[
+        dict[Annotated[str, Field(min_length=1, max_length=40)], Annotated[float, Field(ge=0, le=1)]],
+        Decides("nothing"),
+    ] = Field(
         {},
         description="Decision → the score from which on it holds; default: `no`, and `yes` from the cheapest threshold",
     )
-    max_rows: Annotated[int, Field(ge=1, le=1000)] = Field(100, description="Rows a request may have")
-    retention: Duration = Field(
+    max_rows: Annotated[int, Field(ge=1, le=1000), Decides("nothing")] = Field(
+        100, description="Rows a request may have"
+    )
+    retention: Annotated[Duration, Decides("nothing")] = Field(
         "30d", validate_default=True, description="How long the event store keeps what the graph has taken"
     )
-    consistency: Annotated[float, Field(gt=0, le=1)] = Field(
+    consistency: Annotated[float, Field(gt=0, le=1), Decides("nothing")] = Field(
         0.99, description="Share of served feature vectors that must be what the offline store says"
     )
 
@@ -180,27 +197,37 @@ class ServeSpec(Declaration):
 class ModelSpec(Declaration):
     """A model: one folder, one `Model` document."""
 
-    entity: str = Field(description="The column that identifies what is scored")
-    cadence: Cadence = Field(description="The grid of as-of dates")
-    population: str = Field("population.sql", description="The query of the entities scored at `T`")
+    entity: Annotated[str, Decides("rows")] = Field(description="The column that identifies what is scored")
+    cadence: Annotated[Cadence, Decides("rows")] = Field(description="The grid of as-of dates")
+    population: Annotated[str, Decides("rows")] = Field(
+        "population.sql", description="The query of the entities scored at `T`"
+    )
     label: LabelSpec = Field(description="What is predicted")
     features: tuple[str, ...] = Field(min_length=1, description="Names of feature views of this folder")
     text: TextSpec | None = Field(None, description="Which feature columns are running text; default: none")
-    documents: DocumentsSpec | None = Field(None, description="The entities are documents; default: they are rows")
+    documents: Annotated[DocumentsSpec | None, Decides("nothing")] = Field(
+        None, description="The entities are documents; default: they are rows"
+    )
     estimator: EstimatorSpec = Field(EstimatorSpec(), description="What is fitted")
     search: Search | None = Field(None, description="Hyperparameter search; default: the parameters as written")
     window: WindowSpec = Field(WindowSpec(), description="Training and test as-of dates")
-    slices: tuple[str, ...] = Field((), description="Feature columns by whose values the metrics are also reported")
-    costs: CostsSpec = Field(CostsSpec(), description="Costs of wrong decisions")
+    slices: Annotated[tuple[str, ...], Decides("evaluation")] = Field(
+        (), description="Feature columns by whose values the metrics are also reported"
+    )
+    costs: Annotated[CostsSpec, Decides("evaluation")] = Field(CostsSpec(), description="Costs of wrong decisions")
     serve: ServeSpec = Field(ServeSpec(), description="How the champion answers requests")
-    ship_when: tuple[GateSpec, ...] = Field((), description="Gates; all must pass before a candidate becomes champion")
-    schedule: str | None = Field(
+    ship_when: Annotated[tuple[GateSpec, ...], Decides("nothing")] = Field(
+        (), description="Gates; all must pass before a candidate becomes champion"
+    )
+    schedule: Annotated[str | None, Decides("nothing")] = Field(
         None, description="Cron line (UTC) of a training whatever the reports say; default: the monitor decides"
     )
-    freshness: Duration | None = Field(None, description="How old the champion may grow; default: any age")
+    freshness: Annotated[Duration | None, Decides("nothing")] = Field(
+        None, description="How old the champion may grow; default: any age"
+    )
     seed: int = Field(0, description="Seed of every random choice")
-    description: str = Field("", description="What the model is for")
-    owners: tuple[str, ...] = Field((), description="E-mail addresses or `team:name`")
+    description: Annotated[str, Decides("nothing")] = Field("", description="What the model is for")
+    owners: Annotated[tuple[str, ...], Decides("nothing")] = Field((), description="E-mail addresses or `team:name`")
 
     @model_validator(mode="after")
     def _distinct_gates(self) -> Self:
@@ -229,7 +256,10 @@ class ModelSpec(Declaration):
 
     @property
     def trains_on(self) -> str:
-        """The part of the declaration that decides what a fit gives."""
-        parts = self.model_dump_json(include={"estimator", "search", "window", "seed", "slices", "costs"})
-        named = (self.text.model_dump_json() if self.text else "", *self.label.classes)
-        return f"{parts}|{self.label.horizon}{'|'.join(named)}"
+        """The part of the declaration that decides what a fit gives; the rows have a fingerprint of their own."""
+        return json.dumps(deciding(self, "fit"), sort_keys=True)
+
+    @property
+    def judged_on(self) -> str:
+        """The part that decides what an evaluation says."""
+        return json.dumps(deciding(self, "fit", "evaluation"), sort_keys=True)

@@ -94,7 +94,7 @@ def release(
     previous = before.number if before and before.number != version.number else None
     append(
         lake, version, previous, "promoted", verdict.reason, json.dumps(asdict(verdict)), as_of, decided_at,
-        _key(version),
+        f"version={version.number} run={version.run_id}",
     )  # fmt: skip
     return Released(version, True, verdict.reason)
 
@@ -147,11 +147,11 @@ def ledger(model: str) -> str:
 
 
 def history(lake: Lake, model: str) -> list[dict[str, Any]]:
-    """Every champion: `version`, `previous`, `since`, `until` (None = now), `decision`, `reason`, `decided_at`."""
+    """Every champion, in order: who, `previous`, `since`, `until` (None: now), `decision`, `reason`, `decided_at`."""
     if lake.version(ledger(model)) is None:
         return []
     rows = lake.query("SELECT * FROM c ORDER BY decided_at", c=ledger(model)).to_pylist()
-    names = ("version", "previous", "reason", "decided_at")
+    names = ("version", "run_id", "previous", "reason", "decided_at")
     return [
         {name: row[name] for name in names}
         | {"since": row["as_of"], "until": after["as_of"] if after else None, "decision": _decision(row)}
@@ -165,12 +165,11 @@ def _decision(row: dict[str, Any]) -> Decision:
     return found
 
 
-def _key(version: Version) -> str:
-    return f"version={version.number}"
-
-
 def _decided(lake: Lake, version: Version) -> bool:
-    return lake.record(ledger(version.model), _key(version)) is not None
+    """Whether it was champion before. A registry that was lost gives numbers again, but not runs."""
+    return any(
+        (row["version"], row["run_id"]) == (version.number, version.run_id) for row in history(lake, version.model)
+    )
 
 
 def _note_manual(lake: Lake, champion: Version, as_of: date, decided_at: datetime) -> None:

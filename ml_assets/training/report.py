@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.decisions.gate import Difference, Evidence, Verdict, judge
+from ml_assets.decisions.gate import Difference, Evidence, Verdict, judge, leak
 from ml_assets.errors import TrainingError
 from ml_assets.lake import Lake
 from ml_assets.registry import Registry, Version
 from ml_assets.training import dataset
 from ml_assets.training.bootstrap import PROPER, RANKING
-from ml_assets.training.folder import Folder
+from ml_assets.training.folder import Folder, require_features
 from ml_assets.training.frame import Frame, frame
 from ml_assets.training.record import EVALUATION, Record, record, required
 from ml_assets.training.score import probabilities, rows
@@ -60,15 +60,28 @@ class Report:
             "verdict": _word(self.verdict),
             "reason": self.verdict.reason,
             "compared_with": self.against or "no other champion",
+            **self._baseline(),
         }
+
+    @property
+    def suspects(self) -> dict[str, float]:
+        """Features that rank so well alone that the future may have leaked into them → their ROC AUC."""
+        return dict(self.evaluation.get("baseline", {}).get("suspects", {}))
+
+    def _baseline(self) -> dict[str, Any]:
+        best = self.evaluation.get("baseline")
+        if not best:
+            return {}
+        said = f"{best['feature']} {best['form']}: roc_auc {best['roc_auc']:.4f} on the later training dates"
+        return {"baseline": said, **({"suspected_leak": leak(self.suspects).lstrip("; ")} if self.suspects else {})}
 
 
 def report(lake: Lake, registry: Registry, folder: Folder, version: Version, *, workers: int = 2) -> Report:
     """Evaluate a version, or read the report that stands for the same version, champion and costs."""
     champion = _other(registry.champion(folder.name), version)
     stands = _stored(registry, version)
-    asked = {"against": None if champion is None else champion.number, "declared": folder.spec.trains_on}
-    if stands is None or (champion is not None and stands["asked"] != asked):
+    asked = {"against": None if champion is None else champion.number, "declared": folder.spec.judged_on}
+    if stands is None or _differs(stands["asked"], asked):
         stands = _evaluate(lake, registry, folder, version, champion, workers) | {"asked": asked}
         registry.write(version.run_id, {REPORT: json.dumps(stands, default=float, indent=1).encode()})
     verdict = _judge(registry, folder, version, stands)
@@ -76,6 +89,12 @@ def report(lake: Lake, registry: Registry, folder: Folder, version: Version, *, 
         registry.tag(version, verdict=_word(verdict), reason=verdict.reason[:4000])
     plots = registry.read(version.run_id, PLOTS)
     return Report(version, stands["evaluation"], verdict, plots or b"", stands["against"])
+
+
+def _differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a report is made anew; without another champion, the one that it was compared with still counts."""
+    other = now["against"] is not None and before["against"] != now["against"]
+    return bool(other or before["declared"] != now["declared"])
 
 
 def _other(champion: Version | None, version: Version) -> Version | None:
@@ -101,11 +120,15 @@ def _judge(registry: Registry, folder: Folder, version: Version, stands: Mapping
         for other, intervals in evaluation["intervals"].items()
     }
     champion = _other(registry.champion(folder.name), version)
+    best = evaluation.get("baseline") or {}  # of several classes there is none
+    alone = {"single_feature_roc_auc": best["roc_auc"]} if best else {}
     evidence = Evidence(
-        {**operations, **evaluation["metrics"]},
+        {**operations, **alone, **evaluation["metrics"]},
         differences,
         version.as_of,
         champion.as_of if champion else None,
+        {"baseline": f"{best['feature']} {best['form']}"} if best else {},
+        best.get("suspects", {}),
     )
     return judge(folder.spec.gates, evidence)
 
@@ -161,10 +184,7 @@ def _champion(
 
 
 def _slices(folder: Folder, test: Frame) -> "dict[str, NDArray[Any]]":
-    if unknown := set(folder.spec.slices) - set(test.X.columns):
-        raise TrainingError(
-            f"{folder.name}: slices name {min(unknown)!r}, which is no feature: use some of {', '.join(test.X.columns)}"
-        )
+    require_features(folder.spec.slices, [*map(str, test.X.columns)], f"{folder.name}/defs.yaml: slices")
     return {name: test.X[name].to_numpy() for name in folder.spec.slices}
 
 

@@ -44,6 +44,11 @@ class Range(Declaration):
                 f"step {step} does not lead from {self.low} to {self.high}: choose a divisor of the distance"
             )
 
+    @property
+    def ends(self) -> tuple[Value, ...]:
+        """The values that say whether the parameter takes all of them."""
+        return self.low, self.high
+
     def suggest(self, trial: "optuna.Trial", name: str) -> Value:
         """The value that `trial` tries for the parameter `name`."""
         low, high, step = self.low, self.high, self.step
@@ -58,6 +63,11 @@ class Choices(Declaration):
     """One of a few values."""
 
     choices: tuple[Value, ...] = Field(min_length=1, description="The values to choose from")
+
+    @property
+    def ends(self) -> tuple[Value, ...]:
+        """Every choice."""
+        return self.choices
 
     def suggest(self, trial: "optuna.Trial", name: str) -> Value:
         """The value that `trial` tries for the parameter `name`."""

@@ -15,7 +15,7 @@ from ml_assets.manifest import MISSING, PROBABILITIES
 from ml_assets.registry import Registry, Run, Version
 from ml_assets.training import dataset
 from ml_assets.training.changes import Parts, changes, from_tag, parts
-from ml_assets.training.folder import Folder
+from ml_assets.training.folder import Folder, require_features
 from ml_assets.training.frame import Columns, Frame, columns, frame
 from ml_assets.training.record import EVALUATION, RECORD, Record
 from ml_assets.training.split import Split, validation
@@ -153,6 +153,7 @@ def fit(lake: Lake, folder: Folder, built: dataset.TrainingSet, trials: Trials, 
     rows = dataset.read(lake, built.table, built.as_of, built.version)
     text = folder.spec.text.columns if folder.spec.text else ()
     chosen = columns(rows, {dataset.ROW, folder.spec.entity, "label"}, text)
+    require_features(folder.spec.slices, chosen.all, f"{folder.name}/defs.yaml: slices")
     data = frame(rows, chosen, folder.spec.entity, dataset.ROW, folder.spec.label.classes)
     _require_classes(folder, data.at(built.split.train))
     parameters = folder.spec.estimator.parameters | _search(folder, data, built.split, chosen, trials, say)

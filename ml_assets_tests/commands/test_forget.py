@@ -285,6 +285,12 @@ def test_nothing_is_deleted_while_a_run_is_in_progress(world: World) -> None:
     assert champions(world.lake, "shop") == []
 
 
+def test_the_tables_of_a_source_are_told_from_those_of_a_source_with_a_longer_name() -> None:
+    tables = ["a", "a_files", "a_left", "a_b", "a_b_files", "a_b_quarantine", "c"]
+    owners = ["a", "a", "a", "a_b", "a_b", "a_b", "c"]
+    assert [*forgotten._owners(tables).values()] == owners
+
+
 @pytest.mark.parametrize("name", ["../shop", "", "a/b", ".", "_locks"])
 def test_what_is_not_a_name_is_refused(world: World, name: str) -> None:
     with pytest.raises(DataError, match="is not the name of a model"):

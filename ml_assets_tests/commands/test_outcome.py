@@ -12,7 +12,7 @@ from ml_assets.commands.summary import Summary, _rows
 
 ADDRESS = "http://127.0.0.1:5000/#/experiments/1/runs/" + "0123456789abcdef" * 4
 SUMMARY = Summary(
-    model="shop", as_of=date(2026, 11, 29), trained=True, reason="there is no model yet", candidate=2,
+    model="shop", as_of=date(2026, 11, 29), behind="", trained=True, reason="there is no model yet", candidate=2,
     champion={"version": 1, "run_id": "r", "since": "2026-11-22", "decision": "promoted", "reason": "all gates passed"},
     not_champion="roc_auc is 0.6, at least 0.7", metrics={"roc_auc": 0.6}, best_possible=None,
     gates=[{"name": "roc_auc", "passed": False, "reason": "roc_auc is 0.6, at least 0.7"}], rows={}, predictions=3,
@@ -60,7 +60,7 @@ def _feature(drifted: bool | None, reason: str = "psi 0.01") -> dict[str, Any]:
         ([_feature(False)] * 3 + [_feature(None, "too few values")] * 8, "none of 3 judged, 8 too small to judge"),
         ([_feature(None, "no as-of date before")] * 2, "none of 0 judged, 2 not judged (no as-of date before)"),
         ([_feature(False)] * 4, "none of 4 judged"),
-        ([], "no champion to compare with"),
+        ([], "nobody to compare"),
     ],
 )  # fmt: skip
 def test_features_without_a_verdict_are_not_counted_as_stable(rows: list[dict[str, Any]], said: str) -> None:

@@ -106,15 +106,18 @@ def test_lines_outside_the_shared_days_are_not_compared(tmp_path: Path) -> None:
     assert [at.day for at in table["invoice_date"].to_pylist()] == [1, 9, 10, 10]
 
 
-@pytest.mark.parametrize("kind", ["zip", "csv", "parquet"])
+@pytest.mark.parametrize("kind", ["zip", "csv", "csv of a spreadsheet", "parquet"])
 def test_every_kind_of_file_gives_the_same_lines(tmp_path: Path, kind: str) -> None:
     book = _workbook(tmp_path / "a.xlsx")
-    path = tmp_path / f"b.{kind}"
+    path = tmp_path / f"b.{kind.partition(' ')[0]}"
     if kind == "zip":
         with zipfile.ZipFile(path, "w") as archive:
             archive.write(book, "online_retail_II.xlsx")
     elif kind == "csv":
         _csv(path, [*_FIRST, *_SECOND])
+    elif kind == "csv of a spreadsheet":
+        lines = [[*line[:4], f"{line[4]:%-m/%-d/%Y %-H:%M}", *line[5:]] for line in (*_FIRST, *_SECOND)]
+        _csv(path, lines)
     else:
         path = convert(book, tmp_path / "other")
     expected = pq.read_table(convert(book, tmp_path / "one"))

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
+from ml_assets.commands.delivered import state as _source
 from ml_assets.commands.sheet import put
-from ml_assets.commands.status import _champion, _drift, _predictions, _source, champions, tables
+from ml_assets.commands.status import _champion, _drift, _predictions, champions, tables
 from ml_assets.decisions.gate import Verdict
 from ml_assets.lake import Lake
 from ml_assets.sources.ingest import ingest
@@ -89,6 +90,7 @@ def test_the_table_shows_a_model_of_which_nothing_is_known() -> None:
     found = {
         "models": {"m": {**nothing, "sources": {}}},
         "broken": {"x": "x/defs.yaml:3: wrong"},
+        "left_over": {},
         "runs": {"in_progress": [], "failed": []},
     }
     console = Console(width=80, file=io.StringIO())

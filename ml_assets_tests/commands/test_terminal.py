@@ -27,7 +27,7 @@ TERMINALS = [(80, "dumb"), (200, "dumb"), (80, "xterm-256color"), (200, "xterm-2
 SILENCE = 2.0
 """Seconds."""
 
-BUSY = 3.0
+BUSY = 6.0
 """How much longer a gap may be where tests run side by side on two cores."""
 
 _CLASS = re.compile(r"^(ml-assets: )?([a-z_]+\.)+[A-Za-z_]*(Error|Exception|Warning)\b", re.MULTILINE)
@@ -167,7 +167,9 @@ def test_progress_is_shown_and_nothing_else(tmp_path: Path, columns: int, term: 
     assert "noise" not in session.text
     assert "noise of C" in (tmp_path / "logs" / "ml-assets.log").read_text()
     assert re.search(r"churn 2026-11-29\s.*\[labels\]", session.text)
-    assert re.search(r"3/9\s.*features/purchases: month 3 of 9", session.text)
+    assert re.search(
+        r"3/9\s.*features/purchases: month 3" + (" of 9" if term == "dumb" or columns > 80 else ""), session.text
+    )
     assert session.lines[-1] == "the end"
     if term != "dumb":
         assert session.lines == ["the end"], "what was drawn is gone"
@@ -267,7 +269,7 @@ def test_several_models_are_run_and_one_that_fails_stops_no_other(place: Place, 
     session = own.type("run", "another", "tiny")
     shutil.rmtree(place.root / "project" / "ml_assets" / "defs" / "another")
     _clean(session, 2)
-    assert any("ml-assets: another" in line for line in session.lines)
+    assert any(re.match(r"ml-assets: .*another/events has no rows yet", line) for line in session.lines), session.screen
     assert any("tiny as of" in line for line in session.lines)
 
 

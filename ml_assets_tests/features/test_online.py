@@ -466,3 +466,21 @@ def test_stores_that_are_opened_at_once_on_no_file_share_one(tmp_path: Path) -> 
     for store in stores:
         assert [whole(record) for record in store.read("shop", [str(i) for i in range(8)])] == [1] * 8
         store.close()
+
+
+def test_a_folder_is_forgotten_whole_and_others_stay(kept: Kept) -> None:
+    mine = [schema(f"{kept.model}@{number}") for number in (1, 2)]
+    others = [schema(name) for name in (f"{kept.model}x@1", f"{kept.model[:-1]}@1", f"{kept.model[:-1]}_@1")]
+    for each in (*mine, *others):
+        kept.write(0, ["1", "a:b"], each)
+        kept.store.finish(each, day(0))
+    assert kept.store.sets(kept.model) == [each.model for each in mine]
+    for _ in range(2):
+        kept.store.forget(kept.model)
+    assert kept.store.sets(kept.model) == []
+    for each in mine:
+        assert (kept.store.read(each.model, ["1", "a:b"]), kept.store.written(each.model)) == ([None, None], None)
+    for each in others:
+        assert [whole(record) for record in kept.store.read(each.model, ["1", "a:b"])] == [0, 0]
+        assert kept.store.written(each.model) == day(0)
+        kept.store.forget(each.folder)

@@ -5,12 +5,14 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from ml_assets.monitoring.answered import Answers, answers
 from ml_assets.monitoring.measured import METRICS, Row
 from ml_assets.monitoring.performance import PerformanceReport, performance_report
 from ml_assets.monitoring.performance_spec import PerformanceSpec
+from ml_assets.monitoring.prediction_log import _rows as rows_of
 from ml_assets.serving.event_tables import Prediction, outcome, prediction_id
 from ml_assets.training.metrics import scores
 from ml_assets_tests.conftest import AS_OF, Tiny
@@ -177,3 +179,58 @@ def test_the_window_is_of_as_of_dates(answered: Answered) -> None:
         answered.answer(day, most=5)
     assert {row["day"] for row in known(answered).rows.to_pylist()} == set(weeks(-5, -4, -3, -2))
     assert {row["day"] for row in known(answered, window=1).rows.to_pylist()} == set(weeks(-2))
+
+
+def nameless(rows: list[Prediction]) -> list[Prediction]:
+    """The same answers to requests that did not say whom they are about."""
+    return [row._replace(prediction_id=prediction_id("shop", n), entity=None, as_of=None) for n, row in enumerate(rows)]
+
+
+def test_answers_that_name_nobody_are_not_one_person(answered: Answered) -> None:
+    """Each counts, by itself: they are not answers to one entity, of which the first would stand for all."""
+    rows = nameless(answered.answer(AS_OF, most=40))
+    again = [row._replace(prediction_id=prediction_id("shop", 100 + n), score=0.5) for n, row in enumerate(rows)]
+    write(answered.store, *rows, *again)
+    for number, row in enumerate((*rows, *again)):
+        say(answered, row, number % 2)
+    answered.take(weeks(-2)[0])  # was due when they were answered
+    found = known(answered)
+    alone = [row for row in found.rows.to_pylist() if row["entity"] is None]
+    assert len(alone) == len({row["unit"] for row in alone}) == 80
+    assert sorted(row["score"] for row in alone) == sorted([row.score for row in rows] + [0.5] * 40)
+    (group,) = found.groups().values()
+    assert len(set(group.scored.entity.tolist())) == found.rows.num_rows
+    intervals = [row for row in online(reported(answered)) if row.metric == "mean_score"]
+    assert all(row.low is not None for row in intervals)
+
+
+def test_a_name_like_an_id_is_still_a_name(answered: Answered) -> None:
+    (first, second) = nameless(answered.answer(AS_OF, most=2))
+    named = second._replace(prediction_id=prediction_id("shop", 7), entity=first.prediction_id)
+    write(answered.store, first, second, named)
+    for row in (first, second, named):
+        say(answered, row, 1)
+    answered.take(weeks(-2)[0])
+    assert len({row["unit"] for row in known(answered).rows.to_pylist()}) == 3
+
+
+def test_stores_and_tables_of_before_hold_an_empty_name_for_none(answered: Answered) -> None:
+    first, second = (
+        [row._replace(entity="", prediction_id=prediction_id("shop", n + start)) for n, row in enumerate(some)]
+        for start, some in (
+            (0, nameless(answered.answer(AS_OF, most=3))),
+            (50, nameless(answered.answer(AS_OF, most=4))),
+        )
+    )
+    taken = rows_of(Prediction, first, weeks(-2)[0])
+    named = taken.column_names.index("entity")
+    answered.lake.append("shop/prediction_log", taken.set_column(named, "entity", pa.array([""] * 3)))
+    write(answered.store, *second)
+    for row in (*first, *second):
+        say(answered, row, 1)
+    answered.take(weeks(-2)[0])
+    found = known(answered)
+    assert [row["entity"] for row in found.rows.to_pylist()] == [None] * 7
+    assert len({row["unit"] for row in found.rows.to_pylist()}) == 7
+    log = answered.lake.query("SELECT entity FROM l WHERE as_of IS NULL", l="shop/prediction_log")["entity"].to_pylist()
+    assert sorted(log, key=str) == [""] * 3 + [None] * 4

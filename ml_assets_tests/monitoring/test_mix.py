@@ -40,6 +40,7 @@ TEXT = (
     "SELECT customer, count(*) AS orders, string_agg(kind, ', ' ORDER BY made_at) AS story, "
     "CASE WHEN customer % 2 = 0 THEN avg(amount) END AS ocr_confidence FROM orders GROUP BY customer"
 )
+WRITTEN = QUERIES | {"label.sql": LABEL, "features/habits.sql": TEXT}
 SPEC: dict[str, Any] = {
     "label": {"sql": "label.sql", "horizon": "14d", "classes": CLASSES},
     "text": {"columns": ["story"], "min_rows": 1},
@@ -76,7 +77,7 @@ class Office:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, empty_registry: Path) -> Office:
     """Nobody writes to it: one training takes seconds."""
-    shop = Tiny(tmp_path_factory.mktemp("office"), QUERIES | {"label.sql": LABEL, "features/habits.sql": TEXT})
+    shop = Tiny(tmp_path_factory.mktemp("office"), WRITTEN)
     shop.take_registry(empty_registry)
     shop.deliver("orders", [{**row, "kind": _word(row)} for row in habits(range(-10, 14), seed=1)])
     office = Office(shop, shop.registry)
@@ -92,7 +93,7 @@ def _word(row: Row) -> str:
 @pytest.fixture
 def office(trained: Office, tmp_path: Path) -> Office:
     """A copy of the shop, with the same registry."""
-    copied = Tiny(Path(shutil.copytree(trained.shop.root, tmp_path / "office")))
+    copied = Tiny(Path(shutil.copytree(trained.shop.root, tmp_path / "office")), WRITTEN)
     copied.delivered = trained.shop.delivered
     return Office(copied, trained.registry)
 

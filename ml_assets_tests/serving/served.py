@@ -20,7 +20,8 @@ INVOKE = f"/models/{MODEL}/invocations"
 class Served:
     """A server in this process, and what it wrote."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, model: str = MODEL) -> None:
+        self.model = model
         self.settings = Settings(data=data)
         self.worker = Worker(self.settings)
         self.client = TestClient(App(self.worker), base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
@@ -31,7 +32,7 @@ class Served:
 
     def events(self, kind: Any) -> list[Any]:
         with EventStore(self.settings.event_store_url) as store:
-            return list(store.read_since(kind, 0, 1000, model=MODEL).rows)
+            return list(store.read_since(kind, 0, 1000, model=self.model).rows)
 
 
 def post(served: Served, path: str, body: bytes, **headers: str) -> Response:

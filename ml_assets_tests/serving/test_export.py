@@ -156,3 +156,14 @@ def test_tables_of_another_release_are_left_alone(url: str) -> None:
         store.ping()
     with EventStore(url) as store, writing(store) as writer, pytest.raises(EventStoreError, match="its table outcomes"):
         writer.write([prediction()])
+
+
+def test_the_rows_of_a_model_are_forgotten_taken_or_not_and_those_of_others_stay(store: EventStore) -> None:
+    write(store, prediction("1"), truth(named("p")), minute(), prediction("2", model="churn_2"))
+    store.mark_exported(Prediction, "churn", 1)
+    store.mark_exported(Prediction, "churn_2", 1)
+    assert (store.count("churn"), store.count("churn_2")) == (3, 1)
+    for _ in range(2):
+        store.forget("churn")
+    assert (store.count("churn"), store.count("churn_2")) == (0, 1)
+    assert (store.exported(Prediction, "churn"), store.exported(Prediction, "churn_2")) == (0, 1)

@@ -186,7 +186,7 @@ def test_a_bad_cell_goes_to_the_quarantine_as_it_was_delivered(inbox: Inbox) -> 
     found = inbox.ingest()
     rows = {row["position"]: row for row in inbox.rows("_quarantine")}
     assert {nr: row["reason"] for nr, row in rows.items()} == {
-        2: "amount: '1,5' is not a double",
+        2: "amount: '1,5' is not a double: write `format: {decimal: ','}` in the source if that is its decimal mark",
         3: "at: 'yesterday' is not a timestamp; amount: 'x' is not a double",
         4: "at is null",
     }

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from ml_assets.errors import TrainingError
-from ml_assets.training.evaluate import Costs, Evaluation, baseline, evaluate
+from ml_assets.training.evaluate import Costs, Evaluation, evaluate
 from ml_assets.training.explain import Importance
 from ml_assets.training.metrics import scores
 
@@ -63,47 +62,3 @@ def test_the_cost_is_that_of_the_confusion() -> None:
 
 def test_the_same_seed_gives_the_same_digits() -> None:
     assert evaluated(3) == evaluated(3)
-
-
-def test_the_baseline_is_the_best_single_feature_as_a_probability() -> None:
-    X, y, _ = sample(2000)
-    test, labels, p = sample(2000, 1)
-    found = scores(labels, baseline(X, y, test))
-    alone = scores(labels, baseline(X[["signal"]], y, test[["signal"]]))
-    assert found == alone
-    assert scores(labels, p)["roc_auc"] > found["roc_auc"] > 0.75
-    assert found["log_loss"] < scores(labels, np.full(len(labels), y.mean()))["log_loss"]
-
-
-def test_the_baseline_sees_no_test_label_and_one_row_does_not_depend_on_another() -> None:
-    X, y, _ = sample()
-    test, _, _ = sample(100, 1)
-    np.testing.assert_array_equal(baseline(X, y, test)[:10], baseline(X, y, test.iloc[:10]))
-
-
-def test_the_baseline_of_noise_is_near_the_base_rate() -> None:
-    X, y, _ = sample(20_000)
-    assert abs(baseline(X[["noise"]], y, X) - y.mean()).max() < 0.05
-
-
-def test_the_baseline_knows_categories_and_gives_new_ones_the_base_rate() -> None:
-    plan = pd.Series(["a", "b"] * 500, dtype="str")
-    y = (plan == "a").to_numpy(dtype=np.float64)
-    test = pd.DataFrame({"plan": pd.Series(["a", "b", "new", None], dtype="str")})
-    found = baseline(pd.DataFrame({"plan": plan}), y, test)
-    assert found[0] > 0.95
-    assert found[1] < 0.05
-    assert found[2] == found[3] == 0.5
-
-
-def test_a_column_without_any_value_is_no_obstacle() -> None:
-    X, y, _ = sample()
-    X["empty"] = np.float32(np.nan)
-    assert len(baseline(X, y, X)) == len(X)
-
-
-@pytest.mark.parametrize("labels", [[0.0, 0, 0, 0], [0.0, 1, 0, 0]])
-def test_a_baseline_from_too_little_raises(labels: list[float]) -> None:
-    X = pd.DataFrame({"a": np.arange(4, dtype=np.float32)})
-    with pytest.raises(TrainingError):
-        baseline(X, labels, X)

@@ -290,3 +290,13 @@ def test_who_answers_is_said_of_an_alias_that_was_moved_by_hand(desk: Desk) -> N
     assert desk.answering() == "version 1: moved by hand"
     desk.decide(2)
     assert desk.answering().startswith("version 1 since 2025-06-15: moved by hand")
+
+
+def test_a_registry_that_was_lost_begins_again_at_version_1_and_is_not_held_back(desk: Desk) -> None:
+    desk.decide(1)
+    desk.alias = Alias()
+    registry: Any = desk.alias
+    again = Version("shop", 1, "another run", version(1).tags)
+    done = release(desk.lake, registry, again, PASSED, manifest=b"1", as_of=DAY, decided_at=NOW + timedelta(days=1))
+    assert (done.champion, done.shipped) == (again, True)
+    assert [row["run_id"] for row in history(desk.lake, "shop")] == ["run1", "another run"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml_assets.errors import DeclarationError, TrainingError
+from ml_assets.errors import DataError, DeclarationError
 from ml_assets.manifest import REVIEW, Manifest
 from ml_assets.serving.artifact import Artifact
 from ml_assets.training.dataset import build, read, refresh_labels
@@ -129,7 +129,7 @@ def test_rows_without_a_label_train_nothing(loop: Loop) -> None:
 
 def test_a_label_that_is_not_declared_is_refused(loop: Loop) -> None:
     loop.changes = {"label": SPEC["label"] | {"classes": ["gone", "seldom", "never"]}}
-    with pytest.raises(TrainingError, match="two or more of the declared classes gone, seldom, never"):
+    with pytest.raises(DataError, match="label 'often' is not one of the classes 'gone', 'seldom', 'never'"):
         build(loop.shop.lake, loop.folder, AS_OF)
 
 

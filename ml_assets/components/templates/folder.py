@@ -77,7 +77,7 @@ def require_free(name: str, place: Place) -> None:
     if (place.lake / name).exists():
         raise DeclarationError(
             f"{place.lake / name} holds the tables of an earlier model {name!r}, which a sample must not be "
-            "mixed with: choose another name, or remove them first"
+            f"mixed with: choose another name, or `ml-assets remove {name}` first"
         )
 
 

@@ -31,10 +31,12 @@ def sample(name: str, end: date) -> Mapping[str, pa.Table]:
     """
     rng = np.random.default_rng(int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()))
     start = datetime.combine(end - timedelta(weeks=WEEKS), time())
-    rates = rng.gamma(2.0, 0.1, ACCOUNTS)  # events a day, while awake
-    counts = rng.poisson(rates[:, None] * _awake(rng))
+    rates = 0.03 + rng.gamma(0.7, 0.45, ACCOUNTS)  # events a day, while awake
+    awake = _awake(rng)
+    counts = rng.poisson(rates[:, None] * awake)
     account, day = np.divmod(np.repeat(np.arange(counts.size), counts.ravel()), counts.shape[1])
-    return {"accounts": _accounts(rng, start, rates), "events": _events(rng, start, account, day)}
+    support = np.where(_leaves(awake)[account, day], 0.85, 0.02)  # who is about to fall asleep asks for help
+    return {"accounts": _accounts(rng, start, rates), "events": _events(rng, start, account, day, support)}
 
 
 def start_of(end: date) -> date:
@@ -52,6 +54,14 @@ def _awake(rng: np.random.Generator) -> NDArray[np.bool_]:
     return states
 
 
+def _leaves(awake: NDArray[np.bool_], days: int = 14) -> NDArray[np.bool_]:
+    """Accounts × days: whether it falls asleep within the next `days`."""
+    falls = np.zeros(awake.shape, dtype=np.int64)
+    falls[:, :-1] = awake[:, :-1] & ~awake[:, 1:]
+    before = np.pad(falls.cumsum(axis=1), ((0, 0), (1, days)), mode="edge")
+    return np.asarray(before[:, days : days + awake.shape[1]] > before[:, : awake.shape[1]])
+
+
 def _accounts(rng: np.random.Generator, start: datetime, rates: NDArray[np.float64]) -> pa.Table:
     """One row each, opened in the year before the first event; busier accounts tend to be larger."""
     opened = np.sort(rng.integers(-365 * _DAY, 0, ACCOUNTS))
@@ -63,13 +73,19 @@ def _accounts(rng: np.random.Generator, start: datetime, rates: NDArray[np.float
     })  # fmt: skip
 
 
-def _events(rng: np.random.Generator, start: datetime, account: NDArray[np.int64], day: NDArray[np.int64]) -> pa.Table:
+def _events(
+    rng: np.random.Generator,
+    start: datetime,
+    account: NDArray[np.int64],
+    day: NDArray[np.int64],
+    support: NDArray[np.float64],
+) -> pa.Table:
     at = day * _DAY + rng.integers(0, _DAY, len(day))
     order = np.argsort(at, kind="stable")
     return pa.table({
         "account_id": _ids(account[order]),
         "happened_at": _times(start, at[order]),
-        "kind": _KINDS[rng.choice(len(_KINDS), len(at), p=[0.6, 0.3, 0.1])],
+        "kind": _KINDS[np.where(rng.random(len(at)) < support[order], 2, rng.choice(2, len(at), p=[0.7, 0.3]))],
         "amount": np.round(rng.lognormal(3, 0.8, len(at)), 2),
     })  # fmt: skip
 

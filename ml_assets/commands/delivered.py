@@ -1,0 +1,28 @@
+"""What became of the files of a source, as plain values: for `status`, and for a run that could not go on."""
+
+from dataclasses import asdict
+from typing import Any
+
+from ml_assets.lake import Lake
+from ml_assets.sources.deliveries import standing
+from ml_assets.sources.ledger import committed
+from ml_assets.sources.left import left, reasons
+
+
+def state(lake: Lake, table: str) -> dict[str, Any]:
+    """Rows, the last event and what was left of a source, from its record of files.
+
+    `left` are files that stay where they are, each with `file` and `reason`; `quarantine_reasons` the three most
+    frequent kinds, each with `reason` and `rows`.
+    """
+    entries = [one.entry for one in standing(committed(lake, table)).values()]
+    latest = max((entry.reached for entry in entries if entry.reached), default=None)
+    quarantined = sum(entry.quarantined for entry in entries)
+    return {
+        "files": len(entries),
+        "rows": sum(entry.accepted for entry in entries),
+        "quarantined": quarantined,
+        "last_event": None if latest is None else latest.isoformat(timespec="seconds"),
+        "quarantine_reasons": [asdict(reason) for reason in reasons(lake, table)] if quarantined else [],
+        "left": [asdict(note) for note in left(lake, table)],
+    }

@@ -1,0 +1,41 @@
+"""Whether a monitor fits its model: what it names is measured, so that no trigger and no alert is silent for ever."""
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from ml_assets.decisions.retrain import DIRECTION, ESTIMATED
+from ml_assets.errors import DeclarationError, listed
+from ml_assets.monitoring.declaration import MonitorSpec
+from ml_assets.monitoring.numbers import numbers, require_number
+from ml_assets.training.recipe import RANKS
+
+if TYPE_CHECKING:
+    from ml_assets.training.folder import Folder
+
+
+def require_fitting(spec: MonitorSpec, folder: "Folder") -> None:
+    """Check a monitor against the model of its folder.
+
+    Raises:
+        DeclarationError: it names a metric, a feature or a number that the model does not have.
+    """
+    classes, features = folder.spec.label.classes, folder.columns
+    _require_metric(spec, several=bool(classes))
+    for feature in spec.drift.features if features is not None else ():
+        if feature not in (features or ()):
+            near = get_close_matches(feature, features or (), n=1) or [listed(features or (), 8)]
+            raise DeclarationError(f"drift.features: {feature!r} is not a feature of the model: use {near[0]}")
+    known = numbers(classes, features, text=folder.spec.text is not None)
+    for rule in spec.alerts.judged:
+        require_number(rule.metric, known, complete=features is not None)
+
+
+def _require_metric(spec: MonitorSpec, *, several: bool) -> None:
+    metric, retrain = spec.retrain.metric, spec.retrain
+    used = [name for name in ("floor", "drop", "estimate") if getattr(retrain, name) is not None]
+    if several and metric in RANKS and used:
+        right = ", ".join(sorted((DIRECTION.keys() & ESTIMATED) - RANKS))
+        raise DeclarationError(
+            f"retrain: {metric!r} is not measured of several classes, so {' and '.join(used)} could never be reached: "
+            f"write metric: accuracy (measured are {right})"
+        )
