@@ -41,13 +41,13 @@ def lines(summary: Summary) -> list[Line]:
 
 def source(name: str, row: Mapping[str, Any]) -> Iterator[str]:
     """What came of a source in this run, beside all that it holds."""
-    total = f"{row['accepted']:,} rows, {row['quarantined']:,} quarantined"
+    total = f"{_counted(row['accepted'], 'row')}, {row['quarantined']:,} quarantined"
     if row["new_files"]:
-        files = f"{row['new_files']:,} new files, {row['accepted_now']:,} rows accepted"
+        files = f"{_counted(row['new_files'], 'new file')}, {_counted(row['accepted_now'], 'row')} accepted"
         yield f"{name}: {files}, {row['quarantined_now']:,} quarantined; of all time {total}"
     else:
         yield f"{name}: {total}; no new files"
-    reasons = [f"quarantined, {each['rows']:,} rows: {each['reason']}" for each in row["reasons"]]
+    reasons = [f"quarantined, {_counted(each['rows'], 'row')}: {each['reason']}" for each in row["reasons"]]
     left = [f"left where it is: {_left(each)}" for each in row["refused"]]
     for found in (reasons, left, [f"warning: {each}" for each in row["warnings"]]):
         yield from (f"  {escape(line)}" for line in found[:_SHOWN])
@@ -93,6 +93,10 @@ def _unjudged(rows: Mapping[str, Mapping[str, Any]]) -> str:
     )
 
 
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def _left(note: object) -> str:
     return f"{note['file']}: {note['reason']}" if isinstance(note, Mapping) else str(note)
 
@@ -119,6 +123,9 @@ def _gate(gate: Mapping[str, Any]) -> str:
 def _predictions(summary: Summary) -> Iterator[str]:
     if summary.champion and not summary.predictions:
         yield f"nobody is scored: population.sql returned no row as of {summary.as_of}"
+        return
+    if not summary.predictions:
+        yield "none: nobody answers yet"
         return
     yield f"{summary.predictions:,} entities scored, in {settings().lake / summary.predictions_table}"
     yield f"ml-assets export {summary.model} predictions --to FILE"

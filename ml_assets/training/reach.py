@@ -45,9 +45,9 @@ def reach(lake: Lake, folder: Folder, today: date) -> Reach:
     """
     cadence, last = folder.spec.cadence, min(_last_event(lake, folder), today)
     calendar, quiet = cadence.latest(today), cadence.step(last)
-    ended = calendar > quiet + max(item.ttl for item in folder.features)
-    until = last + timedelta(days=1) if ended else quiet
-    dates = cadence.dates(min(today, until))
+    whole = last + timedelta(days=1)  # midnight after the last event
+    ended = calendar > cadence.step(whole) + max(item.ttl for item in folder.features)
+    dates = cadence.dates(min(today, whole if ended else quiet))
     return Reach(calendar, last, dates[-1] if dates else None, ended)
 
 

@@ -33,7 +33,7 @@ def test_data_that_ended_longer_ago_than_a_feature_may_be_used_have_ended(stocke
     shop = Tiny(stocked_shop)
     today = AS_OF + timedelta(days=days)
     found = reach(shop.lake, shop.folder(), today)
-    late = found.calendar - found.last_event > timedelta(days=21)
+    late = found.calendar - found.last_event > timedelta(days=22)
     assert found.ended == late
     assert found.as_of == AS_OF, "a date whose days before are all there"
     assert due(shop.lake, shop.folder(), today) == AS_OF, "the daemon works at the same date"
