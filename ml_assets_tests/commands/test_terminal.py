@@ -120,6 +120,9 @@ TYPED: dict[str, tuple[str, ...]] = {
 REFUSED = {"data retry", "rollback", "remove"}
 """Commands that have nothing to do for the model of these tests, and say so: exit code 2."""
 
+LONG = {"run", "replay"}
+"""Commands that take longer than the others; `run` is tried in more tests than this one."""
+
 SERVICES = {"up", "serve"}
 """Commands that go on until somebody ends them."""
 
@@ -214,8 +217,10 @@ def test_ctrl_c_while_the_command_begins_is_one_line(tmp_path: Path, imported: s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("columns", "term"), [(80, "dumb"), (200, "xterm-256color")])
-@pytest.mark.parametrize("name", TYPED)
+@pytest.mark.parametrize(
+    ("name", "columns", "term"),
+    [(name, 80, "dumb") for name in TYPED] + [(name, 200, "xterm-256color") for name in TYPED if name not in LONG],
+)
 def test_a_command_ends_with_a_clean_screen(place: Place, tmp_path: Path, name: str, columns: int, term: str) -> None:
     own = place.copy(tmp_path)
     _invoices(tmp_path)
@@ -239,7 +244,7 @@ def _late(place: Place) -> str:
 
 @pytest.mark.slow
 def test_a_run_ends_with_its_table_and_whole_addresses(place: Place, first: Session) -> None:
-    answer = json.loads(place.type("run", "tiny", "--json").lines[-1])["tiny"]
+    answer = json.loads(place.type("run", "tiny", "--json", columns=200).lines[-1])["tiny"]
     for address in (answer["mlflow"], "http://127.0.0.1:3000/locations/ml_assets/asset-groups/tiny"):
         assert any(address in line for line in first.lines), first.screen
     assert any(line.startswith("│champion") for line in first.lines), first.screen
@@ -297,5 +302,3 @@ def test_ctrl_c_in_a_command(place: Place, tmp_path: Path, name: str, press: str
     _clean(session, 130)
     assert re.search(said, " ".join(session.lines)), session.screen
     assert session.ending < 8
-    if name == "run":
-        _clean(own.type("run", "tiny"))
