@@ -242,6 +242,8 @@ class Registry:
         if found is None:
             location = f"{self.artifacts}/{model}" if self.artifacts else None
             return str(self._client.create_experiment(model, artifact_location=location, tags=_KIND))
+        if found.lifecycle_stage == "deleted":  # by somebody in MLflow's UI: its name is taken all the same
+            self._client.restore_experiment(found.experiment_id)
         for key, value in _KIND.items():
             if found.tags.get(key) != value:
                 self._client.set_experiment_tag(found.experiment_id, key, value)

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -127,20 +130,38 @@ def _seed(home: Home, seed: int | None) -> None:
 
 
 def _moves(home: Home, folder: Path) -> None:
-    """The data folder is copied elsewhere, and the old one deleted."""
+    """The data folder is copied elsewhere, and the old one deleted; what was answered before is still traced."""
+    account = str(pd.read_csv(folder / "p.csv")["account_id"][0])
+    with _serving(home) as url:
+        (answer,) = _ask(f"{url}/models/{MODEL}/predict", {"entities": [{"account_id": account}]})["predictions"]
     shutil.copytree(home.data, folder / "some where" / "data")
     shutil.rmtree(home.data)
     home.data = folder / "some where" / "data"
-    port = free_port()
-    server = home.start("serve", "--port", str(port))
-    try:
-        answering(f"http://127.0.0.1:{port}", f"/models/{MODEL}")
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.communicate(timeout=60)
+    with _serving(home) as url:
+        traced = _ask(f"{url}/predictions/{answer['prediction_id']}/lineage")
+    assert (traced["version"]["version"], traced["prediction"]["score"]) == ("2", answer["score"])
     again = home.run()
     assert (again["trained"], again["champion"]["version"], again["rows"]["events"]["new_files"]) == (False, 2, 0)
     assert home.champion()["version"] == 2
+
+
+@contextmanager
+def _serving(home: Home) -> Iterator[str]:
+    port = free_port()
+    server = home.start("serve", "--port", str(port))
+    try:
+        yield answering(f"http://127.0.0.1:{port}", f"/models/{MODEL}")
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.communicate(timeout=60)
+
+
+def _ask(url: str, body: object = None) -> dict[str, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - of this machine
+    with urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
+        found: dict[str, Any] = json.load(answer)
+        return found
 
 
 def _resets(home: Home) -> None:

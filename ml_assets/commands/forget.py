@@ -6,6 +6,7 @@ of the model starts before that. Each part is safe to delete twice.
 
 import json
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,8 @@ from ml_assets.errors import DataError, MlAssetsError
 from ml_assets.registry import Registry
 from ml_assets.settings import Settings
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_NAME = re.compile(r"""[^/\\._'"\x00-\x1f][^/\\'"\x00-\x1f]*""")
+"""What may be left over is called as somebody called a folder; it leads nowhere else."""
 
 
 class ForgetError(MlAssetsError):
@@ -65,10 +67,9 @@ class Request:
     @property
     def command(self) -> str:
         """As it is typed."""
-        source = f" --source {self.source}" if self.source else ""
-        return f"ml-assets {'remove' if self.remove else 'reset'} {self.model}{source}" + (
-            " --keep-files" if self.keep_files else ""
-        )
+        words = ["ml-assets", "remove" if self.remove else "reset", self.model]
+        source = ["--source", self.source] if self.source else []
+        return shlex.join(words + source + ["--keep-files"] * self.keep_files)
 
 
 def forget(request: Request, chosen: Settings, defs: Path, *, yes: bool) -> str:
@@ -83,6 +84,8 @@ def forget(request: Request, chosen: Settings, defs: Path, *, yes: bool) -> str:
         with working(f"looking for all that is of {request.model}"):
             found = parts(request, chosen, defs, instance)
         waiting = pending(chosen, request.model)
+        if waiting not in {None, request.command}:
+            require_whole(chosen, request.model)
         if not any(part.what for part in found) and waiting is None:
             raise ForgetError(f"there is nothing of a model {request.model!r} here: see `ml-assets status`")
         if not yes:

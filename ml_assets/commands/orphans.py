@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ml_assets.commands.forget import interrupted
+from ml_assets.commands.forget import Request, interrupted
 from ml_assets.registry import Registry
 from ml_assets.settings import Settings
 
@@ -21,7 +21,7 @@ def remedies(chosen: Settings, defs: Path) -> dict[str, str]:
     """What is left over, in one line each, and what to do about it."""
     begun = interrupted(chosen)
     left = {
-        f"{name} has no model folder, and is still {', '.join(where)}": f"ml-assets remove {name}"
+        f"{name} has no model folder, and is still {', '.join(where)}": Request(name, remove=True).command
         for name, where in orphans(chosen, defs).items()
         if name not in begun
     }

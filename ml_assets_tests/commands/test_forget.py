@@ -224,6 +224,8 @@ def test_a_command_that_is_killed_at_any_part_ends_as_if_it_had_not_been(world: 
         with pytest.raises(ForgetError, match=re.escape(f"`{request_.command}` was interrupted: run it again")):
             require_whole(other.settings, "shop")
         assert remedies(other.settings, other.defs)["shop is half deleted"] == request_.command
+        with pytest.raises(ForgetError, match="was interrupted: run it again first"):
+            forget(Request("shop"), other.settings, other.defs, yes=True)
         other.delete(request_)
         assert other.state("shop") == expected, found[number].name
         assert pending(other.settings, "shop") is None
@@ -291,7 +293,14 @@ def test_the_tables_of_a_source_are_told_from_those_of_a_source_with_a_longer_na
     assert [*forgotten._owners(tables).values()] == owners
 
 
-@pytest.mark.parametrize("name", ["../shop", "", "a/b", ".", "_locks"])
+def test_what_is_left_is_removed_whatever_somebody_called_it(world: World) -> None:
+    (world.settings.incoming / "my own-files.2").mkdir()
+    assert [*remedies(world.settings, world.defs).values()] == ["ml-assets remove 'my own-files.2'"]
+    forget(Request("my own-files.2", remove=True), world.settings, world.defs, yes=True)
+    assert remedies(world.settings, world.defs) == {}
+
+
+@pytest.mark.parametrize("name", ["../shop", "", "a/b", ".", "..", "_locks", "a'b", ".git"])
 def test_what_is_not_a_name_is_refused(world: World, name: str) -> None:
     with pytest.raises(DataError, match="is not the name of a model"):
         forget(Request(name), world.settings, world.defs, yes=True)
