@@ -8,6 +8,7 @@ SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 INSTALL := $(PYTHON) install.py --venv $(VENV) --uv $(UV_VERSION)
 export DAGSTER_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := true
+export ORT_DISABLE_TELEMETRY := 1
 
 .PHONY: run up test lint types imports unit slow benchmark lock clean help
 

@@ -5,6 +5,7 @@ ONNX flavour would hand over columns of rank 1 as they are, and knows neither mi
 """
 
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -54,6 +55,7 @@ class Scorer:
     """
 
     def __init__(self, folder: Path) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
         declared = json.loads((folder / DECLARED).read_text(encoding="utf-8"))

@@ -12,6 +12,7 @@ os.environ.update({
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GX_ANALYTICS_ENABLED": "False",
     "EVIDENTLY_DISABLE_TELEMETRY": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "true",
 })  # fmt: skip
 
