@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.duck import literal, quote
-from ml_assets.moments import FIRST, LAST, microseconds, shift
+from ml_assets.moments import FIRST, microseconds, shift
 from ml_assets.sources.conform import QUARANTINED, quarantined
 from ml_assets.sources.content import arrow
 from ml_assets.sources.spec import POSITION, REASON
@@ -23,8 +23,8 @@ def admit(
 ) -> tuple[pa.Table, pa.Table]:
     """The rows that may be taken, and those that go to the quarantine.
 
-    An event time after `now` and the source's tolerance is a typing error or a marker for "open end"; believed, it
-    would say that the feed is known up to then. Planned dates belong into another column.
+    A time after `now` and the source's tolerance is a typing error or a marker for "open end"; believed, it would say
+    that the feed is known up to then, or hide the row for ever. Planned dates belong into another column.
 
     Args:
         rows: in the shape of the table, with `_position`.
@@ -33,8 +33,7 @@ def admit(
         connection: writes reasons and rows as text.
     """
     last = shift(now, spec.tolerance)
-    bounds = {spec.event_time: (FIRST, last), **({spec.known_at: (FIRST, LAST)} if spec.known_at else {})}
-    held = [_within(rows[column], *bound) for column, bound in bounds.items()]
+    held = [_within(rows[column], FIRST, last) for column in spec.times]
     held += [pc.is_valid(rows[column]) for column in spec.key]
     fits = held[0]
     for part in held[1:]:
@@ -42,16 +41,13 @@ def admit(
     if pc.all(fits).as_py() is not False:
         return rows, QUARANTINED.empty_table()
     refused = rows.filter(pc.invert(fits))
-    later = f"is in the future (now is {now:%Y-%m-%d %H:%M} UTC, and tolerance {_days(spec)})"
-    whys = [_why(spec.event_time, f"> {_moment(last)}", later)]
+    future = f"is in the future (now is {now:%Y-%m-%d %H:%M} UTC, and tolerance {_days(spec)})"
+    whys = [_why(column, f"> {_moment(last)}", future) for column in spec.times]
+    whys += [_why(column, f"< {_moment(FIRST)}", "is before the year 1") for column in spec.times]
     whys += [
-        _why(column, f"{wrong} {_moment(end)}", "is outside of the years 1 to 9999")
-        for column in bounds
-        for wrong, end in (("<", FIRST), (">", LAST))
-        if (column, wrong) != (spec.event_time, ">")
+        f"CASE WHEN {quote(column)} IS NULL THEN {literal(f'{column} is null, and part of the key')} END"
+        for column in spec.key
     ]
-    whys += [f"CASE WHEN {quote(column)} IS NULL THEN {literal(f'{column} is null, and part of the key')} END"
-             for column in spec.key]  # fmt: skip
     reasons = f"SELECT {POSITION}, concat_ws('; ', {', '.join(whys)}) AS {REASON} FROM rows"
     return rows.filter(fits), quarantined(connection, refused, arrow(connection, reasons, rows=refused))
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,16 @@ from typing import Any
 import pytest
 
 from ml_assets.errors import DataError
+from ml_assets.lake import Lake, Rows
+from ml_assets.sources import ingest as module
 from ml_assets.sources import ledger
+from ml_assets.sources.corrections import Keyed
+from ml_assets.sources.corrections import seen as seen_at
 from ml_assets.sources.deliveries import standing
 from ml_assets.sources.ingest import ingests
 from ml_assets.sources.report import Ingested
 from ml_assets.sources.undo import delivered, undo
+from ml_assets_tests.conftest import shared
 from ml_assets_tests.sources.conftest import TABLE, Inbox, orders
 
 FIRST, DAY = datetime(2026, 3, 1, 12), timedelta(days=1)
@@ -205,3 +211,35 @@ def test_a_delivery_whose_undoing_is_killed_is_there_or_gone_as_a_whole(inbox: I
     if there:
         undo(inbox.lake, TABLE, inbox.spec, inbox.folder, "a.csv")
     assert (ids(inbox), len(inbox.rows("_quarantine"))) == ([8], 1)
+
+
+class Killed(BaseException):
+    """What ends a process, as far as its code can see."""
+
+
+class Dying(Lake):
+    """A lake whose process is killed when it would write its table for the third time."""
+
+    def append(self, table: str, rows: Rows, *, records: Mapping[str, int] | None = None) -> int:
+        if table == TABLE and self.version(TABLE) == 2:  # the empty table, two batches
+            raise Killed
+        return super().append(table, rows, records=records)
+
+
+@pytest.mark.parametrize(("later", "seen"), [(timedelta(hours=3), [3.0, 9.0]), (timedelta(days=3), [1.0, 2.0])])
+def test_a_delivery_that_was_killed_and_goes_on_soon_is_one_delivery(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch, later: timedelta, seen: list[float]
+) -> None:
+    """Within a delivery the row that happened last is in force at once; a later delivery counts from then on."""
+    monkeypatch.setattr(module, "_FILES", 1)
+    for name, row in zip("abcd", ["1,2026-01-01,1", "2,2026-01-01,2", "1,2026-01-02,3", "2,2026-01-02,9"], strict=True):
+        inbox.put(f"{name}.csv", orders(row))
+    keyed = Keyed(TABLE, "at", None, ("id",))
+    spec, lake = inbox.with_(key=["id"]), Dying(inbox.lake.root, shared)
+    with pytest.raises(Killed):
+        module.ingest(lake, TABLE, spec, inbox.folder, now=FIRST)
+    module.ingest(inbox.lake, TABLE, spec, inbox.folder, now=FIRST + later)
+    with inbox.lake.connect() as connection:
+        rows = seen_at(inbox.lake, connection, keyed, (None, datetime(2026, 2, 1)))
+        found = connection.sql(f"SELECT amount FROM {rows} ORDER BY id").fetchall()
+    assert [row[0] for row in found] == seen
