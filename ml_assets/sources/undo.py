@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_assets.errors import DataError
+from ml_assets.moments import FIRST
 from ml_assets.sources import ledger
 from ml_assets.sources.deliveries import Delivery, standing
 from ml_assets.sources.files import arrivals, identify
@@ -60,7 +61,8 @@ def delivered(lake: "Lake", table: str, file: str) -> Undone:
     chosen = max((sha for sha in named if file not in paths or found[sha].entry.path == file), key=[*found].index)
     entry = found[chosen].entry
     restored = tuple(one.entry.path for one in found.values() if one.by == chosen)
-    return Undone(entry.path, chosen, entry.delivered, entry.accepted, entry.quarantined, restored)
+    at = None if entry.delivered == FIRST else entry.delivered
+    return Undone(entry.path, chosen, at, entry.accepted, entry.quarantined, restored)
 
 
 def undo(lake: "Lake", table: str, spec: "SourceSpec", location: Path | str | None, file: str) -> Undone:
