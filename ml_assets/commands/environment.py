@@ -15,7 +15,7 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GX_ANALYTICS_ENABLED": "False",
     "EVIDENTLY_DISABLE_TELEMETRY": "1",
-    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime 1.31 tells Microsoft of sessions, and leaves .ses in the temporary folder
+    "ORT_DISABLE_TELEMETRY": "1",  # of ONNX Runtime 1.31, which also leaves .ses in the temporary folder
     "DO_NOT_TRACK": "true",
 }
 
