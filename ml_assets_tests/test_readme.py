@@ -22,6 +22,7 @@ from ml_assets.features.view import ViewSpec
 from ml_assets.lake import Lake
 from ml_assets.monitoring.declaration import MonitorSpec
 from ml_assets.settings import PROJECT, Settings
+from ml_assets.sources.ingest import ingest
 from ml_assets.sources.spec import SourceSpec
 from ml_assets.training.recipe import ModelSpec
 from ml_assets_tests import readme
@@ -100,6 +101,18 @@ def test_each_link_leads_somewhere() -> None:
     assert [link for link in links if "/fraud/" not in link and not (PROJECT / link).exists()] == []
 
 
+def test_what_a_file_leaves_open_is_asked_as_the_readme_shows(tmp_path: Path) -> None:
+    """1,000 amounts, one of them N/A."""
+    rows = "".join(f"2026-01-01,{nr}.5\n" for nr in range(999))
+    (tmp_path / "orders").mkdir()
+    (tmp_path / "orders" / "a.csv").write_text(f"at,amount\n{rows}2026-01-01,N/A\n")
+    spec = SourceSpec(name="orders", files="orders/*.csv", event_time="at")
+    (note,) = ingest(Lake(str(tmp_path / "lake")), "shop/raw/orders", spec, tmp_path).refused
+    (shown,) = (block.text for block in of_kind("text") if "column amount" in block.text)
+    assert readme.shows(shown, note.reason)
+    assert "999 of 1,000" in note.reason
+
+
 # What another test runs, by how the command begins: the same minutes are not spent twice.
 ELSEWHERE = {
     "make up": "commands/test_up.py::test_all_answer_with_everything_running_and_ctrl_c_leaves_nothing",
@@ -107,7 +120,7 @@ ELSEWHERE = {
     "test_a_second_run_trains_nothing_and_a_new_file_is_picked_up_exactly_once",
     "ml-assets reset churn": "commands/test_forget.py::test_a_reset_forgets_everything_but_the_folder_and_the_files",
     "ml-assets rollback churn": "training/test_release.py::test_a_rollback_goes_to_the_champion_before_and_says_why",
-    "ml-assets run retail --json": "test_end_to_end.py::"
+    "ml-assets run retail --as-of": "test_end_to_end.py::"
     "test_real_invoices_give_an_honest_champion_and_every_line_is_accounted_for",
     "ml-assets replay retail": "commands/test_replay.py::"
     "test_a_replay_of_real_invoices_that_is_killed_is_finished_by_resume_and_touches_no_registry",
@@ -130,7 +143,7 @@ SMALLER = {"--customers 60000 --months 36": "--customers 300 --months 20"}
 BEFORE = {
     "'horizn'": "sed -i s/horizon:/horizn:/ ml_assets/defs/fraud/defs.yaml",
     "data undo fraud/": "sed -i s/horizn:/horizon:/ ml_assets/defs/fraud/defs.yaml",
-    "users.csv": "mkdir -p data/incoming/fraud/users && printf 'account_id,plan\n1,pro\n' > users.csv",
+    "users.csv": "printf 'account_id,plan\n1,pro\n' > users.csv",
 }
 
 
