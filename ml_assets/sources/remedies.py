@@ -4,11 +4,12 @@ import json
 import re
 from collections.abc import Sequence
 
+from ml_assets.sources.date_forms import date_formats
 from ml_assets.sources.inference import LOOKS, Doubt
 
 _YAML_WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
 _EPOCHS = {"epoch seconds": r"\d{9,10}(\.\d*)?", "epoch milliseconds": r"\d{12,13}", "epoch microseconds": r"\d{15,16}"}
-_FORMATS = {"numbers with a decimal comma": "format: {decimal: ','}", "dates": "format: {dates: ['%d/%m/%Y']}"}
+_DECIMAL = "`format: {decimal: ','}`"
 
 
 def declared(column: str, kind: str) -> str:
@@ -25,8 +26,8 @@ def question(file: str, doubts: Sequence[Doubt]) -> str:
 
 def time_remedy(value: str) -> str:
     """What to write where a time looks like a number, or like a date whose day and month are not clear; else empty."""
-    if re.fullmatch(LOOKS["dates"], value.strip()):
-        return f": write `{_FORMATS['dates']}` in the source if that is how its dates are written"
+    if date_formats(value) or re.fullmatch(LOOKS["dates"], value.strip()):
+        return f": write {_dated(value)} in the source if that is how its dates are written"
     if unit := next((unit for unit, form in _EPOCHS.items() if re.fullmatch(form, value.strip())), ""):
         return f": write `format: {{dates: [{unit}]}}` in the source if it counts from 1970"
     return ""
@@ -37,8 +38,13 @@ def number_remedy(column: str, value: str) -> str:
     if re.fullmatch(r"-?0\d+(\.\d*)?|\+\d+", value.strip()):
         return f": it would lose its first character, which {declared(column, 'string')} of a new table keeps"
     if re.fullmatch(LOOKS["numbers with a decimal comma"], value.strip()):
-        return f": write `{_FORMATS['numbers with a decimal comma']}` in the source if that is its decimal mark"
+        return f": write {_DECIMAL} in the source if that is its decimal mark"
     return ""
+
+
+def _dated(value: str) -> str:
+    """The line that says how dates like this one are written."""
+    return " or ".join(f"`format: {{dates: ['{each}']}}`" for each in date_formats(value) or ("%d/%m/%Y",))
 
 
 def _choices(doubt: Doubt) -> str:
@@ -47,7 +53,7 @@ def _choices(doubt: Doubt) -> str:
     if doubt.kind in LOOKS:
         return (
             f"{doubt.fits:,} of {doubt.filled:,} values look like {doubt.kind}, such as {shown}: "
-            f"write `{_FORMATS[doubt.kind]}`, or {text} if they are text"
+            f"write {_dated(doubt.example) if doubt.kind == 'dates' else _DECIMAL}, or {text} if they are text"
         )
     if not rest:
         return f"some of its {doubt.filled:,} values are quoted and some not, such as {shown}: write {typed} or {text}"

@@ -13,8 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.sources.blanks import single_blanks
+from ml_assets.sources.casts import cast
+from ml_assets.sources.date_forms import date_formats
 from ml_assets.sources.files import arrivals
 from ml_assets.sources.spec import SourceSpec
+from ml_assets.sources.text_format import TextFormat
+from ml_assets_tests.conftest import shared
 from ml_assets_tests.sources.conftest import Inbox
 
 WIDE = "   id        at amount\r\n 00001  20260101   1.50\r\n    02  20260102  22.00  \r\n"
@@ -48,7 +52,7 @@ def test_a_table_without_a_header_is_read_by_declared_names(inbox: Inbox) -> Non
         ("a.csv", '"","at","amount"\n"1",2026-01-01,1\n', '`format: {names: ["column_1", "at", "amount"]}`'),
         ("a.csv", "id,at,amount\n1,1767225600,5\n", "`format: {dates: [epoch seconds]}`"),
         ("a.jsonl", '{"id": 1, "at": 1767225600000, "amount": 5}\n', "`format: {dates: [epoch milliseconds]}`"),
-        ("a.csv", "id,at,amount\n1,12/31/2026 7:45,5\n", "`format: {dates: ['%d/%m/%Y']}`"),
+        ("a.csv", "id,at,amount\n1,12/31/2026 7:45,5\n", "`format: {dates: ['%m/%d/%Y %H:%M']}`"),
     ],
 )
 def test_what_has_to_be_declared_is_said_and_the_file_waits(inbox: Inbox, name: str, text: str, remedy: str) -> None:
@@ -89,6 +93,36 @@ def test_a_year_or_a_month_is_not_a_time(dates: list[str]) -> None:
     """A row about 2007 that is dated 2007-01-01 would be seen a year before it was known."""
     with pytest.raises(ValueError, match="does not hold day, month and year"):
         SourceSpec.model_validate({"name": "s", "files": "s/*", "event_time": "at", "format": {"dates": dates}})
+
+
+@pytest.mark.parametrize(
+    ("value", "formats"),
+    [
+        ("05/20/1987", ["%m/%d/%Y"]),
+        ("20.05.1987 07:45", ["%d.%m.%Y %H:%M"]),
+        ("1/2/2026 7:45:10", ["%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S"]),
+        ("01-02-2026 7:45 PM", ["%d-%m-%Y %I:%M %p", "%m-%d-%Y %I:%M %p"]),
+        ("5-Jan-09", ["%d-%b-%y"]),
+        ("Jan 1 2000", ["%b %d %Y"]),
+        ("March 1, 2000", ["%B %d, %Y"]),
+        ("19970101", ["%Y%m%d"]),
+        ("20260101074510", ["%Y%m%d%H%M%S"]),
+        ("31/31/2026", []),
+        ("881250949", []),
+        ("yesterday", []),
+    ],
+)
+def test_the_format_of_a_date_is_told_from_one_of_them(value: str, formats: list[str]) -> None:
+    assert date_formats(value) == formats
+    for each in formats:
+        sql = f"SELECT {_declared(each)} FROM (SELECT $value AS t)"
+        with shared() as connection:
+            assert connection.execute(sql, {"value": value}).fetchone() == (datetime.strptime(value, each),)  # noqa: DTZ007
+
+
+def _declared(form: str) -> str:
+    text = TextFormat.model_validate({"dates": [form]})
+    return cast("t", pa.string(), pa.timestamp("us"), text)
 
 
 WORD = st.from_regex(r'[a-z0-9.,;"-]{1,6}', fullmatch=True).map(lambda word: word.replace('"', ""))
