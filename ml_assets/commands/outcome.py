@@ -49,7 +49,8 @@ def source(name: str, row: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name}: {total}; no new files"
     reasons = [f"quarantined, {_counted(each['rows'], 'row')}: {each['reason']}" for each in row["reasons"]]
     left = [f"left where it is: {_left(each)}" for each in row["refused"]]
-    for found in (reasons, left, [f"warning: {each}" for each in row["warnings"]]):
+    beside = [f"beside its `files`, and not read: {each}" for each in row["beside"]]
+    for found in (reasons, left, [f"warning: {each}" for each in row["warnings"]], beside):
         yield from (f"  {escape(line)}" for line in found[:_SHOWN])
         if len(found) > _SHOWN:
             yield f"  … and {len(found) - _SHOWN:,} more: ml-assets run --json names them"

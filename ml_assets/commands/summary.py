@@ -148,7 +148,12 @@ def _rows(metadata: Mapping[str, Any]) -> dict[str, Any]:
         "accepted_now": "accepted",
         "quarantined_now": "quarantined",
     }
-    lists = {"refused": "left_where_they_are", "reasons": "quarantine_reasons", "warnings": "warnings"}
+    lists = {
+        "refused": "left_where_they_are",
+        "reasons": "quarantine_reasons",
+        "warnings": "warnings",
+        "beside": "beside",
+    }
     counts = {name: int(metadata.get(key, 0)) for name, key in names.items()}
     return {**counts, **{name: list(metadata.get(key) or []) for name, key in lists.items()}}
 

@@ -30,7 +30,7 @@ LOOKS = {
 
 _NUMBERS = {"boolean", "integer", "double"}
 _SAMPLE = 64  # values of a column that are looked at before any is counted
-_LOOKED_AT = 4_096  # rows of a batch in which they are sought
+_LOOKED_AT = 1_024  # rows in which they are sought at once
 _WORDS = (
     *("n/a", "na", "#n/a", "null", "none", "nil", "-", "--", ".", "?", "unknown", "missing", "undefined"),
     *(r"\n", "(null)", "<na>", "nat", "#null!", "#ref!", "#value!", "#div/0!", "not available", "tbd"),
@@ -125,10 +125,17 @@ def _timed(content: Content, spec: "SourceSpec", connection: "duckdb.DuckDBPyCon
 
 def _look(tally: Tally, values: pa.ChunkedArray, text: "TextFormat", *, numbers: bool) -> None:
     """What the first values look like: cheaper than to count of each column what it is not."""
-    present = [value for value in values.slice(0, _LOOKED_AT).drop_null().to_pylist() if is_filled(value)]
-    sample = [value.strip(" ") for value in present if value.strip(" ").lower() not in _WORDS][:_SAMPLE]
-    if not sample:  # words that stand for no value say nothing of the type
-        tally.filled += len(present)
+    present, sample = 0, list[str]()
+    for start in range(0, len(values), _LOOKED_AT):
+        found = [
+            value.strip(" ") for value in values.slice(start, _LOOKED_AT).drop_null().to_pylist() if is_filled(value)
+        ]
+        present += len(found)
+        # Words that stand for no value say nothing of the type.
+        if sample := [value for value in found if value.lower() not in _WORDS][:_SAMPLE]:
+            break
+    else:
+        tally.filled += present
         return
     kinds = [kind for kind in (*KINDS, *LOOKS) if numbers or kind not in _NUMBERS]
     patterns = {kind: re.compile(LOOKS.get(kind) or shape(kind, text), re.ASCII) for kind in kinds}

@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -15,7 +15,7 @@ _DIRECTIVES = "aAbBdfHIjmMpSyYz%"
 EPOCHS = {"epoch seconds": 1_000_000, "epoch milliseconds": 1_000, "epoch microseconds": 1}
 """Times that are numbers, by the words that declare them: their unit in microseconds, since 1970-01-01 UTC."""
 
-_PROBE = datetime(2001, 2, 13, 14, 15, 16)  # noqa: DTZ001 - no two of its parts are one number
+_PROBE = datetime(2001, 2, 13, 14, 15, 16, tzinfo=UTC)  # no two of its parts are one number
 
 
 class TextFormat(Declaration):
