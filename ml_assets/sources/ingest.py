@@ -214,13 +214,13 @@ class _Run:
         try:
             self._keep([file])
         except BaseException as error:  # noqa: BLE001 - as in `take`
-            self._refuse(file.arrival.name, error)
-            self._uncommitted([file])
-            self.seen.discard(file.sha)
+            if self._uncommitted([file]):
+                self._refuse(file.arrival.name, error)
+                self.seen.discard(file.sha)
 
     def _uncommitted(self, files: list[Loaded]) -> list[Loaded]:
         """Remove what a commit that failed left behind; it may have failed after its last write, which then counts."""
-        if not ledger.number(self.lake, self.table):
+        if self.lake.version(self.table) == 0:
             self.lake.drop(self.table)  # it was made for the file that failed, and has its columns
         known = {(entry.sha, entry.batch) for entry in (*self.entries, *self.new)}
         found = [entry for entry in ledger.recover(self.lake, self.table) if (entry.sha, entry.batch) not in known]
