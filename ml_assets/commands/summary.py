@@ -1,5 +1,6 @@
 """What a run of the loop came to, as one object for `--json`; `outcome.py` says it to people."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -77,7 +78,21 @@ class Summary:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, without the model's name (it is the key above)."""
         plain = asdict(self) | {"as_of": str(self.as_of), "seconds": round(self.seconds, 1)}
-        return {key: value for key, value in plain.items() if key != "model"}
+        return {key: _plain(value) for key, value in plain.items() if key != "model"}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """Dicts, lists, text and numbers; a number that is none, which JSON cannot hold, is null."""
+    match value:
+        case dict():
+            return {str(key): _plain(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_plain(part) for part in value]
+        case float():
+            return value if math.isfinite(value) else None
+        case None | bool() | int() | str():
+            return value
+    return str(value)
 
 
 def summarise(

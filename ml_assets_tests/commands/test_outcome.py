@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from datetime import date
 from io import StringIO
@@ -19,6 +20,16 @@ SUMMARY = Summary(
     predictions_table="shop/predictions", watched=True, page=None, drift={}, verdict=None, table_versions={},
     mlflow=ADDRESS, seconds=1.0,
 )  # fmt: skip
+
+
+def test_json_holds_no_number_that_is_none_and_no_representation_of_python() -> None:
+    said = replace(
+        SUMMARY, metrics={"roc_auc": float("nan"), "brier": 0.1}, rows={"orders": {"last": date(2026, 1, 4)}}
+    )
+    answer = json.loads(json.dumps(said.to_json(), allow_nan=False))
+    assert answer["metrics"] == {"roc_auc": None, "brier": 0.1}
+    assert answer["rows"] == {"orders": {"last": "2026-01-04"}}
+    assert answer["as_of"] == "2026-11-29"
 
 
 def test_rows_of_this_run_stand_beside_those_of_all_time_with_reasons_and_files_that_were_left() -> None:
