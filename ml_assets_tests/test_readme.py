@@ -82,9 +82,18 @@ def test_the_table_of_settings_lists_all_of_them() -> None:
     assert {row[0].strip("`") for row in readme.rows(TEXT, "Settings")} == names
 
 
-@pytest.mark.parametrize("block", of_kind("yaml"), ids=lambda block: block.line)
-def test_each_declaration_is_one(block: readme.Block) -> None:
-    for document in yaml.safe_load_all(block.text):
+PAGES = [readme.README, *sorted((PROJECT / "docs").glob("*.md"))]
+DECLARATIONS = {
+    f"{page.name}:{block.line}": block.text
+    for page in PAGES
+    for block in readme.blocks(readme.read(page))
+    if block.kind == "yaml" and "type: ml_assets" in block.text
+}
+
+
+@pytest.mark.parametrize("text", DECLARATIONS.values(), ids=DECLARATIONS)
+def test_each_declaration_is_one(text: str) -> None:
+    for document in yaml.safe_load_all(text):
         package, _, kind = document["type"].rpartition(".")
         assert package == "ml_assets.components"
         SPECS[kind].model_validate(document["attributes"])
