@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ml_assets.errors import DataError, DeclarationError
+from ml_assets.errors import DataError, DeclarationError, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +20,7 @@ def arrow(entities: Any, names: list[str]) -> pa.Table:  # noqa: ANN401 - pandas
     """
     for name in names:
         if name not in held(entities):
-            raise DataError(f"the entities have no column {name!r}: they have {', '.join(map(repr, held(entities)))}")
+            raise DataError(f"the entities have no column {name!r}: they have {listed(held(entities), 8)}")
     if isinstance(entities, pa.Table):
         return entities.select(names)
     return pa.table({name: pa.array(entities[name], from_pandas=True) for name in names})
@@ -43,7 +43,7 @@ def stamp(entities: Any) -> str:  # noqa: ANN401 - pandas or Arrow
         found = [str(name) for name, kind in entities.dtypes.items() if getattr(kind, "kind", "") == "M"]
     if len(found) != 1:
         raise DataError(
-            f"the entities have {len(found)} columns of times ({', '.join(found) or 'none'}): "
+            f"the entities have {len(found)} columns of times ({listed(found) or 'none'}): "
             "name the one that counts with timestamp="
         )
     return str(found[0])

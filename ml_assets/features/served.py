@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from ml_assets.errors import DataError
+from ml_assets.errors import DataError, listed
 from ml_assets.features.online import Column, OnlineStore, Schema, Value
 
 _Pick = Callable[[tuple[Value, ...]], tuple[Value, ...]]
@@ -102,5 +102,5 @@ def _columns(schema: Schema, view: str, name: str | None) -> list[Column]:
     if not found:
         wanted = view if name is None else f"{view}:{name}"
         held = sorted({column.name for column in of_view} or {column.view for column in schema.columns})
-        raise DataError(f"the champion of {schema.folder} is not served with {wanted!r}: there are {', '.join(held)}")
+        raise DataError(f"the champion of {schema.folder} is not served with {wanted!r}: there are {listed(held, 8)}")
     return found

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.cadence import Cadence
-from ml_assets.errors import DataError, DeclarationError
+from ml_assets.errors import DataError, DeclarationError, listed
 from ml_assets.features.identity import exact_ids
 from ml_assets.features.join import columns
 from ml_assets.features.store import refresh
@@ -163,8 +163,9 @@ def _chosen(view: View, names: Sequence[str] | None, held: Sequence[str]) -> lis
     chosen = [*held] if names is None else [*names]
     for name in chosen:
         if name not in held:
-            near = get_close_matches(name, held, n=1) or held
-            raise DeclarationError(f"{view.table} has no column {name!r}: use {' or '.join(near)}")
+            near = get_close_matches(name, held, n=1)
+            meant = f"use {near[0]}" if near else f"it has {listed(held, 8)}"
+            raise DeclarationError(f"{view.table} has no column {name!r}: {meant}")
     return chosen
 
 

@@ -212,7 +212,7 @@ def test_entities_of_a_category_or_a_smaller_integer_are_the_same_entities(proje
         (frame((None, MIDNIGHT), (2, MIDNIGHT)), ["shop/habits"], "'customer' is null in row 0"),
         (frame(("1", MIDNIGHT)), ["shop/habits"], "'customer' is .*string in the entities and int64 in the views"),
         (frame((1, MIDNIGHT)).drop(columns="customer"), ["shop/habits"], "no column 'customer'"),
-        (frame((1, MIDNIGHT), other=[MIDNIGHT]), ["shop/habits"], r"2 columns of times \(at, other\).*timestamp="),
+        (frame((1, MIDNIGHT), other=[MIDNIGHT]), ["shop/habits"], r"2 columns of times \('at', 'other'\).*timestamp="),
         (frame((1, "2025-01-05")), ["shop/habits"], r"0 columns of times \(none\)"),
     ],
 )
@@ -277,7 +277,7 @@ def test_online_features_that_are_not_there_are_refused_by_name(project: Project
     with pytest.raises(DataError, match="shop has no online features yet: materialize shop/online_features"):
         project.features.online([1], ["shop/habits"])
     serve(project)
-    with pytest.raises(DataError, match="not served with 'habits:k': there are most, n"):
+    with pytest.raises(DataError, match="not served with 'habits:k': there are 'most', 'n'"):
         project.features.online([1], ["shop/habits:k"])
     with pytest.raises(DataError, match="not served with 'others': there are habits, words"):
         project.features.online([1], ["shop/others"])
@@ -325,3 +325,23 @@ assert not {"dagster", "mlflow", "sklearn"} & set(sys.modules), sorted(sys.modul
 
 def test_a_notebook_pays_for_no_dagster(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", LIGHT], check=True, cwd=tmp_path, timeout=60)
+
+
+ODD = ["Umsatz (€) / Ø", "max amount", "max.amount", "$m$ 😀", "a[b]<c>d'e", "1st"]
+
+
+def test_features_have_the_names_that_the_author_wrote(project: Project) -> None:
+    chosen = ", ".join(f'max(amount) + {nr} AS "{name}"' for nr, name in enumerate(ODD))
+    project.write("features/habits.sql", f"SELECT customer, {chosen} FROM orders GROUP BY customer")
+    project.features.reload()
+    found = project.features.training_set(frame((1, MIDNIGHT)), [f"shop/habits:{name}" for name in ODD])
+    assert list(found.columns) == ["customer", "at", *ODD]
+    assert found.loc[0, ODD].tolist() == [1.0 + nr for nr in range(len(ODD))]
+
+
+def test_whole_numbers_that_pandas_made_floats_are_the_same_entities(project: Project) -> None:
+    """An integer column with a gap, cleaned, is a column of floats."""
+    found = project.features.training_set(frame((1.0, MIDNIGHT), (2.0, MIDNIGHT)), ["shop/habits:n"])
+    assert found["n"].tolist() == [1, 1]
+    with pytest.raises(DataError, match=r"'customer' is double and holds 1\.5"):
+        project.features.training_set(frame((1.5, MIDNIGHT)), ["shop/habits"])
