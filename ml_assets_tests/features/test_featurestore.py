@@ -279,7 +279,7 @@ def test_online_features_that_are_not_there_are_refused_by_name(project: Project
     serve(project)
     with pytest.raises(DataError, match="not served with 'habits:k': there are 'most', 'n'"):
         project.features.online([1], ["shop/habits:k"])
-    with pytest.raises(DataError, match="not served with 'others': there are habits, words"):
+    with pytest.raises(DataError, match="not served with 'others': there are 'habits', 'words'"):
         project.features.online([1], ["shop/others"])
     with pytest.raises(DeclarationError, match="no model folder 'shops'"):
         project.features.online([1], ["shops/habits"])
