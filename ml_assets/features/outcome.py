@@ -44,9 +44,11 @@ class Outcome:
         column = _known(column)
         if self.classes:
             return {LABEL: self._classes(words(column))}
+        if _is_number(column.type) and self.positive is None:
+            _require_codes(column)
         _require_known(column)
         if _is_number(column.type) and self.positive is None:
-            return {LABEL: _zero_or_one(column)}
+            return {LABEL: column.cast(pa.float64(), safe=False).cast(pa.int64())}
         written = words(column)
         ones = self._ones(written, column.type)
         label = pc.if_else(pc.is_in(written, value_set=pa.array(ones, pa.string())), 1, 0)
@@ -128,10 +130,11 @@ def _require_known(column: pa.ChunkedArray) -> None:
         )
 
 
-def _zero_or_one(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    values = sorted(column.unique().to_pylist())
+def _require_codes(column: pa.ChunkedArray) -> None:
+    """Refuse numbers that are not classes."""
+    values = sorted(column.drop_null().unique().to_pylist())
     if set(values) <= {0, 1}:
-        return column.cast(pa.float64(), safe=False).cast(pa.int64())
+        return
     shown = ", ".join(f"{value}" for value in values[:3]) + (", …" if len(values) > 3 else "")
     codes = len(values) <= 2 and values[-1] == int(values[-1])
     other = f"write label: {{positive: {int(values[-1])}}} in defs.yaml" if codes else "declare label.classes"
