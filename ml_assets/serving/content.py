@@ -22,8 +22,6 @@ _MEMBERS = 100  # of one gzip file; each costs a copy of what follows it
 def media_type(scope: Any) -> str:  # noqa: ANN401 - of ASGI
     """The media type of a body, in lower case and without parameters; empty where none is named."""
     declared: bytes = headers(scope).get(b"content-type", b"")
-    if declared == b"application/json":
-        return "application/json"
     return declared.decode("latin-1").partition(";")[0].strip().lower()
 
 
@@ -57,6 +55,9 @@ async def json_content(scope: Any, receive: Receive, *others: str) -> tuple[str,
         Problem: it is of another type, or as in `content`.
         GoneError: the client went away.
     """
+    found = headers(scope)
+    if found.get(b"content-type") == b"application/json" and b"content-encoding" not in found:  # as nearly always
+        return "application/json", (await body_of(receive)).removeprefix(BOM)
     kind = media_type(scope)
     if kind not in JSON and kind not in _UNTOLD and kind not in others:
         raise unsupported(scope, kind, *others)

@@ -35,10 +35,9 @@ def headers(scope: Scope) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] | None = scope.get(_HEADERS)
     if found is None:
         pairs = scope["headers"]
-        found = dict(pairs)
+        found = scope[_HEADERS] = dict(pairs)
         if len(found) != len(pairs):
-            found = {name: b", ".join(value for key, value in pairs if key == name) for name in found}
-        scope[_HEADERS] = found
+            found.update({name: b", ".join(value for key, value in pairs if key == name) for name in found})
     return found
 
 

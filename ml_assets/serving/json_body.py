@@ -33,7 +33,7 @@ class Decoder(Generic[T]):
 
     def __init__(self, kind: Any, remedy: str, keys: Callable[[T], int] | None = None) -> None:  # noqa: ANN401 - a type
         self._kind = kind
-        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
+        self._decode: Callable[[bytes], T] = msgspec.json.Decoder(kind).decode
         self._keys = keys
         self._remedy = remedy
 
@@ -44,7 +44,7 @@ class Decoder(Generic[T]):
             Problem: what is wrong with it, where, and what would be right.
         """
         try:
-            found = self._decoder.decode(body)
+            found = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self.convert(parsed(body))
         if self._keys is None or body.count(b":") > self._keys(found):

@@ -52,16 +52,29 @@ class Metrics:
         )  # fmt: skip
         # `labels` takes longer than counting; there are few combinations.
         self._child = cache(lambda metric, *labels: getattr(self, metric).labels(*labels))
+        self._of_request = cache(
+            lambda route, model, status: (
+                self._requests.labels(route, model, status).inc, self._seconds.labels(route, model).observe
+            )
+        )  # fmt: skip
+        self._of_row = cache(
+            lambda model, version, variant, decision: (
+                self._scores.labels(model, version, variant).observe,
+                self._decisions.labels(model, version, variant, decision).inc,
+            )
+        )
 
     def answered(self, route: str, model: str, status: int, seconds: float) -> None:
         """One request and its answer."""
-        self._child("_requests", route, model, status).inc()
-        self._child("_seconds", route, model).observe(seconds)
+        increment, observe = self._of_request(route, model, status)
+        increment()
+        observe(seconds)
 
     def predicted(self, model: str, version: str, variant: str, score: float, decision: str) -> None:
         """One row."""
-        self._child("_scores", model, version, variant).observe(score)
-        self._child("_decisions", model, version, variant, decision).inc()
+        observe, increment = self._of_row(model, version, variant, decision)
+        observe(score)
+        increment()
 
     def lacked(self, model: str, version: str, variant: str, missing: Iterable[str], stale: Iterable[str]) -> None:
         """What one row lacked."""

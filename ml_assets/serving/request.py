@@ -80,7 +80,7 @@ class Requests:
 
     def _checked(self, found: Any, place: Callable[[str], str] = str) -> Rows:  # noqa: ANN401 - made from the manifest
         instances, entities, documents = found.instances, found.entities, getattr(found, "documents", None)
-        if sum(form is not None for form in (instances, entities, documents)) != 1:
+        if (instances is None) + (entities is None) + (documents is None) != 2:
             raise Problem(
                 422, "rows-missing", "the body has to hold exactly one of entities and instances",
                 f'send {{"entities": [{{"{self._entity}": "…"}}]}} or {{"instances": [{{…features…}}]}}', field="$",
@@ -88,21 +88,26 @@ class Requests:
         if documents is not None:
             texts = [document.text for document in documents]
             return Rows([sha256(text.encode("utf-8", "replace")).hexdigest() for text in texts], None, texts)
-        named = [row.entity for row in (instances if entities is None else entities)]
-        names = [None if name is None else str(name) for name in named]
+        if entities is not None:
+            return Rows(self._names([row.entity for row in entities], "entities", place), None)
+        rows = [msgspec.structs.astuple(row) for row in instances]
+        names = [row[-1] for row in rows]
+        if names.count(None) < len(names):
+            names = self._names(names, "instances", place)
+        return Rows(names, [row[: self._count] for row in rows])
+
+    def _names(self, entities: Sequence[str | int | None], form: str, place: Callable[[str], str]) -> list[str | None]:
+        names = [None if entity is None else str(entity) for entity in entities]
         for at, name in enumerate(names):
             if name is not None and ("\0" in name or len(name) > LONG):
-                form = "instances" if entities is None else "entities"
                 raise _no_name(name, place(f"$.{form}[{at}].{self._entity}"))
-        if entities is not None:
-            return Rows(names, None)
-        return Rows(names, [msgspec.structs.astuple(row)[: self._count] for row in instances])
+        return names
 
     def _keys(self, found: Any) -> int:  # noqa: ANN401 - made from the manifest
         """How many keys a body has that repeats none and leaves out what is null."""
         if found.instances is not None:
-            named = [1 for row in found.instances if row.entity is not None]
-            return 1 + len(found.instances) * self._count + len(named)
+            rows = len(found.instances)
+            return 1 + rows * (self._count + 1) - [row.entity for row in found.instances].count(None)
         return 1 + len(found.entities or getattr(found, "documents", None) or ())
 
 
