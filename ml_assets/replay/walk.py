@@ -64,7 +64,8 @@ def span(lake: Lake, folder: Folder, first: date | None = None, last: date | Non
         DataError: a source of the label has no rows yet.
         TrainingError: there is no such date.
     """
-    reached = folder.spec.cadence.dates(known_until(lake, folder, date.max))
+    # A feed that may be quiet today was not quiet in the past: what came after the last event is not known.
+    reached = folder.spec.cadence.dates(known_until(lake, folder, date.max, step=timedelta(days=1)))
     mature = [day for day in reached if day + folder.spec.label.horizon <= reached[-1]]
     able = [day for day in mature if _window(folder, day) is not None]
     found = [day for day in able if (first or day) <= day <= (last or day)]
