@@ -41,6 +41,9 @@ _ADDRESSED = re.compile(
     rb"^(?:to|cc|bcc|message-id|received|return-path|delivered-to)[ \t]*:", re.IGNORECASE | re.MULTILINE
 )
 _ARCHIVED = re.compile(rb"^content-type[ \t]*:[ \t\r\n]*multipart/related\b", re.IGNORECASE | re.MULTILINE)
+_MAILBOX = re.compile(
+    rb"\r?\n\r?\nFrom [^\n]*\d{4}[^\n]*\r?\n[!-9;-~]{1,100}:"
+)  # where another message begins (RFC 4155)
 _BINARY = 0.02  # share of control characters above which bytes are no text; compressed data has about 0.1
 _SAMPLE = 65536  # characters that are looked at
 
@@ -68,6 +71,8 @@ def kind_of(content: bytes, name: str) -> Kind:
         return _zipped(content, name)
     if content.startswith(_OLE):
         raise _old(content, name)
+    if content.startswith(b"From ") and _MAILBOX.search(content):
+        raise _unknown(name, "an archive of several messages (mbox)")
     return _message(content) or _written(content, name)
 
 

@@ -67,6 +67,15 @@ def test_a_forwarded_message_is_part_of_the_text() -> None:
     ]
 
 
+def test_a_mailbox_of_several_messages_is_named_and_one_message_is_read() -> None:
+    sent = message()
+    sent.set_content(BODY, cte="base64")
+    one = b"From agent@example.org Mon Jan  5 10:00:00 2026\n" + sent.as_bytes()
+    assert BODY in read(one).text
+    with pytest.raises(UnreadableError, match=r"several messages \(mbox\).*send the files that are in it"):
+        read(one + b"\n" + one)
+
+
 def test_an_archived_page_gives_its_html() -> None:
     page = (
         b"From: <Saved by Blink>\r\nSubject: =?utf-8?Q?P=C3=A1gina?=\r\nMIME-Version: 1.0\r\n"
