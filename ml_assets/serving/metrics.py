@@ -2,6 +2,7 @@
 
 import os
 import time
+import uuid
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
@@ -130,14 +131,10 @@ class Minute:
 
 
 class Minutes:
-    """What a worker has counted of each model, and the event store does not have yet.
+    """What a worker has counted of each model, and the event store does not have yet."""
 
-    Args:
-        worker: a name that no other process has.
-    """
-
-    def __init__(self, worker: str) -> None:
-        self._worker = worker
+    def __init__(self) -> None:
+        self._worker = uuid.uuid4().hex  # a name that no other process has
         self._counted: dict[str, Minute] = {}
         self._untold: deque[Traffic] = deque(maxlen=_UNTOLD)
 

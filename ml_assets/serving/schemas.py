@@ -169,7 +169,8 @@ def _sent(model: Model) -> tuple[Schema, Schema]:
     predict = {"oneOf": forms}
     listed = _list(row, description="In the order of the model's features", **some)
     tables = {"dataframe_split": split, "dataframe_records": _list(instance, **some)}
-    bodies = [*tables.items(), ("instances", _list(instance, **some)), ("instances", listed)]
+    rows = [(form, rows) for form in ("instances", "inputs") for rows in (_list(instance, **some), listed)]
+    bodies = [*tables.items(), *rows]
     return predict, {"oneOf": [_object({name: form}) for name, form in bodies]}
 
 
@@ -195,5 +196,5 @@ _ANY_PREDICT: Schema = {
 }
 _SPLIT = _object({"columns": _WORDS, "data": _list(_list(_VALUE)), "index": _INDEX}, ["columns", "data"])
 _ROWS = _list(_ROW, minItems=1)
-_FORMS = (("dataframe_split", _SPLIT), ("dataframe_records", _ROWS), ("instances", _ROWS))
+_FORMS = (("dataframe_split", _SPLIT), ("dataframe_records", _ROWS), ("instances", _ROWS), ("inputs", _ROWS))
 _ANY_INVOCATIONS: Schema = {"oneOf": [_object({name: form}) for name, form in _FORMS]}

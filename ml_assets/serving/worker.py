@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -68,7 +67,7 @@ class Worker:
         self._trouble: dict[str, str] = {}
         self._faults: dict[str, str] = {}
         self._unrecorded: str | None = None
-        self._minutes = Minutes(uuid.uuid4().hex)
+        self._minutes = Minutes()
         parent = multiprocessing.parent_process()
         self._parent = os.getppid() if parent is None else parent.pid  # it may have died since
         self._ticking: asyncio.Task[None] | None = None
@@ -126,8 +125,7 @@ class Worker:
             Problem: nobody can say yet that a model is not released.
         """
         if self._champions.asked == 0:
-            why = self._champions.trouble or "the registry is being asked who the champions are"
-            raise unavailable("loading", f"the server is starting: {why}")
+            raise unavailable("loading", self._champions.trouble or "the registry is being asked who the champions are")
         if name in self._champions.models and name not in self.models:
             raise unavailable("loading", f"version {self._champions.models[name].version} of {name} is being loaded")
 
