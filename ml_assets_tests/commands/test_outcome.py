@@ -93,3 +93,12 @@ def test_an_address_is_never_broken_in_two(columns: int) -> None:
         "http://127.0.0.1:3000/locations/ml_assets/asset-groups/shop" in line
         for line in written.getvalue().splitlines()
     )
+
+
+def test_how_a_label_was_read_a_leak_and_an_empty_population_are_said() -> None:
+    leak = "suspected leak: refund alone ranks with roc_auc 0.9990: does it know the label?"
+    shown = dict(lines(replace(SUMMARY, label="no → 0, yes → 1", suspected_leak=leak, predictions=0)))
+    assert shown["label"] == "no → 0, yes → 1"
+    assert leak in shown["gates"]
+    assert shown["predictions"] == f"nobody is scored: population.sql returned no row as of {SUMMARY.as_of}"
+    assert "label" not in dict(lines(SUMMARY))

@@ -159,3 +159,28 @@ def test_a_gate_says_its_condition_in_words() -> None:
         "roc_auc at most 0.01 worse than the champion",
         "roc_auc at least 0.0 better than the baseline, with confidence",
     ]
+
+
+def test_the_baseline_and_a_suspected_leak_are_named_in_the_reason() -> None:
+    difference = {"baseline": {"roc_auc": Difference(0.001, -0.01, 0.012)}}
+    evidence = Evidence(
+        {"roc_auc": 0.99},
+        difference,
+        DAY,
+        named={"baseline": "days in bins"},
+        suspects={"days": 0.985, "refund": 0.999},
+    )
+    (gate,) = judge([Gate("roc_auc", against="baseline", at_least_better=0.01)], evidence).gates
+    assert gate.reason.startswith("roc_auc is +0.0010 against the baseline (days in bins) (-0.0100 to +0.0120)")
+    for gates, ship in (([Gate("roc_auc", at_least=0.5)], True), ([Gate("roc_auc", at_least=0.999)], False)):
+        verdict = judge(gates, evidence)
+        assert verdict.ship == ship
+        assert verdict.reason.endswith(
+            "; suspected leak: refund alone ranks with roc_auc 0.9990 and 1 more: does it know the label?"
+        )
+
+
+def test_a_single_feature_that_is_too_good_can_block() -> None:
+    gate = Gate("single_feature_roc_auc", at_most=0.98)
+    assert not judge([gate], measured("single_feature_roc_auc", 0.985)).ship
+    assert judge([gate], measured("single_feature_roc_auc", 0.84)).ship

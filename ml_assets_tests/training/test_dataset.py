@@ -243,3 +243,18 @@ def test_rows_that_come_in_while_a_set_is_built_are_never_kept_as_what_was_there
     anew = build(tiny.lake, folder, AS_OF)
     assert anew.fingerprint == again.fingerprint
     assert read(tiny.lake, anew.table, AS_OF).equals(rows)
+
+
+def test_a_date_without_a_population_is_left_out_and_ends_nothing(tiny: Tiny) -> None:
+    whole = build(tiny.lake, tiny.folder(), AS_OF)
+    empty = whole.split.train[-1]
+    tiny.write("population.sql", f"SELECT DISTINCT customer FROM orders WHERE $as_of <> TIMESTAMP '{empty}'")
+    built = build(tiny.lake, tiny.folder(), AS_OF)
+    days = set(read(tiny.lake, built.table, AS_OF)[ROW].unique().to_pylist())
+    assert days == set(whole.split.refit) - {empty}
+
+
+def test_no_population_at_any_date_is_refused_by_file(tiny: Tiny) -> None:
+    tiny.write("population.sql", "SELECT DISTINCT customer FROM orders WHERE customer < 0")
+    with pytest.raises(TrainingError, match=r"the population is empty at every training date: check population\.sql"):
+        build(tiny.lake, tiny.folder(), AS_OF)

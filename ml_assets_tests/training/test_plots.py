@@ -7,7 +7,7 @@ from PIL import Image
 from ml_assets.errors import TrainingError
 from ml_assets.training.explain import Importance
 from ml_assets.training.metrics import Curves, curves
-from ml_assets.training.plots import figure
+from ml_assets.training.plots import drawable, figure
 
 
 def three() -> dict[str, Curves]:
@@ -44,3 +44,14 @@ def test_too_few_or_too_many_models_are_refused(count: int) -> None:
     each = three()["candidate"]
     with pytest.raises(TrainingError, match=f"{count} score vectors"):
         figure({str(i): each for i in range(count)})
+
+
+def test_any_name_of_a_feature_is_drawn_without_a_warning_and_none_hides_another() -> None:
+    names = ["$m$ 😀", "Umsatz (€) / Ø", "$bad", "_x", "日本", "a\nb", "x" * 200, "x" * 201]
+    p = np.linspace(0, 1, 200)
+    y = (np.arange(200) % 3 == 0).astype(np.float64)
+    drawn = figure({"candidate": curves(y, p)}, {name: Importance(0.1, 0.01) for name in names}, "names")
+    assert drawn.startswith(b"\x89PNG")
+    assert drawable("$m$") == r"\$m\$"
+    assert drawable("a\nb") == "a b"
+    assert len(drawable("x" * 200)) == 26
