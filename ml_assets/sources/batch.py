@@ -39,7 +39,7 @@ class Loaded:
         rows: the rows that fit, with their number in the file.
         bad: the rows that do not: position, reason, JSON.
         held: lets go of both.
-        warnings: what the author of the source should know.
+        waiting: its columns that are new to the table and hold no value.
         found: what each expectation says, once they were asked.
         replaces: the content, or contents, whose place it takes.
         attempt: how often its content was read with this; more than once only of a document that was refused.
@@ -52,7 +52,7 @@ class Loaded:
     rows: Spool
     bad: Spool
     held: ExitStack
-    warnings: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
     found: "list[Found]" = field(default_factory=list)
     replaces: str = ""
     attempt: int = 1
@@ -121,7 +121,7 @@ def load(
             raise DataError(f"{arrival.name}: holds no rows, deliver it again or remove it")
         _require_times(arrival, spec, unfit, rows, bad)
         require_unchanged(arrival, identity)
-        return Loaded(arrival, identity.sha, plan.shape, counted(plan, unfit), rows, bad, held.pop_all(), plan.warnings)
+        return Loaded(arrival, identity.sha, plan.shape, counted(plan, unfit), rows, bad, held.pop_all(), plan.waiting)
 
 
 def _require_times(arrival: Arrival, spec: SourceSpec, unfit: Counter[str], rows: Spool, bad: Spool) -> None:

@@ -201,6 +201,8 @@ def _parsed(trimmed: str, each: str) -> str:
 
 def _from_value(name: str, source: pa.DataType, kind: Kind) -> str:
     if kind == "string":
+        if source == pa.binary():
+            return f"TRY(decode({name}))"
         value = f"CAST({name} AS VARCHAR)"
         # 12346.0 is what a file with gaps makes of the integer 12346.
         whole = f"{name} = trunc({name}) AND abs({name}) < 9007199254740992"

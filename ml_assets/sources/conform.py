@@ -89,20 +89,11 @@ def quarantined(connection: "duckdb.DuckDBPyConnection", rows: pa.Table, bad: pa
 
 
 def _json(connection: "duckdb.DuckDBPyConnection", rows: pa.Table) -> pa.ChunkedArray:
-    """Each row as JSON; decimals and infinities as text, which JSON has no other form for."""
+    """Each row as JSON; NaN and infinity as Python writes them."""
     names = [f"c{nr}" for nr in range(rows.num_columns)]
-    parts = [
-        f"{quote(name)} := {_json_value(alias, rows.schema.field(name).type)}"
-        for name, alias in zip(rows.column_names, names, strict=True)
-    ]
-    sql = f"SELECT CAST(to_json(struct_pack({', '.join(parts)})) AS VARCHAR) AS row FROM rows"
+    parts = ", ".join(f"{quote(name)} := {alias}" for name, alias in zip(rows.column_names, names, strict=True))
+    sql = f"SELECT CAST(to_json(struct_pack({parts})) AS VARCHAR) AS row FROM rows"
     return arrow(connection, sql, rows=rows.rename_columns(names))["row"].cast(pa.string())
-
-
-def _json_value(alias: str, type_: pa.DataType) -> str:
-    if pa.types.is_decimal(type_):
-        return f"CAST({alias} AS VARCHAR)"
-    return f"CASE WHEN isfinite({alias}) THEN {alias} END" if type_ == pa.float64() else alias
 
 
 def _values(plan: "Fit", raw: pa.Table, connection: "duckdb.DuckDBPyConnection") -> dict[str, pa.ChunkedArray]:

@@ -18,6 +18,7 @@ from ml_assets.sources.faults import fault
 from ml_assets.sources.files import Arrival, Identity, arrivals, beside, identify
 from ml_assets.sources.history import Delivering, History, post, reached
 from ml_assets.sources.left import note, reasons
+from ml_assets.sources.remedies import valueless
 from ml_assets.sources.report import Checked, Drift, Ingest, Ingested, Note
 from ml_assets.sources.schema import Shape, stored_shape
 
@@ -108,7 +109,7 @@ class _Run:
     held_back: list[Note] = field(default_factory=list)
     new: list[ledger.Entry] = field(default_factory=list)
     drift: list[Drift] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    waiting: dict[str, None] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     batch: list[Loaded] = field(default_factory=list)
     shape: Shape | None = None
@@ -235,7 +236,7 @@ class _Run:
             self.new += commit(self.lake, self.table, passed, self.spec, self.connection, self.delivery.at, announced)
             self.shape = passed[-1].shape
             self.drift += [verdict for file in passed for verdict in file.drift]
-            self.warnings += [warning for file in passed for warning in file.warnings]
+            self.waiting |= dict.fromkeys(column for file in passed for column in file.waiting)
         self.held_back += [Note(f.arrival.name, blocked[f.sha]) for f in files if f.sha in blocked]
 
     def end(self) -> None:
@@ -251,6 +252,11 @@ class _Run:
         self.opened.close()
         if self.inbox is not None:
             self.inbox.close()
+
+    def _warnings(self) -> tuple[str, ...]:
+        known = self.shape.fields if self.shape else {}
+        waiting = [column for column in self.waiting if column not in known]
+        return (valueless(waiting),) if waiting else ()
 
     def report(self, beside: tuple[str, ...]) -> Ingested:
         """What this run did, and the state that it leaves; `beside` is what the source's pattern does not match."""
@@ -270,7 +276,7 @@ class _Run:
             refused=tuple(self.refused),
             held_back=tuple(self.held_back),
             drift=tuple(self.drift),
-            warnings=tuple(self.warnings),
+            warnings=self._warnings(),
             beside=beside,
             expectations=tuple(totals(self.spec, stands)),
             earliest=min((entry.earliest for entry in stands if entry.earliest), default=None),

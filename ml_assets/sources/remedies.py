@@ -8,6 +8,7 @@ from ml_assets.sources.date_forms import date_formats
 from ml_assets.sources.inference import LOOKS, Doubt
 
 _YAML_WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
+_LISTED = 20
 _EPOCHS = {"epoch seconds": r"\d{9,10}(\.\d*)?", "epoch milliseconds": r"\d{12,13}", "epoch microseconds": r"\d{15,16}"}
 _DECIMAL = "`format: {decimal: ','}`"
 
@@ -22,6 +23,20 @@ def question(file: str, doubts: Sequence[Doubt]) -> str:
     """What the author of a source has to decide before its table has types, column by column."""
     asked = "; ".join(f"column {doubt.column}: {_choices(doubt)}" for doubt in doubts)
     return f"{file}: the source has to say what these columns are. {asked}"
+
+
+def valueless(columns: Sequence[str]) -> str:
+    """What the author of a source should know of columns that have no value, and so no type, yet."""
+    return (
+        f"no value yet in {listed(columns)}: such a column joins the table, with its type, when its first value comes. "
+        f"Declare the type of one that a query needs before: {declared(columns[0], 'double')}"
+    )
+
+
+def listed(columns: Sequence[str]) -> str:
+    """Some names for a sentence."""
+    more = f" and {len(columns) - _LISTED:,} more" if len(columns) > _LISTED else ""
+    return ", ".join(columns[:_LISTED]) + more
 
 
 def time_remedy(value: str) -> str:

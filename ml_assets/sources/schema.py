@@ -1,7 +1,8 @@
 """The shape of a table, and how the rows of a file are brought into it."""
 
+import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.sources.casts import TYPES, cast, named
 from ml_assets.sources.inference import infer
-from ml_assets.sources.remedies import declared, question
+from ml_assets.sources.remedies import listed, question
 from ml_assets.sources.report import Drift
 from ml_assets.sources.spec import FILE_COLUMN, RESERVED, SourceSpec
 from ml_assets.sources.storable import stored_type
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     import duckdb
 
     from ml_assets.sources.content import Content
-
-_LISTED = 20  # columns in one sentence
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Fit:
         sources: the type of each column in the file; one without a value that is new to the table is left out.
         times: the columns that no row may lack.
         text: how the text of the file is written.
-        warnings: what the author of the source should know.
+        waiting: columns that are new to the table and hold no value: a type by chance would stay for ever.
     """
 
     file: str
@@ -61,7 +60,7 @@ class Fit:
     sources: dict[str, pa.DataType]
     times: tuple[str, ...]
     text: TextFormat
-    warnings: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
 
 
 def stored_shape(schema: pa.Schema, added: Iterable[str], spec: SourceSpec) -> Shape:
@@ -114,7 +113,7 @@ def fit(
         _require_cast(file, column, source, grown.fields[column])
     added = [_added(file, column, grown) for column in joining] if shape else []
     drift = (*added, *_absent(file, grown, sources), *_cast(file, grown, sources, text=content.text))
-    return Fit(file, grown, drift, sources, tuple(spec.times), spec.format, tuple(_waiting(file, waiting)))
+    return Fit(file, grown, drift, sources, tuple(spec.times), spec.format, tuple(waiting))
 
 
 def _require_cast(file: str, column: str, source: pa.DataType, target: pa.DataType) -> None:
@@ -123,16 +122,6 @@ def _require_cast(file: str, column: str, source: pa.DataType, target: pa.DataTy
         cast(column, source, target)
     except DataError as error:
         raise DataError(f"{file}: {error}") from None
-
-
-def _waiting(file: str, columns: list[str]) -> Iterator[str]:
-    """Columns without a value: a type that nothing speaks for would be wrong for ever."""
-    if columns:
-        listed = ", ".join(columns[:_LISTED]) + (" and more" if len(columns) > _LISTED else "")
-        yield (
-            f"{file}: no value yet in {listed}: a column joins the table, with its type, when its first value comes. "
-            f"Declare the type of one that a query needs before: {declared(columns[0], 'double')}"
-        )
 
 
 def counted(plan: Fit, unfit: dict[str, int]) -> tuple[Drift, ...]:
@@ -158,8 +147,8 @@ def _require_columns(file: str, sources: dict[str, pa.DataType], shape: Shape, s
     missing = [column for column in needed if column not in sources]
     if missing:
         raise DataError(
-            f"{file}: misses column {', '.join(missing)}; it has {', '.join(sources)}: "
-            f"its values cannot be guessed, deliver the file with it{_headless(sources)}"
+            f"{file}: misses column {', '.join(missing)}; it has {listed(list(sources))}: "
+            f"its values cannot be guessed, deliver the file with it{_misnamed(list(sources), missing)}"
         )
     lower = {column.lower(): column for column in shape.fields}
     for column in sources:
@@ -167,10 +156,13 @@ def _require_columns(file: str, sources: dict[str, pa.DataType], shape: Shape, s
             raise DataError(f"{file}: column {column} is {lower[column.lower()]} in the table, rename it")
 
 
-def _headless(names: Iterable[str]) -> str:
-    """What to do where the first line holds values rather than names."""
+def _misnamed(names: Sequence[str], missing: Collection[str]) -> str:
+    """What to do where the first line holds values, or blanks around the names."""
     if any(re.fullmatch(r"-?\d[\d.,:/ -]*", name.strip()) for name in names):
         return "; if its first line is a row, write `format: {header: false, names: […]}`"
+    if {name.strip() for name in names} & set(missing):
+        shown = ", ".join(json.dumps(name.strip(), ensure_ascii=False) for name in names)
+        return f"; its names have blanks around them, write `format: {{names: [{shown[:500]}]}}`"
     return ""
 
 

@@ -113,9 +113,11 @@ class SourceSpec(Declaration):
         if not (self.name.isidentifier() and self.name.isascii()):
             raise ValueError(f"name {self.name!r} is no identifier: use letters, digits and _ (order_lines)")
         self._check_location()
-        if self.read == "documents" and (self.event_time != RECEIVED or self.known_at or self.columns):
+        if self.read == "documents" and (
+            self.event_time != RECEIVED or self.known_at or self.columns or self.format != ISO
+        ):
             raise ValueError(
-                f"documents have columns of their own, and event_time {RECEIVED}: leave known_at and columns out"
+                f"documents have columns of their own, and event_time {RECEIVED}: leave out known_at, columns, format"
             )
         if self.arrivals and self.read != "documents":
             raise ValueError("arrivals are of documents: rows say themselves when they happened, leave it out")

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml_assets.sources.content import COLUMNS
-from ml_assets_tests.sources.conftest import TABLE, Inbox
+from ml_assets_tests.sources.conftest import Inbox
 from ml_assets_tests.sources.reading import Outcome, outcome
 
 _AT = datetime(2025, 1, 1)  # noqa: DTZ001 - stored naive
@@ -156,31 +156,3 @@ def test_too_many_columns_are_refused_and_many_are_read() -> None:
     few = names[:1_000]
     found = outcome("a.csv", f"at,{','.join(few)}\n2025-01-01,{','.join('1' for _ in few)}\n".encode())
     assert len(found.rows[1]) == 1_001
-
-
-def test_checks_see_integers_beside_a_null_as_what_they_are(inbox: Inbox) -> None:
-    column = pa.array([_BIG, _BIG + 1, _BIG + 3, 7, None], pa.int64())
-    flags = pa.array([True, None, False, True, True])
-    rows = pa.table({"at": pa.array([_AT] * 5, pa.timestamp("us")), "id": column, "flag": flags, "n": [1, 2, 3, 4, 5]})
-    pq.write_table(rows, inbox.folder / "orders" / "a.parquet")
-    checks = [
-        {"type": "expect_column_values_to_be_unique", "column": "id"},
-        {"type": "expect_column_values_to_be_in_set", "column": "id", "value_set": [_BIG, _BIG + 3, 7]},
-        {"type": "expect_column_values_to_match_regex", "column": "id", "regex": "^[0-9]+$"},
-        {"type": "expect_column_values_to_be_in_set", "column": "flag", "value_set": [True]},
-        {"type": "expect_column_pair_values_a_to_be_greater_than_b", "column_A": "id", "column_B": "n"},
-    ]
-    found = inbox.ingest(columns=None, expectations=checks)
-    assert [checked.unexpected for checked in found.expectations] == [0, 1, 0, 1, 1]
-    assert found.expectations[1].examples == (str(_BIG + 1),)
-
-
-def test_checks_compare_dates_with_dates(inbox: Inbox) -> None:
-    inbox.put("a.csv", "at,day\n2025-01-01,2025-01-01\n2025-01-01,1600-01-01\n2025-01-01,\n")
-    checks = [
-        {"type": "expect_column_values_to_be_between", "column": "day", "min_value": "2025-01-01"},
-        {"type": "expect_column_values_to_be_in_set", "column": "day", "value_set": ["1600-01-01"]},
-    ]
-    found = inbox.ingest(columns=None, expectations=checks)
-    assert [checked.examples for checked in found.expectations] == [("1600-01-01",), ("2025-01-01",)]
-    assert str(inbox.lake.schema(TABLE).field("day").type) == "date32[day]"

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ml_assets.errors import DeclarationError
@@ -9,8 +11,9 @@ from ml_assets.sources import content, judge
 from ml_assets.sources.expectation_names import COMMON, ELSEWHERE, KEYWORDS, is_of_rows
 from ml_assets.sources.expectations import _row_level
 from ml_assets.sources.spec import Expectation as Expected
-from ml_assets_tests.sources.conftest import Inbox, orders
+from ml_assets_tests.sources.conftest import TABLE, Inbox, orders
 
+BIG = 2**53
 POSITIVE = {"type": "expect_column_values_to_be_between", "column": "amount", "min_value": 0}
 GOOD = orders("1,2025-01-01,1", "2,2025-01-02,2")
 BAD = orders("3,2025-01-01,-3", "4,2025-01-02,4", "5,2025-01-02,")
@@ -176,3 +179,32 @@ def test_the_list_of_names_and_keywords_is_the_librarys() -> None:
 
 def _filled(keywords: list[str]) -> dict[str, Any]:
     return {word.removesuffix("*"): ["a"] if word.endswith("_list*") else "a" for word in keywords if "*" in word}
+
+
+def test_checks_see_integers_beside_a_null_as_what_they_are(inbox: Inbox) -> None:
+    column = pa.array([BIG, BIG + 1, BIG + 3, 7, None], pa.int64())
+    flags = pa.array([True, None, False, True, True])
+    at = pa.array([0] * 5, pa.timestamp("us"))
+    rows = pa.table({"at": at, "id": column, "flag": flags, "n": [1, 2, 3, 4, 5]})
+    pq.write_table(rows, inbox.folder / "orders" / "a.parquet")
+    checks = [
+        {"type": "expect_column_values_to_be_unique", "column": "id"},
+        {"type": "expect_column_values_to_be_in_set", "column": "id", "value_set": [BIG, BIG + 3, 7]},
+        {"type": "expect_column_values_to_match_regex", "column": "id", "regex": "^[0-9]+$"},
+        {"type": "expect_column_values_to_be_in_set", "column": "flag", "value_set": [True]},
+        {"type": "expect_column_pair_values_a_to_be_greater_than_b", "column_A": "id", "column_B": "n"},
+    ]
+    found = inbox.ingest(columns=None, expectations=checks)
+    assert [checked.unexpected for checked in found.expectations] == [0, 1, 0, 1, 1]
+    assert found.expectations[1].examples == (str(BIG + 1),)
+
+
+def test_checks_compare_dates_with_dates(inbox: Inbox) -> None:
+    inbox.put("a.csv", "at,day\n2025-01-01,2025-01-01\n2025-01-01,1600-01-01\n2025-01-01,\n")
+    checks = [
+        {"type": "expect_column_values_to_be_between", "column": "day", "min_value": "2025-01-01"},
+        {"type": "expect_column_values_to_be_in_set", "column": "day", "value_set": ["1600-01-01"]},
+    ]
+    found = inbox.ingest(columns=None, expectations=checks)
+    assert [checked.examples for checked in found.expectations] == [("1600-01-01",), ("2025-01-01",)]
+    assert str(inbox.lake.schema(TABLE).field("day").type) == "date32[day]"
