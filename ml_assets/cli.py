@@ -146,7 +146,8 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
 ) -> None:
     """Forget everything that was made of a model's files: tables, versions, records. The files and the folder stay."""
-    from ml_assets.commands.forget import Request, forget
+    from ml_assets.commands.forget import forget
+    from ml_assets.commands.places import Request
 
     if source is not None:
         _project().source(model, source)
@@ -160,7 +161,8 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
 ) -> None:
     """Remove a model: what `reset` forgets, its folder, its files, and its name in the registry."""
-    from ml_assets.commands.forget import Request, forget
+    from ml_assets.commands.forget import forget
+    from ml_assets.commands.places import Request
 
     typer.echo(forget(Request(model, remove=True, keep_files=keep_files), settings(), DEFS, yes=yes))
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ml_assets.commands.forget import Request, interrupted
+from ml_assets.commands.forget import interrupted
+from ml_assets.commands.places import Request
 from ml_assets.registry import Registry
 from ml_assets.settings import Settings
 

@@ -16,8 +16,9 @@ import pytest
 from ml_assets.artifacts import Package
 from ml_assets.commands import forget as forgotten
 from ml_assets.commands import history
-from ml_assets.commands.forget import ForgetError, Part, Request, discard, forget, parts, pending, require_whole
+from ml_assets.commands.forget import ForgetError, forget, pending, require_whole
 from ml_assets.commands.orphans import orphans, remedies
+from ml_assets.commands.places import Part, Request, _owners, discard, parts
 from ml_assets.errors import DataError
 from ml_assets.features.online import Column, Schema, open_store
 from ml_assets.lake import Lake
@@ -290,7 +291,7 @@ def test_nothing_is_deleted_while_a_run_is_in_progress(world: World) -> None:
 def test_the_tables_of_a_source_are_told_from_those_of_a_source_with_a_longer_name() -> None:
     tables = ["a", "a_files", "a_left", "a_b", "a_b_files", "a_b_quarantine", "c"]
     owners = ["a", "a", "a", "a_b", "a_b", "a_b", "c"]
-    assert [*forgotten._owners(tables).values()] == owners
+    assert [*_owners(tables).values()] == owners
 
 
 def test_what_is_left_is_removed_whatever_somebody_called_it(world: World) -> None:
