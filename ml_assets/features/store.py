@@ -43,11 +43,14 @@ def refresh(
     """
     for _, upstream in view.views:
         refresh(lake, upstream, dates, workers=workers)
-    versions = versions_of(lake, view)  # taken once: fingerprints and rows are of the same files, whoever writes now
-    wanted = fingerprints(lake, view, dates, versions)
+    # Taken once: fingerprints and rows are of the same files, and of the same rows of other views, whoever writes now.
+    pinned = _Pinned(versions_of(lake, view), _beneath(lake, view, dates))
+    wanted = fingerprints(lake, view, dates, pinned.versions, pinned.beneath)
     missing = _stale(lake, view, wanted)
     for start in range(0, len(missing), _DATES_PER_COMMIT):
-        _commit(lake, view, missing[start : start + _DATES_PER_COMMIT], wanted, workers, versions)
+        days = missing[start : start + _DATES_PER_COMMIT]
+        if not _commit(lake, view, days, wanted, workers, pinned):
+            return refresh(lake, view, dates, workers=workers, progress=progress)
         if progress:
             progress(min(start + _DATES_PER_COMMIT, len(missing)), len(missing))
     reused = tuple(day for day in dates if day not in set(missing))
@@ -71,16 +74,39 @@ def kept(lake: Lake, view: View, dates: Sequence[date], version: int | None = No
 
 
 def fingerprints(
-    lake: Lake, view: View, dates: Sequence[date], versions: Mapping[str, int] | None = None
+    lake: Lake,
+    view: View,
+    dates: Sequence[date],
+    versions: Mapping[str, int] | None = None,
+    beneath: Sequence[Mapping[date, int]] | None = None,
 ) -> dict[date, int]:
     """What each date's rows are a function of, as a 63-bit number.
 
-    `versions` are of the tables of the sources that the view itself reads; default: as they are now.
+    Args:
+        lake: where sources and views are.
+        view: whose rows.
+        dates: as-of dates.
+        versions: of the tables of the sources that the view itself reads; default: as they are now.
+        beneath: of each view that it reads, the fingerprint of its rows; default: of what they should be now.
     """
     at = versions or {}
     arrivals = {one.name: arrived(lake, one.keyed, at.get(one.table)) for one in view.relations}
-    upstream = [fingerprints(lake, other, dates) for _, other in view.views]
-    return {day: _fingerprint(view, day, arrivals, [prints[day] for prints in upstream]) for day in dates}
+    upstream = [fingerprints(lake, other, dates) for _, other in view.views] if beneath is None else beneath
+    # A view beneath whose rows were taken away meanwhile has none; what is then computed is not kept.
+    return {day: _fingerprint(view, day, arrivals, [prints.get(day, 0) for prints in upstream]) for day in dates}
+
+
+@dataclass(frozen=True)
+class _Pinned:
+    """What a view is computed from: versions of the sources' tables, and fingerprints of the views that it reads."""
+
+    versions: Mapping[str, int]
+    beneath: Sequence[Mapping[date, int]]
+
+
+def _beneath(lake: Lake, view: View, dates: Sequence[date]) -> list[dict[date, int]]:
+    """Of each view that a view reads, the fingerprint under which its rows stand."""
+    return [kept(lake, other, dates) for _, other in view.views]
 
 
 def _fingerprint(view: View, day: date, arrivals: dict[str, list[Ingest]], upstream: list[int]) -> int:
@@ -96,16 +122,16 @@ def _key(day: date) -> str:
 
 
 def _commit(
-    lake: Lake,
-    view: View,
-    days: Sequence[date],
-    wanted: Mapping[date, int],
-    workers: int,
-    versions: Mapping[str, int],
-) -> None:
-    computed = compute(lake, view, days, workers=workers, versions=versions)
+    lake: Lake, view: View, days: Sequence[date], wanted: Mapping[date, int], workers: int, pinned: _Pinned
+) -> bool:
+    """Compute and keep dates; nothing is kept, and it is said, where a view beneath was overwritten meanwhile."""
+    computed = compute(lake, view, days, workers=workers, versions=pinned.versions)
     rows = pa.concat_tables([rows for _, rows in computed], promote_options="permissive")
+    before = [{day: prints[day] for day in days if day in prints} for prints in pinned.beneath]
+    if _beneath(lake, view, days) != before:
+        return False
     lake.replace(view.kept, rows, values=days, records={_key(day): wanted[day] for day in days})
+    return True
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pytest
 
 from ml_assets.errors import DataError, DeclarationError, MlAssetsError, TrainingError
+from ml_assets.features import store
 from ml_assets.features.store import refresh
 from ml_assets.training import dataset
 from ml_assets.training.dataset import ROW, build, known_until, read, refresh_labels
@@ -215,7 +216,7 @@ def test_too_little_history_and_an_empty_source_are_errors(tiny: Tiny) -> None:
         build(empty.lake, empty.folder(), date(2025, 4, 6))
 
 
-@pytest.mark.parametrize("step", range(9))
+@pytest.mark.parametrize("step", range(14))
 def test_rows_that_come_in_while_a_set_is_built_are_never_kept_as_what_was_there_before(
     tiny: Tiny, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +234,8 @@ def test_rows_that_come_in_while_a_set_is_built_are_never_kept_as_what_was_there
     with monkeypatch.context() as patched:
         for name in ("_window", "fingerprints", "refresh", "_rows", "kept"):
             patched.setattr(dataset, name, disturbed(getattr(dataset, name)))
+        for name in ("versions_of", "compute"):
+            patched.setattr(store, name, disturbed(getattr(store, name)))
         built = build(tiny.lake, folder, AS_OF)
     assert tiny.delivered == 2
     kept, again = read(tiny.lake, built.table, AS_OF, built.version), build(tiny.lake, folder, AS_OF)
