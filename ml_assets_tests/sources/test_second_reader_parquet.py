@@ -124,6 +124,6 @@ def test_parquet_is_what_pyarrow_reads(table: pa.Table) -> None:
         for name in found.schema.names:
             kind, value = second.schema.field(name).type, _python(second[name][number - 1].as_py())
             if pa.types.is_time(kind):  # Python knows no nanoseconds
-                assert str(accepted[name])[:15] == str(value)[:15]
+                assert str(accepted[name]).startswith(str(value))
             else:
                 assert accepted[name] == value, (name, kind)
