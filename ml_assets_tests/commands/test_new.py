@@ -264,7 +264,9 @@ def test_a_mistake_is_one_line_with_the_file_the_line_the_value_and_the_remedy(
     assert refused.returncode == 2, refused.stderr
     (line,) = refused.stderr.splitlines()
     number = text[: text.index(before)].count("\n") + 1
-    where = rf"{path}:{'41' if 'no YAML' in said else number}\b" if path.suffix == ".yaml" else f"late_payers/{file}"
+    where = (
+        rf"{path}:{'41' if 'not valid YAML' in said else number}\b" if path.suffix == ".yaml" else f"late_payers/{file}"
+    )
     assert re.search(where, line), line
     for part in said:
         assert part in line

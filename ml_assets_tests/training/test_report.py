@@ -84,13 +84,24 @@ def test_the_same_model_is_neither_better_nor_worse_than_itself(loop: Loop) -> N
     """The champion's rows are joined anew from its own views: the scores of the same artifact are the same."""
     champion = loop.train()
     loop.ship(champion)
-    loop.changes = {"slices": ["kind"]}  # another recipe, the same fit
+    loop.changes = {"slices": ["kind"], "seed": 1}  # another recipe; the solver draws nothing, so the same fit
     found = loop.report(loop.train())
     assert found.version.number == 2
     interval = found.evaluation["intervals"]["champion"]["roc_auc"]
     assert (interval["estimate"], interval["low"], interval["high"]) == (0, 0, 0)
     assert found.evaluation["others"]["champion"] == found.metrics
     assert sum(part["rows"] for part in found.evaluation["slices"]["kind"].values()) == found.evaluation["rows"]
+
+
+def test_what_an_evaluation_alone_depends_on_measures_anew_and_trains_nothing(loop: Loop) -> None:
+    first = loop.train()
+    before = loop.report(first).evaluation
+    loop.changes = {"slices": ["kind"], "costs": {"false_negative": 9}}
+    assert loop.train().number == first.number
+    after = loop.report(first).evaluation
+    assert (set(before["slices"]), set(after["slices"])) == (set(), {"kind"})
+    assert after["threshold"] < before["threshold"]
+    assert after["metrics"] == before["metrics"]
 
 
 def test_a_rejected_candidate_is_tagged_and_the_champion_stays(loop: Loop) -> None:
