@@ -56,12 +56,14 @@ def reasons(lake: "Lake", table: str, shas: Iterable[str] | None = None) -> list
 
 def without_rows(lake: "Lake", table: str) -> str:
     """Why a source has no rows, as the end of a sentence about it: which files lie there, and what became of them."""
-    entries = standing(ledger.committed(lake, table)).values()
-    quarantined = sum(one.entry.quarantined for one in entries)
+    entries = ledger.committed(lake, table)
+    quarantined = sum(one.entry.quarantined for one in standing(entries).values())
     notes = left(lake, table)
-    if not notes and not quarantined:
+    back = sorted({entry.path for entry in entries if entry.undone})
+    if not notes and not quarantined and not back:
         return "has no rows yet: deliver its files and run again"
-    said = [each.reason for each in notes[:_SHOWN]]
+    said = [each.reason.removesuffix(".") for each in notes[:_SHOWN]]
+    said += [f"{path}: was taken back, touch it to deliver it again" for path in back[:_SHOWN]]
     if len(notes) > _SHOWN:
         said.append(f"{len(notes) - _SHOWN} more files were left")
     if quarantined:

@@ -22,6 +22,7 @@ from ml_assets.sources.corrections import Keyed
 from ml_assets.sources.corrections import seen as seen_at
 from ml_assets.sources.deliveries import standing
 from ml_assets.sources.ingest import ingests
+from ml_assets.sources.left import without_rows
 from ml_assets.sources.report import Ingested
 from ml_assets.sources.undo import delivered, undo
 from ml_assets_tests.conftest import shared
@@ -136,6 +137,9 @@ def test_a_file_is_named_without_doubt(inbox: Inbox) -> None:
     with pytest.raises(DataError, match=r"'a\.csv' may be orders/x/a\.csv or orders/y/a\.csv"):
         delivered(inbox.lake, TABLE, "a.csv")
     assert delivered(inbox.lake, TABLE, "x/a.csv").file == "orders/x/a.csv"
+    for folder in ("x", "y"):
+        undo(inbox.lake, TABLE, inbox.with_(**spec), inbox.folder, f"{folder}/a.csv")
+    assert "orders/y/a.csv: was taken back, touch it to deliver it again" in without_rows(inbox.lake, TABLE)
 
 
 _CHILD = f"""
