@@ -46,11 +46,13 @@ class Tally:
     Args:
         plausible: what at least half of its first values look like; None while it has none.
         counted: of which types the values are counted.
+        words: it holds text, though all of it says NaN.
     """
 
     plausible: tuple[str, ...] | None = None
     counted: tuple[str, ...] = ()
     filled: int = 0
+    words: bool = False
     fits: Counter[str] = field(default_factory=Counter)
 
 
@@ -136,6 +138,8 @@ def _look(tally: Tally, values: pa.ChunkedArray, text: "TextFormat", *, numbers:
             break
     else:
         tally.filled += present
+        # In quotation marks NaN is a word, which no number can have written.
+        tally.words |= not numbers and any(value.strip(" ") for value in values.drop_null().to_pylist())
         return
     kinds = [kind for kind in (*KINDS, *LOOKS) if numbers or kind not in _NUMBERS]
     patterns = {kind: re.compile(LOOKS.get(kind) or shape(kind, text), re.ASCII) for kind in kinds}
@@ -173,7 +177,7 @@ def _fits(kind: str, text: "TextFormat") -> str:
 
 def _type(tally: Tally, column: str, content: Content) -> pa.DataType | None:
     if not tally.filled:
-        return None
+        return pa.string() if tally.words else None
     kinds = [kind for kind in KINDS if column not in content.quoted or kind not in _NUMBERS]
     return next((TYPES[kind] for kind in kinds if tally.fits[kind] == tally.filled), pa.string())
 

@@ -117,6 +117,11 @@ def test_numbers_beside_quoted_ones_are_a_question_in_json() -> None:
     assert "quoted" in outcome("a.jsonl", "\n".join(map(json.dumps, rows)).encode()).refused
 
 
+def test_nan_in_quotation_marks_is_a_word_of_json() -> None:
+    found = outcome("a.jsonl", b'{"at": "2025-01-01", "x": "NaN"}\n{"at": "2025-01-01", "x": NaN}\n')
+    assert [row["x"] for row in found.rows.values()] == ["NaN", None]
+
+
 def test_rows_without_a_readable_time_decide_nothing() -> None:
     found = outcome("a.csv", b"at,x\n2025-01-01,1\nat,x\n2025-01-02,2\nTotal,n/a\n")
     assert _kinds(found)["x"] == "integer"
