@@ -36,7 +36,7 @@ def _require(folder: "Folder", parameters: Mapping[str, Any]) -> None:
     try:
         model = build(spec.estimator.type, parameters, Columns(("feature",), ()), spec.seed)[-1]
         for part in (model, *model.get_params(deep=True).values()):
-            if hasattr(part, "_validate_params"):
+            if hasattr(part, "_parameter_constraints"):  # other libraries have none
                 part._validate_params()  # noqa: SLF001 - what its fit does first
     except TrainingError as error:
         raise TrainingError(f"{where}: {error}") from error

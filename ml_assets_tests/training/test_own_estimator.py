@@ -5,12 +5,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import GradientBoostingClassifier
 
 from ml_assets.errors import TrainingError
 from ml_assets.training.estimator import build
 from ml_assets.training.export import parity, to_onnx
 from ml_assets.training.frame import Columns
+from ml_assets.training.preflight import require_trainable
+from ml_assets_tests.conftest import Tiny
 
 COLUMNS = Columns(("spend",), ("plan",))
 
@@ -56,3 +59,19 @@ def test_without_a_converter_it_is_refused() -> None:
     pipeline = build(f"{__name__}.Unknown", {"n_estimators": 2}, COLUMNS, seed=0).fit(X, y)
     with pytest.raises(TrainingError, match="Unknown cannot be exported to ONNX"):
         to_onnx(pipeline, COLUMNS)
+
+
+class Foreign(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A classifier of a library that does not declare to scikit-learn what its parameters may be, as LightGBM's."""
+
+    def __init__(self, leaves: int = 3) -> None:
+        self.leaves = leaves
+
+    def predict_proba(self, X: Any) -> Any:  # noqa: N803 - scikit-learn's name
+        return np.full((len(X), 2), 0.5)
+
+
+def test_an_estimator_that_declares_no_constraints_is_taken_and_its_parameters_are_looked_at(tiny: Tiny) -> None:
+    require_trainable(tiny.folder(estimator={"type": f"{__name__}.Foreign", "leaves": 7}))
+    with pytest.raises(TrainingError, match="no parameter 'leafs': did you mean 'leaves'"):
+        require_trainable(tiny.folder(estimator={"type": f"{__name__}.Foreign", "leafs": 7}))
