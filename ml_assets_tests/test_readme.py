@@ -238,6 +238,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[readme.Ex
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"{example.line}-{example.typed[:40]}")
 def test_a_command_prints_what_the_readme_shows(example: readme.Example, printed: dict[readme.Example, str]) -> None:
     assert "Traceback" not in printed[example]
