@@ -46,7 +46,9 @@ MOMENTS = (
     ("retraining_verdict", 0.0),
 )
 # What says when, where, under which random id, or how fast (`evidence` holds latencies): nothing else may differ.
-VOLATILE = {"run_id", "decided_at", "created_at", "written_at", "evidence", "batch", "html", "evidently", "store"}
+VOLATILE = {
+    "run_id", "decided_at", "created_at", "written_at", "delivered", "evidence", "batch", "html", "evidently", "store",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

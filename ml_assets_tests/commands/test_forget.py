@@ -35,6 +35,8 @@ from ml_assets_tests.serving.traffic import named, prediction, truth, write
 pytestmark = pytest.mark.slow  # MLflow takes seconds to import
 
 AS_OF = date(2026, 11, 15)
+# MLflow tells every later user in a process, by this variable, where the one before worked.
+_STORES = ("MLFLOW_TRACKING_URI", "ML_ASSETS_ONLINE_STORE", "ML_ASSETS_EVENT_STORE")
 
 
 @dataclass
@@ -118,7 +120,9 @@ class World:
 @pytest.fixture(scope="module")
 def stocked(tmp_path_factory: pytest.TempPathFactory, empty_registry: Path) -> Path:
     root = tmp_path_factory.mktemp("stocked-world")
-    with dg.DagsterInstance.ephemeral() as instance:
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        for name in _STORES:
+            patch.delenv(name, raising=False)
         data = root / "data"
         (data / "mlflow").mkdir(parents=True)
         shutil.copy(empty_registry, data / "mlflow" / "mlflow.db")
@@ -134,7 +138,7 @@ def _settings(data: Path) -> Settings:
 
 @pytest.fixture
 def world(tmp_path: Path, stocked: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name in ("MLFLOW_TRACKING_URI", "ML_ASSETS_ONLINE_STORE", "ML_ASSETS_EVENT_STORE"):
+    for name in _STORES:
         monkeypatch.delenv(name, raising=False)
     root = Path(shutil.copytree(stocked, tmp_path / "world"))
     (tmp_path / "dagster").mkdir()
