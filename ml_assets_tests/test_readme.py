@@ -224,8 +224,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[readme.Ex
     """What each command prints, typed one after the other."""
     with ExitStack() as background:
         shell = Shell(tmp_path_factory.mktemp("readme"), background)
-        # Less than what `make run` simulates where nothing is, and sooner done.
-        shell.type("ml-assets data simulate --customers 600 --months 20 --seed 3")
+        # Less than what `make run` simulates where nothing is, and sooner done; enough for each gate on any day's end.
+        shell.type("ml-assets data simulate --customers 1500 --months 20 --seed 3")
         transcript = {}
         for example in EXAMPLES:
             for before in (typed for word, typed in BEFORE.items() if word in example.command + example.output):
