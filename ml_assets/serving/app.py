@@ -14,15 +14,25 @@ from ml_assets.settings import settings
 BUSY = 1000
 """Requests that a worker has in hand; more are refused at once."""
 
+FIRST_WORD = 30.0
+"""Seconds in which the follower names the champions, or says why it cannot; then requests are answered all the same."""
+
 _LOG = logging.getLogger("ml_assets.serving")
 _PREFIX, _SUFFIX = "/models/", "/predict"
 
 
 class App:
-    """What uvicorn calls. FastAPI costs more than all that a prediction needs: it documents, and answers the rest."""
+    """What uvicorn calls. FastAPI costs more than all that a prediction needs: it documents, and answers the rest.
 
-    def __init__(self, worker: Worker) -> None:
+    Args:
+        worker: what the requests share.
+        patience: seconds to wait for the follower's first word before anything is answered. A worker that did not wait
+            would answer that it is loading after another one of the same server has said that it is ready.
+    """
+
+    def __init__(self, worker: Worker, patience: float = 0.0) -> None:
         self._worker = worker
+        self._patience = patience
         self._api = api(worker)
         self._active = 0
 
@@ -94,6 +104,7 @@ class App:
         await receive()
         try:
             await self._worker.start()
+            await self._worker.loaded.wait(self._patience)
         except Exception as error:
             await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
             raise
@@ -105,4 +116,4 @@ class App:
 
 def create() -> App:
     """The application of this process's settings."""
-    return App(Worker(settings()))
+    return App(Worker(settings()), FIRST_WORD)

@@ -119,7 +119,7 @@ def _model(worker: Worker, asked: Query) -> str:
         return known[0]
     if asked.model in known:
         return str(asked.model)
-    worker.require_loaded(asked.model)
+    worker.loaded.require_loaded(asked.model)
     listed = ", ".join(known) or "none yet"
     what = f"no documents of {asked.model!r}" if asked.model else f"{len(known)} models have documents"
     raise Problem(

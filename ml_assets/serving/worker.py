@@ -5,25 +5,21 @@ import logging
 import multiprocessing
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.errors import RegistryError
-from ml_assets.manifest import Manifest
-from ml_assets.serving.artifact import Artifact
 from ml_assets.serving.desk import Desk
 from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError
 from ml_assets.serving.events import EventStore
 from ml_assets.serving.guard import Guard
 from ml_assets.serving.journal import Journal
 from ml_assets.serving.kept import kept
+from ml_assets.serving.loaded import Loaded
 from ml_assets.serving.lookups import Lookups
 from ml_assets.serving.metrics import Metrics, Minutes, forget_dead
-from ml_assets.serving.model import Model
 from ml_assets.serving.problem import Problem, unavailable
-from ml_assets.serving.releases import Champion, Champions, Releases
+from ml_assets.serving.releases import Releases
 from ml_assets.serving.tokens import Tokens
 from ml_assets.settings import Settings
 
@@ -36,7 +32,6 @@ TICK = 0.5
 """Seconds between two looks at what the follower wrote."""
 
 _PROBE = 4  # ticks between two questions to the stores
-_SILENT = 15.0  # seconds without a word of the follower
 
 
 class Worker:
@@ -56,15 +51,13 @@ class Worker:
         self._indexes: dict[str, SearchIndex] = {}
         self._store = settings.event_store_url
         self.events = EventStore(self._store)
-        self.models: dict[str, Model] = {}
+        self.loaded = Loaded(self.releases, self.lookups)
+        self.models = self.loaded.models
+        self.model = self.loaded.model
         self.written: dict[str, Any] = {}
         """Feature set → as of when the online store holds it."""
         self._logged = settings.log_predictions
         self._journal: Journal | None = None
-        self._champions = Champions()
-        self._seen = -1.0
-        self._unread: str | None = None
-        self._trouble: dict[str, str] = {}
         self._faults: dict[str, str] = {}
         self._unrecorded: str | None = None
         self._minutes = Minutes()
@@ -100,34 +93,6 @@ class Worker:
         if self._journal is None:
             raise RuntimeError("the worker has not been started")
         return self._journal
-
-    def model(self, name: str) -> Model:
-        """The champion of a model.
-
-        Raises:
-            Problem: there is none here, or not yet.
-        """
-        found = self.models.get(name)
-        if found is not None:
-            return found
-        if trouble := self._trouble.get(name) or self._champions.refused.get(name):
-            raise unavailable("no-release", f"{name} has no release that this server can load: {trouble}")
-        self.require_loaded(name)
-        raise Problem(
-            404, "unknown-model", f"no model {name!r} is released",
-            f"released are {', '.join(self.models) or 'none yet'}", field="model", value=name,
-        )  # fmt: skip
-
-    def require_loaded(self, name: str | None = None) -> None:
-        """Return if it is known who the champions are, and the one of a model is not being loaded.
-
-        Raises:
-            Problem: nobody can say yet that a model is not released.
-        """
-        if self._champions.asked == 0:
-            raise unavailable("loading", self._champions.trouble or "the registry is being asked who the champions are")
-        if name in self._champions.models and name not in self.models:
-            raise unavailable("loading", f"version {self._champions.models[name].version} of {name} is being loaded")
 
     def index(self, name: str) -> "SearchIndex":
         """The search index of a model's documents; it follows what the graph writes."""
@@ -172,36 +137,25 @@ class Worker:
 
     def health(self) -> dict[str, str]:
         """What does not work, by part, and why; nothing where all is well."""
-        found = {f"model {name}": why for name, why in (self._champions.refused | self._trouble).items()}
-        for name, champion in self._champions.models.items():
-            if champion.trouble:
-                found.setdefault(f"model {name}", f"version {champion.version} stays: {champion.trouble}")
         parts = {
-            "registry": self._registry(),
+            "registry": self.loaded.registry_trouble(),
             "online_store": self.lookups.trouble,
             "event_store": self._event_store(),
             "tokens": self.guard.trouble,
             "worker": "; ".join(self._faults.values()),
         }
-        return found | {part: why for part, why in parts.items() if why}
+        return self.loaded.troubles() | {part: why for part, why in parts.items() if why}
 
     def unready(self) -> str | None:
         """Why no request shall be sent here; None: they may."""
         if not self.models:
-            known = self._champions.refused | self._trouble
-            why = "; ".join(f"{name}: {trouble}" for name, trouble in known.items())
+            why = "; ".join(f"{name}: {trouble}" for name, trouble in self.loaded.refused().items())
             return f"no model can be loaded: {why}" if why else "no model is released yet"
         return self.guard.trouble or self._event_store()
 
     def _event_store(self) -> str | None:
         """Why events are not written. While a write hangs, only those who gave up waiting can tell."""
         return self.journal.written.trouble or self._unrecorded
-
-    def _registry(self) -> str | None:
-        silent = time.time() - self._seen
-        if self._seen > 0 and silent > _SILENT:
-            return f"nobody has looked for {silent:.0f} s: is the server's parent alive?"
-        return self._unread or self._champions.trouble
 
     async def _tick_on(self) -> None:
         number = 0
@@ -228,7 +182,7 @@ class Worker:
         if os.getppid() != self._parent:  # nobody would stop this process any more
             os.kill(os.getpid(), signal.SIGTERM)
         self.guard.look()
-        await self._follow()
+        await self.loaded.follow()
         degraded = self.health()
         for part in ("registry", "online_store", "event_store", "tokens"):
             self.metrics.degraded(part, now=part in degraded)
@@ -237,55 +191,6 @@ class Worker:
         with self._noting("asking"):
             self.written = await self.lookups.probe([model.manifest.feature_set for model in self.models.values()])
             await self._tell(force=self._event_store() is not None)
-
-    async def _follow(self) -> None:
-        changed = self.releases.changed()
-        if changed == self._seen:
-            return
-        try:
-            self._champions, self._unread = self.releases.champions(), None
-        except RegistryError as error:
-            self._unread = str(error)
-            return
-        self._seen = changed
-        for name, champion in self._champions.models.items():
-            await self._take(name, champion)
-        if self._champions.trouble is None:  # else it is the registry that is away, not the model
-            for name in self.models.keys() - self._champions.models.keys():
-                del self.models[name]
-
-    async def _take(self, name: str, champion: Champion) -> None:
-        """Swap a pointer, once the new release is loaded and verified; until then the old one answers."""
-        held = self.models.get(name)
-        if held is not None and held.release == champion.release:
-            self._trouble.pop(name, None)
-            return
-        try:
-            manifest = await asyncio.to_thread(self.releases.manifest, champion.release)
-            waits = held is not None and await self._waits(held.manifest.feature_set, manifest.feature_set)
-            loaded = None if waits else await asyncio.to_thread(self._load, champion, manifest)
-        except Exception as error:  # noqa: BLE001 - of one model; ONNX Runtime's errors derive from nothing else
-            stays = "" if held is None else f"version {held.version} stays: "
-            self._trouble[name] = f"{stays}version {champion.version} cannot be loaded: {error or type(error).__name__}"
-            return
-        if loaded is None:
-            self._trouble[name] = f"version {champion.version} waits for its online features ({name}/online_features)"
-            return
-        self.models[name] = loaded
-        self._trouble.pop(name, None)
-
-    def _load(self, champion: Champion, manifest: Manifest) -> Model:
-        return Model(champion.release, Artifact(manifest, self.releases.artifact(manifest)), champion.since)
-
-    async def _waits(self, old: str, new: str) -> bool:
-        """Whether the online store holds the features of the old version only: then the new one comes later.
-
-        It does as well while the store cannot say so.
-        """
-        if old == new:
-            return False
-        found = await self.lookups.probe([old, new])
-        return not found or (found[old] is not None and found[new] is None)
 
     async def _tell(self, *, force: bool) -> None:
         """Write down the minutes that are over; in trouble all of them, as a question whether writing works again."""

@@ -20,11 +20,13 @@ INVOKE = f"/models/{MODEL}/invocations"
 class Served:
     """A server in this process, and what it wrote."""
 
-    def __init__(self, data: Path, model: str = MODEL) -> None:
+    def __init__(self, data: Path, model: str = MODEL, patience: float = 0.0) -> None:
         self.model = model
         self.settings = Settings(data=data)
         self.worker = Worker(self.settings)
-        self.client = TestClient(App(self.worker), base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
+        self.client = TestClient(
+            App(self.worker, patience), base_url="http://127.0.0.1:8000", raise_server_exceptions=False
+        )
 
     def predict(self, body: Any) -> Any:
         answer = self.client.post(PREDICT, json=body)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ml_assets.serving import worker
+from ml_assets.serving import loaded, worker
 from ml_assets.serving.event_tables import EventStoreError, Prediction
 from ml_assets.serving.events import EventStore
 from ml_assets.serving.kept import kept
@@ -182,7 +182,7 @@ def test_a_registry_that_is_away_takes_no_model_out_of_a_server(served: Served, 
 
 def test_a_follower_that_says_nothing_is_said_to(served: Served, tmp_path: Path) -> None:
     list_ = Releases.at(tmp_path).folder / "champions.json"
-    old = time.time() - worker._SILENT - 1
+    old = time.time() - loaded._SILENT - 1
     os.utime(list_, (old, old))
     wait(lambda: "nobody has looked for 16 s" in degraded(served).get("registry", ""))
     wait(lambda: metric(served, "registry"))

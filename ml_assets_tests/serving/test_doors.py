@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,15 @@ def test_until_the_registry_was_asked_no_model_is_unknown(starting: Served) -> N
         time.sleep(0.05)
     assert scores(post(starting, PREDICT, ONE))
     refused(starting.client.get("/models/other"), 404, "unknown-model")
+
+
+def test_a_worker_that_starts_beside_others_answers_nothing_before_its_champions_are_loaded(tmp_path: Path) -> None:
+    served = Served(tmp_path, patience=20)
+    following = threading.Timer(1.5, released.release, (tmp_path,))
+    following.start()
+    with served.client:  # starts it
+        assert scores(post(served, PREDICT, ONE))
+    following.join()
 
 
 def test_a_champion_that_is_being_loaded_is_not_unknown(served: Served) -> None:
