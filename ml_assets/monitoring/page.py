@@ -53,6 +53,7 @@ def render(page: Page) -> str:
     style = files("ml_assets.monitoring").joinpath("page.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}</title><style>{style}</style></head><body><main>\n"
         f"<h1>{title}</h1>\n{_summary(page)}\n{_model(page)}\n{_features(page)}\n{_method(page)}\n"

@@ -6,7 +6,6 @@ Our functions are registered in it, so what it shows is what we say of the same 
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from ml_assets.monitoring import distances, pages
 from ml_assets.monitoring.feature import Kind
+from ml_assets.monitoring.inline import inert, secured
 from ml_assets.monitoring.samples import aligned, draw, words
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def write(path: Path, reference: "Columns", current: "Columns", kinds: Mapping[s
     shown = {name: kind for name, kind in kinds.items() if before[name].notna().any() and after[name].notna().any()}
     if not shown:
         return None
+    names = {inert(name): name for name in shown}
     snapshot = _run(before, after, shown, rule)
     banner = (
         f"A sample: {len(before):,} of {reference.rows:,} rows of the reference, {len(after):,} of {current.rows:,} "
@@ -65,14 +66,11 @@ def write(path: Path, reference: "Columns", current: "Columns", kinds: Mapping[s
     )
     pages.write(path, lambda part: _save(snapshot, part, banner), rule.spec.keep)
     metrics = [(metric["config"], metric["value"]) for metric in snapshot.dict()["metrics"]]
-    return {(config["column"], config["method"]): float(value) for config, value in metrics}
+    return {(names[config["column"]], config["method"]): float(value) for config, value in metrics}
 
 
 def _save(snapshot: "Snapshot", path: Path, banner: str) -> None:
-    snapshot.save_html(str(path))
-    content, body = path.read_text(encoding="utf-8"), "<body>"
-    said = f'{body}<p style="font:14px system-ui;margin:0;padding:10px 16px;background:#fff3cd">{escape(banner)}</p>'
-    path.write_text(content.replace(body, said, 1), encoding="utf-8")
+    path.write_text(secured(snapshot.get_html_str(as_iframe=False), banner), encoding="utf-8")
 
 
 def _run(reference: "DataFrame", current: "DataFrame", kinds: Mapping[str, Kind], rule: Rule) -> "Snapshot":
@@ -84,11 +82,12 @@ def _run(reference: "DataFrame", current: "DataFrame", kinds: Mapping[str, Kind]
         # It plots the correlation of a constant column: 0 / 0.
         warnings.filterwarnings("ignore", message="invalid value encountered", category=RuntimeWarning)
         known = DataDefinition(
-            numerical_columns=[name for name, kind in kinds.items() if kind == "numeric"],
-            categorical_columns=[name for name, kind in kinds.items() if kind == "categorical"],
+            numerical_columns=[inert(name) for name, kind in kinds.items() if kind == "numeric"],
+            categorical_columns=[inert(name) for name, kind in kinds.items() if kind == "categorical"],
         )
         before, after = (
-            Dataset.from_pandas(sample[list(kinds)], data_definition=known) for sample in (reference, current)
+            Dataset.from_pandas(sample[list(kinds)].rename(columns=inert), data_definition=known)
+            for sample in (reference, current)
         )
         made = [_numeric(name, rule) if kind == "numeric" else _categorical(name, rule) for name, kind in kinds.items()]
         return Report([metric for metrics in made for metric in metrics]).run(after, before)
@@ -106,9 +105,10 @@ def _numeric(name: str, rule: Rule) -> list["ValueDrift"]:
 
     limits = rule.spec.limits(name)
     method = _register(f"psi_{rule.spec.bins}_{rule.chance!r}", f"PSI, {rule.spec.bins} bins of the reference", psi)
+    ks = _register("ks_p_value", "K-S p-value", _ks)
     return [
-        ValueDrift(column=name, method=method, threshold=limits.psi or _NEVER),
-        ValueDrift(column=name, method=_register("ks_p_value", "K-S p-value", _ks), threshold=limits.ks_p_value or 0),
+        ValueDrift(column=inert(name), method=method, threshold=limits.psi or _NEVER),
+        ValueDrift(column=inert(name), method=ks, threshold=limits.ks_p_value or 0),
     ]
 
 
@@ -124,8 +124,8 @@ def _categorical(name: str, rule: Rule) -> list["ValueDrift"]:
     method = _register(f"jensen_shannon_{rule.chance!r}", "Jensen–Shannon distance", apart)
     chi = _register("chi_square_p", "two-sample chi-square p-value", _chi_square)
     return [
-        ValueDrift(column=name, method=method, threshold=limits.jensen_shannon or _NEVER),
-        ValueDrift(column=name, method=chi, threshold=limits.chi_square_p or 0),
+        ValueDrift(column=inert(name), method=method, threshold=limits.jensen_shannon or _NEVER),
+        ValueDrift(column=inert(name), method=chi, threshold=limits.chi_square_p or 0),
     ]
 
 
@@ -186,4 +186,5 @@ def _plain(column: "pa.ChunkedArray", kind: Kind) -> object:
         return np.where(np.isfinite(values), values, np.nan)
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-    return pc.cast(column, pa.string()).to_pylist()
+    words = pc.cast(column, pa.string()).to_pylist()
+    return [None if word is None else inert(word) for word in words]
