@@ -8,6 +8,10 @@ import typer
 from ml_assets.serving.tokens import SCOPES, Tokens
 from ml_assets.settings import settings
 
+_OPENING = (
+    "Add one with `ml-assets token add NAME`; to open it to this machine alone, delete {} and restart the server."
+)
+
 app = typer.Typer(no_args_is_help=True, help="Bearer tokens of the server; it takes them up within a second.")
 
 
@@ -25,13 +29,21 @@ def add(
 @app.command()
 def remove(name: Annotated[str, typer.Argument(help="As it was added")]) -> None:
     """Take a token back."""
-    _tokens().remove(name)
+    tokens = _tokens()
+    if not tokens.remove(name):
+        typer.echo(f"That was the last one: the server lets nobody in. {_OPENING.format(tokens.path)}", err=True)
 
 
 @app.command("list")
 def show() -> None:
     """Names, scopes and dates."""
-    for token in _tokens().read():
+    tokens = _tokens()
+    known = tokens.read()
+    if known is None:
+        typer.echo("There are no tokens: the server answers this machine only, and asks for none.", err=True)
+    elif not known:
+        typer.echo(f"{tokens.path} holds no token: the server lets nobody in. {_OPENING.format(tokens.path)}", err=True)
+    for token in known or ():
         typer.echo(f"{token.name}\t{','.join(token.scopes)}\t{token.created}")
 
 

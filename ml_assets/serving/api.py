@@ -4,9 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI, HTTPException, Request, Response, Security
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ml_assets.serving import documents
@@ -17,11 +16,12 @@ from ml_assets.serving.lineage import lineage
 from ml_assets.serving.outcomes import outcomes
 from ml_assets.serving.predict import predict
 from ml_assets.serving.problem import Problem, failed
+from ml_assets.serving.routes import ScopedRoute, asks_for, asks_for_nothing
 from ml_assets.serving.searching import search
 from ml_assets.serving.shown import listed, shown
+from ml_assets.serving.tokens import Scope
 from ml_assets.serving.worker import Worker
 
-_BEARER = HTTPBearer(auto_error=False, description="`ml-assets token add NAME`; not asked for while there are none")
 _ABOUT = """Answers of the released champions, with features from the online store or from the request.
 
 Each answer has a `prediction_id`; it was recorded before it was sent, can be traced to the rows that trained the model,
@@ -36,6 +36,7 @@ def api(worker: Worker) -> FastAPI:
         title="ml_assets", version="1", description=_ABOUT, docs_url=None, redoc_url=None, openapi_url=None,
         redirect_slashes=False,
     )  # fmt: skip
+    made.router.route_class = ScopedRoute
     made.add_exception_handler(Problem, _problem)
     made.add_exception_handler(StarletteHTTPException, _http)
     made.add_exception_handler(RequestValidationError, _http)
@@ -49,58 +50,57 @@ def api(worker: Worker) -> FastAPI:
 
 
 def _answers(made: FastAPI, worker: Worker) -> None:
-    def post(path: str, run: Callable[..., Awaitable[bytes]], said: str, **more: Any) -> None:  # noqa: ANN401 - of FastAPI
+    def post(path: str, scope: Scope, run: Callable[..., Awaitable[bytes]], said: str, **more: Any) -> None:  # noqa: ANN401 - of FastAPI
         async def endpoint(request: Request) -> Response:
             names = list(request.path_params.values())
             return _json(await run(worker, *names, request.scope, request.receive))
 
         endpoint.__doc__, endpoint.__name__ = (run.__doc__ or "").split("\n\n")[0], run.__name__
         made.add_api_route(
-            path, endpoint, methods=["POST"], response_class=Response, dependencies=[Security(_BEARER)],
+            path, endpoint, methods=["POST"], response_class=Response, dependencies=asks_for(worker.guard, scope),
             responses=documents.answers(said, "Answered, and recorded", *_WRITE), **more,
         )  # fmt: skip
 
     name = {"in": "path", "name": "model", "required": True, "schema": {"type": "string"}, "example": "churn"}
     post(
-        "/models/{model}/predict", predict, "Answers", summary="Scores and decisions, a row each",
+        "/models/{model}/predict", "predict", predict, "Answers", summary="Scores and decisions, a row each",
         openapi_extra={"parameters": [name], **documents.body("Predict")},
     )  # fmt: skip
     post(
-        "/models/{model}/invocations", invocations, "Predictions", summary="MLflow's scoring protocol",
+        "/models/{model}/invocations", "predict", invocations, "Predictions", summary="MLflow's scoring protocol",
         openapi_extra={"parameters": [name], **documents.body("Invocations", table=True)},
     )  # fmt: skip
     post(
-        "/search", search, "Found", summary="Documents that fit a query",
+        "/search", "search", search, "Found", summary="Documents that fit a query",
         openapi_extra=documents.body("Query"),
     )  # fmt: skip
     post(
-        "/outcomes", outcomes, "Accepted", summary="What turned out to be true, or what users did",
+        "/outcomes", "outcomes", outcomes, "Accepted", summary="What turned out to be true, or what users did",
         openapi_extra=documents.body("Outcomes"),
     )  # fmt: skip
 
 
 def _questions(made: FastAPI, worker: Worker) -> None:
-    secured: dict[str, Any] = {"response_class": Response, "dependencies": [Security(_BEARER)]}
+    secured: dict[str, Any] = {"response_class": Response, "dependencies": asks_for(worker.guard, "read")}
 
     def reads(name: str, description: str) -> dict[str, Any]:
         return {**secured, "responses": documents.answers(name, description, *_READ)}
 
     @made.get("/models", summary="The champions", **reads("Models", "Those that this server answers with"))
-    async def models(request: Request) -> Response:
+    async def models() -> Response:
         """Name, version, and since when it answers."""
-        worker.guard.require(request.scope, "read")
         return _json(msgspec.json.encode({"models": [listed(model) for model in worker.models.values()]}))
 
     @made.get("/models/{model}", summary="A champion: features, bands, metrics, gates", **reads("Model", "What it is"))
-    async def model(request: Request, model: str) -> Response:
+    async def model(model: str) -> Response:
         """What was released, and as of when the online store holds its features."""
-        worker.guard.require(request.scope, "read")
         return _json(msgspec.json.encode(shown(worker, worker.model(model))))
 
     @made.get(
         "/models/{model}/ping",
         summary="Whether a model answers, as MLflow's clients ask",
         response_class=Response,
+        dependencies=asks_for_nothing(),
         responses={200: {"description": "It does"}, **documents.problems(404, 503)},
     )
     async def ping(model: str) -> Response:
@@ -111,9 +111,8 @@ def _questions(made: FastAPI, worker: Worker) -> None:
     @made.get(
         "/predictions/{prediction_id}/lineage", summary="Where an answer comes from", **reads("Lineage", "Whence")
     )
-    async def of_prediction(request: Request, prediction_id: str) -> Response:
+    async def of_prediction(prediction_id: str) -> Response:
         """Prediction → version → MLflow run → Dagster run → tables and their versions, and the feature values."""
-        worker.guard.require(request.scope, "read")
         return _json(msgspec.json.encode(await lineage(worker, prediction_id)))
 
     numbers = {"description": "The numbers", "content": {"text/plain": {"schema": {"type": "string"}}}}
@@ -124,9 +123,8 @@ def _questions(made: FastAPI, worker: Worker) -> None:
         responses={200: numbers, **documents.problems(*_READ)},
         **secured,
     )
-    async def metrics(request: Request) -> Response:
+    async def metrics() -> Response:
         """Requests, latency, errors, scores, missing features."""
-        worker.guard.require(request.scope, "read")
         return Response(worker.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -135,6 +133,7 @@ def _state(made: FastAPI, worker: Worker) -> None:
         "/health",
         summary="Live, and what is degraded",
         response_class=Response,
+        dependencies=asks_for_nothing(),
         responses=documents.answers("Health", "It lives"),
     )
     async def health() -> Response:
@@ -147,6 +146,7 @@ def _state(made: FastAPI, worker: Worker) -> None:
         "/ready",
         summary="Whether requests shall be sent here",
         response_class=Response,
+        dependencies=asks_for_nothing(),
         responses=documents.answers("Ready", "They shall", 503),
     )
     async def ready() -> Response:
@@ -165,7 +165,7 @@ def _document(made: FastAPI, worker: Worker) -> None:
     """
     kept: dict[bool, tuple[object, bytes]] = {}
 
-    @made.get("/openapi.json", include_in_schema=False)
+    @made.get("/openapi.json", include_in_schema=False, dependencies=asks_for_nothing())
     async def document(request: Request) -> Response:
         known = worker.guard.open or worker.guard.presented(request.scope)
         models = [*worker.models.values()] if known else []

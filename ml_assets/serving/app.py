@@ -4,7 +4,6 @@ import logging
 import time
 
 from ml_assets.serving.api import api
-from ml_assets.serving.guard import require_host
 from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, answer, refuse
 from ml_assets.serving.predict import predict
 from ml_assets.serving.problem import Problem, failed, unavailable
@@ -49,7 +48,7 @@ class App:
             return
         self._active += 1
         try:
-            require_host(scope)
+            self._worker.guard.admit(scope)
             path: str = scope["path"]
             if path.endswith(_SUFFIX) and scope["method"] == "POST" and path.startswith(_PREFIX):
                 await self._predict(path[len(_PREFIX) : -len(_SUFFIX)], scope, receive, send)

@@ -10,6 +10,8 @@ from pathlib import Path
 from fastapi import FastAPI, Response
 from starlette.exceptions import HTTPException
 
+from ml_assets.serving.routes import asks_for_nothing
+
 _HERE = Path(__file__).parent / "docs"
 _OURS = {"page.js": "text/javascript", "page.css": "text/css"}
 _SWAGGER = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css", "favicon-32x32.png": "image/png"}
@@ -25,11 +27,11 @@ _HEADERS = {
 def add_docs(app: FastAPI) -> None:
     """Add the page and its files; they say nothing of the models."""
 
-    @app.get("/docs", include_in_schema=False)
+    @app.get("/docs", include_in_schema=False, dependencies=asks_for_nothing())
     def page() -> Response:
         return Response(_read(_HERE / "page.html"), headers=_HEADERS, media_type="text/html; charset=utf-8")
 
-    @app.get("/docs/{name}", include_in_schema=False)
+    @app.get("/docs/{name}", include_in_schema=False, dependencies=asks_for_nothing())
     def file(name: str) -> Response:
         kind = _OURS.get(name) or _SWAGGER.get(name)
         if kind is None:

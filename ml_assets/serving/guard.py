@@ -1,7 +1,10 @@
-"""Who may ask for what: bearer tokens where there are some, this machine alone where there are none."""
+"""Who may ask for what: bearer tokens where there are some, this machine alone where nobody ever made one."""
 
+import os
+import re
 from functools import cache
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from ml_assets.errors import DataError
@@ -9,23 +12,31 @@ from ml_assets.serving.http import headers
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.tokens import Scope, Token, Tokens, find
 
-_HERE = (b"localhost", b"127.0.0.1", b"[::1]")
+_OWN = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
+_ADD = "make a token with `ml-assets token add NAME`"
 
 
 class Guard:
     """Lets requests in.
 
-    Without tokens only this machine is answered, and only under its own name: a page of another site that a browser
-    here shows could otherwise ask under a name that it has pointed at 127.0.0.1 (DNS rebinding).
+    Without a file of tokens only this machine is answered, and only under its own name: a page of another site that a
+    browser here shows could otherwise ask under a name that it has pointed at 127.0.0.1 (DNS rebinding), or send what
+    a browser sends without asking first. A file that holds no token lets nobody in.
 
     Args:
         tokens: those of the server.
+        mark: a file that is there once this server has seen a file of tokens. Its workers share it, so that none of
+            them, nor one that replaces another, takes a file that vanished for one that never was.
     """
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, mark: Path | None = None) -> None:
         self._source = tokens
-        self._seen = -1.0
+        self._mark = mark
+        self._had = False
+        self._seen: object = ...
         self._tokens: tuple[Token, ...] = ()
+        self.open = False
+        """Whether this machine is answered without a token, because nobody has ever made one."""
         self.trouble: str | None = None
         """Why the file of tokens cannot be read: then nobody is let in."""
         self.look()
@@ -33,18 +44,18 @@ class Guard:
     def look(self) -> None:
         """Take up tokens that were added or removed."""
         changed = self._source.changed()
-        if changed == self._seen:
+        if changed == self._seen and self.trouble is None:
             return
         try:
-            self._tokens, self.trouble = self._source.read(), None
+            found, self.trouble = self._source.read(), None
         except DataError as error:
-            self._tokens, self.trouble = (), str(error)
-        self._seen = changed
-
-    @property
-    def open(self) -> bool:
-        """Whether this machine is answered without a token, because there is none."""
-        return self.trouble is None and not self._tokens
+            found, self.trouble = (), str(error)
+        if found is None and self._remembered():
+            found = ()
+            self.trouble = f"{self._source.path} has gone: restore it; or restart the server to go on without tokens"
+        elif found is not None:
+            self._remember()
+        self._tokens, self.open, self._seen = found or (), found is None, changed
 
     def presented(self, scope: Any) -> bool:  # noqa: ANN401 - of ASGI
         """Whether a request comes with a token.
@@ -57,8 +68,26 @@ class Guard:
         self.require(scope, None)
         return True
 
+    def admit(self, scope: Any) -> None:  # noqa: ANN401 - of ASGI
+        """Return if a request may be looked at, whatever it asks for.
+
+        Raises:
+            Problem: 400, it does not say whom it is for; 403, there are no tokens and it is from elsewhere.
+        """
+        sent = headers(scope)
+        host = sent.get(b"host")
+        if (host is None and scope["http_version"] != "1.0") or (host is not None and b"," in host):
+            raise Problem(
+                400, "malformed-host", "the request has no Host" if host is None else "the request has several Hosts",
+                "send one Host header", field="Host", value=(host or b"").decode("latin-1"),
+            )  # fmt: skip
+        if self.open:
+            _require_here(scope, host)
+            if b"origin" in sent or b"sec-fetch-site" in sent:  # a browser's
+                _require_own_page(scope, sent, host or b"")
+
     def require(self, scope: Any, wanted: Scope | None) -> None:  # noqa: ANN401 - of ASGI
-        """Return if a request may.
+        """Return if a request that was admitted may.
 
         Args:
             scope: of ASGI.
@@ -67,11 +96,10 @@ class Guard:
         Raises:
             Problem: 401 without a token that is known, 403 where it is good for something else.
         """
+        if self.open:
+            return
         if self.trouble is not None:
             raise Problem(503, "tokens", "the server cannot read its tokens", "see the server's /health or log")
-        if not self._tokens:
-            _require_here(scope)
-            return
         said = headers(scope).get(b"authorization", b"")
         kind, _, secret = said.partition(b" ")
         token = find(self._tokens, secret.strip().decode("latin-1")) if kind.lower() == b"bearer" else None
@@ -86,29 +114,51 @@ class Guard:
                 f"add a token with --scope {wanted}",
             )  # fmt: skip
 
+    def _remembered(self) -> bool:
+        return self._had or (self._mark is not None and self._mark.exists())
 
-def _require_here(scope: Any) -> None:  # noqa: ANN401 - of ASGI
-    server, host = scope.get("server"), headers(scope).get(b"host", b"")
-    bare = host.rsplit(b":", 1)[0] if host and not host.endswith(b"]") else host
-    if (server is not None and not is_loopback(server[0])) or bare.lower() not in _HERE:
+    def _remember(self) -> None:
+        if self._mark is not None and not self._had:
+            self._mark.touch()
+        self._had = True
+
+
+def _require_here(scope: Any, host: bytes | None) -> None:  # noqa: ANN401 - of ASGI
+    """Refuse another machine, and another name: only programs that speak HTTP/1.0 may leave it out, no browser does."""
+    server = scope.get("server")
+    if (server is not None and not is_loopback(server[0])) or (host is not None and not _OWN.fullmatch(host)):
         raise Problem(
             403, "no-tokens", "without tokens this server answers its own machine only, as localhost",
-            "make a token with `ml-assets token add NAME`", field="Host", value=host.decode("latin-1"),
+            _ADD, field="Host", value=(host or b"").decode("latin-1"),
         )  # fmt: skip
 
 
-def require_host(scope: Any) -> None:  # noqa: ANN401 - of ASGI
-    """Refuse a request that does not say whom it is for, or says several (RFC 9112, 3.2).
+def _require_own_page(scope: Any, sent: dict[bytes, bytes], host: bytes) -> None:  # noqa: ANN401 - of ASGI
+    """Refuse what a page of another site makes a browser send, but for a link that somebody follows."""
+    origin, site = sent.get(b"origin"), sent.get(b"sec-fetch-site", b"none")
+    if origin is not None and origin.lower() != scope["scheme"].encode() + b"://" + host.lower():
+        raise _foreign("Origin", origin)
+    if site not in {b"same-origin", b"none"} and not _follows_link(scope, sent):
+        raise _foreign("Sec-Fetch-Site", site)
 
-    Raises:
-        Problem: HTTP/1.1 asks for one Host.
-    """
-    host = headers(scope).get(b"host")
-    if (host is None and scope.get("http_version") == "1.1") or (host is not None and b"," in host):
-        raise Problem(
-            400, "malformed-host", "the request has no Host" if host is None else "the request has several Hosts",
-            "send one Host header", field="Host", value=(host or b"").decode("latin-1"),
-        )  # fmt: skip
+
+def _follows_link(scope: Any, sent: dict[bytes, bytes]) -> bool:  # noqa: ANN401 - of ASGI
+    """Whether a browser opens a page for its user: it changes nothing, and no other page sees it."""
+    way = sent.get(b"sec-fetch-mode"), sent.get(b"sec-fetch-dest")
+    return way == (b"navigate", b"document") and scope["method"] == "GET"
+
+
+def _foreign(field: str, value: bytes) -> Problem:
+    return Problem(
+        403, "foreign-origin", "without tokens this server answers no page of another site", _ADD,
+        field=field, value=value.decode("latin-1"),
+    )  # fmt: skip
+
+
+def mark() -> Path | None:
+    """The mark of this server, among what its workers share; None outside of one."""
+    shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return Path(shared) / "tokens" if shared else None
 
 
 @cache

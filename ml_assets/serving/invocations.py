@@ -19,7 +19,6 @@ async def invocations(worker: Worker, name: str, scope: Any, receive: Receive) -
     Of several classes, a prediction is the most probable one.
     """
     began = time.time_ns()
-    worker.guard.require(scope, "predict")
     model = worker.model(name)
     kind, body = await json_content(scope, receive, CSV)
     table = tables.of_csv(model, body) if kind == CSV else tables.of_json(model, body)

@@ -1,5 +1,6 @@
 """The processes of the server: a parent that follows the registry, and workers that answer."""
 
+import logging
 import os
 import socket
 import tempfile
@@ -11,13 +12,16 @@ import msgspec
 from ml_assets.errors import MlAssetsError, RegistryError
 from ml_assets.registry import Registry
 from ml_assets.serving.follower import Follower
-from ml_assets.serving.guard import is_loopback
+from ml_assets.serving.guard import Guard, is_loopback, mark
 from ml_assets.serving.releases import Releases
 from ml_assets.serving.tokens import Tokens
 from ml_assets.settings import Settings
 
 # The follower asks again a second later; MLflow's own patience is minutes, in which nobody would know what is wrong.
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+
+
+_LOG = logging.getLogger("ml_assets.serving")
 
 
 class ServeError(MlAssetsError):
@@ -40,7 +44,8 @@ def serve(settings: Settings, host: str, port: int, workers: int, announce: Call
     from uvicorn import Config
     from uvicorn.supervisors import Multiprocess
 
-    _require_tokens(settings, host)
+    tokens = Tokens(settings.tokens)
+    _require_tokens(tokens, host)
     config = Config(
         "ml_assets.serving.app:create", factory=True, host=host, port=port, workers=workers,
         loop="uvloop", http="httptools", ws="none", lifespan="on", log_level="warning", access_log=False,
@@ -55,6 +60,7 @@ def serve(settings: Settings, host: str, port: int, workers: int, announce: Call
     follower = Follower(Registry(settings.tracking_uri, ui=settings.mlflow_ui), releases)
     follower.start()
     with _metrics():
+        Guard(tokens, mark())  # from now on a file of tokens that vanishes is missed
         try:
             Multiprocess(config, sockets=[listening]).run()
         finally:
@@ -62,8 +68,11 @@ def serve(settings: Settings, host: str, port: int, workers: int, announce: Call
             listening.close()
 
 
-def _require_tokens(settings: Settings, host: str) -> None:
-    if not is_loopback(host) and not Tokens(settings.tokens).read():
+def _require_tokens(tokens: Tokens, host: str) -> None:
+    known = tokens.read()
+    if known == ():
+        _LOG.warning("%s holds no token: nobody is let in until `ml-assets token add NAME`", tokens.path)
+    if known is None and not is_loopback(host):
         raise ServeError(
             f"--host {host}: without tokens the server listens on this machine only; make one with "
             "`ml-assets token add NAME`, or leave --host out"

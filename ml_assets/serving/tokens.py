@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Annotated, Literal, get_args
 
 import msgspec
@@ -19,7 +20,7 @@ from filelock import FileLock
 
 from ml_assets.errors import DataError
 
-Scope = Literal["predict", "outcomes", "read"]
+Scope = Literal["predict", "search", "outcomes", "read"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 
@@ -51,32 +52,39 @@ class Tokens:
     """The tokens of a server.
 
     Args:
-        path: a JSON file; missing: no tokens.
+        path: a JSON file. One that holds no token lets nobody in; only where there is none, nobody asked for tokens.
     """
 
     path: Path
 
-    def read(self) -> tuple[Token, ...]:
-        """All of them.
+    def read(self) -> tuple[Token, ...] | None:
+        """All of them; None where there is no file.
+
+        Scopes of another release are kept and open nothing: a token that was made for `predict` stays what it was.
 
         Raises:
             DataError: the file is none of tokens; nobody is let in, rather than everybody.
         """
         try:
+            if not S_ISREG(self.path.stat().st_mode):  # to read a pipe is to wait
+                raise DataError(f"{self.path} is no file: remove it, and add the tokens anew")
             return msgspec.json.decode(self.path.read_bytes(), type=_Content).tokens
         except FileNotFoundError:
-            return ()
+            return None
         except (OSError, UnicodeDecodeError, RecursionError, msgspec.MsgspecError) as error:
             raise DataError(
                 f"{self.path} is no file of tokens ({error}): restore it, or remove it and add them anew"
             ) from error
 
-    def changed(self) -> float:
-        """When the file was written last; 0 without one."""
+    def changed(self) -> object:
+        """What is another value once the file, or who may read it, is another; None where `read` finds none."""
         try:
-            return self.path.stat().st_mtime
+            found = self.path.stat()
         except FileNotFoundError:
-            return 0.0
+            return None
+        except OSError as error:
+            return str(error)
+        return found.st_ctime_ns, found.st_ino, found.st_size
 
     def add(self, name: str, scopes: Sequence[str], created: str) -> str:
         """Make a token and return it, once: only its hash is kept.
@@ -90,23 +98,28 @@ class Tokens:
             raise DataError(f"scopes {wrong or 'of nothing'}: choose some of {', '.join(SCOPES)}")
         secret = f"mla_{secrets.token_urlsafe(32)}"
         with self._locked():
-            known = self.read()
+            known = self.read() or ()
             if any(token.name == name for token in known):
                 raise DataError(f"there is a token {name!r} already: remove it first, or choose another name")
             self._write((*known, Token(name, tuple(scopes), digest(secret), created)))
         return secret
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str) -> int:
         """Take a token back; servers refuse it a second later.
+
+        Returns:
+            How many are left. With none of them servers let nobody in.
 
         Raises:
             DataError: there is none of that name.
         """
         with self._locked():
-            known = self.read()
+            known = self.read() or ()
             if all(token.name != name for token in known):
                 raise DataError(f"no token {name!r}: there are {', '.join(token.name for token in known) or 'none'}")
-            self._write(tuple(token for token in known if token.name != name))
+            left = tuple(token for token in known if token.name != name)
+            self._write(left)
+        return len(left)
 
     def _locked(self) -> FileLock:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ml_assets.serving.desk import Desk
 from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError
 from ml_assets.serving.events import EventStore
-from ml_assets.serving.guard import Guard
+from ml_assets.serving.guard import Guard, mark
 from ml_assets.serving.journal import Journal
 from ml_assets.serving.kept import kept
 from ml_assets.serving.loaded import Loaded
@@ -42,7 +42,7 @@ class Worker:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.guard = Guard(Tokens(settings.tokens))
+        self.guard = Guard(Tokens(settings.tokens), mark())
         self.releases = Releases.at(settings.data)
         self.metrics = Metrics()
         self.lookups = Lookups(settings.online_url)

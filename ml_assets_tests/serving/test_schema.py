@@ -100,7 +100,7 @@ def test_a_server_without_a_model_does_what_its_document_says(tmp_path: Path) ->
 
 
 def document(data: Path) -> dict[str, Any]:
-    with TestClient(Served(data).client.app) as client:
+    with TestClient(Served(data).client.app, base_url="http://127.0.0.1") as client:
         found: dict[str, Any] = client.get("/openapi.json").json()
         return found
 
@@ -150,12 +150,12 @@ def test_the_document_follows_the_champions_and_the_tokens(tmp_path: Path) -> No
         row = first["components"]["schemas"]["Predict"]["oneOf"][1]["properties"]["instances"]["items"]
         assert row["required"] == ["total spend", "n", "plan"]
         assert row["example"] == {"total spend": 10.0, "n": 1.0, "plan": "pro"}
-        assert first["paths"]["/models"]["get"]["security"] == [{}, {"HTTPBearer": []}]
+        assert first["paths"]["/models"]["get"]["security"] == [{}, {"HTTPBearer": ["read"]}]
         Tokens(tmp_path / "tokens.json").add("app", ["predict"], "2026-11-22")
         worker.guard.look()
         worker.models.clear()
         then = client.get("/openapi.json").json()
-        assert then["paths"]["/models"]["get"]["security"] == [{"HTTPBearer": []}]
+        assert then["paths"]["/models"]["get"]["security"] == [{"HTTPBearer": ["read"]}]
         assert "enum" not in str(then["paths"]["/models/{model}"]["get"]["parameters"])
 
 
