@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks import (
@@ -24,6 +25,7 @@ from benchmarks import (
     watch,
 )
 from benchmarks.figure import Figure, table
+from benchmarks.fuzz import server as fuzz_server
 from benchmarks.machine import describe
 
 BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
@@ -42,33 +44,42 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "serve": serve.measure,
     "soak": serve_soak.measure,
 }
+ENDURANCE: dict[str, Callable[[float, int], list[Figure]]] = {
+    "fuzz-server": fuzz_server.measure,
+}
+"""What runs for as many minutes as are asked for, by name only."""
 
 
 def main() -> int:
     """Measure what was named (default: everything); 1 if a promise is not kept."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)} [default: all]")
+    some = f"{', '.join(BENCHMARKS)} [default: all of these]; or {', '.join(ENDURANCE)}"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=some)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every repetition as JSON too")
     parser.add_argument("--quick", action="store_true", help="small and once: does it run? The numbers mean little")
+    parser.add_argument("--minutes", type=float, default=10, metavar="N", help="of what runs by the clock [10]")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of what is thrown at it [1]")
     chosen = parser.parse_args()
     # Bytecode is kept, as on any user's machine: else ours compiles seventy modules at each start, and the peer one.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    if unknown := set(chosen.names) - BENCHMARKS.keys():
-        parser.error(f"no benchmark {min(unknown)!r}: choose from {', '.join(BENCHMARKS)}")
-    machine, found = describe(), _measured(chosen.names or list(BENCHMARKS), chosen.quick)
+    if unknown := set(chosen.names) - BENCHMARKS.keys() - ENDURANCE.keys():
+        parser.error(f"no benchmark {min(unknown)!r}: choose from {', '.join((*BENCHMARKS, *ENDURANCE))}")
+    runs = {name: partial(measure, chosen.quick) for name, measure in BENCHMARKS.items()}
+    runs |= {name: partial(measure, chosen.minutes, chosen.seed) for name, measure in ENDURANCE.items()}
+    machine, found = describe(), _measured({name: runs[name] for name in chosen.names or BENCHMARKS})
     if chosen.json:
         plain = {name: [figure.to_json() for figure in figures] for name, figures in found.items()}
         chosen.json.write_text(json.dumps({"machine": machine, "benchmarks": plain}, indent=1, ensure_ascii=False))
     return int(any(figure.met is False for figures in found.values() for figure in figures))
 
 
-def _measured(names: list[str], quick: bool) -> dict[str, list[Figure]]:
+def _measured(runs: dict[str, Callable[[], list[Figure]]]) -> dict[str, list[Figure]]:
     """Run benchmarks one after the other; each prints its part of the table when it is done."""
     print(describe())
     found = {}
-    for name in names:
+    for name, measure in runs.items():
         print(f"{name} …", file=sys.stderr)
-        found[name] = BENCHMARKS[name](quick)
+        found[name] = measure()
         print(f"\n### {name}\n\n{table(found[name])}", flush=True)
     return found
 

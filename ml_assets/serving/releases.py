@@ -74,7 +74,7 @@ class Releases:
             return msgspec.json.decode(self._status.read_bytes(), type=Champions)
         except FileNotFoundError:
             return Champions()
-        except msgspec.MsgspecError as error:
+        except (OSError, UnicodeDecodeError, RecursionError, msgspec.MsgspecError) as error:
             raise RegistryError(f"{self._status} cannot be read ({error}): remove it; it is fetched anew") from error
 
     def keep(self, champions: Champions) -> None:
