@@ -1,9 +1,10 @@
-"""Alerts as one message for people, in plain text: markup in an error is escaped by Apprise where a service has any."""
+"""Alerts as one message for people, in plain text: errors quote strangers, who mention nobody and link to nothing."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ml_assets import escaping
 from ml_assets.alerts.outbox import Alert, outbox
 from ml_assets.decisions.alert import Kind, Severity
 
@@ -43,7 +44,8 @@ def _rank(alert: Alert) -> int:
 def _block(alert: Alert) -> str:
     word = "RECOVERED" if alert.kind is Kind.RECOVERED else alert.severity.upper()
     details = (f"as of {alert.as_of}" if alert.as_of else f"at {alert.created_at:%Y-%m-%d %H:%M} UTC", alert.link)
-    return f"{word} {alert.folder}: {alert.text}\n{' | '.join(filter(None, (*details, f'id {alert.id}')))}"
+    text = escaping.message(alert.text, links=alert.metric is not None)  # a rule may name the page to look at
+    return f"{word} {alert.folder}: {text}\n{' | '.join(filter(None, (*details, f'id {alert.id}')))}"
 
 
 def _counted(rest: Iterable[Alert]) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from ml_assets.components.metadata import table
+from ml_assets.components.metadata import check_result, table
 
 if TYPE_CHECKING:
     from ml_assets.decisions.gate import Gate, GateResult
@@ -24,14 +24,9 @@ def results(report: "Report") -> Iterator[dg.AssetCheckResult]:
     """What a report says of them."""
     yield from map(_check, report.verdict.gates)
     suspects = [{"feature": name, "roc_auc alone": auc} for name, auc in report.suspects.items()]
-    yield dg.AssetCheckResult(
-        check_name=LEAK,
-        passed=not suspects,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"features": table(suspects)},
-    )
+    yield check_result(LEAK, passed=not suspects, warning=True, metadata={"features": table(suspects)})
 
 
 def _check(gate: "GateResult") -> dg.AssetCheckResult:
     numbers = {"limit": gate.limit} | ({} if gate.value is None else {"value": gate.value})
-    return dg.AssetCheckResult(check_name=gate.name, passed=gate.passed, description=gate.reason, metadata=numbers)
+    return check_result(gate.name, passed=gate.passed, description=gate.reason, metadata=numbers)

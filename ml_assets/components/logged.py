@@ -9,7 +9,7 @@ import dagster as dg
 
 from ml_assets.components.base import Result
 from ml_assets.components.condition import Dates, takes
-from ml_assets.components.metadata import table
+from ml_assets.components.metadata import check_result, table
 from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.settings import settings
 
@@ -109,9 +109,7 @@ def _waiting(folder: str) -> bool:
 
 
 def _away(reason: str) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name=CHECK, passed=False, severity=dg.AssetCheckSeverity.WARN, description=f"nothing was taken: {reason}"
-    )
+    return check_result(CHECK, passed=False, warning=True, description=f"nothing was taken: {reason}")
 
 
 @contextmanager
@@ -125,10 +123,10 @@ def _store() -> "Iterator[EventStore]":
 def _checked(found: "Consistency", least: float) -> dg.AssetCheckResult:
     share = found.share
     days = " and ".join(map(str, found.days))
-    return dg.AssetCheckResult(
-        check_name=CHECK,
+    return check_result(
+        CHECK,
         passed=share is None or share >= least,
-        severity=dg.AssetCheckSeverity.WARN,
+        warning=True,
         description="nothing was served from the online store yet"
         if share is None
         else f"{found.agreed} of {found.vectors} served feature vectors as of {days} are what the lake says",

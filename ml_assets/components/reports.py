@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from ml_assets.components.base import Result, as_of
-from ml_assets.components.metadata import picture, table
+from ml_assets.components.metadata import check_result, picture, table
 from ml_assets.components.naming import check_names
 from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.settings import settings
@@ -121,11 +121,11 @@ def _answers(name: str, found: object) -> dg.AssetCheckResult:
     drifted, reason = getattr(found, "drifted", None), str(getattr(found, "reason", "there is no reference yet"))
     if not drifted:
         return _passed(name, reason)
-    return dg.AssetCheckResult(check_name=name, passed=False, severity=dg.AssetCheckSeverity.WARN, description=reason)
+    return check_result(name, passed=False, warning=True, description=reason)
 
 
 def _passed(name: str, reason: str) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(check_name=name, passed=True, description=reason)
+    return check_result(name, passed=True, description=reason)
 
 
 def _row(feature: "FeatureDrift") -> dict[str, object]:
@@ -143,10 +143,10 @@ def _check(name: str, features: "Mapping[str, FeatureDrift]", chosen: Iterable[s
     """`drift` speaks for the features under the common limits, `drift_<feature>` for one with its own."""
     of_model = [feature for feature in features if feature in set(chosen)]
     drifted = {feature: features[feature].reason for feature in of_model if features[feature].drifted}
-    return dg.AssetCheckResult(
-        check_name=name,
+    return check_result(
+        name,
         passed=not drifted,
-        severity=dg.AssetCheckSeverity.WARN,
+        warning=True,
         metadata={
             "drifted": len(drifted),
             "features": table([{"feature": k, "reason": v} for k, v in drifted.items()]),

@@ -7,7 +7,7 @@ import dagster as dg
 
 from ml_assets.components.base import Result
 from ml_assets.components.condition import takes
-from ml_assets.components.metadata import table
+from ml_assets.components.metadata import check_result, table
 from ml_assets.components.resources import LakeResource, lake_here
 from ml_assets.settings import settings
 
@@ -55,8 +55,8 @@ def searched(model: "Model", folder: "Folder") -> list[dg.AssetsDefinition]:
 def _checked(found: "Relevance", least: float) -> dg.AssetCheckResult:
     """Hybrid search against its parts, on the same questions."""
     gains = {f"hybrid_minus_{mode}": gain.estimate for mode, gain in found.gains.items()}
-    return dg.AssetCheckResult(
-        check_name=CHECK,
+    return check_result(
+        CHECK,
         passed=found.passes(least),
         description=f"{found.questions} questions" if found.questions else "too few documents to ask for any",
         metadata={"limit": least, "questions": found.questions, "modes": table(found.rows()), **gains},

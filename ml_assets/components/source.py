@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ml_assets.components.base import Declared, Result, spoken
-from ml_assets.components.metadata import table
+from ml_assets.components.metadata import check_result, table
 from ml_assets.components.naming import check_names
 from ml_assets.components.resources import LakeResource
 from ml_assets.settings import settings
@@ -16,12 +16,6 @@ from ml_assets.sources.spec import SourceSpec
 
 if TYPE_CHECKING:
     from ml_assets.sources.ingest import Checked, Ingested, Note
-
-_SEVERITY = {
-    "warn": dg.AssetCheckSeverity.WARN,
-    "quarantine": dg.AssetCheckSeverity.WARN,
-    "block": dg.AssetCheckSeverity.ERROR,
-}
 
 
 class Source(Declared[SourceSpec]):
@@ -84,29 +78,22 @@ def _metadata(done: "Ingested") -> dict[str, Any]:
 
 def _results(done: "Ingested", names: Sequence[str]) -> Iterator[dg.AssetCheckResult]:
     left = [{"file": note.file, "reason": note.reason} for note in done.refused]
-    yield dg.AssetCheckResult(
-        check_name="files_readable", passed=not left, metadata={"left_where_they_are": table(left)}
-    )
+    yield check_result("files_readable", passed=not left, metadata={"left_where_they_are": table(left)})
     drift = [
         {"file": d.file, "column": d.column, "verdict": d.verdict, "detail": d.detail, "rows": d.unfit}
         for d in done.drift
     ]
-    yield dg.AssetCheckResult(
-        check_name="schema",
-        passed=not drift,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"differences": table(drift)},
-    )
+    yield check_result("schema", passed=not drift, warning=True, metadata={"differences": table(drift)})
     for name, checked in zip(names, done.expectations, strict=True):
         held = [note for note in done.held_back if checked.severity == "block" and checked.name in note.reason]
         yield _result(name, checked, held)
 
 
 def _result(name: str, checked: "Checked", held: "Sequence[Note]") -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name=name,
+    return check_result(
+        name,
         passed=checked.success and not held,
-        severity=_SEVERITY[checked.severity],
+        warning=checked.severity != "block",
         metadata={
             "values": checked.elements,
             "unexpected": checked.unexpected,

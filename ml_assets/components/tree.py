@@ -12,6 +12,7 @@ from dagster.components.core.defs_module import EXPLICITLY_IGNORED_GLOB_PATTERNS
 from ml_assets.components.load_error import load_error
 from ml_assets.components.naming import check_names, require_name
 from ml_assets.errors import DeclarationError
+from ml_assets.escaping import markdown
 
 if TYPE_CHECKING:
     from dagster.components.core.defs_module import ResolvableToComponentLoc as Place
@@ -42,7 +43,7 @@ class FolderTree(dg.ComponentTree):
         if loc is not None:
             return super().build_defs(loc)
         stand_ins = [
-            dg.AssetSpec([folder, BROKEN], description=error, group_name=name, kinds={BROKEN})
+            dg.AssetSpec([folder, BROKEN], description=markdown(error), group_name=name, kinds={BROKEN})
             for (folder, error), name in zip(self.broken.items(), check_names(self.broken), strict=True)
         ]
         return dg.Definitions.merge(super().build_defs(), dg.Definitions(assets=stand_ins))

@@ -15,6 +15,7 @@ from ml_assets.components.naming import ASSETS, check_names, require_name
 from ml_assets.components.templates.folder import render
 from ml_assets.components.tree import FolderTree
 from ml_assets.errors import DeclarationError
+from ml_assets.escaping import markdown
 from ml_assets.settings import PROJECT
 from ml_assets_tests.components.test_conformance import quiet
 
@@ -92,7 +93,7 @@ def test_the_others_load_and_run_and_the_ui_shows_each_error(tree: FolderTree) -
         for spec in definitions.resolve_all_asset_specs()
         if spec.key.path[-1] == "broken"
     }
-    assert shown == tree.broken
+    assert shown == {name: markdown(error) for name, error in tree.broken.items()}
 
 
 def test_no_model_is_called_like_an_asset_or_what_all_share() -> None:

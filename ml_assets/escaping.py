@@ -1,0 +1,51 @@
+"""Text of strangers (names of files and columns, cells, errors that quote them) for whoever shows it to people.
+
+What HTML needs is `html.escape`. A space of no width breaks what no other sign can: Markdown of GitHub's kind looks for
+addresses after it has read the escapes, and a chat service has mentions that nothing else silences.
+"""
+
+import re
+import unicodedata
+
+_NOTHING = "\u200b"  # a space of no width
+_JOINERS = "\u200c\u200d"  # of Persian, of Indian scripts, of emoji
+_MARKUP = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
+_BEGINNING = re.compile(r"^(#{1,6}|[-+=]|\d{1,9}[.)])")
+_ADDRESS = re.compile(r"(?<=@)(?=\w)|(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
+_CALL = re.compile(r"(?<=@)(?=\S)|(?<=<)(?=[@#!:]|/?\w[^\s>]*:)|(?<=\])(?=[(\[])|(?<=`)(?=`)")
+
+
+def printable(text: str, keep: str = "\n\t") -> str:
+    r"""The text without what moves a cursor, colours a terminal or turns its direction: `\x1b` in place of ESC."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign in keep or _harmless(sign) else _written(sign) for sign in text)
+
+
+def markdown(text: str) -> str:
+    """The text in one line of Markdown, in a table or not, that shows it as it is.
+
+    No link, picture, HTML, emphasis, code or block comes of it.
+    """
+    line = printable(" ".join(text.split()), keep="")
+    escaped = _MARKUP.sub(r"\\\g<0>", line)
+    return _ADDRESS.sub(_NOTHING, _BEGINNING.sub(_first, escaped))
+
+
+def message(text: str, *, links: bool = False) -> str:
+    """The text in one line of a chat or an e-mail: nobody is mentioned; unless `links`, no address is one."""
+    line = _CALL.sub(_NOTHING, printable(" ".join(text.split()), keep=""))
+    return line if links else _ADDRESS.sub(_NOTHING, line)
+
+
+def _first(found: "re.Match[str]") -> str:
+    """What would begin a heading or a list."""
+    return f"{found[0][:-1]}\\{found[0][-1]}"
+
+
+def _harmless(sign: str) -> bool:
+    return sign.isprintable() or sign in _JOINERS or unicodedata.category(sign) in {"Zs", "Cn", "Co"}
+
+
+def _written(sign: str) -> str:
+    return sign.encode("unicode_escape").decode()
