@@ -9,12 +9,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, inspect, make_url, select, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from ml_assets.errors import DeclarationError
 from ml_assets.serving.event_schema import IDENTITY, METADATA
 from ml_assets.serving.event_tables import EventStoreError
 
+_OF_EVENT = {"22", "23", "54"}  # classes of SQLSTATE: data, constraints, limits such as the size of an index row
 _FORMS = "ML_ASSETS_EVENT_STORE is sqlite:///path/to/events.db or postgresql://user:password@host/database"
 # Writers share it, a reader takes it alone for a moment: then nobody is in the middle of a transaction (`settled`).
 _LOCK = "hashtextextended('ml_assets events in ' || current_schema(), 0)"
@@ -70,6 +72,7 @@ def engine(url: URL, patience: float, *, statements: bool = False) -> Engine:
         made = create_engine(url, connect_args=arguments, hide_parameters=True, pool_size=1, max_overflow=3)
     except ModuleNotFoundError as missing:
         raise DeclarationError(f"{name(url)} needs psycopg: pip install 'ml-assets[postgres]'") from missing
+    event.listen(made, "handle_error", _give_up)
     event.listen(made, "connect", _full if path(url) else _bounded(patience, statements=statements))
     return made
 
@@ -77,6 +80,30 @@ def engine(url: URL, patience: float, *, statements: bool = False) -> Engine:
 def _network(patience: float) -> dict[str, int]:
     """A server that does not answer is given up; libpq waits for a connection no shorter than two seconds."""
     return {"connect_timeout": max(2, round(patience)), "tcp_user_timeout": round(1000 * patience)}
+
+
+def of_event(error: BaseException | None) -> bool:
+    """Whether one event is to blame for what a database said, and not the database or the way to it."""
+    state = sqlstate(error)
+    if state is None:
+        return isinstance(error, DataError | IntegrityError | ProgrammingError)
+    return state[:2] in _OF_EVENT
+
+
+def sqlstate(error: BaseException | None) -> str | None:
+    """The five characters by which Postgres says what an error is; None where it said nothing, and of SQLite."""
+    found: str | None = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return found
+
+
+def _give_up(context: ExceptionContext) -> None:
+    """Use no connection again that failed over anything but an event.
+
+    What is wrong may be the connection's alone, and then for ever: made while the server was read-only, or kept by a
+    pooler to what was the primary. A new one costs milliseconds, and only where something has failed.
+    """
+    if not of_event(context.sqlalchemy_exception):
+        context.is_disconnect = True
 
 
 def _full(connection: Sqlite, _record: object) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError, StatementError
+from sqlalchemy.exc import DBAPIError, StatementError
 
-from ml_assets.serving.event_database import SHARE, name, said
+from ml_assets.serving.event_database import SHARE, name, of_event, said, sqlstate
 from ml_assets.serving.event_schema import insert
 from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError, Kind, by_kind
 
@@ -34,7 +34,8 @@ _REFUSED = (
     UnicodeError, OverflowError, TypeError,
 )  # fmt: skip
 
-_MINE = {"22", "23", "54"}  # classes of SQLSTATE: data, constraints, limits such as the size of an index row
+_LATE = {"57014", "55P03"}  # SQLSTATE of what was cut off, itself or its wait for a lock: the patience is over
+_ABSENT = {"42P01", "3F000"}  # no such table or schema: another database than the one that was prepared
 
 
 class Writer(Protocol):
@@ -180,7 +181,7 @@ class PostgresWriter:
 
     Args:
         engine: cuts off what takes too long.
-        prepare: makes the tables where there are none; called once.
+        prepare: makes the tables where there are none; called once, and again where they are missed.
     """
 
     def __init__(self, engine: Engine, prepare: Callable[[], None]) -> None:
@@ -197,11 +198,11 @@ class PostgresWriter:
         raise NotImplementedError
 
     def write(self, rows: Sequence[Event]) -> None:
-        """See `Writer`. A connection that went away meanwhile is made anew: rows written twice are there once."""
+        """See `Writer`. A connection that is of no use any more is made anew: rows written twice are there once."""
         try:
             self._write(rows)
         except DBAPIError as error:
-            if not error.connection_invalidated:
+            if not error.connection_invalidated or sqlstate(error) in _LATE:
                 raise self._failure(error) from error
             try:
                 self._write(rows)
@@ -218,16 +219,20 @@ class PostgresWriter:
         if not self._prepared:
             self._prepare()
             self._prepared = True
+        try:
+            self._insert(rows)
+        except DBAPIError as error:
+            self._prepared = sqlstate(error) not in _ABSENT
+            raise
+
+    def _insert(self, rows: Sequence[Event]) -> None:
         with self._engine.begin() as connection:
             connection.exec_driver_sql(SHARE)
             for kind, some in by_kind(rows).items():
                 connection.exec_driver_sql(insert(kind, "%s"), some)
 
     def _failure(self, error: DBAPIError) -> EventStoreError:
-        state = getattr(error.orig, "sqlstate", None)
-        client = isinstance(error, (DataError, ProgrammingError)) and state is None
-        mine = client or str(state)[:2] in _MINE
-        kind = EventRefusedError if mine else EventStoreError
+        kind = EventRefusedError if of_event(error) else EventStoreError
         return kind(f"event store {name(self._engine.url)}: {said(error)}")
 
 

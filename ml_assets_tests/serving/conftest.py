@@ -7,12 +7,13 @@ import os
 import subprocess
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from ml_assets.serving.events import EventStore
@@ -21,6 +22,30 @@ from ml_assets_tests.serving import released
 from ml_assets_tests.serving.served import Served
 
 SERVER = "postgresql://postgres@127.0.0.1:5432/test"
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A role and a schema of a test's own.
+
+    Args:
+        url: of the role.
+        role: its name, and the schema's.
+        owner: who may do to it what happens to databases.
+    """
+
+    url: str
+    role: str
+    owner: Engine
+
+    def do(self, sql: str) -> None:
+        """A statement of the owner's."""
+        with self.owner.connect() as connection:
+            connection.execute(text(sql.format(role=self.role, schema=self.role)))
+
+    def cut(self) -> None:
+        """End the role's connections."""
+        self.do("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'")
 
 
 @pytest.fixture
@@ -48,6 +73,26 @@ def postgres_url() -> Iterator[str]:
     with engine.connect() as connection:
         connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
     engine.dispose()
+
+
+@pytest.fixture
+def postgres(postgres_url: str) -> Iterator[Postgres]:
+    """A role whose rights and connections are a test's own."""
+    server = make_url(postgres_url).set(query={}, drivername="postgresql+psycopg")
+    role = f"events_{uuid.uuid4().hex[:12]}"
+    owner = create_engine(server, isolation_level="AUTOCOMMIT")
+    url = server.set(username=role, password=role, drivername="postgresql").render_as_string(hide_password=False)
+    made = Postgres(url, role, owner)
+    made.do("CREATE ROLE {role} LOGIN PASSWORD '{role}'")
+    try:
+        made.do("CREATE SCHEMA {schema} AUTHORIZATION {role}")
+        made.do("ALTER ROLE {role} SET search_path = {schema}")
+        yield made
+    finally:
+        made.do("DROP SCHEMA {schema} CASCADE")
+        made.do("DROP OWNED BY {role}")
+        made.do("DROP ROLE {role}")
+        owner.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -17,6 +17,7 @@ import pytest
 from ml_assets.serving.event_tables import Prediction
 from ml_assets.serving.events import PATIENCE, EventStore
 from ml_assets_tests.serving import released
+from ml_assets_tests.serving.conftest import Postgres
 from ml_assets_tests.serving.faults import Redis, bring_back, fill, move_away, redis, remount, wire
 from ml_assets_tests.serving.process import Server, gone, serving
 from ml_assets_tests.serving.released import FEATURES, MODEL
@@ -165,6 +166,18 @@ def test_a_postgres_that_is_cut_off_refuses_predictions_until_it_is_back(
             why = endures(server, postgres_url, getattr(proxy, how), proxy.mend)
             assert "refused" in why or "closed" in why or "did not commit within 2.0 s" in why
             assert "postgres@" not in server.get("/health").text
+
+
+def test_a_postgres_that_was_read_only_is_written_to_as_soon_as_it_can_be(data: Path, postgres: Postgres) -> None:
+    """The connections that were made meanwhile stay read-only for ever."""
+
+    def read_only() -> None:
+        postgres.do("ALTER ROLE {role} SET default_transaction_read_only = on")
+        postgres.cut()
+
+    with serving(data, ML_ASSETS_EVENT_STORE=postgres.url) as server:
+        end = "ALTER ROLE {role} RESET default_transaction_read_only"
+        assert "read-only transaction" in endures(server, postgres.url, read_only, lambda: postgres.do(end))
 
 
 def test_a_redis_that_is_killed_or_hangs_costs_entities_their_answers_and_instances_nothing(data: Path) -> None:
