@@ -27,6 +27,7 @@ from benchmarks import (
 from benchmarks.figure import Figure, table
 from benchmarks.fuzz import server as fuzz_server
 from benchmarks.machine import describe
+from benchmarks.soak import run as soak_faults
 
 BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "loop": loop.measure,
@@ -57,6 +58,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=some)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every repetition as JSON too")
     parser.add_argument("--quick", action="store_true", help="small and once: does it run? The numbers mean little")
+    parser.add_argument("--faults", action="store_true", help="soak: take something away from the server each minute")
     parser.add_argument("--minutes", type=float, default=10, metavar="N", help="of what runs by the clock [10]")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of what is thrown at it [1]")
     chosen = parser.parse_args()
@@ -66,6 +68,8 @@ def main() -> int:
         parser.error(f"no benchmark {min(unknown)!r}: choose from {', '.join((*BENCHMARKS, *ENDURANCE))}")
     runs = {name: partial(measure, chosen.quick) for name, measure in BENCHMARKS.items()}
     runs |= {name: partial(measure, chosen.minutes, chosen.seed) for name, measure in ENDURANCE.items()}
+    if chosen.faults:
+        runs["soak"] = partial(soak_faults.measure, chosen.minutes, chosen.seed)
     machine, found = describe(), _measured({name: runs[name] for name in chosen.names or BENCHMARKS})
     if chosen.json:
         plain = {name: [figure.to_json() for figure in figures] for name, figures in found.items()}

@@ -28,7 +28,7 @@ class Watched:
     def first_and_last(self, minute: float = 60.0) -> tuple[tuple[float, float], tuple[float, float]]:
         """Mean MiB and descriptors in the first minute once all is warm, and in the last one."""
         end = self._samples[-1][0]
-        warm = min(self._warm, end / 3)
+        warm = min(self._warm, end / 2)
         length = min(minute, end / 3)
         first = [each for each in self._samples if warm <= each[0] <= warm + length]
         last = [each for each in self._samples if each[0] >= end - length]
