@@ -13,7 +13,7 @@ from ml_assets.commands import data, token
 from ml_assets.commands.environment import prepare
 from ml_assets.commands.interrupt import CODE, StoppedError, listen, new_line, stopped
 from ml_assets.commands.progress import working
-from ml_assets.commands.screen import UnforeseenError, keep_traceback
+from ml_assets.commands.screen import UnforeseenError, echo, keep_traceback, plain
 from ml_assets.errors import DataError, MlAssetsError
 from ml_assets.settings import PROJECT, settings
 
@@ -72,7 +72,7 @@ def new(name: Annotated[str, typer.Argument(help="The model's name: letters, dig
         from ml_assets.commands.new import new
 
         said = new(name)
-    typer.echo(said)
+    echo(said)
 
 
 @app.command()
@@ -116,7 +116,7 @@ def rollback(
         from ml_assets.commands.rollback import rollback
 
         said = rollback(project, model, to, reason)
-    typer.echo(said)
+    echo(said)
 
 
 @app.command()
@@ -136,7 +136,7 @@ def export(
         from ml_assets.commands.export import export
 
         said = export(project, model, what, to, as_of=as_of, version=version, overwrite=overwrite)
-    typer.echo(said)
+    echo(said)
 
 
 @app.command()
@@ -151,7 +151,7 @@ def reset(
 
     if source is not None:
         _project().source(model, source)
-    typer.echo(forget(Request(model, source), settings(), DEFS, yes=yes))
+    echo(forget(Request(model, source), settings(), DEFS, yes=yes))
 
 
 @app.command()
@@ -164,7 +164,7 @@ def remove(
     from ml_assets.commands.forget import forget
     from ml_assets.commands.places import Request
 
-    typer.echo(forget(Request(model, remove=True, keep_files=keep_files), settings(), DEFS, yes=yes))
+    echo(forget(Request(model, remove=True, keep_files=keep_files), settings(), DEFS, yes=yes))
 
 
 @app.command()
@@ -199,7 +199,7 @@ def serve(
     from ml_assets.serving.server import serve
 
     def announce(url: str) -> None:
-        typer.echo(f"{url}/docs, {workers} worker{'s' if workers > 1 else ''}; Ctrl-C stops", err=True)
+        echo(f"{url}/docs, {workers} worker{'s' if workers > 1 else ''}; Ctrl-C stops", err=True)
 
     serve(settings(), host, port, workers, announce)
 
@@ -236,7 +236,7 @@ def _run() -> int:
         sentence, code = _told(error)
         begins = new_line() if code == CODE else ""
         with contextlib.suppress(OSError):
-            sys.stderr.write(f"{begins}ml-assets: {sentence}\n" if sentence else "")
+            sys.stderr.write(f"{begins}ml-assets: {plain(sentence)}\n" if sentence else "")
         return code
     return 0
 

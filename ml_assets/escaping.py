@@ -15,8 +15,14 @@ _ADDRESS = re.compile(r"(?<=@)(?=\w)|(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE
 _CALL = re.compile(r"(?<=@)(?=\S)|(?<=<)(?=[@#!:]|/?\w[^\s>]*:)|(?<=\])(?=[(\[])|(?<=`)(?=`)")
 
 
-def printable(text: str, keep: str = "\n\t") -> str:
-    r"""The text without what moves a cursor, colours a terminal or turns its direction: `\x1b` in place of ESC."""
+def printable(text: str, keep: str = "") -> str:
+    r"""The text without what breaks a line, moves a cursor, colours a terminal or turns its direction.
+
+    Bytes of a file's name that are no UTF-8 are written, too; `keep` is left as it is.
+
+    >>> print(printable("caf\udce9.csv"), printable("two\nlines.csv"), printable("\x1b[31mred"))
+    caf\xe9.csv two\nlines.csv \x1b[31mred
+    """
     if text.isprintable():
         return text
     return "".join(sign if sign in keep or _harmless(sign) else _written(sign) for sign in text)
@@ -27,14 +33,14 @@ def markdown(text: str) -> str:
 
     No link, picture, HTML, emphasis, code or block comes of it.
     """
-    line = printable(" ".join(text.split()), keep="")
+    line = printable(" ".join(text.split()))
     escaped = _MARKUP.sub(r"\\\g<0>", line)
     return _ADDRESS.sub(_NOTHING, _BEGINNING.sub(_first, escaped))
 
 
 def message(text: str, *, links: bool = False) -> str:
     """The text in one line of a chat or an e-mail: nobody is mentioned; unless `links`, no address is one."""
-    line = _CALL.sub(_NOTHING, printable(" ".join(text.split()), keep=""))
+    line = _CALL.sub(_NOTHING, printable(" ".join(text.split())))
     return line if links else _ADDRESS.sub(_NOTHING, line)
 
 
@@ -48,4 +54,6 @@ def _harmless(sign: str) -> bool:
 
 
 def _written(sign: str) -> str:
+    if "\udc80" <= sign <= "\udcff":  # a byte that os.fsdecode could not read
+        return f"\\x{ord(sign) - 0xDC00:02x}"
     return sign.encode("unicode_escape").decode()

@@ -10,6 +10,7 @@ import typer
 from ml_assets.cadence import Cadence
 from ml_assets.commands.interrupt import typed
 from ml_assets.commands.progress import bar, working
+from ml_assets.commands.screen import echo
 from ml_assets.commands.unfinished import writing
 from ml_assets.errors import DataError
 from ml_assets.settings import PROJECT, settings
@@ -65,7 +66,7 @@ def online_retail(
         written = retail.convert(path, incoming, progress, lines=None if source else retail.LINES)
         lines, last = retail.extent(written)
         as_of = _last_date("retail", last)
-    typer.echo(f"{written}: {lines:,} lines until {last}: next, `ml-assets run retail{as_of}`")
+    echo(f"{written}: {lines:,} lines until {last}: next, `ml-assets run retail{as_of}`")
 
 
 @app.command()
@@ -84,7 +85,7 @@ def documents(
             from ml_assets.commands.delivery import deliver
 
             done = deliver(source, folder / "files", last_sunday(), progress)
-        typer.echo(f"{done} new files in {folder / 'files'}: next, `ml-assets run documents`")
+        echo(f"{done} new files in {folder / 'files'}: next, `ml-assets run documents`")
         return
     with bar("writing documents", "weeks") as progress:
         from ml_assets.simulation.documents import write
@@ -98,7 +99,7 @@ def documents(
             with writing(folder, str(day), typed()):
                 files = write.write(folder, documents=count, weeks=weeks, end=day, seed=seed, progress=progress)
         plan = write.read(folder)
-    typer.echo(
+    echo(
         f"{len(files)} new files in {folder}: {plan.start} to {plan.end}: next, "
         f"`ml-assets run documents --as-of {plan.end}`"
     )
@@ -114,7 +115,7 @@ def retry(
 
         outcomes = read_again(model, progress)
     for outcome in outcomes:
-        typer.echo(outcome)
+        echo(outcome)
 
 
 @app.command()
@@ -180,7 +181,7 @@ def _date(text: str) -> date:
 
 def _say(files: Iterable[Path], simulation: "Simulation", folder: Path) -> None:
     count = len(list(files))
-    typer.echo(
+    echo(
         f"{count} new files in {folder}: {simulation.customers:,} customers, {simulation.start} to {simulation.end}, "
         f"seed {simulation.seed}, drift {simulation.drift}: next, `ml-assets run churn --as-of {simulation.end}`"
     )

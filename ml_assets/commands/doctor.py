@@ -14,12 +14,11 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-import typer
-
 from ml_assets.commands.environment import QUIET
 from ml_assets.commands.finding import Finding, Status
 from ml_assets.commands.packages import packages
 from ml_assets.commands.progress import Show
+from ml_assets.commands.screen import echo
 from ml_assets.commands.sheet import Line, put
 from ml_assets.settings import PROJECT, Settings, settings
 
@@ -48,7 +47,7 @@ def say(findings: Sequence[Finding], *, as_json: bool) -> bool:
     """Print the findings as a table or as one JSON object; whether nothing failed."""
     healthy = all(finding.status != "fail" for finding in findings)
     if as_json:
-        typer.echo(json.dumps({"healthy": healthy, "findings": [asdict(finding) for finding in findings]}))
+        echo(json.dumps({"healthy": healthy, "findings": [asdict(finding) for finding in findings]}))
     else:
         put("", table(findings))
     return healthy

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from ml_assets.commands import history
 from ml_assets.commands.places import Part, Request, parts
 from ml_assets.commands.progress import Show, nobody, working
+from ml_assets.commands.screen import echo
 from ml_assets.errors import DataError, MlAssetsError
 from ml_assets.settings import Settings
 
@@ -104,15 +105,15 @@ def alone(chosen: Settings, model: str) -> Iterator[None]:
 
 def _ask(request: Request, found: Sequence[Part], chosen: Settings, waiting: str | None) -> None:
     if waiting:
-        typer.echo(f"`{waiting}` was interrupted; this goes on with it.")
-    typer.echo(f"{request.command} deletes, for ever:")
+        echo(f"`{waiting}` was interrupted; this goes on with it.")
+    echo(f"{request.command} deletes, for ever:")
     for part in found:
         if part.what:
-            typer.echo(f"  {part.name}: {part.what}")
+            echo(f"  {part.name}: {part.what}")
     files = chosen.incoming / request.model
     if not request.remove:
         others = "the raw tables of the other sources, " if request.source else ""
-        typer.echo(f"It keeps {others}the model's folder and the files in {files}, which the next run reads anew.")
+        echo(f"It keeps {others}the model's folder and the files in {files}, which the next run reads anew.")
     if not sys.stdin.isatty():
         raise ForgetError(f"nobody is there to ask: `{request.command} --yes` deletes it without asking")
     if not typer.confirm("Delete?"):

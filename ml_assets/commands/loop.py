@@ -1,13 +1,10 @@
 """Which models to run, at which date, and what to print."""
 
 import json
-import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-
-import typer
 
 from ml_assets.commands.data import default_churn, default_documents
 from ml_assets.commands.delivered import state
@@ -15,7 +12,7 @@ from ml_assets.commands.outcome import show
 from ml_assets.commands.progress import working
 from ml_assets.commands.project import Project
 from ml_assets.commands.run import EndedError, run
-from ml_assets.commands.screen import UnforeseenError
+from ml_assets.commands.screen import UnforeseenError, echo
 from ml_assets.commands.summary import Summary
 from ml_assets.commands.unfinished import unfinished
 from ml_assets.errors import DataError, DeclarationError, MlAssetsError
@@ -55,7 +52,7 @@ def loop(project: Project, names: Sequence[str], as_of: str, *, as_json: bool) -
             if not as_json:
                 show(summary)
     if as_json:
-        typer.echo(json.dumps(answers))
+        echo(json.dumps(answers))
     return max(codes, default=0)
 
 
@@ -73,7 +70,7 @@ def _sources(project: Project, name: str) -> dict[str, Any]:
 def _said(error: Exception) -> dict[str, str]:
     """Say an error on standard error, and to `--json`."""
     sentence = " ".join(str(error).split())
-    sys.stderr.write(f"ml-assets: {sentence}\n")
+    echo(f"ml-assets: {sentence}", err=True)
     return {"error": sentence}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from ml_assets.commands.interrupt import interruptible, typed
-from ml_assets.commands.screen import quiet
+from ml_assets.commands.screen import plain, quiet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +56,7 @@ class Work:
 
     def show(self, step: str, done: int, total: int) -> None:
         """Take note of the step, of what is done and of all there is."""
-        self.step, self.done, self.total = step, done, total
+        self.step, self.done, self.total = plain(step), done, total
 
     @property
     def now(self) -> str:
@@ -106,7 +106,7 @@ def working(title: str, unit: str = "steps", kept: str = "done and kept", within
 
         def end(sentence: str) -> None:
             clear = "\r\x1b[K\x1b[?25h" if screen.isatty() else ""
-            screen.write(f"{clear}ml-assets: {sentence}\n")
+            screen.write(f"{clear}ml-assets: {plain(sentence)}\n")
             screen.flush()
 
         with interruptible(work.stopped, noted, end), _displayed(work, screen):

@@ -14,13 +14,13 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
 import yaml
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from ml_assets.commands.progress import Show, working
 from ml_assets.commands.project import Project
+from ml_assets.commands.screen import echo, plain
 from ml_assets.components.monitor import Monitor
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.monitoring.declaration import MonitorSpec, RetrainSpec
@@ -70,7 +70,7 @@ def run(project: Project, name: str, asked: Request, *, resume: bool, as_json: b
         done = _replayed(project, name, _resumed(store, name, asked) if resume else asked, store, progress)
         picture = put(settings().reports / name / "policy_replay.png", figure(done))
     if as_json:
-        typer.echo(json.dumps(done.to_json() | {"plot": str(picture)}))
+        echo(json.dumps(done.to_json() | {"plot": str(picture)}))
     else:
         console = Console()
         console.print(table(done, time.perf_counter() - started))
@@ -80,6 +80,7 @@ def run(project: Project, name: str, asked: Request, *, resume: bool, as_json: b
 def table(done: Replay, seconds: float) -> "Table":
     """The comparison for people."""
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     span = f"{len(done.dates)} as-of dates from {done.dates[0]} to {done.dates[-1]}"
@@ -88,14 +89,14 @@ def table(done: Replay, seconds: float) -> "Table":
         padding=(0, 1, 0, 0), caption_justify="left",
         caption=f"{done.metric}, {done.beside}: realised, mean of the dates. lost: {done.metric} × weeks behind the "
         "best policy of each date. seconds: of the retrainings, as measured when they were done. "
-        f"{done.best} lost least. Replayed in {seconds:.1f} s",
+        f"{escape(plain(done.best))} lost least. Replayed in {seconds:.1f} s",
     )  # fmt: skip
     rows = done.rows()
     for column in rows[0]:
         words = column in {"policy", "why and when"}
         made.add_column(column, justify="left" if words else "right", no_wrap=column != "why and when")
     for row in rows:
-        made.add_row(*(str(value) for value in row.values()))
+        made.add_row(*(escape(plain(value)) for value in row.values()))
     return made
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from ml_assets.escaping import printable
 from ml_assets.settings import settings
 
 _MOST = 4_000_000
@@ -17,6 +18,18 @@ _MOST = 4_000_000
 
 class UnforeseenError(Exception):
     """Something failed in a way that a user cannot put right; its message is one line and names the log."""
+
+
+def echo(text: object = "", *, err: bool = False) -> None:
+    """Print a text: names of files, cells and errors stand in it, and none of them is for a terminal to obey."""
+    stream = sys.stderr if err else sys.stdout
+    stream.write(f"{plain(text)}\n")
+    stream.flush()
+
+
+def plain(text: object) -> str:
+    """What a terminal prints and obeys nothing of, in as many lines as it has."""
+    return printable(str(text), keep="\n\t")
 
 
 def log_path() -> Path:

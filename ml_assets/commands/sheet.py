@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ml_assets.commands.screen import plain
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -25,9 +27,9 @@ def put(title: str, lines: Iterable[Line], console: "Console | None" = None) -> 
     from rich.text import Text
 
     console = console or Console()
-    found = list(lines)
+    found = [(plain(label), plain(text)) for label, text in lines]
     width = console.width - max((Text.from_markup(label).cell_len for label, _ in found), default=0) - _FRAME
-    made = Table(title=title or None, title_justify="left", show_header=False, pad_edge=False)
+    made = Table(title=plain(title) or None, title_justify="left", show_header=False, pad_edge=False)
     made.add_column(style="bold", no_wrap=True)
     made.add_column(overflow="fold")
     below: list[Line] = []

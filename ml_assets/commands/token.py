@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ml_assets.commands.screen import echo
 from ml_assets.serving.tokens import SCOPES, Tokens
 from ml_assets.settings import settings
 
@@ -22,8 +23,8 @@ def add(
 ) -> None:
     """Make a token and print it, once: only its hash is kept."""
     secret = _tokens().add(name, scope or ["predict"], datetime.now(UTC).date().isoformat())
-    typer.echo(secret)
-    typer.echo("Keep it now, it cannot be shown again. Send it as `Authorization: Bearer …`.", err=True)
+    echo(secret)
+    echo("Keep it now, it cannot be shown again. Send it as `Authorization: Bearer …`.", err=True)
 
 
 @app.command()
@@ -31,7 +32,7 @@ def remove(name: Annotated[str, typer.Argument(help="As it was added")]) -> None
     """Take a token back."""
     tokens = _tokens()
     if not tokens.remove(name):
-        typer.echo(f"That was the last one: the server lets nobody in. {_OPENING.format(tokens.path)}", err=True)
+        echo(f"That was the last one: the server lets nobody in. {_OPENING.format(tokens.path)}", err=True)
 
 
 @app.command("list")
@@ -40,11 +41,11 @@ def show() -> None:
     tokens = _tokens()
     known = tokens.read()
     if known is None:
-        typer.echo("There are no tokens: the server answers this machine only, and asks for none.", err=True)
+        echo("There are no tokens: the server answers this machine only, and asks for none.", err=True)
     elif not known:
-        typer.echo(f"{tokens.path} holds no token: the server lets nobody in. {_OPENING.format(tokens.path)}", err=True)
+        echo(f"{tokens.path} holds no token: the server lets nobody in. {_OPENING.format(tokens.path)}", err=True)
     for token in known or ():
-        typer.echo(f"{token.name}\t{','.join(token.scopes)}\t{token.created}")
+        echo(f"{token.name}\t{','.join(token.scopes)}\t{token.created}")
 
 
 def _tokens() -> Tokens:

@@ -3,6 +3,7 @@
 import typer
 
 from ml_assets.commands.project import Project
+from ml_assets.commands.screen import echo
 from ml_assets.errors import DataError
 from ml_assets.settings import settings
 
@@ -30,14 +31,14 @@ def undo_delivery(project: Project, source: str, file: str, *, yes: bool) -> Non
     found = delivered(project.lake, table, file)
     came = "" if found.delivered is None else f", delivered at {found.delivered:%Y-%m-%d %H:%M:%S} UTC"
     back = f" The rows of {', '.join(found.restored)} that it replaced come back." if found.restored else ""
-    typer.echo(
+    echo(
         f"{found.file}{came}: {found.rows:,} rows of {table} and {found.quarantined:,} quarantined rows go.{back} "
         "What was computed from them is computed again by the next run."
     )
     if not yes and not typer.confirm("Take it back?"):
         raise DataError("nothing was changed: say yes, or call with --yes")
     undo(project.lake, table, specs[name], settings().incoming, found.sha)
-    typer.echo(
+    echo(
         f"taken back: the file stays where it is and is not read again until it is delivered again (changed, touched, "
         f"or under another name); next, `ml-assets run {model}`"
     )

@@ -14,11 +14,11 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-import typer
 from filelock import FileLock, Timeout
 
 from ml_assets.commands.interrupt import CODE, new_line
 from ml_assets.commands.progress import Show, displaying
+from ml_assets.commands.screen import echo
 from ml_assets.errors import MlAssetsError
 from ml_assets.settings import PROJECT, Settings, settings
 
@@ -82,10 +82,10 @@ def up(port: int, mlflow_port: int, serve_port: int) -> int:
             lines = _begun(chosen, (port, mlflow_port, serve_port), running, show)
             waiting = _awaited(running, told, show)
         for line in (*lines, *waiting):
-            typer.echo(line)
+            echo(line)
         code = _watch(running, told)
     if signal.SIGINT in signals:
-        sys.stderr.write("ml-assets: stopped, and nothing is left running; `ml-assets up` starts it again\n")
+        echo("ml-assets: stopped, and nothing is left running; `ml-assets up` starts it again", err=True)
         return CODE
     return code
 
@@ -259,7 +259,7 @@ def _watch(running: Mapping[Service, Process], told: threading.Event) -> int:
     while not told.wait(_LOOK):
         for service in _ended(running):
             code, said = running[service].returncode, service.log.read_text(errors="replace")[-_SHOWN:]
-            sys.stderr.write(f"{said}\nml-assets: {service.name} ended by itself (exit code {code}): see above\n")
+            echo(f"{said}\nml-assets: {service.name} ended by itself (exit code {code}): see above", err=True)
             return 1
     sys.stderr.write(f"{new_line()}ml-assets: stopping ...\n")
     return 0

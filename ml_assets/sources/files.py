@@ -13,8 +13,9 @@ from typing import IO, TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ml_assets.errors import DataError
+from ml_assets.escaping import printable
 from ml_assets.sources.endings import KNOWN, any_case, known_format
-from ml_assets.sources.obstacles import obstacle, printable, real_folder
+from ml_assets.sources.obstacles import obstacle, real_folder
 
 if TYPE_CHECKING:
     import fsspec

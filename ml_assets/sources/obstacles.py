@@ -1,26 +1,13 @@
-"""Why something in a drop zone is not read: pipes, sockets, links that leave it; and names that cannot be printed."""
+"""Why something in a drop zone is not read: pipes, sockets, links that leave it."""
 
 import os
 import stat
-import unicodedata
 from pathlib import Path
 from typing import Any
 
+from ml_assets.escaping import printable
+
 _KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
-
-
-def printable(name: str) -> str:
-    r"""A name of any bytes as text that a table, a log and a terminal hold.
-
-    >>> print(printable(os.fsdecode(b"caf\xe9.csv")), printable("two\nlines.csv"))
-    caf\xe9.csv two\nlines.csv
-    """
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(sign if _shown(sign) else sign.encode("unicode_escape").decode() for sign in text)
-
-
-def _shown(sign: str) -> bool:
-    return unicodedata.category(sign)[0] != "C" and unicodedata.category(sign) not in {"Zl", "Zp"}
 
 
 def obstacle(path: str, info: dict[str, Any], zone: str) -> str:

@@ -22,7 +22,6 @@ _SIGNS = {
     f"{W}tab": "\t", f"{W}ptab": "\t", f"{W}br": "\n", f"{W}cr": "\n", f"{W}noBreakHyphen": "-",
 }  # fmt: skip
 _NOTES = ("footnotes", "endnotes")
-_PROLOG = (b"<!DOCTYPE", "<!DOCTYPE".encode("utf-16-le"), "<!DOCTYPE".encode("utf-16-be"))
 
 Element = Any  # lxml ships no types
 
@@ -35,7 +34,7 @@ def pages(content: bytes, name: str, limits: Limits) -> tuple[tuple[Page, ...], 
     """
     refuse_bomb(content, name, limits)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        package = Package(archive)
+        package = Package(archive, name)
         main = package.main()
         if main is None:
             raise UnreadableError("damaged", f"{name} holds no document (word/document.xml is missing): save it anew")
@@ -43,10 +42,10 @@ def pages(content: bytes, name: str, limits: Limits) -> tuple[tuple[Page, ...], 
 
 
 def refuse_bomb(content: bytes, name: str, limits: Limits) -> None:
-    """Look at what a zip file says that it holds before anything is unpacked, and at the head of its XML.
+    """Look at what a zip file says that it holds before anything is unpacked.
 
     Raises:
-        UnreadableError: `bomb`: it unpacks to more than it may, or its XML declares entities; `encrypted`.
+        UnreadableError: `bomb`: it unpacks to more than it may; `encrypted`.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         entries = archive.infolist()
@@ -54,9 +53,6 @@ def refuse_bomb(content: bytes, name: str, limits: Limits) -> None:
             raise UnreadableError("encrypted", f"{name} is encrypted with a password: save it without one")
         # zipfile reads no more than an entry says, so these sizes hold.
         _require_small(sum(entry.file_size for entry in entries), len(content), name, limits)
-        for entry in entries:
-            if entry.filename.lower().endswith((".xml", ".rels")):
-                _require_plain_xml(archive.read(entry), name, entry.filename)
 
 
 def _require_small(unpacked: int, size: int, name: str, limits: Limits) -> None:
@@ -67,13 +63,6 @@ def _require_small(unpacked: int, size: int, name: str, limits: Limits) -> None:
         f"{name} unpacks from {size:,} bytes to {unpacked:,}, more than {limits.unpacked:,} or {limits.ratio} times "
         "its size: save it anew without large embedded objects, or raise Limits.unpacked and Limits.ratio",
     )
-
-
-def _require_plain_xml(data: bytes, name: str, entry: str) -> None:
-    if any(mark in data for mark in _PROLOG):
-        raise UnreadableError(
-            "bomb", f"{name}: {entry} declares a document type, which DOCX forbids (ECMA-376, part 2): do not open it"
-        )
 
 
 def _story(package: Package, main: str, name: str, limits: Limits) -> Iterator[str]:

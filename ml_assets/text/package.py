@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ml_assets.text.document import UnreadableError
+
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _STRICT = {
@@ -35,10 +37,11 @@ class Package:
 
     Args:
         archive: open while its parts are read.
+        name: of the file, for messages.
     """
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._archive = archive
+    def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
+        self._archive, self._name = archive, name
         self._names = {_normal(entry): entry for entry in archive.namelist()}
 
     def __contains__(self, part: str) -> bool:
@@ -50,14 +53,31 @@ class Package:
         return self._archive.read(self._names[part])
 
     def root(self, part: str) -> Element:
-        """The root element of a part, its names those of transitional files."""
+        """The root element of a part, its names those of transitional files.
+
+        Raises:
+            UnreadableError: `bomb`: it declares a document type, under whatever name and in whatever encoding.
+        """
         from lxml import etree
 
         parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
-        root = etree.fromstring(self.data(part), parser)
+        try:
+            root = etree.fromstring(self.data(part), parser)
+        except etree.XMLSyntaxError as error:
+            if "amplification" not in str(error) and "loop" not in str(error):  # of entities, which only it declares
+                raise
+            raise self._typed(part) from error
+        if root.getroottree().docinfo.internalDTD is not None:
+            raise self._typed(part)
         if _namespace(root.tag) in _STRICT:
             _renamed(root)
         return root
+
+    def _typed(self, part: str) -> UnreadableError:
+        return UnreadableError(
+            "bomb",
+            f"{self._name}: {part} declares a document type, which DOCX forbids (ECMA-376, part 2): do not open it",
+        )
 
     def relations(self, part: str = "") -> dict[str, Relation]:
         """What a part refers to, by id; of the package where none is named. What is not there is left out."""

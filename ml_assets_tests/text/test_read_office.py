@@ -151,3 +151,32 @@ def test_what_is_not_read_is_named_with_the_remedy(content: bytes, named: str) -
 @pytest.mark.parametrize("text", ["BMW lease of a garage", "MZ is no program: é", "GIF8 lots are leased", "BZh ü"])
 def test_a_text_may_begin_like_another_kind(text: str) -> None:
     assert read(text.encode()).text == text
+
+
+_ENTITIES = '<!DOCTYPE d [<!ENTITY e "ha"><!ENTITY f SYSTEM "file:///etc/passwd">]>'
+
+
+def _renamed(content: bytes, old: str, new: str) -> bytes:
+    """A part under another name, and what refers to it."""
+    parts = without(content, old)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        moved = made.with_part(parts, new, archive.read(old))
+    return replaced(moved, (old.rpartition("/")[2].encode(), new.rpartition("/")[2].encode()))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "ucs-4le"])
+@pytest.mark.parametrize("part", ["word/document.xml", "word/document.bin", "word/_rels/document.xml.rels"])
+def test_a_document_type_is_seen_under_any_name_and_in_any_encoding(part: str, encoding: str) -> None:
+    body = "<Relationships/>" if part.endswith("rels") else "<d>&e;&f;</d>"
+    xml = f'<?xml version="1.0" encoding="{encoding}"?>{_ENTITIES}{body}'
+    content = made.docx()
+    if part == "word/document.bin":
+        content = _renamed(content, "word/document.xml", part)
+    with pytest.raises(UnreadableError) as caught:
+        read(made.with_part(content, part, xml.encode("utf-32-le" if encoding == "ucs-4le" else encoding)))
+    assert caught.value.code in {"bomb", "damaged"}
+    assert "root:" not in str(caught.value)
+
+
+def test_the_document_may_be_called_anything() -> None:
+    assert read(_renamed(made.docx(), "word/document.xml", "word/document.bin")).text == TEXT
