@@ -1,6 +1,7 @@
 """The ASGI application of a worker: predictions go straight to their function, all else through FastAPI."""
 
 import logging
+import re
 import time
 
 from ml_assets.serving.api import api
@@ -18,6 +19,11 @@ FIRST_WORD = 30.0
 
 _LOG = logging.getLogger("ml_assets.serving")
 _PREFIX, _SUFFIX = "/models/", "/predict"
+_PREDICT = f"{_PREFIX}{{model}}{_SUFFIX}"
+_OF_MODEL = re.compile(r"/models/([^/]+)/(predict|invocations|ping)")
+_ROUTES = frozenset({"/search", "/outcomes", "/models"})
+_ALWAYS = frozenset({"/health", "/ready", "/metrics"})
+"""Whoever asks how a worker is, is answered also while it has too much to do."""
 
 
 class App:
@@ -42,9 +48,13 @@ class App:
         elif scope["type"] == "http":
             await self._limited(scope, receive, send)
 
+    def refused(self, status: int) -> None:
+        """What a connection says of itself: it answered before there was a request."""
+        self._worker.count("connection", "", status, 0)
+
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._active >= BUSY:
-            await refuse(send, unavailable("busy", f"{BUSY} requests are in hand", "try again, or add workers"))
+        if self._active >= BUSY and scope["path"] not in _ALWAYS:
+            await self._busy(scope, send)
             return
         self._active += 1
         try:
@@ -58,6 +68,15 @@ class App:
             await refuse(send, problem)
         finally:
             self._active -= 1
+
+    async def _busy(self, scope: Scope, send: Send) -> None:
+        """Overload is counted like every other answer: who looks at the numbers has to see it."""
+        await refuse(send, unavailable("busy", f"{BUSY} requests are in hand", "try again, or add workers"))
+        path: str = scope["path"]
+        found = _OF_MODEL.fullmatch(path)
+        name = found[1] if found and found[1] in self._worker.models else ""
+        route = f"/models/{{model}}/{found[2]}" if found else path if path in _ROUTES else "other"
+        self._worker.count("predict" if route == _PREDICT else route, name, 503, 0)
 
     async def _predict(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.perf_counter(), 200

@@ -14,6 +14,7 @@ from ml_assets.registry import Registry
 from ml_assets.serving.follower import Follower
 from ml_assets.serving.guard import Guard, is_loopback, mark
 from ml_assets.serving.releases import Releases
+from ml_assets.serving.room import raise_descriptors
 from ml_assets.serving.tokens import Tokens
 from ml_assets.settings import Settings
 
@@ -47,13 +48,14 @@ def serve(settings: Settings, host: str, port: int, workers: int, announce: Call
     tokens = Tokens(settings.tokens)
     _require_tokens(tokens, host)
     config = Config(
-        "ml_assets.serving.app:create", factory=True, host=host, port=port, workers=workers,
-        loop="uvloop", http="httptools", ws="none", lifespan="on", log_level="warning", access_log=False,
-        server_header=False, date_header=False, proxy_headers=False, timeout_keep_alive=75,
+        "ml_assets.serving.app:create", factory=True, host=host, port=port, workers=workers, loop="uvloop",
+        http="ml_assets.serving.connection:Connection", ws="none", lifespan="on", log_level="warning",
+        access_log=False, server_header=False, date_header=False, proxy_headers=False, timeout_keep_alive=75,
         timeout_graceful_shutdown=10,
     )  # fmt: skip
     listening = _listen(host, port)
     announce(_url(listening))
+    raise_descriptors()
     os.environ.update({key: value for key, value in _IMPATIENT.items() if key not in os.environ})
     releases = Releases.at(settings.data)
     _forget_asked(releases)

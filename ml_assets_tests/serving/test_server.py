@@ -17,7 +17,7 @@ from ml_assets.serving.event_tables import Outcome, Prediction
 from ml_assets.serving.tokens import Tokens
 from ml_assets_tests.serving import released
 from ml_assets_tests.serving.released import AS_OF, MODEL, probability
-from ml_assets_tests.serving.served import INVOKE, PREDICT, ROW, Served
+from ml_assets_tests.serving.served import INVOKE, PREDICT, ROW, Served, refused
 
 
 def test_instances_are_answered_in_their_order_and_recorded(served: Served) -> None:
@@ -125,6 +125,26 @@ def test_more_than_a_worker_has_in_hand_is_refused_at_once(served: Served, monke
     monkeypatch.setattr(application, "BUSY", 0)
     answer = served.client.post(PREDICT, json={"instances": [ROW]})
     assert (answer.status_code, answer.json()["type"], answer.headers["retry-after"]) == (503, "busy", "1")
+
+
+def test_overload_is_counted_and_does_not_hide_how_the_server_is(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application, "BUSY", 0)
+    paths = (PREDICT, INVOKE, "/models/unknown/predict", "/search", "/outcomes", f"/{'x' * 50}", "/models/a/b/predict")
+    for path in paths:
+        refused(served.client.post(path, json={"instances": [ROW]}), 503, "busy")
+    assert served.client.get("/health").json()["status"] == "ok"
+    assert served.client.get("/ready").status_code == 200
+    said = served.client.get("/metrics").text
+    counted = {
+        ("predict", MODEL): 1, ("/models/{model}/invocations", MODEL): 1, ("predict", ""): 1, ("/search", ""): 1,
+        ("/outcomes", ""): 1, ("other", ""): 2,
+    }  # fmt: skip
+    for (route, model), number in counted.items():
+        assert f'ml_assets_requests_total{{model="{model}",route="{route}",status="503"}} {number}.0' in said
+    (minute,) = served.worker._minutes.over(None, force=True)
+    assert (minute.requests, minute.errors) == (2, 2)
 
 
 def test_the_forms_of_mlflows_protocol_give_the_same_scores(served: Served) -> None:

@@ -1,0 +1,133 @@
+"""How many clients a worker holds, and who goes when more come."""
+
+import asyncio
+import math
+from contextlib import suppress
+from typing import Protocol, Self
+from weakref import WeakKeyDictionary
+
+from uvicorn.server import ServerState
+
+PATIENCE = 10.0
+"""Seconds that a client has for a head, also of one that never begins."""
+
+STALLED = 30.0
+"""Seconds in which a client has to take something of an answer that does not fit into the network's buffers."""
+
+MOST = 10_000
+"""Connections of a worker; fewer where it may have fewer descriptors."""
+
+HEADS = 32 << 20
+"""Bytes of all heads that are not finished."""
+
+QUEUED = 10_000
+"""Requests that were sent before the one before them was answered, of all connections."""
+
+_LOOK = 1.0  # seconds between two looks at the clocks of all
+_DESCRIPTORS = 0.75  # share of them that connections may take; files, stores and children need some as well
+_SHARE = 8  # an eighth goes at a time, so that to look for the oldest costs little for each
+
+
+class Guest(Protocol):
+    """What the room knows of a connection."""
+
+    since: float | None
+    stalled: float | None
+    closing: bool
+
+    def waiting(self) -> float | None:
+        """Since when it has asked nothing; None: a request is in hand."""
+
+    def give_up(self) -> None:
+        """Its time is over."""
+
+    def end(self) -> None:
+        """Close, or where that was done and the client does not take the rest, cut."""
+
+
+class Room:
+    """The connections of one worker.
+
+    When it is full, those go that have asked nothing for the longest time: unfinished heads, or idle ones, which a
+    client has to open again in any case. So nobody keeps others out by holding connections.
+
+    Args:
+        state: of uvicorn; it knows the connections.
+        loop: whose clock counts.
+    """
+
+    def __init__(self, state: ServerState, loop: asyncio.AbstractEventLoop) -> None:
+        self.queued = 0
+        """Requests that wait for the one before them."""
+        self.heads = 0
+        """Bytes of heads that are not finished."""
+        self._guests: set[Guest] = state.connections  # type: ignore[assignment]  # uvicorn names its own classes
+        self._loop = loop
+        self._spare = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def of(cls, state: ServerState, loop: asyncio.AbstractEventLoop) -> Self:
+        """The one of a server."""
+        if state not in _ROOMS:
+            _ROOMS[state] = cls(state, loop)
+        return _ROOMS[state]  # type: ignore[return-value]
+
+    def enter(self) -> bool:
+        """Whether there is room for a connection that was just made; others may have to go for it."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(_LOOK, self._look)
+        if len(self._guests) <= capacity():
+            self._spare = 0
+            return True
+        if not self._spare:
+            self._spare = self.make()
+        if not self._spare:
+            return False
+        self._spare -= 1
+        return True
+
+    def make(self) -> int:
+        """Close connections, those first that have asked nothing for the longest time; how many."""
+        waiting = [(since, guest) for guest in self._guests if not guest.closing and (since := guest.waiting())]
+        waiting.sort(key=lambda each: each[0])
+        gone = waiting[: math.ceil(len(waiting) / _SHARE)]
+        for _, guest in gone:
+            guest.end()
+        return len(gone)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        for guest in tuple(self._guests):
+            if guest.since is not None and now - guest.since > PATIENCE:
+                guest.give_up()
+            elif guest.stalled is not None and now - guest.stalled > STALLED:
+                guest.end()
+            elif guest.closing and guest.since is None:
+                guest.since = now
+        self._timer = self._loop.call_later(_LOOK, self._look) if self._guests else None
+
+
+def capacity() -> int:
+    """Connections that a worker holds."""
+    try:
+        import resource
+    except ImportError:  # on Windows, where sockets are no descriptors
+        return MOST
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST if most == resource.RLIM_INFINITY else min(MOST, int(_DESCRIPTORS * most))
+
+
+def raise_descriptors() -> None:
+    """Let this process and its children have as many descriptors as the machine allows, and `MOST` connections need."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = math.ceil(MOST / _DESCRIPTORS)
+        if now != resource.RLIM_INFINITY and now < wanted:
+            allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+
+
+_ROOMS: WeakKeyDictionary[ServerState, Room] = WeakKeyDictionary()
