@@ -1,6 +1,6 @@
 """What is read of a Delta table that `lake.py` opened, and done to it."""
 
-import time
+import contextlib
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -9,16 +9,24 @@ from urllib.parse import unquote
 import deltalake
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake.exceptions import CommitFailedError
 from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, RemoveAction
 
 from ml_assets import parquet
+from ml_assets.compaction import Part, due
 from ml_assets.moments import shift
 
 Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"
 # A column of times, from (inclusive; None = unbounded), to (exclusive).
 Window = tuple[str, datetime | None, datetime]
 
+# Every version stays readable: a run that records versions can be repeated years later.
+FOREVER = {
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+}
+_SHORT = dict.fromkeys(FOREVER, "interval 2 days")
 _STATISTICS = timedelta(milliseconds=1)  # Delta keeps the statistics of times in milliseconds
 
 
@@ -52,10 +60,14 @@ def _store(found: Any) -> Any:  # noqa: ANN401 - deltalake has no types
     return PyFileSystem(DeltaStorageHandler.from_table(found._table))  # noqa: SLF001 - deltalake's own recipe
 
 
-def appending(rows: Rows) -> Callable[[Any, deltalake.CommitProperties], None]:
+def appending(rows: Rows, at: int) -> Callable[[Any, deltalake.CommitProperties], None]:
     """What adds rows, in their order, to a table, and may be called again after a conflict: they are written once.
 
     New columns can come in the same transaction through deltalake only, as one batch.
+
+    Args:
+        rows: what is added.
+        at: milliseconds since 1970, which place the file among the others of its table.
     """
     staged: list[AddAction] | None = None
     whole: pa.Table | None = None
@@ -70,27 +82,74 @@ def appending(rows: Rows) -> Callable[[Any, deltalake.CommitProperties], None]:
         if staged is None:
             reader = rows.to_reader() if isinstance(rows, pa.Table) else rows
             typed = reader.cast(pa.schema([schema.field(name) for name in rows.schema.names]))
-            staged = parquet.write(_store(found), typed)
+            staged = parquet.write(_store(found), typed, at)
         found.create_write_transaction(staged, "append", schema, commit_properties=commit)
 
     return append
 
 
-def without(found: Any, column: str, values: Sequence[str]) -> list[AddAction | RemoveAction]:  # noqa: ANN401 - deltalake has no types
+def parts(found: Any, within: Window | None = None) -> list[Part]:  # noqa: ANN401 - deltalake has no types
+    """The files of a version, in the order in which they were written; of a window those that may hold rows of it."""
+    actions = pa.table(found.get_add_actions(flatten=True))
+    chosen = actions if within is None else actions.filter(overlap(actions, within))
+    ordered = chosen.sort_by([("modification_time", "ascending"), ("path", "ascending")])
+    columns = (ordered[name].to_pylist() for name in ("path", "size_bytes", "modification_time"))
+    return [Part(*row) for row in zip(*columns, strict=True)]
+
+
+def compact(found: Any, now: int, kept: timedelta | None) -> bool:  # noqa: ANN401 - deltalake has no types
+    """Do one step of what `Lake.compact` says; whether there was one."""
+    files = [] if found.metadata().partition_columns else due(parts(found), now)
+    if not files:
+        return False
+    alone = deltalake.CommitProperties(max_commit_retries=0)
+    schema = pa.schema(found.schema().to_arrow())
+    with contextlib.suppress(CommitFailedError):  # another one writes: next time
+        found.create_write_transaction(_gathered(found, files, now), "append", schema, commit_properties=alone)
+        if kept is not None:
+            _tidy(found, kept)
+    return True
+
+
+def _gathered(found: Any, files: Sequence[Part], now: int) -> list[AddAction | RemoveAction]:  # noqa: ANN401 - deltalake has no types
+    """What puts one file, in the place of the last, where consecutive ones are; its rows are theirs, in their order."""
+    store, schema = _store(found), pa.schema(found.schema().to_arrow())
+    batches = (batch for file in files for batch in _rows_of(store, file.path, schema).to_batches())
+    added = parquet.write(store, pa.RecordBatchReader.from_batches(schema, batches), files[-1].at, changes=False)
+    gone = [RemoveAction(file.path, data_change=False, deletion_timestamp=now, size=file.size) for file in files]
+    return [*gone, *added]
+
+
+def _tidy(found: Any, kept: timedelta) -> None:  # noqa: ANN401 - deltalake has no types
+    """Delete the files that no version of the last time needs, and the log of versions before."""
+    held = found.metadata().configuration
+    if any(held.get(name) != value for name, value in _SHORT.items()):
+        found.alter.set_table_properties(_SHORT)
+    found.update_incremental()  # or vacuum takes what was just committed for what a kill left
+    hours = max(round(kept / timedelta(hours=1)), 0)
+    found.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True)
+    found.create_checkpoint()
+    found.cleanup_metadata()
+
+
+def _rows_of(store: Any, path: str, schema: pa.Schema, chosen: Any = None) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """A scanner of a file's rows, in their order."""
+    from pyarrow import dataset  # not at load
+
+    rows = dataset.dataset(unquote(path), schema=schema, filesystem=store, format="parquet")
+    return rows.scanner(filter=chosen, use_threads=False)
+
+
+def without(found: Any, column: str, values: Sequence[str], now: int) -> list[AddAction | RemoveAction]:  # noqa: ANN401 - deltalake has no types
     """What takes rows out of a table without partitions: those whose `column` is one of `values`.
 
     Each file that holds some is written anew in its place, which the time of its first writing says.
     """
-    from pyarrow import dataset  # not at load
-
     gone = pc.field(column).isin([*values])
-    store, now, actions = _store(found), int(time.time() * 1000), list[AddAction | RemoveAction]()
-    schema = pa.schema(found.schema().to_arrow())
-    for file in pa.table(found.get_add_actions(flatten=True)).to_pylist():
-        rows = dataset.dataset(unquote(file["path"]), schema=schema, filesystem=store, format="parquet")
-        if not rows.count_rows(filter=gone):
+    store, actions, schema = _store(found), list[AddAction | RemoveAction](), pa.schema(found.schema().to_arrow())
+    for file in parts(found):
+        if not _rows_of(store, file.path, schema, gone).count_rows():
             continue
-        kept = rows.scanner(filter=~gone, use_threads=False).to_reader()
-        actions.append(RemoveAction(file["path"], data_change=True, deletion_timestamp=now, size=file["size_bytes"]))
-        actions += parquet.write(store, kept, file["modification_time"])
+        actions.append(RemoveAction(file.path, data_change=True, deletion_timestamp=now, size=file.size))
+        actions += parquet.write(store, _rows_of(store, file.path, schema, ~gone).to_reader(), file.at)
     return actions

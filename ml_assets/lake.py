@@ -7,8 +7,10 @@ records are already there is not done again, so a caller that was killed simply 
 
 import contextlib
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote
@@ -34,11 +36,6 @@ PATH, ROW = "_lake_path", "_lake_row"
 """Where a row lies: the Parquet file, and its number in it."""
 
 _ATTEMPTS = 60
-# Every version stays readable: a run that records versions can be repeated years later.
-_KEEP = {
-    "delta.logRetentionDuration": "interval 36500 days",
-    "delta.deletedFileRetentionDuration": "interval 36500 days",
-}
 
 
 def fingerprint_of(*parts: object) -> int:
@@ -58,10 +55,12 @@ class Lake:
     Args:
         root: a folder, or a URL that deltalake understands.
         connect: opens a fresh in-memory DuckDB connection for each query.
+        clock: seconds since 1970, by which files are ordered.
     """
 
     root: str
     connect: Connect = memory
+    clock: Callable[[], float] = time.time
 
     def version(self, table: str) -> int | None:
         """The current version of a table; None where there is no table yet."""
@@ -125,11 +124,28 @@ class Lake:
 
         def rewrite(found: Any, commit: deltalake.CommitProperties) -> None:  # noqa: ANN401 - deltalake has no types
             schema = pa.schema(found.schema().to_arrow())
-            actions = delta.without(found, column, values)
+            actions = delta.without(found, column, values, self._now())
             found.create_write_transaction(actions, "append", schema, commit_properties=commit)
 
         self._require(table, None)
         return self._commit(table, rewrite, records or {})
+
+    def compact(self, table: str, *, kept: timedelta | None = None) -> bool:
+        """Write many small files of closed days as one, if there are any; every row keeps its place.
+
+        One file a call, so a call is short; none where another process commits meanwhile.
+
+        Args:
+            table: without partitions.
+            kept: how long versions of before stay readable; None, where something may name them: for ever.
+
+        Returns:
+            Whether there were any.
+        """
+        found, now = self._open(table), self._now()
+        # deltalake counts from the machine's clock
+        since = None if kept is None else kept + timedelta(seconds=time.time() - now / 1000)
+        return found is not None and delta.compact(found, now, since)
 
     def drop(self, table: str) -> None:
         """Remove a table with all its versions; nothing where there is none."""
@@ -147,11 +163,8 @@ class Lake:
         return self._files(self._require(table, version), table, within)
 
     def _files(self, found: Any, table: str, within: Window | None) -> list[str]:  # noqa: ANN401 - deltalake has no types
-        actions = pa.table(found.get_add_actions(flatten=True))
-        chosen = actions if within is None else actions.filter(delta.overlap(actions, within))
-        ordered = chosen.sort_by([("modification_time", "ascending"), ("path", "ascending")])
         # The log keeps paths percent-encoded (Delta protocol, "Add File"); the folder is the one that we opened.
-        return [f"{self.root}/{table}/{unquote(path)}" for path in ordered["path"].to_pylist()]
+        return [f"{self.root}/{table}/{unquote(part.path)}" for part in delta.parts(found, within)]
 
     def schema(self, table: str, version: int | None = None) -> pa.Schema:
         """The Arrow schema of a version."""
@@ -180,9 +193,7 @@ class Lake:
         name = f"_lake_{table}@{found.version()}"
         if files and "://" in files[0]:
             connection.register(name, found.to_pyarrow_dataset())
-            return (
-                f"(SELECT *, '' AS {PATH}, row_number() OVER () AS {ROW} FROM {quote(name)})" if places else quote(name)
-            )
+            return _numbered(quote(name)) if places else quote(name)
         # The columns and their types are the table's, whatever these files hold: one may have come with a later file.
         connection.register(empty := f"{name}_empty", schema.empty_table())
         if not files:
@@ -224,6 +235,9 @@ class Lake:
         with FileLock(path):
             yield
 
+    def _now(self) -> int:
+        return int(self.clock() * 1000)
+
     def _open(self, table: str, version: int | None = None) -> Any:  # noqa: ANN401 - deltalake has no types
         try:
             return deltalake.DeltaTable(f"{self.root}/{table}", version=version)
@@ -239,7 +253,7 @@ class Lake:
     def _create(self, table: str, rows: Rows, partition_by: list[str] | None) -> None:
         """An empty table: Delta lets two creations with rows both succeed, the second as an append."""
         deltalake.write_deltalake(
-            f"{self.root}/{table}", rows.schema.empty_table(), configuration=_KEEP, partition_by=partition_by
+            f"{self.root}/{table}", rows.schema.empty_table(), configuration=delta.FOREVER, partition_by=partition_by
         )
 
     def _write(self, table: str, rows: Rows, records: Mapping[str, int], **how: Any) -> int:  # noqa: ANN401 - of write_deltalake
@@ -251,7 +265,7 @@ class Lake:
             with self.lock(f"create/{table}"):
                 if self._open(table) is None:
                     self._create(table, rows, how.get("partition_by"))
-        return self._commit(table, replace if how else delta.appending(rows), records, adds=not how)
+        return self._commit(table, replace if how else delta.appending(rows, self._now()), records, adds=not how)
 
     def _commit(
         self,

@@ -7,7 +7,6 @@ them in different orders, and sums of floats over them have different last digit
 
 import json
 import math
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -16,19 +15,20 @@ from typing import Any
 import pyarrow as pa
 from deltalake.transaction import AddAction
 
-_GROUP = 250_000  # rows of a row group: what is held in memory at a time
+_GROUP, _GROUP_BYTES = 250_000, 64 << 20  # of a row group: what is held in memory at a time
 _NUMBERS = ("INT32", "INT64", "FLOAT", "DOUBLE")
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the lake's times are naive UTC
 _UNITS = {"timestamp[us]": timedelta(microseconds=1), "date32[day]": timedelta(days=1)}
 
 
-def write(store: Any, rows: pa.RecordBatchReader, written_at: int | None = None) -> list[AddAction]:  # noqa: ANN401 - pyarrow has no types
+def write(store: Any, rows: pa.RecordBatchReader, at: int, *, changes: bool = True) -> list[AddAction]:  # noqa: ANN401 - pyarrow has no types
     """Write rows below a table's folder; the file counts only once its action is committed.
 
     Args:
         store: the folder of the table, as a `pyarrow.fs.FileSystem`.
         rows: consumed as they come.
-        written_at: milliseconds since 1970, which place the file among the others of its table; default: now.
+        at: milliseconds since 1970, which place the file among the others of its table.
+        changes: whether the table holds other rows with it.
 
     Returns:
         The action that adds the file; none where there are no rows.
@@ -44,17 +44,17 @@ def write(store: Any, rows: pa.RecordBatchReader, written_at: int | None = None)
         store.delete_file(path)
         return []
     size = store.get_file_info(path).size
-    at = int(time.time() * 1000) if written_at is None else written_at
-    return [AddAction(path, size, {}, at, True, json.dumps(_statistics(footer)))]
+    return [AddAction(path, size, {}, at, changes, json.dumps(_statistics(footer)))]
 
 
 def _groups(rows: pa.RecordBatchReader) -> Iterator[pa.Table]:
-    held: list[pa.RecordBatch] = []
+    held, rows_held, size = list[pa.RecordBatch](), 0, 0
     for batch in rows:
         held.append(batch)
-        if sum(len(part) for part in held) >= _GROUP:
+        rows_held, size = rows_held + len(batch), size + batch.nbytes
+        if rows_held >= _GROUP or size >= _GROUP_BYTES:
             yield pa.Table.from_batches(held)
-            held = []
+            held, rows_held, size = [], 0, 0
     if held:
         yield pa.Table.from_batches(held)
 

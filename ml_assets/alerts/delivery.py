@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from ml_assets.alerts.message import Message, message
 from ml_assets.alerts.outbox import Alert, alerts
 from ml_assets.alerts.spec import PROJECT
+from ml_assets.compaction import KEPT
 from ml_assets.decisions.alert import Severity, backoff
 from ml_assets.lake import Lake
 
@@ -142,6 +143,7 @@ def _deliver(this: _Round, waiting: Sequence[Alert], target: _Target) -> str:
         this.mark(due, target)
     row = {"target": target.key, "attempted_at": this.now, "alerts": len(due), "failure": failure or None}
     this.lake.append(_TABLE, pa.Table.from_pylist([row], schema=_ATTEMPTS))
+    this.lake.compact(_TABLE, kept=KEPT)
     if not failure:
         return f"{target.name} took {len(due):,}"
     again = this.now + backoff(target.failed + 1)

@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 
 import pyarrow as pa
 
+from ml_assets.compaction import KEPT
 from ml_assets.lake import Lake
 from ml_assets.serving.event_tables import Event, Exposure, Kind, Outcome, Prediction, Search, Traffic
 from ml_assets.serving.events import EventStore
@@ -53,7 +54,7 @@ def table(folder: str, kind: Kind) -> str:
 
 
 def take(lake: Lake, store: EventStore, folder: str, due: date | None, *, limit: int = PAGE) -> Taken:
-    """Take all rows of a model that the lake does not have.
+    """Take all rows of a model that the lake does not have, and write small files of closed days as one.
 
     Args:
         lake: where they go.
@@ -67,6 +68,8 @@ def take(lake: Lake, store: EventStore, folder: str, due: date | None, *, limit:
     """
     with lake.lock(f"{folder}/prediction_log"):
         rows = {_NAMES[kind]: _take(lake, store, folder, kind, due, limit) for kind in _NAMES}
+        for name in _NAMES.values():  # nothing names a version of these
+            lake.compact(f"{folder}/{name}", kept=KEPT)
     return Taken(rows, due)
 
 

@@ -240,10 +240,12 @@ class _Run:
         self.held_back += [Note(f.arrival.name, blocked[f.sha]) for f in files if f.sha in blocked]
 
     def end(self) -> None:
-        """Keep what was left where it is, and that the delivery is complete."""
+        """Keep what was left where it is, and that the delivery is complete; make few files of many."""
         note(self.lake, self.table, [*self.refused, *self.held_back])
         if self.new:
             self.delivery.end(self.lake, self.table)
+            for table in (self.table, ledger.quarantine_table(self.table)):
+                self.lake.compact(table)
 
     def close(self) -> None:
         """Let go of everything."""
