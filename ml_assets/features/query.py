@@ -82,10 +82,10 @@ def _checked(sql: str, relations: tuple[str, ...], where: str) -> Query:
     ctes = {str(entry["key"]) for node in nodes for entry in node.get("cte_map", {}).get("map", [])}
     if odd := {name for name in ctes if not name.isidentifier()}:  # outside of its scope it would name a file
         raise DeclarationError(f"{where} names a WITH query {min(odd)!r}: use letters, digits and _")
-    read = {str(node["table_name"]): node for node in nodes if node.get("type") == "BASE_TABLE"}
+    read = {str(node["table_name"]): node for node in _tables(tree)}
     for node in nodes:
         _check_node(node, _line(where, sql, node.get("query_location")))
-    for name in read.keys() - ctes - set(relations):
+    for name in read.keys() - set(relations):
         near = get_close_matches(name, relations, n=1)
         meant = f"did you mean {near[0]!r}?" if near else f"declared are {', '.join(sorted(relations))}"
         place = _line(where, sql, read[name].get("query_location"))
@@ -205,6 +205,29 @@ def _walk(tree: object) -> Iterator[dict[str, Any]]:
         children = tree if isinstance(tree, list) else []
     for child in children:
         yield from _walk(child)
+
+
+def _tables(tree: object, named: frozenset[str] = frozenset()) -> Iterator[dict[str, Any]]:
+    """The tables that are read, without the WITH queries whose name is in scope where they stand.
+
+    Args:
+        tree: any part of a parse tree.
+        named: WITH queries in scope, in lower case: DuckDB does not tell `A` from `a`.
+    """
+    if isinstance(tree, dict):
+        if tree.get("type") == "BASE_TABLE" and str(tree["table_name"]).lower() not in named:
+            yield tree
+        for entry in tree.get("cte_map", {}).get("map", []):  # one after the other: each sees those before it
+            yield from _tables(entry["value"], named)
+            named |= {str(entry["key"]).lower()}
+        for key, child in tree.items():
+            # Of a recursive query, only what is repeated sees the query itself.
+            itself = tree.get("type") == "RECURSIVE_CTE_NODE" and key == "right"
+            if key != "cte_map":
+                yield from _tables(child, named | {str(tree["cte_name"]).lower()} if itself else named)
+    elif isinstance(tree, list):
+        for child in tree:
+            yield from _tables(child, named)
 
 
 def _meaning(tree: object) -> str:

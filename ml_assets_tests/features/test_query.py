@@ -179,3 +179,48 @@ def test_what_is_checked_runs() -> None:
     query = checked("SELECT date_trunc('month', $as_of) AS month").sql
     with memory() as connection:
         assert connection.execute(query, {"as_of": datetime(2025, 3, 9)}).fetchall() == [(datetime(2025, 3, 1),)]  # noqa: DTZ001 - the lake's times are naive UTC
+
+
+_HIDDEN = "(SELECT max(sql) FROM sqlite_master) AS x"
+_LEAKS = {
+    "a subquery beside it": f"SELECT customer, {_HIDDEN} FROM orders, "
+    "(WITH sqlite_master AS (SELECT 1 AS one) SELECT one FROM sqlite_master)",
+    "before it": "WITH a AS (SELECT * FROM sqlite_master), sqlite_master AS (SELECT 1 AS one) SELECT * FROM a",
+    "in itself": "WITH sqlite_master AS (SELECT * FROM sqlite_master) SELECT * FROM sqlite_master",
+    "another branch": "(WITH sqlite_master AS (SELECT 1 AS one) SELECT one FROM sqlite_master) "
+    "UNION ALL SELECT sql FROM sqlite_master",
+    "the start of a recursion": "WITH RECURSIVE sqlite_master AS (SELECT sql FROM sqlite_master "
+    "UNION ALL SELECT sql FROM sqlite_master) SELECT * FROM sqlite_master",
+    "within another WITH": "WITH a AS (WITH sqlite_master AS (SELECT 1 AS one) SELECT * FROM sqlite_master) "
+    "SELECT * FROM a, sqlite_master",
+    "in a condition": "SELECT customer FROM orders WHERE EXISTS (WITH sqlite_master AS (SELECT 1 AS one) "
+    "SELECT * FROM sqlite_master) AND amount < (SELECT count(*) FROM sqlite_master)",
+    "in quotation marks": 'SELECT * FROM "SQLITE_MASTER", (WITH sqlite_master AS (SELECT 1 AS one) SELECT 1)',
+}
+
+
+@pytest.mark.parametrize("where", _LEAKS)
+def test_a_name_of_with_hides_nothing_outside_of_its_scope(where: str) -> None:
+    assert "which is not a source" in refused(_LEAKS[where])
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "WITH a AS (SELECT customer FROM orders), b AS (SELECT * FROM a) SELECT * FROM b",
+        "WITH a AS (SELECT customer FROM orders) SELECT * FROM (WITH b AS (SELECT * FROM a) SELECT * FROM b)",
+        "WITH a AS (SELECT customer FROM orders) SELECT (SELECT max(customer) FROM a) AS x FROM orders",
+        "WITH a AS (SELECT customer FROM orders) SELECT * FROM a UNION ALL SELECT * FROM a",
+        "WITH A AS (SELECT customer FROM orders) SELECT * FROM a",
+        'WITH "A" AS (SELECT customer FROM orders) SELECT * FROM a',
+        "WITH orders AS (SELECT * FROM orders WHERE amount > 1) SELECT customer FROM orders",
+        "WITH RECURSIVE a AS (SELECT 1 AS n FROM orders UNION ALL SELECT n + 1 FROM a WHERE n < 3) SELECT * FROM a",
+        "SELECT customer FROM orders WHERE customer IN (WITH a AS (SELECT customer FROM orders) SELECT * FROM a)",
+    ],
+)
+def test_a_name_of_with_is_read_wherever_it_is_in_scope(sql: str) -> None:
+    assert checked(sql).relations == ("orders",)
+
+
+def test_a_source_that_a_name_of_with_hides_is_not_read() -> None:
+    assert checked("WITH tickets AS (SELECT customer FROM orders) SELECT * FROM tickets").relations == ("orders",)
