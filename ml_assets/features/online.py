@@ -185,6 +185,12 @@ def kind_of(found: "pa.DataType") -> Kind | None:
     return next((kind for kind, fits in tests.items() if fits), None)
 
 
+def unfinished(store: str, model: str) -> str:
+    """What is said of a store that holds no complete set of records."""
+    asset = f"{model.partition('@')[0]}/online_features"
+    return f"{store} holds no complete {model}: it was emptied, or not written yet; {asset} writes it"
+
+
 class OnlineStore(Protocol):
     """Records by model and entity. Any number of threads and processes may read and write at once.
 
@@ -231,6 +237,9 @@ class OnlineStore(Protocol):
         Redis says None already when the longest TTL has passed since: who then writes again renews what Redis would
         soon forget.
         """
+
+    def lost(self, model: str) -> str | None:
+        """Why a record that was written may not be here; None: whom it holds nothing of is not of the population."""
 
     def sets(self, folder: str) -> list[str]:
         """What the records of a folder are kept under."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.errors import OnlineStoreError
 from ml_assets.features.codec import FORMAT, Known, Layout, Packed, require_entities, unpack
-from ml_assets.features.online import Record, Schema
+from ml_assets.features.online import Record, Schema, unfinished
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +34,7 @@ end
 # No colon after `ml_assets`: no key of a record.
 _SCHEMA = "ml_assets.schema:{:x}"  # by fingerprint, as JSON
 _WRITTEN = "ml_assets.written:{}"  # by model, the ordinal of an as-of date
+_EVICTED = "ml_assets.evicted:{}"  # by model, how many keys Redis had evicted when writing began
 
 # Redis answers nobody else during one script: a fraction of a millisecond. Several go out in one pipeline.
 _RECORDS_A_SCRIPT = 256
@@ -61,6 +62,7 @@ class RedisStore:
         with self._named():
             # Twice as long as the records, which are written after it.
             self._client.set(_SCHEMA.format(schema.fingerprint), schema.to_json(), ex=2 * _seconds(schema.keep))
+            self._client.set(_EVICTED.format(schema.model), self._evicted(), ex=2 * _seconds(schema.keep))
         return sum(self._replace(schema, rows, as_of) for rows in Layout.of(schema).pack(batches, as_of))
 
     def read(self, model: str, entities: Sequence[str]) -> list[Record | None]:
@@ -85,6 +87,19 @@ class RedisStore:
             found = self._client.get(_WRITTEN.format(model))
         return None if found is None else date.fromordinal(int(found))
 
+    def lost(self, model: str) -> str | None:
+        """See `OnlineStore`. What Redis evicts to make room it says only in a number of its own."""
+        if self.written(model) is None:
+            return unfinished(self.name, model)
+        with self._named():
+            before, now = self._client.get(_EVICTED.format(model)), self._evicted()
+        if now in {0, int(before or 0)}:  # 0: none since Redis was started
+            return None
+        return (
+            f"{self.name} has evicted keys since {model} was written: give it memory, or maxmemory-policy noeviction; "
+            f"the next {model.partition('@')[0]}/online_features writes them anew"
+        )
+
     def sets(self, folder: str) -> list[str]:
         """See `OnlineStore`."""
         with self._named():
@@ -96,9 +111,18 @@ class RedisStore:
             for key in self._keys(folder):
                 self._client.unlink(key)
 
+    def _evicted(self) -> int:
+        """How many keys Redis has evicted since it was started; 0 where this user may not ask."""
+        from redis.exceptions import ResponseError
+
+        try:
+            return int(self._client.info("stats")["evicted_keys"])
+        except (ResponseError, KeyError):
+            return 0
+
     def _keys(self, folder: str) -> Iterator[bytes]:
-        """When the sets of a folder were complete, then their records."""
-        for start in (_WRITTEN.format(""), "ml_assets:"):
+        """When the sets of a folder were complete, then their records, and what else is known of the sets."""
+        for start in (_WRITTEN.format(""), "ml_assets:", _EVICTED.format("")):
             for end in ("@*", ":*") if start == "ml_assets:" else ("@*", ""):
                 yield from self._client.scan_iter(f"{start}{folder}{end}", count=_ENTITIES_AT_ONCE)
 

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from ml_assets.errors import OnlineStoreError
 from ml_assets.features.codec import Known, Layout, Packed, require_entities, unpack
-from ml_assets.features.online import Record, Schema
+from ml_assets.features.online import Record, Schema, unfinished
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,6 +86,10 @@ class SqliteStore:
         """See `OnlineStore`."""
         found = self._select("SELECT as_of FROM finished WHERE model = ?", (model,))
         return date.fromisoformat(found[0][0]) if found else None
+
+    def lost(self, model: str) -> str | None:
+        """See `OnlineStore`."""
+        return unfinished(self.name, model) if self.written(model) is None else None
 
     def sets(self, folder: str) -> list[str]:
         """See `OnlineStore`."""

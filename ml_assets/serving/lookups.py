@@ -19,6 +19,10 @@ _SILENT = f"the online store has not answered within {PATIENCE:g} s"
 _Found = list[Record | None] | OnlineStoreError
 
 
+class _LostError(OnlineStoreError):
+    """The store answers, and may have lost what it was asked for."""
+
+
 class _Asked(NamedTuple):
     feature_set: str
     entities: Sequence[str]
@@ -48,9 +52,11 @@ class Lookups:
         self._watch: asyncio.TimerHandle | None = None
         self.trouble: str | None = None
         """Why the last read failed; None: it did not."""
+        self.lost: dict[str, str] = {}
+        """Why records of a feature set may be missing that were written, as of the last look."""
 
     async def read(self, feature_set: str, entities: Sequence[str], field: str) -> list[Record | None]:
-        """The record of each entity, in order; None where there is none.
+        """The record of each entity, in order; None where there was never one.
 
         Args:
             feature_set: under which name they were written.
@@ -58,7 +64,7 @@ class Lookups:
             field: the entity's name, for what is said of a wrong one.
 
         Raises:
-            Problem: a name that nobody can have; or the store does not answer.
+            Problem: a name that nobody can have; or the store does not answer, or may have lost the record.
         """
         try:
             require_entities(entities)
@@ -68,12 +74,13 @@ class Lookups:
             ) from None
         try:
             found = (
-                self._opened().read(feature_set, entities)
-                if self._embedded
-                else await self._together(feature_set, entities)
+                self._read_now(feature_set, entities) if self._embedded else await self._together(feature_set, entities)
             )
         except OnlineStoreError as error:
-            self.trouble = str(error)
+            if isinstance(error, _LostError):
+                self.lost[feature_set] = str(error)
+            else:
+                self.trouble = str(error)
             raise unavailable(
                 "online-store", f"features cannot be read: {error}", "try again, or send instances"
             ) from None
@@ -91,7 +98,12 @@ class Lookups:
             self.trouble = str(error) or _SILENT
             return {}
         self.trouble = None
-        return found
+        for name, (_, why) in found.items():
+            if why is None:
+                self.lost.pop(name, None)
+            else:
+                self.lost[name] = why
+        return {name: as_of for name, (as_of, _) in found.items()}
 
     def close(self) -> None:
         """Give the store back."""
@@ -139,23 +151,38 @@ class Lookups:
     def _read(self, questions: Sequence[tuple[str, Sequence[str]]]) -> list[_Found]:
         """The answers; a record that cannot be read costs the others another read, not their answer."""
         try:
-            return [*self._read_at_once(questions)]
+            return self._read_at_once(questions)
         except (CorruptRecordError, UnknownSchemaError) as error:
             return [error] if len(questions) == 1 else [self._read([question])[0] for question in questions]
 
-    def _read_at_once(self, questions: Sequence[tuple[str, Sequence[str]]]) -> list[list[Record | None]]:
+    def _read_at_once(self, questions: Sequence[tuple[str, Sequence[str]]]) -> list[_Found]:
         """The answers, with one read for each feature set."""
         if len(questions) == 1:
-            return [self._opened().read(*questions[0])]
+            return [self._judged(questions[0][0], self._opened().read(*questions[0]))]
         found: dict[str, dict[str, Record | None]] = {}
         for name in {feature_set for feature_set, _ in questions}:
             wanted = list(dict.fromkeys(one for feature_set, some in questions if feature_set == name for one in some))
             found[name] = dict(zip(wanted, self._opened().read(name, wanted), strict=True))
-        return [[found[feature_set][entity] for entity in entities] for feature_set, entities in questions]
+        return [
+            self._judged(feature_set, [found[feature_set][entity] for entity in entities])
+            for feature_set, entities in questions
+        ]
 
-    def _written(self, feature_sets: Sequence[str]) -> dict[str, date | None]:
-        self._opened().ping()
-        return {name: self._opened().written(name) for name in feature_sets}
+    def _read_now(self, feature_set: str, entities: Sequence[str]) -> list[Record | None]:
+        (found,) = self._read_at_once([(feature_set, entities)])
+        if isinstance(found, OnlineStoreError):
+            raise found
+        return found
+
+    def _judged(self, feature_set: str, records: list[Record | None]) -> _Found:
+        """The records; where one is missing that may have been lost, why: no client is to blame for that."""
+        why = self._opened().lost(feature_set) if None in records else None
+        return records if why is None else _LostError(why)
+
+    def _written(self, feature_sets: Sequence[str]) -> dict[str, tuple[date | None, str | None]]:
+        store = self._opened()
+        store.ping()
+        return {name: (store.written(name), store.lost(name)) for name in feature_sets}
 
     def _look(self) -> None:
         """Let go of a file that was moved away: who has it open would read it for ever.

@@ -139,7 +139,7 @@ class Worker:
         """What does not work, by part, and why; nothing where all is well."""
         parts = {
             "registry": self.loaded.registry_trouble(),
-            "online_store": self.lookups.trouble,
+            "online_store": self.lookups.trouble or self._lost(),
             "event_store": self._event_store(),
             "tokens": self.guard.trouble,
             "worker": "; ".join(self._faults.values()),
@@ -152,6 +152,11 @@ class Worker:
             why = "; ".join(f"{name}: {trouble}" for name, trouble in self.loaded.refused().items())
             return f"no model can be loaded: {why}" if why else "no model is released yet"
         return self.guard.trouble or self._event_store()
+
+    def _lost(self) -> str | None:
+        """Why an entity's features may be missing through nobody's fault."""
+        sets = {model.manifest.feature_set for model in self.models.values()}
+        return "; ".join(why for name, why in self.lookups.lost.items() if name in sets) or None
 
     def _event_store(self) -> str | None:
         """Why events are not written. While a write hangs, only those who gave up waiting can tell."""

@@ -46,6 +46,11 @@ class Redis:
         if kind is signal.SIGKILL:
             self.process.wait()
 
+    def follow(self, host: str, port: str) -> None:
+        """Become a replica of another one, or of none: `NO`, `ONE`."""
+        with self.client() as client:
+            client.execute_command("REPLICAOF", host, port)
+
     def client(self) -> Any:
         from redis import Redis as Client
 
