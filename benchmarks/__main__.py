@@ -25,6 +25,7 @@ from benchmarks import (
     watch,
 )
 from benchmarks.figure import Figure, table
+from benchmarks.fuzz import files as fuzz_files
 from benchmarks.fuzz import server as fuzz_server
 from benchmarks.machine import describe
 from benchmarks.soak import run as soak_faults
@@ -47,6 +48,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
 }
 ENDURANCE: dict[str, Callable[[float, int], list[Figure]]] = {
     "fuzz-server": fuzz_server.measure,
+    "fuzz-files": fuzz_files.measure,
 }
 """What runs for as many minutes as are asked for, by name only."""
 

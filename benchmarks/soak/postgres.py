@@ -77,7 +77,7 @@ class Cluster:
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """One that answers, as long as it is used."""
-    folder = Path(tempfile.mkdtemp(prefix="ml_assets-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="cluster-"))
     if os.geteuid() == 0:
         owner = pwd.getpwnam("postgres")
         os.chown(folder, owner.pw_uid, owner.pw_gid)

@@ -36,7 +36,7 @@ _LOOKS = 8  # at /health in a row: each goes to any of the workers
 
 def measure(minutes: float, seed: int) -> list[Figure]:  # noqa: ARG001 - nothing here is drawn
     """One server on SQLite and one on Postgres, both on Redis, for some minutes; a fault each minute of one of them."""
-    with tempfile.TemporaryDirectory(prefix="ml_assets-soak-") as name, ExitStack() as held:
+    with tempfile.TemporaryDirectory(prefix="soak-") as name, ExitStack() as held:
         folder = Path(name)
         places = [
             held.enter_context(_on_sqlite(folder / "sqlite")),
