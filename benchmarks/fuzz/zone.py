@@ -61,6 +61,7 @@ class DropZone:
 
     def __init__(self, folder: Path, seed: object) -> None:
         self._folder, self._seed, self.found = folder, seed, Endured()
+        self._outside = folder / "outside.csv"  # where links lead to: a file of ours
         self._round = 0
 
     def round(self, tables: int = 24, papers: int = 3) -> None:
@@ -68,6 +69,8 @@ class DropZone:
         by, first = chance((self._seed, self._round)), self._round % _AGAIN == 0
         if first:
             shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir()
+            self._outside.write_text("id,at\nsecret,2026-01-01\n")
             (self._folder / "incoming" / "orders").mkdir(parents=True)
             (self._folder / "incoming" / "papers").mkdir()
             if by.random() < 0.7:  # else a bad one makes the table, and the good ones need not fit it
@@ -92,18 +95,20 @@ class DropZone:
 
     def _put(self, by: Chance, folder: bytes, called: bytes, content: bytes) -> None:
         path = os.fsencode(self._folder) + b"/incoming/" + folder + b"/" + called
-        with suppress(OSError):  # a name that is too long, or that a folder has
+        with suppress(OSError):  # a name that is too long, or taken
             match by.randrange(40):
                 case 0:
                     os.mkfifo(path)
                 case 1:
                     os.symlink(path, path)  # noqa: PTH211 - a name of bytes
                 case 2:
-                    os.symlink(b"/etc/passwd", path)  # noqa: PTH211 - the same
+                    os.symlink(os.fsencode(self._outside), path)  # noqa: PTH211 - the same
                 case 3:
                     os.mkdir(path)  # noqa: PTH102 - a name of bytes
                 case _:
-                    with open(path, "wb") as file:  # noqa: PTH123 - a name of bytes
+                    # Never through a link that an earlier round has left: it may point anywhere.
+                    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+                    with open(handle, "wb") as file:  # noqa: PTH123 - a descriptor
                         file.write(content)
             self.found.files += 1
 
