@@ -12,7 +12,6 @@ DECLARED = frozenset({
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9]) ?[^\r\n]*\r\n")
 _PROBLEM = "application/problem+json"
-_NO_HTTP = b"Invalid HTTP request received."  # uvicorn's own words
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,10 @@ class HttpAnswer:
         """
         if 200 <= self.status < 300 or bare:
             return None if self.status < 500 else f"{self.status} without a body"
-        if self.headers.get("content-type") != _PROBLEM and self.body != _NO_HTTP:
+        if self.headers.get("content-type") != _PROBLEM:
             return f"{self.status} is {self.headers.get('content-type')}, not {_PROBLEM}: {self.body[:100]!r}"
         try:
-            said = json.loads(self.body) if self.body != _NO_HTTP else {"status": 400, "remedy": "-"}
+            said = json.loads(self.body)
             named, remedy = said["status"], said["remedy"]
         except (ValueError, KeyError, TypeError) as error:
             return f"{self.status} says no status and remedy ({error}): {self.body[:100]!r}"

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.fuzz.mutation import Chance, spoilt, spoilt_json
 from ml_assets.errors import MlAssetsError
 from ml_assets.serving.content import content, gunzipped, media_type, require_utf8
-from ml_assets.serving.guard import require_host
+from ml_assets.serving.guard import Guard
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.reading import sent
 from ml_assets.serving.releases import Releases
@@ -85,7 +85,9 @@ def decoders(worker: Worker, rows: str, papers: str, folder: Path) -> Mapping[st
         "search": HostileInput(searched, json.dumps(asked).encode()),
         "form": HostileInput(lambda body: asyncio.run(sent(*_request(body, b"multipart/form-data; boundary=b"))), form),
         "gzip": HostileInput(lambda body: gunzipped(body, 1 << 20), gzip.compress(b"Lease" * 100)),
-        "headers": HostileInput(_headers, b"multipart/form-data; boundary=b; charset=utf-8"),
+        "headers": HostileInput(
+            lambda value: _headers(worker.guard, value), b"multipart/form-data; boundary=b; charset=utf-8"
+        ),
         "tokens": HostileInput(file("tokens.json", Tokens(folder / "tokens.json").read), _written(token)),
         "champions": HostileInput(
             file("champions.json", Releases(folder).champions),
@@ -124,21 +126,23 @@ def _request(body: bytes, kind: bytes) -> tuple[dict[str, Any], Callable[[], Any
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body}
 
-    return {"type": "http", "headers": [(b"content-type", kind)]}, receive
+    plain = {"type": "http", "http_version": "1.1", "scheme": "http", "method": "POST", "server": ("127.0.0.1", 8000)}
+    return plain | {"headers": [(b"content-type", kind)]}, receive
 
 
-def _headers(value: bytes) -> object:
-    """A value of each header that is looked at."""
-    names = (b"content-type", b"content-encoding", b"host", b"authorization")
+def _headers(guard: Guard, value: bytes) -> None:
+    """A value of each header that is looked at; the last problem is raised, once all were."""
+    names = (b"content-type", b"content-encoding", b"host", b"authorization", b"origin", b"sec-fetch-site")
+    problem: Problem | None = None
     for name in names:
         scope, receive = _request(b"{}", b"application/json")
-        scope["headers"] = [(name, value)]
-        media_type(scope)
-        require_utf8(scope)
-        require_host(scope)
+        scope["headers"] = [*([] if name == b"host" else [(b"host", b"localhost")]), (name, value)]
         try:
+            guard.admit(scope)
+            media_type(scope)
+            require_utf8(scope)
             asyncio.run(content(scope, receive))
-        except Problem as problem:
-            if problem.status >= 500:
-                raise
-    return None
+        except Problem as raised:
+            problem = raised if problem is None or problem.status < raised.status else problem
+    if problem is not None and problem.status >= 500:
+        raise problem
