@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -65,3 +65,21 @@ def free_port() -> int:
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
         return int(opened.getsockname()[1])
+
+
+def over(data: Path) -> list[int]:
+    """The living processes that were started over a data folder, and all that those have started."""
+    wanted, found = f"ML_ASSETS_DATA={data}".encode(), []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # of another user, or gone
+            if wanted in environ.read_bytes().split(b"\0"):
+                found.append(int(environ.parts[2]))
+    return found
+
+
+def gone(data: Path, seconds: float = 10) -> bool:
+    """Whether none of them is left, after a while at the latest: what was killed needs a moment to be gone."""
+    end = time.monotonic() + seconds
+    while over(data) and time.monotonic() < end:
+        time.sleep(0.05)
+    return not over(data)

@@ -4,13 +4,14 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
 from ml_assets.errors import MlAssetsError, RegistryError
 from ml_assets.registry import Registry
+from ml_assets.scratch import scratch
 from ml_assets.serving.follower import Follower
 from ml_assets.serving.guard import Guard, is_loopback, mark
 from ml_assets.serving.releases import Releases
@@ -37,13 +38,14 @@ def serve(settings: Settings, host: str, port: int, workers: int, announce: Call
         host: an address of this machine.
         port: of TCP; 0: any that is free.
         workers: processes that answer.
-        announce: is told the URL, once it is listened on.
+        announce: is told the URL, once somebody answers there.
 
     Raises:
-        ServeError: the port is taken, or nobody but this machine may be answered without tokens.
+        ServeError: the port is taken, nobody but this machine may be answered without tokens, or no worker can start.
     """
     from uvicorn import Config
-    from uvicorn.supervisors import Multiprocess
+
+    from ml_assets.serving.supervisor import Supervisor
 
     tokens = Tokens(settings.tokens)
     _require_tokens(tokens, host)
@@ -54,20 +56,23 @@ def serve(settings: Settings, host: str, port: int, workers: int, announce: Call
         timeout_graceful_shutdown=10,
     )  # fmt: skip
     listening = _listen(host, port)
-    announce(_url(listening))
     raise_descriptors()
     os.environ.update({key: value for key, value in _IMPATIENT.items() if key not in os.environ})
     releases = Releases.at(settings.data)
     _forget_asked(releases)
     follower = Follower(Registry(settings.tracking_uri, ui=settings.mlflow_ui), releases)
     follower.start()
-    with _metrics():
+    with scratch() as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(dir=folder)
         Guard(tokens, mark())  # from now on a file of tokens that vanishes is missed
+        supervisor = Supervisor(config, listening, lambda: announce(_url(listening)))
         try:
-            Multiprocess(config, sockets=[listening]).run()
+            supervisor.run()
         finally:
             follower.stop()
             listening.close()
+    if supervisor.failed:
+        raise ServeError("its workers cannot start: what is wrong stands in what they said before this line")
 
 
 def _require_tokens(tokens: Tokens, host: str) -> None:
@@ -105,11 +110,3 @@ def _listen(host: str, port: int) -> socket.socket:
         raise ServeError(f"{host}:{port} cannot be listened on ({why}): choose another --port or --host") from error
     made.set_inheritable(True)
     return made
-
-
-@contextmanager
-def _metrics() -> Iterator[None]:
-    """A folder in which the workers share their numbers, as long as this server runs."""
-    with tempfile.TemporaryDirectory(prefix="ml_assets-metrics-") as folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        yield
