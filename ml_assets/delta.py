@@ -89,10 +89,11 @@ def appending(rows: Rows, at: int) -> Callable[[Any, deltalake.CommitProperties]
 
 
 def parts(found: Any, within: Window | None = None) -> list[Part]:  # noqa: ANN401 - deltalake has no types
-    """The files of a version, in the order in which they were written; of a window those that may hold rows of it."""
+    """The files of a version, in the order of `Lake.files`; of a window those that may hold rows of it."""
     actions = pa.table(found.get_add_actions(flatten=True))
     chosen = actions if within is None else actions.filter(overlap(actions, within))
-    ordered = chosen.sort_by([("modification_time", "ascending"), ("path", "ascending")])
+    dates = [name for name in chosen.column_names if name.startswith("partition.")]
+    ordered = chosen.sort_by([(name, "ascending") for name in (*dates, "modification_time", "path")])
     columns = (ordered[name].to_pylist() for name in ("path", "size_bytes", "modification_time"))
     return [Part(*row) for row in zip(*columns, strict=True)]
 

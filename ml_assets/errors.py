@@ -22,6 +22,10 @@ class LakeError(MlAssetsError):
     """A table cannot be read or written."""
 
 
+class OvertakenError(LakeError):
+    """A table is no longer what a write counts on."""
+
+
 class TrainingError(MlAssetsError):
     """A model cannot be trained, exported or evaluated from what is there."""
 

@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from ml_assets import delta
 from ml_assets.duck import Connect, literal, memory, quote
-from ml_assets.errors import LakeError
+from ml_assets.errors import LakeError, OvertakenError
 
 if TYPE_CHECKING:
     import duckdb
@@ -99,16 +99,18 @@ class Lake:
         values: Sequence[object],
         partitioned: bool = True,
         records: Mapping[str, int] | None = None,
+        onto: int | None = None,
     ) -> int:
         """Replace the rows whose `column` is one of `values` by `rows`, in one transaction with `records`.
 
         Raises:
             LakeError: other processes changed the same partitions again and again.
+            OvertakenError: the table is not at the version `onto`.
         """
         partition = {"partition_by": [column]} if partitioned else {}
         where = f"{quote(column)} IN ({', '.join(literal(value) for value in values)})"
         return self._write(
-            table, rows, records or {}, mode="overwrite", predicate=where, schema_mode="merge", **partition
+            table, rows, records or {}, onto, mode="overwrite", predicate=where, schema_mode="merge", **partition
         )
 
     def remove(
@@ -131,16 +133,13 @@ class Lake:
         return self._commit(table, rewrite, records or {})
 
     def compact(self, table: str, *, kept: timedelta | None = None) -> bool:
-        """Write many small files of closed days as one, if there are any; every row keeps its place.
+        """Write many small files of closed days as one, in their order; whether there were any.
 
         One file a call, so a call is short; none where another process commits meanwhile.
 
         Args:
             table: without partitions.
             kept: how long versions of before stay readable; None, where something may name them: for ever.
-
-        Returns:
-            Whether there were any.
         """
         found, now = self._open(table), self._now()
         # deltalake counts from the machine's clock
@@ -156,7 +155,7 @@ class Lake:
             system.rm(path, recursive=True)
 
     def files(self, table: str, version: int | None = None, *, within: Window | None = None) -> list[str]:
-        """The Parquet files of a version, in the order in which they were written.
+        """The Parquet files of a version: date by date in a table of dates, in the order in which they were written.
 
         `within` leaves out those that by their statistics hold no row in the window.
         """
@@ -250,22 +249,19 @@ class Lake:
             raise LakeError(f"no table {table} below {self.root}: materialize the asset first")
         return found
 
-    def _create(self, table: str, rows: Rows, partition_by: list[str] | None) -> None:
-        """An empty table: Delta lets two creations with rows both succeed, the second as an append."""
-        deltalake.write_deltalake(
-            f"{self.root}/{table}", rows.schema.empty_table(), configuration=delta.FOREVER, partition_by=partition_by
-        )
-
-    def _write(self, table: str, rows: Rows, records: Mapping[str, int], **how: Any) -> int:  # noqa: ANN401 - of write_deltalake
+    def _write(self, table: str, rows: Rows, records: Mapping[str, int], onto: int | None = None, **how: Any) -> int:  # noqa: ANN401 - of write_deltalake
         def replace(found: Any, commit: deltalake.CommitProperties) -> None:  # noqa: ANN401 - deltalake has no types
             # One batch: several would be shuffled.
             deltalake.write_deltalake(found, rows.combine_chunks(), commit_properties=commit, **how)
 
         while self._open(table) is None:
             with self.lock(f"create/{table}"):
-                if self._open(table) is None:
-                    self._create(table, rows, how.get("partition_by"))
-        return self._commit(table, replace if how else delta.appending(rows, self._now()), records, adds=not how)
+                if self._open(table) is None:  # without rows: Delta lets two creations with some both succeed
+                    parts, path = how.get("partition_by"), f"{self.root}/{table}"
+                    made = rows.schema.empty_table()
+                    deltalake.write_deltalake(path, made, configuration=delta.FOREVER, partition_by=parts)
+        write = replace if how else delta.appending(rows, self._now())
+        return self._commit(table, write, records, adds=not how, onto=onto)
 
     def _commit(
         self,
@@ -274,6 +270,7 @@ class Lake:
         records: Mapping[str, int],
         *,
         adds: bool = False,
+        onto: int | None = None,
     ) -> int:
         """Call `write` until nobody comes in between, unless all records stand; returns the version that it made."""
         # No retries of deltalake's own: they commit on top of what others wrote, and do not say as which version.
@@ -281,18 +278,20 @@ class Lake:
             max_commit_retries=0,
             app_transactions=[deltalake.Transaction(key, number) for key, number in records.items()],
         )
-        for attempt in range(1, _ATTEMPTS + 1):
+        for left in reversed(range(_ATTEMPTS)):
             # The table that was looked at is the one that is written: a commit in between is a conflict.
             current = self._require(table, None)
             found, before = delta.records(current, records), int(current.version())
             if records and found == dict(records):
                 return before
+            if onto not in (None, before):
+                raise OvertakenError(f"table {table}: another process made version {before}; run again")
             if adds and (done := [key for key in found if found[key] == records[key]]):
                 raise LakeError(f"table {table}: another process committed {done[0]} already; run again")
             try:
                 write(current, commit)
             except CommitFailedError as error:
-                if attempt == _ATTEMPTS:
+                if not left:
                     raise LakeError(f"table {table}: another process is writing it; run again ({error})") from error
             else:
                 return before + 1

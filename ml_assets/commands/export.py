@@ -153,11 +153,13 @@ def _features(project: Project, model: str, as_of: date | None, version: int | N
 
 @contextmanager
 def _training_set(project: Project, model: str, as_of: date | None, version: int | None) -> Iterator[Rows]:
+    from ml_assets.training.dates import ROW, condition
+
     if as_of is not None:
         raise DataError("a training set is that of a version: name it with --version in place of --as-of")
     kept, number = _record(project, model, version)
-    where = f"WHERE as_of = DATE '{kept.as_of}'"
-    with _selected(project.lake, kept.table, kept.version, where) as rows:
+    among = condition(project.lake, kept.table, kept.as_of, kept.version)
+    with _selected(project.lake, kept.table, kept.version, f"WHERE {among} ORDER BY {ROW}") as rows:
         yield rows, f"the training set of {model} version {number}"
 
 

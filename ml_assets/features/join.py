@@ -97,7 +97,7 @@ def _joined(
         entity = quote(spine.entity)
         joins.append(f"JOIN {rows} AS labels ON labels.as_of = spine.as_of AND labels.{entity} = spine.{entity}")
         chosen.append("labels.label")
-    listed = ", ".join(f"DATE {literal(day)}" for day in days)
+    listed = ", ".join(f"DATE {literal(day)}" for day in days) or "NULL"
     rows = lake.relation(connection, spine.kept)
     return f"SELECT {', '.join(chosen)} FROM {rows} AS spine {' '.join(joins)} WHERE spine.as_of IN ({listed})"
 

@@ -11,7 +11,7 @@ from ml_assets.lake import Lake
 from ml_assets.monitoring.samples import Columns, InMemory, stored
 from ml_assets.monitoring.spec import DriftSpec
 from ml_assets.registry import Version
-from ml_assets.training import dataset
+from ml_assets.training.dates import ROW, condition
 from ml_assets.training.folder import Folder
 from ml_assets.training.record import Record
 from ml_assets.training.score import rows
@@ -57,7 +57,7 @@ def opened(
         table = rows(lake, folder, kept, [reference.day], workers=workers)
         yield InMemory(table) if len(table) else None
     else:
-        with stored(lake, kept.table, kept.version, _partition(kept)) as found:
+        with stored(lake, kept.table, kept.version, _chosen(lake, kept)) as found:
             yield found
 
 
@@ -65,12 +65,12 @@ def opened(
 def tested(lake: Lake, kept: Record) -> Iterator[Columns]:
     """The rows that a version was tested on: of its training sample, those that one of its artifacts never saw."""
     days = ", ".join(f"DATE {literal(day)}" for day in kept.split.test)
-    with stored(lake, kept.table, kept.version, f"{_partition(kept)} AND {dataset.ROW} IN ({days})") as found:
+    with stored(lake, kept.table, kept.version, f"{_chosen(lake, kept)} AND {ROW} IN ({days})") as found:
         yield found
 
 
-def _partition(kept: Record) -> str:
-    return f"as_of = DATE {literal(kept.as_of)}"
+def _chosen(lake: Lake, kept: Record) -> str:
+    return condition(lake, kept.table, kept.as_of, kept.version)
 
 
 def _previous(cadence: Cadence, as_of: date) -> date | None:

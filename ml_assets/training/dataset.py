@@ -15,13 +15,13 @@ from ml_assets.lake import Lake, fingerprint_of
 from ml_assets.moments import FIRST
 from ml_assets.sources.ingest import ingests
 from ml_assets.sources.left import without_rows
+from ml_assets.training import dates
+from ml_assets.training.dates import ROW, read
 from ml_assets.training.folder import Folder
 from ml_assets.training.labelled import labelled, reading
 from ml_assets.training.split import Split, split
 
-ROW = "row_as_of"
-"""The as-of date of a row; `as_of` is the date of the training set that holds it."""
-
+__all__ = ["ROW", "TrainingSet", "build", "read"]
 
 _ATTEMPTS = 5  # to build one while files come in
 
@@ -31,8 +31,8 @@ class TrainingSet:
     """A training set in the lake.
 
     Args:
-        table: its table; its partition is `as_of`.
-        version: the version of the table that holds it.
+        table: its table.
+        version: the version of the table that it is.
         as_of: `T`.
         split: which rows train, test and refit.
         fingerprint: the same number for the same rows.
@@ -181,14 +181,19 @@ def _built(
     lake: Lake, folder: Folder, as_of: date, needed: Split, standing: _Standing, refreshed: dict[str, Refreshed]
 ) -> TrainingSet | None:
     """The training set of what stands; None where that was overwritten before it was read."""
-    name, key, fingerprint = table(folder), f"as_of={as_of}", identity(standing.prints, needed)
-    version = lake.version(name)
-    if version is None or lake.record(name, key, version) != fingerprint:
+    name, fingerprint = table(folder), identity(standing.prints, needed)
+    version = dates.stands(lake, name, as_of, fingerprint)
+    if version is None:
         reading(lake, folder, needed.refit)  # refuses three values before anything is fitted
-        rows = _rows(lake, folder, needed.refit, as_of)
-        if _standing(lake, folder, needed).prints != standing.prints:
-            return None
-        version = lake.replace(name, rows, values=[as_of], records={key: fingerprint})
+
+        def rows(days: Sequence[date], beside: Sequence[date]) -> pa.Table | None:
+            made = _rows(lake, folder, days, beside)
+            return made if _standing(lake, folder, needed).prints == standing.prints else None
+
+        wanted = {day: fingerprint_of([prints.get(day) for prints in standing.prints.values()]) for day in needed.refit}
+        version = dates.keep(lake, name, as_of, fingerprint, wanted, rows)
+    if version is None:
+        return None
     return TrainingSet(name, version, as_of, needed, fingerprint, refreshed, standing.tables)
 
 
@@ -198,7 +203,7 @@ def table(folder: Folder) -> str:
     In one table for all, columns of an older query would stay as features without a value, and a column that changed
     its type would be cast to the old one.
     """
-    return f"{folder.name}/training_set/{fingerprint_of([view.recipe for view in views(folder)]):016x}"
+    return f"{folder.name}/training_set/{fingerprint_of('by date', [view.recipe for view in views(folder)]):016x}"
 
 
 def views(folder: Folder) -> list[View]:
@@ -217,15 +222,6 @@ def identity(prints: Mapping[str, Mapping[date, int]], needed: Split) -> int:
     return fingerprint_of(parts, needed)
 
 
-def read(lake: Lake, table: str, as_of: date, version: int | None = None) -> pa.Table:
-    """The rows of a training set, in their own order."""
-    with lake.connect() as connection:
-        found: pa.Table = connection.sql(
-            f"SELECT * EXCLUDE (as_of) FROM {lake.relation(connection, table, version)} WHERE as_of = DATE '{as_of}'"
-        ).to_arrow_table()
-    return found
-
-
 def window(folder: Folder, as_of: date, until: date) -> Split:
     """Which dates train, test and refit a model at `as_of`, with labels known `until` then.
 
@@ -240,7 +236,8 @@ def _window(lake: Lake, folder: Folder, as_of: date) -> Split:
     return window(folder, as_of, known_until(lake, folder, as_of))
 
 
-def _rows(lake: Lake, folder: Folder, days: Sequence[date], as_of: date) -> pa.Table:
+def _rows(lake: Lake, folder: Folder, days: Sequence[date], beside: Sequence[date]) -> pa.Table:
+    """The rows of some dates of a training set; `beside` are its others, which stand."""
     rows = point_in_time(lake, folder.population, days, folder.features, label=folder.labels)
     members = lake.query(
         "SELECT count(*) AS n FROM p WHERE as_of IN (SELECT unnest($days))",
@@ -253,9 +250,8 @@ def _rows(lake: Lake, folder: Folder, days: Sequence[date], as_of: date) -> pa.T
             f"{folder.name}: the population has {expected} members over {len(days)} dates and labels cover "
             f"{len(rows)}: label.sql must return one row for each member (LEFT JOIN from population)"
         )
-    rows = labelled(folder, rows)
-    rows = rows.rename_columns([ROW if name == "as_of" else name for name in rows.column_names])
-    return rows.add_column(0, "as_of", pa.repeat(pa.scalar(as_of, pa.date32()), len(rows)))
+    rows = labelled(lake, folder, rows, beside)
+    return rows.rename_columns([ROW if name == "as_of" else name for name in rows.column_names])
 
 
 def _version(lake: Lake, table: str) -> int:

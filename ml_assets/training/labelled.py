@@ -6,27 +6,51 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml_assets.duck import quote
 from ml_assets.errors import TrainingError, listed
 from ml_assets.features.outcome import LABEL, WRITTEN, mapping
 from ml_assets.lake import Lake
 from ml_assets.training.folder import Folder
 
 
-def labelled(folder: Folder, rows: pa.Table) -> pa.Table:
+def labelled(lake: Lake, folder: Folder, rows: pa.Table, beside: Sequence[date]) -> pa.Table:
     """The rows that have a label; of several classes, null says that nobody knows it.
+
+    Args:
+        lake: where the labels are.
+        folder: the model folder.
+        rows: of some dates of a training set.
+        beside: its other dates, whose labels count as well.
 
     Raises:
         TrainingError: there is no row, or one class only.
     """
     classes, file = folder.spec.label.classes, folder.labels.query.where
-    values = rows[LABEL].drop_null().unique().to_pylist()
-    if not len(rows):
+    others = _counts(lake, folder, beside)
+    values = {*rows[LABEL].drop_null().unique().to_pylist(), *others} - {None}
+    count = len(rows) + sum(others.values())
+    if not count:
         raise TrainingError(f"{folder.name}: the population is empty at every training date: check population.sql")
     if len(values) < 2:
         expected = f"two or more of {listed(classes, 8)}" if classes else "0 and 1"
-        found = f"all {len(rows):,} labels are {values[0]!r}" if values else "no label is known"
+        found = f"all {count:,} labels are {min(values)!r}" if values else "no label is known"
         raise TrainingError(f"{file}: {found}: a classifier needs {expected}; widen window.train, or check the query")
     return rows.filter(pc.is_valid(rows[LABEL])) if classes else rows
+
+
+def _counts(lake: Lake, folder: Folder, days: Sequence[date]) -> dict[object, int]:
+    """How many members of the population at some dates have each label."""
+    if not days:
+        return {}
+    entity = quote(folder.spec.entity)
+    rows = lake.query(
+        f"SELECT {LABEL} AS label, count(*) AS n FROM p JOIN l USING (as_of, {entity}) "
+        "WHERE as_of IN (SELECT unnest($days)) GROUP BY ALL",
+        {"days": list(days)},
+        p=folder.population.kept,
+        l=folder.labels.kept,
+    )
+    return dict(zip(rows["label"].to_pylist(), rows["n"].to_pylist(), strict=True))
 
 
 def reading(lake: Lake, folder: Folder, days: Sequence[date]) -> str:

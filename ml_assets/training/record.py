@@ -23,8 +23,8 @@ class Record:
 
     Args:
         entity: the column that identifies what is scored.
-        table: the training set's table; its partition is `as_of`.
-        version: the table's version.
+        table: the training set's table.
+        version: the table's version that is the training set.
         as_of: `T`.
         split: which rows trained, tested and refitted.
         columns: the model's inputs.
