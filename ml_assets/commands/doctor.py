@@ -17,6 +17,7 @@ from urllib.request import urlopen
 from ml_assets.commands.environment import QUIET
 from ml_assets.commands.finding import Finding, Status
 from ml_assets.commands.packages import packages
+from ml_assets.commands.private import others_may
 from ml_assets.commands.progress import Show
 from ml_assets.commands.screen import echo
 from ml_assets.commands.sheet import Line, put
@@ -61,6 +62,7 @@ def checks(project: Path, chosen: Settings, now: float) -> dict[str, Check]:
         "telemetry": telemetry,
         "disk": partial(disk, chosen.data),
         "drop zone": partial(drop_zone, chosen.incoming),
+        "file modes": partial(file_modes, chosen.data),
         "dagster": dagster,
         "mlflow": partial(mlflow, chosen),
         "online store": partial(online_store, chosen),
@@ -122,6 +124,15 @@ def drop_zone(incoming: Path) -> Finding:
     except OSError as error:
         remedy = "make the folder and let this user write there, or set ML_ASSETS_DATA"
         return Finding("drop zone", "fail", f"{incoming}: {error.strerror or error}", remedy)
+
+
+def file_modes(data: Path) -> Finding:
+    """Whether others on this machine may read what the loop has written."""
+    found = others_may(data)
+    if not found:
+        return Finding("file modes", "ok", f"nobody but this user may read {data}")
+    names = ", ".join(path.name for path in found)
+    return Finding("file modes", "warn", f"others may enter or read {names} in {data}", f"`chmod -R go= {data}`")
 
 
 def dagster() -> Finding:

@@ -6,6 +6,7 @@ import sqlite3
 import sys
 import warnings
 
+from ml_assets.commands.private import keep_private
 from ml_assets.errors import DataError
 from ml_assets.settings import PROJECT, Settings
 from ml_assets.tracking import follow
@@ -27,11 +28,12 @@ _POLITE = {"GOMP_SPINCOUNT": "1000"}
 def prepare(chosen: Settings) -> None:
     """No telemetry, no warnings of libraries; the Dagster instance of this project, in the data folder.
 
-    The data folder may have been moved.
+    What is written from now on nobody else may read. The data folder may have been moved.
 
     Raises:
         DataError: the data folder cannot be made; the environment is set all the same.
     """
+    keep_private()
     os.environ.update(QUIET)
     os.environ.update({key: value for key, value in _POLITE.items() if key not in os.environ})
     if not sys.warnoptions:  # a user can do nothing about them; `python -W` still shows them

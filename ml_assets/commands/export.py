@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ml_assets.commands.private import hand_over
 from ml_assets.commands.project import Project
 from ml_assets.errors import DataError
 
@@ -43,6 +44,7 @@ def export(
     require_free(to, overwrite=overwrite)
     with _READERS[what](project, model, _date(as_of), version) as (rows, told):
         count = write(rows, to, overwrite=overwrite)
+    hand_over(to)
     return f"{count:,} rows of {told} in {to}"
 
 

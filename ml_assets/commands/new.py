@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from ml_assets.commands.private import hand_over
 from ml_assets.components.templates.folder import Place, last_sunday, write
 from ml_assets.settings import PROJECT, settings
 
@@ -16,6 +17,7 @@ def new(name: str, root: Path = PROJECT, today: date | None = None) -> str:
     chosen = settings()
     place = Place(root / "ml_assets" / "defs", chosen.incoming, chosen.lake)
     folder = write(name, place, last_sunday(today or datetime.now(UTC).date()))
+    hand_over(folder)  # it is code
     return (
         f"{folder}: its sample is in {chosen.incoming / name}; next, `ml-assets run {name}`, then edit its YAML and SQL"
     )

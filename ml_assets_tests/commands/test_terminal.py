@@ -18,6 +18,7 @@ import typer.main
 
 from ml_assets.cli import app
 from ml_assets.settings import PROJECT
+from ml_assets_tests.modes import open_to_others
 from ml_assets_tests.processes import environment
 from ml_assets_tests.terminal import Session, at_terminal
 
@@ -78,6 +79,11 @@ def place(empty: Place, first: Session) -> Place:
     """The place after it; a test that writes takes a copy."""
     _clean(first)
     return empty
+
+
+@pytest.mark.slow
+def test_nobody_else_may_read_what_a_run_wrote(place: Place) -> None:
+    assert open_to_others(place.root / "data") == []
 
 
 def _clean(session: Session, code: int = 0) -> None:
