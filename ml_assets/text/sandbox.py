@@ -1,8 +1,9 @@
 """One child process that reads files for us: what it costs is bounded, and what it dies of is its own.
 
-A file of strangers can make a parser loop, ask for all memory, or crash. The child may do none of it to us: it has a
-limit of address space, it is killed when a page takes too long, and it is sent bytes and answers JSON, so that it
-opens no file, sees no secret of our environment, and what it says is never executed.
+A file of strangers can make a parser loop, ask for all memory, or crash. The child may do none of it to us: it has
+limits of address space and of processor time, it is killed when a page takes too long, it ends with us whatever it is
+at, and it is sent bytes and answers JSON, so that it opens no file, sees no secret of our environment, and what it says
+is never executed.
 """
 
 import os
@@ -38,12 +39,13 @@ class Sandbox:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._pipe, theirs = Pipe()
-        with theirs:
-            handle = theirs.fileno()
+        ours, self._lifeline = Pipe(duplex=False)  # nothing is ever said on it: it breaks when we are gone
+        with theirs, ours:
+            handles = theirs.fileno(), ours.fileno()
             self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-P", "-m", _CHILD, str(handle), msgspec.json.encode(limits).decode()],
+                [sys.executable, "-P", "-m", _CHILD, *map(str, handles), msgspec.json.encode(limits).decode()],
                 env=_environment(),
-                pass_fds=(handle,),
+                pass_fds=handles,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -85,6 +87,7 @@ class Sandbox:
             self._process.kill()
         self._process.wait()
         self._pipe.close()
+        self._lifeline.close()
 
     def _received(self, name: str) -> bytes:
         """The child's answer; an empty frame before it says that another page begins."""
@@ -94,21 +97,28 @@ class Sandbox:
                 return frame
             seconds = self._limits.seconds_per_page
         self.end()
-        raise UnreadableError(
-            "timeout",
-            f"{name} took more than {seconds:g} s for one step (opening it, or one page): send it again when the "
-            "machine is less busy, or split it",
-        )
+        raise _too_slow(name, seconds)
 
     def _crashed(self, name: str) -> UnreadableError:
         code = self._process.returncode
+        if code == -signal.SIGXCPU:
+            return _too_slow(name, self._limits.seconds)
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return UnreadableError(
             "crashed", f"{name} crashed the process that read it ({how}): print it to a new PDF, or raise Limits.memory"
         )
 
 
+def _too_slow(name: str, seconds: float) -> UnreadableError:
+    return UnreadableError(
+        "timeout",
+        f"{name} took more than {seconds:g} s for one step (opening it, or one page): send it again when the "
+        "machine is less busy, or split it",
+    )
+
+
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     # glibc reserves 64 MiB of address space for each thread that allocates, which counts against the limit.
-    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "MALLOC_ARENA_MAX": "2"}
+    path = os.pathsep.join(filter(None, sys.path))
+    return kept | {"PYTHONPATH": path, "MALLOC_ARENA_MAX": "2", "ORT_DISABLE_TELEMETRY": "1"}

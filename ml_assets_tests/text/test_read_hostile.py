@@ -206,3 +206,4 @@ def test_a_child_sees_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch) -> None
         if not environment.exists():
             pytest.skip("this system shows no environment of a process")
         assert b"secret" not in environment.read_bytes()
+        assert b"ORT_DISABLE_TELEMETRY=1" in environment.read_bytes().split(b"\0")
