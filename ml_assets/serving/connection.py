@@ -40,6 +40,7 @@ class Connection(HttpToolsProtocol):
         self._rest = b""  # what waits until the requests before it are answered
         self._refusal: Problem | None = None
         self._over = False  # whether the last answer was given
+        self._running: Any = None  # the request in hand; `cycle` is the last one that came
 
     @property
     def closing(self) -> bool:
@@ -72,7 +73,7 @@ class Connection(HttpToolsProtocol):
         self._progress()
         reading = self._in_body() and not self.pipeline and not self.cycle.response_started
         if reading:  # who waits for this body need not wait any longer
-            self.cycle.disconnected = True
+            self.cycle.disconnected, self.cycle.waiting_for_100_continue = True, False
             self.cycle.message_event.set()
         if reading or not self._in_hand():
             self._say(problem)
@@ -93,6 +94,9 @@ class Connection(HttpToolsProtocol):
         """A client has gone."""
         self._room.queued -= len(self.pipeline)
         self._progress()
+        if self._running is not None and not self._running.response_complete:  # uvicorn tells the last that came
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -152,6 +156,10 @@ class Connection(HttpToolsProtocol):
             self._wait()
 
     # Within.
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 - as uvicorn types them
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _in_head(self) -> bool:
         """Whether a head has begun: uvicorn makes the scope then, and a cycle of it at the head's end."""

@@ -1,6 +1,8 @@
 """Hostile input, small: `python -m benchmarks fuzz-server` throws the same at a server for ten minutes."""
 
 import asyncio
+import socket
+import struct
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -141,6 +143,26 @@ def test_hostile_requests_are_answered_by_what_is_declared_and_the_loop_takes_wh
 
 
 @pytest.mark.slow
+def test_what_clients_do_who_leave_or_send_no_http_is_no_exception_in_the_log(data: Path) -> None:
+    """Who asks several times and resets the connection; who is to be told to go on, and has sent nonsense already."""
+    body = b'{"instances": [{"total spend": 0.5, "n": 1, "plan": "pro"}]}'
+    one = HttpRequest("POST", "/models/churn/predict", (("Content-Type", "application/json"),), body).framed()
+    waits = b"POST /search HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with serving(data) as under:
+        for _ in range(100):
+            with socket.create_connection(("127.0.0.1", under.port)) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.sendall(one * 5)
+                time.sleep(0.002)
+        with socket.create_connection(("127.0.0.1", under.port), 5) as client:
+            client.sendall(waits + b"zz\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.1 400")
+        assert under.get("/health").status_code == 200
+    assert "Traceback" not in under.log()
+    assert "ERROR" not in under.log()
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_server_under_hostile_connections_answers_others_and_leaves_nothing(tmp_path: Path) -> None:
     data = tmp_path / "data"
@@ -150,5 +172,6 @@ def test_a_server_under_hostile_connections_answers_others_and_leaves_nothing(tm
         found = asyncio.run(attack(under.port, requests, "short", time.monotonic() + 8))
         assert found.faults == {}
         assert found.kinds["200"] > 50
-        assert under.health().keys() <= {"registry"}
+        assert under.health().keys() <= {"registry", "online_store"}  # no loop has run here
+        assert "Traceback" not in under.log()
     assert left(data) == 0
