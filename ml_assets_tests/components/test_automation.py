@@ -10,6 +10,7 @@ import pytest
 
 from ml_assets.components.base import Result
 from ml_assets.components.condition import begins, follows, renews
+from ml_assets.components.old_runs import purge
 
 FIRST = date(2026, 1, 4)
 DUE, LATER = FIRST + timedelta(weeks=2), FIRST + timedelta(weeks=3)
@@ -31,8 +32,8 @@ class State:
 class Graph:
     """Two sources, a view of each, predictions, a report; ticks of the automation sensor."""
 
-    def __init__(self, state: State, instance: dg.DagsterInstance) -> None:
-        self.state, self.instance, self.cursor = state, instance, None
+    def __init__(self, state: State, instance: dg.DagsterInstance, *, purged: bool) -> None:
+        self.state, self.instance, self.cursor, self.purged = state, instance, None, purged
         self.assets: list[Any] = [*self._raw("a"), *self._raw("b"), *self._views(), *self._rest()]
 
     def _raw(self, name: str) -> Iterator[Any]:
@@ -80,6 +81,8 @@ class Graph:
 
     def tick(self, now: datetime | None = None) -> set[tuple[str, str | None]]:
         """What one look of the sensor asks for."""
+        if self.purged:
+            purge(self.instance, datetime.now(UTC) + timedelta(days=1))
         found = dg.evaluate_automation_conditions(self.assets, self.instance, cursor=self.cursor, evaluation_time=now)
         self.cursor = found.cursor  # type: ignore[assignment]
         return {
@@ -106,6 +109,7 @@ class Graph:
         return asked
 
 
+forgetful = pytest.mark.parametrize("graph", [False, True], indirect=True, ids=["kept", "purged"])
 ALL = {"view_a", "view_b", "predictions", "report", "online"}
 
 
@@ -115,11 +119,12 @@ def state() -> State:
 
 
 @pytest.fixture
-def graph(state: State) -> Iterator[Graph]:
+def graph(state: State, request: pytest.FixtureRequest) -> Iterator[Graph]:
+    """With all old runs; in tests that are `forgetful`, also with what is left of them before each look."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with dg.DagsterInstance.ephemeral() as instance:
-            yield Graph(state, instance)
+            yield Graph(state, instance, purged=getattr(request, "param", False))
 
 
 def at(day: date, *names: str) -> set[tuple[str, str | None]]:
@@ -137,6 +142,7 @@ def test_what_is_due_is_computed_once_in_one_run(graph: Graph) -> None:
     assert graph.settle() == []
 
 
+@forgetful
 def test_the_next_date_follows_when_it_is_due(graph: Graph, state: State) -> None:
     graph.run({"raw_a", "raw_b"})
     graph.settle()
@@ -144,6 +150,7 @@ def test_the_next_date_follows_when_it_is_due(graph: Graph, state: State) -> Non
     assert graph.settle() == [at(LATER, *ALL)]
 
 
+@forgetful
 def test_new_rows_that_touch_nothing_start_nothing(graph: Graph, state: State) -> None:
     graph.run({"raw_a", "raw_b"})
     graph.settle()
@@ -156,6 +163,7 @@ def test_new_rows_that_touch_nothing_start_nothing(graph: Graph, state: State) -
     assert asked >= at(DUE, "view_a", "predictions", "report", "online")
 
 
+@forgetful
 def test_an_older_date_is_left_alone(graph: Graph, state: State) -> None:
     graph.run({"raw_a", "raw_b"})
     graph.settle()
@@ -165,6 +173,7 @@ def test_an_older_date_is_left_alone(graph: Graph, state: State) -> None:
     assert graph.settle() == []
 
 
+@forgetful
 def test_a_blocking_check_stops_what_is_downstream_and_nothing_else(graph: Graph, state: State) -> None:
     state.passed = False
     graph.tick()
@@ -185,6 +194,7 @@ def test_what_failed_is_not_repeated_before_new_rows_arrive(graph: Graph, state:
     assert graph.settle() == [at(DUE, *ALL)]
 
 
+@forgetful
 def test_a_new_champion_predicts_again(graph: Graph) -> None:
     graph.run({"raw_a", "raw_b"})
     graph.settle()

@@ -152,7 +152,7 @@ def test_every_gate_of_a_model_is_a_blocking_check(tree: dg.ComponentTree, defin
 def test_every_sensor_runs_from_the_start(definitions: dg.Definitions) -> None:
     sensors = {sensor.name: sensor for sensor in definitions.sensors or []}
     own = {f"{folder}_{what}" for folder in FOLDERS for what in ("data", "automation", "retrain")}
-    assert set(sensors) == own | {"alerts", "failed_runs", "failed_sensors", "recovered_runs"}
+    assert set(sensors) == own | {"alerts", "failed_runs", "failed_sensors", "old_runs", "recovered_runs"}
     assert {sensor.default_status for sensor in sensors.values()} == {dg.DefaultSensorStatus.RUNNING}
 
 
