@@ -16,7 +16,7 @@ from markdown_it.token import Token
 
 from ml_assets.alerts.message import message
 from ml_assets.alerts.outbox import Alert
-from ml_assets.components.metadata import check_result, picture, table
+from ml_assets.components.metadata import ROWS, check_result, picture, table
 from ml_assets.decisions.alert import Kind, Severity
 from ml_assets.escaping import markdown, printable
 from ml_assets.escaping import message as one_line
@@ -180,6 +180,12 @@ def test_an_alert_of_an_error_calls_nobody_and_links_to_nothing(text: str) -> No
     assert not _AUTOMATIC.search(said)
     assert said.replace("\u200b", "") == f"CRITICAL churn: run 1 of churn failed: {_as_line(text)}"
     assert body.count("\n") == 1
+
+
+def test_a_table_of_thousands_of_rows_says_how_many_are_not_shown() -> None:
+    shown = str(table([{"file": "a", "column": f"c{number}"} for number in range(ROWS + 1_234)]).value)
+    assert shown.count("\n| a | ") == ROWS
+    assert shown.endswith("… and 1,234 more")
 
 
 def test_an_alert_of_a_rule_may_name_the_page_to_look_at() -> None:

@@ -12,14 +12,18 @@ import dagster as dg
 
 from ml_assets.escaping import markdown
 
+ROWS = 500
+"""The rows of a table that are shown: it is an event of Dagster's log, and one hostile file can differ in thousands."""
+
 
 def table(rows: Sequence[Mapping[str, object]]) -> dg.MarkdownMetadataValue:
-    """Rows of the same columns as a Markdown table."""
+    """Rows of the same columns as a Markdown table, at most `ROWS` of them, and how many more there are."""
     if not rows:
         return dg.MetadataValue.md("none")
     head = [*rows[0]]
-    lines = [map(markdown, head), ["---"] * len(head), *([_cell(row[name]) for name in head] for row in rows)]
-    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    lines = [map(markdown, head), ["---"] * len(head), *([_cell(row[name]) for name in head] for row in rows[:ROWS])]
+    more = f"\n\n… and {len(rows) - ROWS:,} more" if len(rows) > ROWS else ""
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines) + more)
 
 
 def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:

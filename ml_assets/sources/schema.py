@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.sources.casts import TYPES, cast, named
+from ml_assets.sources.content import COLUMNS
 from ml_assets.sources.inference import infer
 from ml_assets.sources.remedies import listed, question
 from ml_assets.sources.report import Drift
@@ -109,11 +110,21 @@ def fit(
     joining = {column: type_ for column, type_ in types.items() if type_ is not None}
     optional = known.optional | (frozenset(joining) if shape else frozenset())
     grown = Shape({**known.fields, **joining}, optional)
+    _require_width(file, grown, joining)
     for column, source in sources.items():
         _require_cast(file, column, source, grown.fields[column])
     added = [_added(file, column, grown) for column in joining] if shape else []
     drift = (*added, *_absent(file, grown, sources), *_cast(file, grown, sources, text=content.text))
     return Fit(file, grown, drift, sources, tuple(spec.times), spec.format, tuple(waiting))
+
+
+def _require_width(file: str, grown: Shape, joining: Collection[str]) -> None:
+    """Refuse what makes the table wider than any file may be: each file after it would say what it lacks."""
+    if joining and len(grown.fields) > COLUMNS:
+        raise DataError(
+            f"{file}: the table would have {len(grown.fields):,} columns by its {len(joining):,} new ones and may have "
+            f"{COLUMNS:,}: deliver them to another source"
+        )
 
 
 def _require_cast(file: str, column: str, source: pa.DataType, target: pa.DataType) -> None:

@@ -169,6 +169,18 @@ def test_columns_are_added_within_one_batch_too(inbox: Inbox) -> None:
     assert [(row["id"], row["channel"]) for row in inbox.rows()] == [(1, None), (2, "web")]
 
 
+def test_files_together_make_a_table_no_wider_than_one_may_be(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ml_assets.sources.schema.COLUMNS", 4)
+    inbox.put("0.csv", orders("0,2025-01-01,1"))
+    for number in (1, 2):
+        inbox.put(f"{number}.csv", f"id,at,amount,{'x' * number}\n{number},2025-01-01,1,2\n")
+    done = inbox.ingest()
+    assert [path[-5:] for path in done.new_files] == ["0.csv", "1.csv"]
+    assert "2.csv: the table would have 5 columns by its 1 new ones and may have 4" in done.refused[0].reason
+    inbox.put("3.csv", orders("3,2025-01-01,1"))
+    assert [path[-5:] for path in inbox.ingest().new_files] == ["3.csv"]
+
+
 def test_a_changed_type_is_cast_and_what_does_not_fit_is_quarantined(inbox: Inbox) -> None:
     inbox.put("a.csv", orders("1,2025-01-01,1"))
     inbox.ingest()
