@@ -71,6 +71,7 @@ def decoders(worker: Worker, rows: str, papers: str, folder: Path) -> Mapping[st
         return decode
 
     form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nLease\r\n--b--\r\n'
+    kind = b"multipart/form-data; boundary=b"
     token = {"name": "a", "scopes": ["predict"], "sha256": "0" * 64, "created": "2026-11-22"}
     return {
         "predict": HostileInput(model.requests.decode, json.dumps({"instances": [row]}).encode()),
@@ -83,7 +84,7 @@ def decoders(worker: Worker, rows: str, papers: str, folder: Path) -> Mapping[st
         "csv": HostileInput(table(of_csv), b'total spend,n,plan\n0.5,1,"a ""b"""\n,nan,\n'),
         "outcomes": HostileInput(said, outcome),
         "search": HostileInput(searched, json.dumps(asked).encode()),
-        "form": HostileInput(lambda body: asyncio.run(sent(*_request(body, b"multipart/form-data; boundary=b"))), form),
+        "form": HostileInput(lambda body: asyncio.run(sent(worker, *_request(body, kind))), form),
         "gzip": HostileInput(lambda body: gunzipped(body, 1 << 20), gzip.compress(b"Lease" * 100)),
         "headers": HostileInput(
             lambda value: _headers(worker.guard, value), b"multipart/form-data; boundary=b; charset=utf-8"

@@ -5,7 +5,7 @@ import re
 import time
 
 from ml_assets.serving.api import api
-from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, answer, refuse
+from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, answer, let_go, refuse
 from ml_assets.serving.predict import predict
 from ml_assets.serving.problem import Problem, failed, unavailable
 from ml_assets.serving.worker import Worker
@@ -68,6 +68,7 @@ class App:
             await refuse(send, problem)
         finally:
             self._active -= 1
+            let_go(scope)
 
     async def _busy(self, scope: Scope, send: Send) -> None:
         """Overload is counted like every other answer: who looks at the numbers has to see it."""

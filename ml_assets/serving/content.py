@@ -1,10 +1,10 @@
 """What a request says of its body, its media type and its encoding, and the bytes without them."""
 
-import asyncio
 import zlib
 from typing import Any
 
 from ml_assets.serving.http import BODY, Receive, body_of, headers
+from ml_assets.serving.lane import Lane
 from ml_assets.serving.problem import Problem
 
 JSON = frozenset({"", "application/json", "text/json"})
@@ -25,8 +25,16 @@ def media_type(scope: Any) -> str:  # noqa: ANN401 - of ASGI
     return declared.decode("latin-1").partition(";")[0].strip().lower()
 
 
-async def content(scope: Any, receive: Receive, most: int | None = None) -> bytes:  # noqa: ANN401 - of ASGI
+async def content(
+    scope: Any,  # noqa: ANN401 - of ASGI
+    receive: Receive,
+    most: int | None = None,
+    lane: Lane | None = None,
+) -> bytes:
     """The body without its encoding, of at most `most` bytes, by default `BODY`, on the wire and after it.
+
+    Where there is a lane, what is compressed is unpacked there: a megabyte is done in milliseconds, and nobody else is
+    to wait for twenty.
 
     Raises:
         Problem: it is encoded in a way that is not understood, too large, damaged, or does not come.
@@ -34,13 +42,12 @@ async def content(scope: Any, receive: Receive, most: int | None = None) -> byte
     """
     encoding = headers(scope).get(b"content-encoding")
     if encoding is None:
-        return await body_of(receive, most)
+        return await body_of(scope, receive, most)
     compressed = _compressed(encoding)
-    body, most = await body_of(receive, most), BODY if most is None else most
+    body, most = await body_of(scope, receive, most), BODY if most is None else most
     if not compressed:
         return body
-    # A megabyte is done in milliseconds; nobody else is to wait for twenty.
-    return gunzipped(body, most) if most <= BODY else await asyncio.to_thread(gunzipped, body, most)
+    return gunzipped(body, most) if lane is None else await lane.run(gunzipped, body, most)
 
 
 async def json_content(scope: Any, receive: Receive, *others: str) -> tuple[str, bytes]:  # noqa: ANN401 - of ASGI
@@ -57,7 +64,7 @@ async def json_content(scope: Any, receive: Receive, *others: str) -> tuple[str,
     """
     found = headers(scope)
     if found.get(b"content-type") == b"application/json" and b"content-encoding" not in found:  # as nearly always
-        return "application/json", (await body_of(receive)).removeprefix(BOM)
+        return "application/json", (await body_of(scope, receive)).removeprefix(BOM)
     kind = media_type(scope)
     if kind not in JSON and kind not in _UNTOLD and kind not in others:
         raise unsupported(scope, kind, *others)
@@ -73,7 +80,7 @@ async def json_content(scope: Any, receive: Receive, *others: str) -> tuple[str,
 
 def begins_like_json(body: bytes) -> bool:
     """Whether a body may only be an object or a list of JSON."""
-    return body.removeprefix(BOM).lstrip()[:1] in {b"{", b"["}
+    return body[: BODY + 1].removeprefix(BOM).lstrip()[:1] in {b"{", b"["}  # JSON has no more than that
 
 
 def is_json(kind: str, body: bytes) -> bool:

@@ -1,5 +1,6 @@
 """Where documents that clients send are read, and become features by the model's own queries."""
 
+import os
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,8 +14,11 @@ if TYPE_CHECKING:
     from ml_assets.text.reader import Reader
 
 _NOBODY = "sent"  # the entity within the queries, which are pure functions of its one row
-LIMITS = Limits(size=20 << 20, pages=50, seconds=15, seconds_per_page=10)
+LIMITS = Limits(size=20 << 20, pages=50, seconds=15, seconds_per_page=10, characters=1_000_000)
 """Of a file that is sent: somebody waits for the answer."""
+
+READERS = max(1, (os.cpu_count() or 1) // LIMITS.threads)
+"""Files that a worker reads at once."""
 
 
 class Desk:
@@ -37,7 +41,7 @@ class Desk:
             if self._reader is None:
                 from ml_assets.text.reader import Reader
 
-                self._reader = self._held.enter_context(Reader(LIMITS))
+                self._reader = self._held.enter_context(Reader(LIMITS, READERS))
         return self._reader.read(content)
 
     def features(self, manifest: Manifest, documents: Sequence[Document]) -> list[dict[str, Any]]:

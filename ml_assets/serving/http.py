@@ -5,7 +5,7 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMapping
 from typing import Any, TypeVar
 
-from ml_assets.serving.problem import Problem
+from ml_assets.serving.problem import Problem, unavailable
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -17,6 +17,9 @@ T = TypeVar("T")
 BODY = 1 << 20
 """Bytes that a body may have."""
 
+IN_FLIGHT = 128 << 20
+"""Bytes of all bodies that a worker holds: those that come, and those whose requests are not answered yet."""
+
 PATIENCE = 10.0
 """Seconds in which it has to come."""
 
@@ -24,6 +27,8 @@ JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 
 
+_SHORT = 64 << 10  # bytes of a body that comes with its head and is not counted
+_HELD = "ml_assets.held"
 _HEADERS = "ml_assets.headers"
 
 
@@ -45,11 +50,11 @@ class GoneError(Exception):
     """The client has closed its connection: there is nobody to answer."""
 
 
-async def body_of(receive: Receive, most: int | None = None) -> bytes:
-    """The whole body, of at most `most` bytes, by default `BODY`.
+async def body_of(scope: Scope, receive: Receive, most: int | None = None) -> bytes:
+    """The whole body, of at most `most` bytes, by default `BODY`. What is long counts until it is let go of.
 
     Raises:
-        Problem: it is too large, or does not come.
+        Problem: it is too large, or does not come, or too much of others is held.
         GoneError: the client went away.
     """
     most = BODY if most is None else most
@@ -60,9 +65,36 @@ async def body_of(receive: Receive, most: int | None = None) -> bytes:
         first: Message = come.value
     else:
         first = await _timely(_going_on(coming, waits))
-    if not first.get("more_body") and first["type"] == "http.request" and len(first["body"]) <= most:
+    if not first.get("more_body") and first["type"] == "http.request" and len(first["body"]) <= min(most, _SHORT):
         return bytes(first["body"])
-    return await _timely(_rest(first, receive, most))
+    return await _timely(_rest(scope, first, receive, most))
+
+
+def let_go(scope: Scope) -> None:
+    """A request is over: its body is held no more."""
+    if (size := scope.pop(_HELD, None)) is not None:
+        _bodies.held -= size
+
+
+class _Bodies:
+    """How many bytes of bodies this process holds."""
+
+    held = 0
+
+
+_bodies = _Bodies()
+
+
+def _hold(scope: Scope, size: int) -> None:
+    """Count more bytes of a body.
+
+    Raises:
+        Problem: there are too many already.
+    """
+    if _bodies.held + size > IN_FLIGHT:
+        raise unavailable("busy", f"bodies of {IN_FLIGHT >> 20} MiB are in hand", "try again, or add workers")
+    _bodies.held += size
+    scope[_HELD] = scope.get(_HELD, 0) + size
 
 
 @types.coroutine
@@ -81,7 +113,7 @@ async def _timely(coming: Awaitable[T]) -> T:
         raise Problem(408, "slow-body", f"the body did not come within {PATIENCE:g} s", "send it at once") from None
 
 
-async def _rest(message: Message, receive: Receive, most: int) -> bytes:
+async def _rest(scope: Scope, message: Message, receive: Receive, most: int) -> bytes:
     parts, size = [], 0
     while True:
         if message["type"] == "http.disconnect":
@@ -92,6 +124,7 @@ async def _rest(message: Message, receive: Receive, most: int) -> bytes:
             raise Problem(
                 413, "body-too-large", f"the body has more than {most} bytes", "send several requests", field="body"
             )
+        _hold(scope, len(parts[-1]))
         if not message.get("more_body"):
             return b"".join(parts)
         message = await receive()

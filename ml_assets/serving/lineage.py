@@ -1,6 +1,5 @@
 """`GET /predictions/{id}/lineage`: from an answer to the rows that trained the model."""
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -19,7 +18,7 @@ async def lineage(worker: Worker, prediction_id: str) -> dict[str, Any]:
     """
     try:
         model = model_of(prediction_id)
-        found, said = await asyncio.to_thread(_read, worker, prediction_id)
+        found, said = await worker.lanes.tracing.run(_read, worker, prediction_id)
     except EventRefusedError:
         raise _unknown(prediction_id) from None
     except EventStoreError as error:
@@ -28,7 +27,7 @@ async def lineage(worker: Worker, prediction_id: str) -> dict[str, Any]:
         return _of_search(found, said)
     if found is None:
         raise _unknown(prediction_id)
-    manifest = await asyncio.to_thread(worker.releases.of_version, model, found.version)
+    manifest = await worker.lanes.tracing.run(worker.releases.of_version, model, found.version)
     return {
         "prediction": _plain(found),
         "features": msgspec.json.decode(found.features),

@@ -1,6 +1,5 @@
 """`POST /models/{model}/predict`: rows in, answers out, each of them recorded before it is sent."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +27,7 @@ async def predict(worker: Worker, name: str, scope: Any, receive: Receive) -> by
     worker.guard.require(scope, "predict")
     model = worker.model(name)
     if model.manifest.documents and media_type(scope) not in JSON:
-        body, is_file = await sent(scope, receive)
+        body, is_file = await sent(worker, scope, receive)
         if is_file:
             rows, seen = await uploaded(worker, model, body)
             return _ENCODER.encode(Answers(await recorded(worker, model, rows, seen, began)))
@@ -61,7 +60,7 @@ async def answered(worker: Worker, model: Model, rows: Rows, began: int) -> list
 async def recorded(worker: Worker, model: Model, rows: Rows, seen: Sequence[Seen], began: int) -> list[Answer]:
     """Answers to what the model sees of rows, once they are recorded."""
     if model.manifest.documents:  # milliseconds for each, in which nobody else would be answered
-        answers, kept = await asyncio.to_thread(model.answers, rows, seen, began)
+        answers, kept = await worker.lanes.describing.run(model.answers, rows, seen, began)
     else:
         answers, kept = model.answers(rows, seen, began)
     await worker.predicted(kept)

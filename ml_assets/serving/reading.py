@@ -1,6 +1,5 @@
 """Documents in requests: a file in a form or as the body, or text in JSON."""
 
-import asyncio
 import io
 import re
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from ml_assets.serving.content import BOM, FORM, TEXT, content, is_json, media_type, require_utf8, unsupported
+from ml_assets.serving.desk import LIMITS
 from ml_assets.serving.http import BODY, Receive, headers
 from ml_assets.serving.model import Model, Seen
 from ml_assets.serving.problem import Problem
@@ -33,7 +33,7 @@ _PERHAPS = re.compile(
 _OURS = ("timeout", "memory", "crashed")
 
 
-async def sent(scope: Any, receive: Receive) -> tuple[bytes, bool]:  # noqa: ANN401 - of ASGI
+async def sent(worker: Worker, scope: Any, receive: Receive) -> tuple[bytes, bool]:  # noqa: ANN401 - of ASGI
     """What was sent to a model of documents under another type than JSON, and whether it is a file: else it is JSON.
 
     Raises:
@@ -44,9 +44,10 @@ async def sent(scope: Any, receive: Receive) -> tuple[bytes, bool]:  # noqa: ANN
     listed = kind in (FORM, *FILES) or _PERHAPS.fullmatch(kind) is not None
     if not listed and not is_json(kind, b"{"):
         raise unsupported(scope, kind, FORM, *FILES)
-    body = await content(scope, receive, UPLOAD)
+    body = await content(scope, receive, UPLOAD, worker.lanes.unpacking)
     if kind == FORM:
-        return _file(body, headers(scope)[b"content-type"].decode("latin-1")), True
+        declared = headers(scope)[b"content-type"].decode("latin-1")
+        return await worker.lanes.unpacking.run(_file, body, declared), True
     if not is_json(kind, body):
         if not listed:
             raise unsupported(scope, kind, FORM, *FILES)
@@ -71,23 +72,38 @@ async def uploaded(worker: Worker, model: Model, content: bytes) -> tuple[Rows, 
     if not content:
         raise Problem(422, "file-missing", "the body holds no file", "send -F file=@lease.pdf", field="file")
     try:
-        document = await asyncio.to_thread(worker.desk.read, content)
+        document, name = await worker.lanes.reading.run(_read, worker, content)
     except UnreadableError as error:
         status = 503 if error.code in _OURS else 422
         raise Problem(status, f"unreadable-{error.code}", str(error), "send another file", field="file") from None
-    return Rows([sha256(content).hexdigest()], None), await _seen(worker, model, [document])
+    return Rows([name], None), await _seen(worker, model, [document])
 
 
 async def texts(worker: Worker, model: Model, found: Sequence[str]) -> list[Seen]:
-    """What the model sees of documents that were sent as text."""
-    pages = [tuple(Page(page, "text", 1.0) for page in text.split("\f")) for text in found]
+    """What the model sees of documents that were sent as text.
+
+    Raises:
+        Problem: one has more pages than a file may have.
+    """
+    for at, text in enumerate(found):
+        if (pages := text.count("\f") + 1) > LIMITS.pages:
+            raise Problem(
+                422, "too-many-pages", f"the text has {pages} pages, more than {LIMITS.pages}",
+                "send it in parts; a form feed begins a page", field=f"$.documents[{at}].text",
+            )  # fmt: skip
+    read = [tuple(Page(page, "text", 1.0) for page in text.split("\f")) for text in found]
     sizes = [len(text.encode("utf-8", "replace")) for text in found]
-    return await _seen(worker, model, [Document("text", *each) for each in zip(sizes, pages, strict=True)])
+    return await _seen(worker, model, [Document("text", *each) for each in zip(sizes, read, strict=True)])
 
 
 async def _seen(worker: Worker, model: Model, documents: Sequence[Document]) -> list[Seen]:
-    rows = await asyncio.to_thread(worker.desk.features, model.manifest, documents)
+    rows = await worker.lanes.describing.run(worker.desk.features, model.manifest, documents)
     return [Seen([row.get(name) for name in model.artifact.names]) for row in rows]
+
+
+def _read(worker: Worker, content: bytes) -> tuple[Document, str]:
+    """A file, and under which name its answer is recorded."""
+    return worker.desk.read(content), sha256(content).hexdigest()
 
 
 def _file(body: bytes, kind: str) -> bytes:

@@ -1,6 +1,5 @@
 """`POST /search`: documents by words and by meaning, each answer recorded like a prediction."""
 
-import asyncio
 import time
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -101,7 +100,7 @@ async def search(worker: Worker, scope: Any, receive: Receive) -> bytes:  # noqa
     _, body = await json_content(scope, receive)
     asked = _DECODER.decode(body)
     name = _model(worker, asked)
-    found = await asyncio.to_thread(_found, worker.index(name), asked)
+    found = await worker.lanes.searching.run(_found, worker.index(name), asked)
     row = _row(name, asked, found, began)
     await worker.predicted([row])
     return msgspec.json.encode(Found(row.prediction_id, found.hits, found.total, found.exact, found.serial))

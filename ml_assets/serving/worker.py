@@ -15,6 +15,7 @@ from ml_assets.serving.events import EventStore
 from ml_assets.serving.guard import Guard, mark
 from ml_assets.serving.journal import Journal
 from ml_assets.serving.kept import kept
+from ml_assets.serving.lane import Lanes
 from ml_assets.serving.loaded import Loaded
 from ml_assets.serving.lookups import Lookups
 from ml_assets.serving.metrics import Metrics, Minutes, forget_dead
@@ -47,6 +48,7 @@ class Worker:
         self.metrics = Metrics()
         self.lookups = Lookups(settings.online_url)
         self.desk = Desk()
+        self.lanes = Lanes()
         self._search = settings.search
         self._indexes: dict[str, SearchIndex] = {}
         self._store = settings.event_store_url
@@ -85,6 +87,7 @@ class Worker:
         await self.journal.close()
         self.lookups.close()
         self.desk.close()
+        self.lanes.close()
         self.events.close()
 
     @property

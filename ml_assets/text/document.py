@@ -8,7 +8,7 @@ from ml_assets.errors import DataError
 Kind = Literal["pdf", "png", "jpeg", "tiff", "docx", "html", "text", "email", "mht"]
 Code = Literal[
     "empty", "unknown-kind", "encrypted", "damaged", "too-large", "too-many-pages", "too-many-pixels", "bomb",
-    "dynamic-form", "portfolio", "missing", "timeout", "memory", "crashed",
+    "dynamic-form", "portfolio", "too-long", "missing", "timeout", "memory", "crashed",
 ]  # fmt: skip
 
 READER = 2
@@ -80,6 +80,7 @@ class Limits:
         seconds: wall time for opening a document, or for all of one that is not in pages.
         seconds_per_page: wall time for each page of a PDF or picture; OCR takes about 1.5 s on two cores.
         memory: bytes of address space of a child process; OCR of a page of A4 takes about 1.3 GiB of it.
+        characters: of a document, its title included.
         unpacked: bytes that a zip-based file may unpack to.
         ratio: how many times its packed size a zip-based file may unpack to.
         threads: of the OCR models.
@@ -91,6 +92,7 @@ class Limits:
     seconds: float = 30.0
     seconds_per_page: float = 20.0
     memory: int = 2 << 30
+    characters: int = 5_000_000
     unpacked: int = 200 << 20
     ratio: int = 200
     threads: int = 2

@@ -24,14 +24,14 @@ _OUTLOOK = "__substg1.0_".encode("utf-16-le")
 _WORD = "word/"
 # The tags by which browsers tell HTML (WHATWG MIME Sniffing, section 7.1), after what may stand before them.
 _HTML = re.compile(
-    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*"
+    r"\s*+(?:<\?xml[^>]*+>\s*+)?+(?:<!--(?:(?!-->).)*+-->\s*+)*+"  # nothing is given back: it would take for ever
     r"<(?:!doctype\s+html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|meta|span)[\s>/]",
     re.IGNORECASE | re.DOTALL,
 )
 _HTML_WITHIN = 4096  # characters
 # A message (RFC 5322): header fields up to an empty line, of which one is of its transport or of MIME. A memorandum
 # that begins with From and To has none of them, and nothing in it is encoded.
-_HEADER = re.compile(rb"(?:From [^\n]*\n)?(?:[!-9;-~]{1,100}[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*){1,1000}?(?=\r?\n)")
+_HEADER = re.compile(rb"(?:From [^\n]*+\n)?(?:[!-9;-~]{1,100}+[ \t]*+:[^\n]*+\n(?:[ \t][^\n]*+\n)*+){1,1000}?(?=\r?\n)")
 _HEADER_WITHIN = 1 << 18  # bytes
 _TRANSPORT = re.compile(
     rb"^(?:mime-version|content-(?:type|transfer-encoding)|message-id|received|return-path|delivered-to)[ \t]*:",

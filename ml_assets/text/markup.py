@@ -57,8 +57,9 @@ _BLOCKS = frozenset(
 )
 _CELLS = frozenset({"td", "th"})
 _SPACE = re.compile(r"[ \t\n\r\f\xa0]+")
-_AROUND_BREAK = re.compile(r"[ \t]*\n[ \n\t]*")
-_AROUND_TAB = re.compile(r" *\t *")
+# Blanks are looked at once, from where they begin: a page of blanks takes no longer than another.
+_AROUND_BREAK = re.compile(r"(?:(?<![ \t])[ \t]++)?+\n[ \n\t]*+")
+_AROUND_TAB = re.compile(r"(?:(?<! ) ++)?+\t *+")
 # The encoding that the file states about itself, where a browser looks for it (WHATWG HTML, 13.2.3.2).
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([A-Za-z0-9_:-]{2,40})", re.IGNORECASE)
 _CHARSET_WITHIN = 1024

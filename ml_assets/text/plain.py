@@ -17,7 +17,8 @@ _NULS = 0.3  # share of every second byte that is zero in UTF-16 of a western la
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _LIGATURE = re.compile("[\ufb00-\ufb06]")
 _BREAK = re.compile(r"\r\n?|[\x85\u2028\u2029\v]")
-_TRAILING = re.compile(r"[ \t\xa0]+$", re.MULTILINE)
+# Looked for where blanks begin and without giving any back, so that a file of blanks takes no longer than another.
+_TRAILING = re.compile(r"(?<![ \t\xa0])[ \t\xa0]++$", re.MULTILINE)
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
 

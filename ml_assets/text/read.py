@@ -62,6 +62,13 @@ def read_bytes(data: bytes, name: str, limits: Limits, progress: Progress) -> Do
         raise
     except Exception as error:  # parsers of five formats meet hostile input: what they raise is not foreseeable
         raise _unreadable(error, name) from error
+    characters = len(title or "") + sum(len(page.text) for page in pages)
+    if characters > limits.characters:
+        raise UnreadableError(
+            "too-long",
+            f"{name} has {characters:,} characters, more than {limits.characters:,}: split it, or raise "
+            "Limits.characters",
+        )
     return Document(kind, len(data), pages, title)
 
 
