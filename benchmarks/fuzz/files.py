@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figure import Figure, figures
-from benchmarks.fuzz.processes import Watched, left
+from benchmarks.fuzz.processes import Watched, started
 from benchmarks.fuzz.zone import endure
 from benchmarks.process import call, say
 from ml_assets.text.document import LIMITS
@@ -20,10 +20,10 @@ _WARM = 60.0
 
 def measure(minutes: float, seed: int) -> list[Figure]:
     """Rounds of an ingest in a process of its own."""
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as name, started() as ours:
         data = Path(name)
         found = call("fuzz.files:rounds", data, seconds=60 * minutes, seed=seed)
-        remaining = left(data)
+        remaining = ours.left()
     for kept in ("stopped", "lost"):
         for what, where in found[kept].items():
             say(f"{kept.upper()} {what} ({where})")

@@ -1,9 +1,14 @@
-"""What a run leaves: memory, descriptors and processes, as /proc has them."""
+"""What a run holds and leaves: memory, descriptors and processes, as /proc has them."""
 
+import os
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import fmean
+
+_Process = tuple[int, str]  # its number, and when it began: numbers are used again
 
 
 class Watched:
@@ -28,32 +33,72 @@ class Watched:
     def first_and_last(self, minute: float = 60.0) -> tuple[tuple[float, float], tuple[float, float]]:
         """Mean MiB and descriptors in the first minute once all is warm, and in the last one."""
         end = self._samples[-1][0]
-        warm = min(self._warm, end / 2)
-        length = min(minute, end / 3)
+        warm, length = min(self._warm, end / 2), min(minute, end / 3)
         first = [each for each in self._samples if warm <= each[0] <= warm + length]
-        last = [each for each in self._samples if each[0] >= end - length]
-        return tuple((fmean(each[1] for each in some), fmean(each[2] for each in some)) for some in (first, last))  # type: ignore[return-value]
+        return _mean(first), _mean([each for each in self._samples if each[0] >= end - length])
+
+
+def _mean(samples: list[tuple[float, float, float]]) -> tuple[float, float]:
+    return fmean(each[1] for each in samples), fmean(each[2] for each in samples)
+
+
+class Started:
+    """The processes that descend from this one while a body runs, those included whose parent has ended."""
+
+    def __init__(self) -> None:
+        self._seen: set[_Process] = set()
+
+    def look(self) -> None:
+        """Remember those that are there now."""
+        parents = {pid: parent for (pid, _), parent in _all().items()}
+        known = {pid for pid, _ in self._seen} | {os.getpid()}
+        self._seen |= {process for process in _all() if _descends(process[0], parents, known)}
+
+    def left(self, patience: float = 10.0) -> int:
+        """How many of them are still there some seconds later."""
+        until = time.monotonic() + patience
+        while (found := self._seen & _all().keys()) and time.monotonic() < until:
+            time.sleep(0.1)
+        return len(found)
+
+
+@contextmanager
+def started() -> Iterator[Started]:
+    """Look twice a second who has come."""
+    found, over = Started(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.5):
+            found.look()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _descends(pid: int, parents: dict[int, int], known: set[int]) -> bool:
+    while pid in parents:
+        pid = parents[pid]
+        if pid in known:
+            return True
+    return False
+
+
+def _all() -> dict[_Process, int]:
+    """All processes but those that have ended, and the parent of each."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            stat = entry.read_text().rpartition(")")[2].split()
+            if stat[0] not in {"Z", "X"}:
+                found[int(entry.parent.name), stat[19]] = int(stat[1])
+    return found
 
 
 def _resident(pid: int) -> float:
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return int(text.split("Rss:")[1].split()[0]) / 1024
-
-
-def of_folder(data: Path) -> list[int]:
-    """The processes that were started over a data folder, their children included: it is in their environment."""
-    wanted = f"ML_ASSETS_DATA={data}".encode()
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-    return found
-
-
-def left(data: Path, patience: float = 10.0) -> int:
-    """How many processes of a data folder are still there some seconds after the end."""
-    until = time.monotonic() + patience
-    while (found := of_folder(data)) and time.monotonic() < until:
-        time.sleep(0.1)
-    return len(found)

@@ -14,19 +14,21 @@ from benchmarks.figure import Figure, figures
 from benchmarks.fuzz.documents import documents
 from benchmarks.fuzz.events import memory_lake, reported, taken
 from benchmarks.fuzz.fleet import Findings, attack
-from benchmarks.fuzz.processes import Watched, left
+from benchmarks.fuzz.processes import Watched, started
 from benchmarks.fuzz.requests import Requests
 from benchmarks.process import call, say
 from ml_assets.settings import Settings
+from ml_assets.text.search import SearchIndex
 from ml_assets_tests.serving import papers, released
 from ml_assets_tests.serving.process import Server, serving
+from ml_assets_tests.text.search_cases import corpus, embedder, table
 
 _WARM = 60.0
 
 
 def measure(minutes: float, seed: int) -> list[Figure]:
     """Schemathesis and the fleet side by side against one worker; then the loop takes what was recorded."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, started() as ours:
         data = Path(name) / "data"
         prepare(data)
         with serving(data) as server:
@@ -38,7 +40,7 @@ def measure(minutes: float, seed: int) -> list[Figure]:
                 found, said = _attacked(server, watched, Path(name), 60 * minutes, seed)
                 decoded = inside.result()
             log = server.log()
-        remaining = left(data)
+        remaining = ours.left()
         url = Settings(data=data).event_store_url
         recorded = taken(url, memory_lake(data), released.MODEL, papers.MODEL)
         reported(url, released.MODEL, Path(name))
@@ -69,6 +71,8 @@ def prepare(data: Path) -> None:
     today = datetime.now(UTC).date()
     known: dict[str, tuple[float | None, int, str]] = {"c1": (0.5, 1, "pro"), "c2": (None, 2, "basic")}
     released.write(Settings(data=data).online_url, known, today)
+    rows = corpus(60)
+    SearchIndex(data / "search" / papers.MODEL).update(table(rows), embedder=embedder(rows))
 
 
 def _attacked(server: Server, watched: Watched, folder: Path, seconds: float, seed: int) -> tuple[Findings, str]:
@@ -116,7 +120,6 @@ def _report(found: Findings, said: str, log: str) -> None:
         say(f"{count:>8,} × {kind}")
     for what, wire in found.faults.items():
         say(f"FAULT {what}\n    {wire[:600]!r}")
-    if "No issues found" not in said:
-        say(said[-6000:])
+    say(said[-6000:] if "No issues found" not in said else said[-1200:])
     if "Traceback" in log:
         say(log[log.index("Traceback") - 500 :][:6000])

@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from benchmarks.figure import Figure, figures
-from benchmarks.fuzz.processes import Watched, left, of_folder
+from benchmarks.fuzz.processes import Watched, started
 from benchmarks.process import BenchmarkError, say
 from benchmarks.serve_rate import lost
 from benchmarks.soak.faults import LONG, Fault, Place, faults, fill_redis
@@ -36,7 +36,7 @@ _LOOKS = 8  # at /health in a row: each goes to any of the workers
 
 def measure(minutes: float, seed: int) -> list[Figure]:  # noqa: ARG001 - nothing here is drawn
     """One server on SQLite and one on Postgres, both on Redis, for some minutes; a fault each minute of one of them."""
-    with tempfile.TemporaryDirectory(prefix="soak-") as name, ExitStack() as held:
+    with started() as ours, tempfile.TemporaryDirectory(prefix="soak-") as name, ExitStack() as held:
         folder = Path(name)
         places = [
             held.enter_context(_on_sqlite(folder / "sqlite")),
@@ -45,9 +45,8 @@ def measure(minutes: float, seed: int) -> list[Figure]:  # noqa: ARG001 - nothin
         loads = [SteadyLoad(place.server.port, RATE, place.data / "acknowledged") for place in places]
         healed, watched = asyncio.run(_endured(places, loads, 60 * minutes))
         missing = [_missing(place, load.path) for place, load in zip(places, loads, strict=True)]
-        remaining = places
         held.close()
-        processes = sum(left(place.data) for place in remaining)
+        processes = ours.left()
     return _figures(minutes, healed, loads, watched, missing, processes)
 
 
@@ -101,9 +100,9 @@ async def _endured(
 def _watch(places: list[Place], watched: list[Watched], until: float) -> None:
     while time.monotonic() < until:
         for place, each in zip(places, watched, strict=True):
-            pids = of_folder(place.data)
-            if len(pids) >= 3:
-                each.look(*pids)
+            workers = place.server.workers()
+            if len(workers) == _WORKERS:  # else one is being replaced
+                each.look(place.server.parent, *workers)
         time.sleep(5)
 
 

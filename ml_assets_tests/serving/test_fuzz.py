@@ -20,7 +20,7 @@ from benchmarks.fuzz.documents import documents
 from benchmarks.fuzz.events import memory_lake, reported, taken
 from benchmarks.fuzz.fleet import attack
 from benchmarks.fuzz.mutation import chance
-from benchmarks.fuzz.processes import left
+from benchmarks.fuzz.processes import started
 from benchmarks.fuzz.requests import HttpRequest, Requests
 from ml_assets.errors import RegistryError
 from ml_assets.serving.app import App
@@ -167,11 +167,11 @@ def test_what_clients_do_who_leave_or_send_no_http_is_no_exception_in_the_log(da
 def test_a_server_under_hostile_connections_answers_others_and_leaves_nothing(tmp_path: Path) -> None:
     data = tmp_path / "data"
     server.prepare(data)
-    with serving(data) as under:
+    with started() as ours, serving(data) as under:
         requests = Requests(released.MODEL, papers.MODEL, documents())
         found = asyncio.run(attack(under.port, requests, "short", time.monotonic() + 8))
         assert found.faults == {}
         assert found.kinds["200"] > 50
         assert under.health().keys() <= {"registry", "online_store"}  # no loop has run here
         assert "Traceback" not in under.log()
-    assert left(data) == 0
+    assert ours.left() == 0
