@@ -15,6 +15,7 @@ from ml_assets.commands.interrupt import CODE, StoppedError, listen, new_line, s
 from ml_assets.commands.progress import working
 from ml_assets.commands.screen import UnforeseenError, echo, keep_traceback, plain
 from ml_assets.errors import DataError, MlAssetsError
+from ml_assets.scratch import scratch
 from ml_assets.settings import PROJECT, settings
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ app.add_typer(token.app, name="token")
 @app.callback()
 def _environment(context: typer.Context) -> None:
     """The production ML loop: raw data to features, models, releases, predictions and reports."""
+    with contextlib.suppress(OSError):  # a full disk: whoever needs temporary files says so
+        context.with_resource(scratch())
     try:
         prepare(settings())
     except DataError:

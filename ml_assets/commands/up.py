@@ -13,7 +13,6 @@ from ml_assets.commands.progress import Show, displaying
 from ml_assets.commands.running import Running, running
 from ml_assets.commands.screen import echo
 from ml_assets.commands.services import UpError, dagster, mlflow, require_free, serving
-from ml_assets.scratch import scratch
 from ml_assets.settings import Settings, settings
 
 _LOOK = 0.25
@@ -36,7 +35,7 @@ def up(port: int, mlflow_port: int, serve_port: int) -> int:
     ports = (port, serve_port, mlflow_port) if embedded else (port, serve_port)
     if twice := {wanted for wanted in ports if ports.count(wanted) > 1}:
         raise UpError(f"port {min(twice)} is named twice: give --port, --mlflow-port and --serve-port one each")
-    with alone(chosen) as lock, scratch(), _listening(told) as signals, running((lock,)) as services:
+    with alone(chosen) as lock, _listening(told) as signals, running((lock,)) as services:
         for wanted in ports:
             require_free(wanted)
         with displaying("starting") as show:

@@ -2,8 +2,11 @@
 
 import logging
 import re
+import sys
 import time
 
+from ml_assets.errors import MlAssetsError
+from ml_assets.escaping import printable
 from ml_assets.serving.api import api
 from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, answer, let_go, refuse
 from ml_assets.serving.predict import predict
@@ -134,5 +137,9 @@ class App:
 
 
 def create() -> App:
-    """The application of this process's settings."""
-    return App(Worker(settings()), FIRST_WORD)
+    """The application of this process's settings. What a user can put right is one line, and the process ends."""
+    try:
+        return App(Worker(settings()), FIRST_WORD)
+    except MlAssetsError as error:
+        sys.stderr.write(f"ml-assets: {printable(str(error))}\n")
+        raise SystemExit(2) from error

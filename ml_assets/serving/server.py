@@ -11,7 +11,6 @@ import msgspec
 
 from ml_assets.errors import MlAssetsError, RegistryError
 from ml_assets.registry import Registry
-from ml_assets.scratch import scratch
 from ml_assets.serving.follower import Follower
 from ml_assets.serving.guard import Guard, is_loopback, mark
 from ml_assets.serving.releases import Releases
@@ -62,8 +61,8 @@ def serve(settings: Settings, host: str, port: int, workers: int, announce: Call
     _forget_asked(releases)
     follower = Follower(Registry(settings.tracking_uri, ui=settings.mlflow_ui), releases)
     follower.start()
-    with scratch() as folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(dir=folder)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         Guard(tokens, mark())  # from now on a file of tokens that vanishes is missed
         supervisor = Supervisor(config, listening, lambda: announce(_url(listening)))
         try:
@@ -72,7 +71,7 @@ def serve(settings: Settings, host: str, port: int, workers: int, announce: Call
             follower.stop()
             listening.close()
     if supervisor.failed:
-        raise ServeError("its workers cannot start: what is wrong stands in what they said before this line")
+        raise ServeError("the server has not started: its worker has said why")
 
 
 def _require_tokens(tokens: Tokens, host: str) -> None:

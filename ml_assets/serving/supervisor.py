@@ -4,12 +4,11 @@ import socket
 from collections.abc import Callable
 
 from uvicorn import Config
-from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 
 class Supervisor(Multiprocess):
-    """Starts workers and replaces those that die; ends where they cannot even start.
+    """Starts workers and replaces those that die; ends where the first of them cannot even start.
 
     Args:
         config: of uvicorn.
@@ -21,15 +20,18 @@ class Supervisor(Multiprocess):
         super().__init__(config, sockets=[listening])
         self._ready = ready
         self._waiting = True
-
-    @property
-    def failed(self) -> bool:
-        """Whether a worker could not start."""
-        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
+        self.failed = False
+        """Whether a worker ended before any had answered: each that followed would do so, too."""
 
     def keep_subprocess_alive(self) -> None:
         """Called by uvicorn twice a second."""
+        before = [*self.processes]
         super().keep_subprocess_alive()
-        if self._waiting and not self.should_exit.is_set() and any(process.is_ready() for process in self.processes):
+        if not self._waiting:
+            return
+        if any((process.exitcode or 0) > 0 for process in before):  # and not killed: it ended by itself
+            self.failed = True
+            self.should_exit.set()
+        elif not self.should_exit.is_set() and any(process.is_ready() for process in self.processes):
             self._waiting = False
             self._ready()
