@@ -99,7 +99,8 @@ def test_workers_killed_under_load_lose_nothing_that_was_acknowledged_and_are_re
     assert len(load.acknowledged) > 200
     assert set(load.acknowledged) <= set(kept)
     assert len(kept) == len(set(kept))
-    assert all("Error" in failure for failure in load.failed), "connections break, and nothing else goes wrong"
+    other = [failure for failure in load.failed if "Error" not in failure]
+    assert other == [], "connections break, and nothing else goes wrong"
 
 
 def test_a_server_that_is_told_to_stop_answers_what_it_has_in_hand(tmp_path: Path) -> None:
