@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_PREFIX = "ml_assets-"
+_PREFIX = "ml_assets-scratch-"  # whatever else begins with our name may be somebody's data
 _NEW = 5.0  # seconds in which an empty folder may be one that is not locked yet
 
 

@@ -47,17 +47,26 @@ def test_what_a_killed_process_has_left_is_removed_by_the_next_one(temporary: Pa
 
 
 def test_nothing_else_is_removed(temporary: Path) -> None:
-    (temporary / "other").mkdir()
-    (temporary / "ml_assets-new").mkdir()  # as of a process that is about to lock it
-    (temporary / "ml_assets-file").touch()
+    (temporary / "ml_assets-data").mkdir()  # a data folder that somebody keeps there
+    (temporary / "ml_assets-data" / "kept").touch()
+    (temporary / "ml_assets-scratch-new").mkdir()  # as of a process that is about to lock it
+    (temporary / "ml_assets-scratch-file").touch()
     (temporary / "elsewhere").mkdir()
     (temporary / "elsewhere" / "kept").touch()
-    (temporary / "ml_assets-link").symlink_to(temporary / "elsewhere")
+    (temporary / "ml_assets-scratch-link").symlink_to(temporary / "elsewhere")
     with scratch() as first, scratch() as second:
         assert first.exists()
         assert second.parent == first
     left = {str(path.relative_to(temporary)) for path in temporary.rglob("*")}
-    assert left == {"other", "ml_assets-new", "ml_assets-file", "elsewhere", "elsewhere/kept", "ml_assets-link"}
-    os.utime(temporary / "ml_assets-new", (0, time.time() - 60))
+    assert left == {
+        "ml_assets-data",
+        "ml_assets-data/kept",
+        "ml_assets-scratch-new",
+        "ml_assets-scratch-file",
+        "elsewhere",
+        "elsewhere/kept",
+        "ml_assets-scratch-link",
+    }
+    os.utime(temporary / "ml_assets-scratch-new", (0, time.time() - 60))
     with scratch():
-        assert not (temporary / "ml_assets-new").exists()
+        assert not (temporary / "ml_assets-scratch-new").exists()
