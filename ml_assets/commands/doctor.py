@@ -14,14 +14,15 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from ml_assets.commands.environment import QUIET
 from ml_assets.commands.finding import Finding, Status
 from ml_assets.commands.packages import packages
 from ml_assets.commands.private import others_may
 from ml_assets.commands.progress import Show
 from ml_assets.commands.screen import echo
 from ml_assets.commands.sheet import Line, put
+from ml_assets.commands.traces import traces
 from ml_assets.settings import PROJECT, Settings, settings
+from ml_assets.telemetry import OFF
 
 LITTLE, TOO_LITTLE = 5, 1
 """GB free at the data folder."""
@@ -94,17 +95,23 @@ def python() -> Finding:
 
 
 def telemetry() -> Finding:
-    """Whether every library's telemetry is off."""
+    """Whether the telemetry of every library is off: the variables, and what the one leaves that begins at once."""
     import dagster as dg
 
+    from ml_assets.text.sandbox import environment
+
     on = [
-        f"{name} is {os.environ.get(name, 'not set')}" for name, value in QUIET.items() if os.environ.get(name) != value
+        f"{name} is {os.environ.get(name, 'not set')}" for name, value in OFF.items() if os.environ.get(name) != value
     ]
+    for who, variables in (("a command", os.environ), ("a reader of files", environment())):
+        if left := traces(variables):
+            on.append(f"ONNX Runtime, imported by {who}, leaves {', '.join(left)}")
     with dg.DagsterInstance.get() as instance:
         if instance.telemetry_enabled:
             on.append("dagster.yaml does not say telemetry: {enabled: false}")
     if not on:
-        return Finding("telemetry", "ok", "off in dagster.yaml and in the environment of every command")
+        said = "off in dagster.yaml and for commands and readers of files; ONNX Runtime was imported and left no trace"
+        return Finding("telemetry", "ok", said)
     return Finding("telemetry", "fail", ", ".join(on), "restore dagster.yaml; do not unset these variables")
 
 

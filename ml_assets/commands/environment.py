@@ -9,16 +9,8 @@ import warnings
 from ml_assets.commands.private import keep_private
 from ml_assets.errors import DataError
 from ml_assets.settings import PROJECT, Settings
+from ml_assets.telemetry import OFF
 from ml_assets.tracking import follow
-
-QUIET = {
-    "DAGSTER_DISABLE_TELEMETRY": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "GX_ANALYTICS_ENABLED": "False",
-    "EVIDENTLY_DISABLE_TELEMETRY": "1",
-    "ORT_DISABLE_TELEMETRY": "1",  # of ONNX Runtime 1.31, which also leaves .ses in the temporary folder
-    "DO_NOT_TRACK": "true",
-}
 
 # How long threads of scikit-learn spin before they sleep. OpenMP's own choice takes the cores from whoever else works
 # (beside two busy processes a fit took 1.5 times the CPU time); sleeping at once makes a lone fit 3 times as long.
@@ -34,7 +26,7 @@ def prepare(chosen: Settings) -> None:
         DataError: the data folder cannot be made; the environment is set all the same.
     """
     keep_private()
-    os.environ.update(QUIET)
+    os.environ.update(OFF)
     os.environ.update({key: value for key, value in _POLITE.items() if key not in os.environ})
     if not sys.warnoptions:  # a user can do nothing about them; `python -W` still shows them
         warnings.simplefilter("ignore")

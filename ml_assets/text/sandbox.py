@@ -15,6 +15,7 @@ from multiprocessing import Pipe
 
 import msgspec
 
+from ml_assets.telemetry import OFF
 from ml_assets.text.document import Code, Document, Limits, UnreadableError
 
 _KEPT = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
@@ -44,7 +45,7 @@ class Sandbox:
             handles = theirs.fileno(), ours.fileno()
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-P", "-m", _CHILD, *map(str, handles), msgspec.json.encode(limits).decode()],
-                env=_environment(),
+                env=environment(),
                 pass_fds=handles,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -117,8 +118,9 @@ def _too_slow(name: str, seconds: float) -> UnreadableError:
     )
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The variables of a child: no secret of ours is among them."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     # glibc reserves 64 MiB of address space for each thread that allocates, which counts against the limit.
     path = os.pathsep.join(filter(None, sys.path))
-    return kept | {"PYTHONPATH": path, "MALLOC_ARENA_MAX": "2", "ORT_DISABLE_TELEMETRY": "1"}
+    return kept | dict(OFF) | {"PYTHONPATH": path, "MALLOC_ARENA_MAX": "2"}

@@ -15,6 +15,8 @@ from ml_assets.monitoring.page import Page, render, write
 from ml_assets.monitoring.pages import EVIDENTLY, prune
 from ml_assets.monitoring.score_drift import Scored
 from ml_assets.monitoring.spec import DriftSpec
+from ml_assets_tests.browser import Elements, rendered
+from ml_assets_tests.hostile_text import WORDS
 
 _HOSTILE = '<script>alert("1")</script>&\''
 
@@ -131,3 +133,14 @@ def test_the_two_kinds_of_pages_are_counted_apart(tmp_path: Path) -> None:
     assert [path.name for path in prune(tmp_path, keep=2)] == ["0.html"]
     assert [path.name for path in prune(tmp_path, keep=1, evidently=True)] == [f"{n}{EVIDENTLY}" for n in (0, 1)]
     assert {path.name for path in tmp_path.iterdir()} == {"1.html", "2.html", f"2{EVIDENTLY}"}
+
+
+@pytest.mark.slow
+def test_nothing_runs_in_a_real_browser(tmp_path: Path) -> None:
+    hostile, numbers = list(WORDS), np.arange(400) % len(WORDS)
+    sample = pa.table({word: pa.array([hostile[n] for n in numbers]) for word in hostile})
+    write(tmp_path / "page.html", Page(drift(sample, sample, [], hostile, DriftSpec()), DriftSpec(), title=WORDS[0]))
+    shown = rendered((tmp_path / "page.html").as_uri(), tmp_path / "profile")
+    assert Elements(shown).count("script") == Elements(shown).count("a") == 0
+    assert Elements(shown).count("svg") == len(WORDS)
+    assert WORDS[0] in _Tags(shown).text

@@ -1,0 +1,36 @@
+"""The page of the server in a real browser: it is drawn, and nothing that a model was made of runs in it."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ml_assets.manifest import Band, Gate
+from ml_assets.serving.releases import Champion, Champions, Releases
+from ml_assets_tests.browser import rendered
+from ml_assets_tests.hostile_text import MARK, WORDS
+from ml_assets_tests.serving import released
+from ml_assets_tests.serving.process import serving
+
+
+@pytest.mark.slow
+def test_no_script_of_a_category_or_a_band_runs_in_the_docs(tmp_path: Path) -> None:
+    plain = released.manifest()
+    limits = [position / len(WORDS) for position in range(len(WORDS))]
+    made = replace(
+        plain,
+        inputs=(*plain.inputs[:2], replace(plain.inputs[2], example=WORDS[0])),
+        bands=tuple(Band(word, limit) for word, limit in zip(WORDS, limits, strict=True)),
+        gates=(Gate(WORDS[1], 0.8, 0.7, WORDS[2]),),
+        reason=WORDS[3],
+    )
+    releases = Releases.at(tmp_path)
+    name = releases.put(made.to_json(), released.onnx())
+    releases.keep(Champions({released.MODEL: Champion(name, 1, time.time())}, time.time()))
+    with serving(tmp_path) as server:
+        assert WORDS[0] in str(server.get("/openapi.json").json()), "the document holds no text of strangers"
+        shown = rendered(f"{server.url}/docs", tmp_path / "profile")
+    assert "opblock-summary-path" in shown, "Swagger has drawn nothing"
+    assert "<title>ml_assets</title>" in shown
+    assert MARK not in shown.partition("</head>")[0]
