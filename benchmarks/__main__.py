@@ -12,6 +12,7 @@ from benchmarks import (
     alarms,
     asof,
     classify,
+    doors,
     drift,
     estimate,
     featurestore,
@@ -45,6 +46,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "search": search.measure,
     "serve": serve.measure,
     "soak": serve_soak.measure,
+    "doors": doors.measure,
 }
 ENDURANCE: dict[str, Callable[[float, int], list[Figure]]] = {
     "fuzz-server": fuzz_server.measure,

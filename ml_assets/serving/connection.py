@@ -21,6 +21,7 @@ FIELDS = 200
 """Headers of a request."""
 
 _LINGER = 2.0  # seconds for which a client that was refused may go on sending
+_THROWN = 1 << 20  # bytes of it that are taken
 
 
 class Connection(HttpToolsProtocol):
@@ -40,6 +41,7 @@ class Connection(HttpToolsProtocol):
         self._rest = b""  # what waits until the requests before it are answered
         self._refusal: Problem | None = None
         self._over = False  # whether the last answer was given
+        self._thrown = 0  # bytes that came since it was refused
         self._running: Any = None  # the request in hand; `cycle` is the last one that came
 
     @property
@@ -103,8 +105,10 @@ class Connection(HttpToolsProtocol):
         """Something has come; of what is long, or comes while requests wait, one piece after the other."""
         self._unset_keepalive_if_required()
         if self._refusal is not None:
-            return
-        if self._rest or self.pipeline or len(data) > HEAD:
+            self._thrown += len(data)
+            if self._over and self._thrown > _THROWN:
+                self.end()
+        elif self._rest or self.pipeline or len(data) > HEAD:
             self._rest += data
             self._go_on()
         else:

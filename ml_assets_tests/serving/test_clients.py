@@ -1,10 +1,14 @@
 """Clients that are slow, or go away in the middle: they cost nobody but themselves."""
 
 import json
+import os
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
+import httpx2
 import pytest
 
 from ml_assets.serving.app import BUSY
@@ -94,3 +98,47 @@ def test_a_body_that_is_too_large_is_refused_before_it_has_come(server: Server) 
         said = everything(made)
     assert said.startswith("HTTP/1.1 413 ")
     assert "connection: close" in said.lower()
+
+
+def test_who_holds_connections_keeps_nobody_out_of_a_worker_with_few_descriptors(server: Server) -> None:
+    """Silent clients, half a head, a body that trickles: more of them than the worker may have descriptors."""
+    resource = pytest.importorskip("resource")
+    (worker,) = server.workers()
+    before = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, (320, before[1]))
+    try:
+        with ExitStack() as held:
+            trickling = [held.enter_context(begun(server, PREDICT)) for _ in range(20)]
+            for number in range(600):
+                made = held.enter_context(socket.create_connection(("127.0.0.1", server.port), 30))
+                made.sendall(b"POST /models/x HTTP/1.1\r\nX: " if number % 2 else b"")
+                if number % 30 == 0:
+                    assert ask(server)[0] == 200
+                    with httpx2.Client(base_url=server.url, trust_env=False, timeout=10) as other:
+                        assert other.post(PREDICT, json=INSTANCES).status_code == 200
+                    assert len(list(Path(f"/proc/{worker}/fd").iterdir())) < 320
+            for connection in trickling:  # a request in hand is nobody's to take
+                connection.sendall(BODY[20:])
+                assert connection.recv(1 << 12).startswith(b"HTTP/1.1 200 ")
+    finally:
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, before)
+    assert server.workers() == [worker]
+    assert "Traceback" not in server.log()
+
+
+def test_a_head_without_end_costs_its_connection_and_no_memory(server: Server) -> None:
+    (worker,) = server.workers()
+    before = resident(worker)
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", server.port), 30) as made, suppress(OSError):
+            made.sendall(b"GET /health HTTP/1.1\r\n")
+            for _ in range(400):
+                made.sendall(b"a: b\r\n" * 10_000)
+            pytest.fail("24 MB of headers were taken")
+    assert resident(worker) - before < 64 << 20
+    assert 'route="connection",status="431"} 5.0' in server.get("/metrics").text
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory of a process."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
