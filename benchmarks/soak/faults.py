@@ -117,6 +117,9 @@ def _events_locked(place: Place) -> None:
 
 def _disk_full(place: Place) -> None:
     assert place.disk
+    # Else the log that SQLite writes over again has room for these seconds.
+    with closing(sqlite3.connect(place.disk / "events.db", timeout=30)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     ballast = fill(place.disk)
     time.sleep(LONG)
     ballast.unlink()
