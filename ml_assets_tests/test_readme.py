@@ -124,7 +124,8 @@ def test_what_a_file_leaves_open_is_asked_as_the_readme_shows(tmp_path: Path) ->
 
 # What another test runs, by how the command begins: the same minutes are not spent twice.
 ELSEWHERE = {
-    "make up": "commands/test_up.py::test_all_answer_with_everything_running_and_ctrl_c_leaves_nothing",
+    "make up": "commands/test_up.py::"
+    "test_all_answer_this_machine_alone_a_kill_leaves_nothing_and_it_starts_again_until_ctrl_c",
     "ml-assets run churn --as-of": "test_end_to_end.py::"
     "test_a_second_run_trains_nothing_and_a_new_file_is_picked_up_exactly_once",
     "ml-assets reset churn": "commands/test_forget.py::test_a_reset_forgets_everything_but_the_folder_and_the_files",
