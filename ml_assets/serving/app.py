@@ -9,6 +9,7 @@ from ml_assets.errors import MlAssetsError
 from ml_assets.escaping import printable
 from ml_assets.serving.api import api
 from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, answer, let_go, refuse
+from ml_assets.serving.log import log_plainly
 from ml_assets.serving.predict import predict
 from ml_assets.serving.problem import Problem, failed, unavailable
 from ml_assets.serving.worker import Worker
@@ -138,6 +139,7 @@ class App:
 
 def create() -> App:
     """The application of this process's settings. What a user can put right is one line, and the process ends."""
+    log_plainly()
     try:
         return App(Worker(settings()), FIRST_WORD)
     except MlAssetsError as error:

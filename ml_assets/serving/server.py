@@ -13,6 +13,7 @@ from ml_assets.errors import MlAssetsError, RegistryError
 from ml_assets.registry import Registry
 from ml_assets.serving.follower import Follower
 from ml_assets.serving.guard import Guard, is_loopback, mark
+from ml_assets.serving.log import log_plainly
 from ml_assets.serving.releases import Releases
 from ml_assets.serving.room import raise_descriptors
 from ml_assets.serving.tokens import Tokens
@@ -46,6 +47,7 @@ def serve(settings: Settings, host: str, port: int, workers: int, announce: Call
 
     from ml_assets.serving.supervisor import Supervisor
 
+    log_plainly()
     tokens = Tokens(settings.tokens)
     _require_tokens(tokens, host)
     config = Config(

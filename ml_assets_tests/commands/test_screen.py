@@ -2,6 +2,7 @@
 
 import ast
 import io
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from rich.markup import escape
 from ml_assets.commands.progress import Work
 from ml_assets.commands.screen import echo
 from ml_assets.commands.sheet import put
+from ml_assets.serving.log import PlainFormatter
 from ml_assets.settings import PROJECT
 from ml_assets_tests.processes import environment
 
@@ -67,3 +69,22 @@ def _printed() -> Iterator[tuple[str, str]]:
 def test_commands_print_through_one_place(call: str) -> None:
     found = {name for name, called in _printed() if called == call}
     assert found <= (_MADE_PLAIN if call == "Console" else set()), f"{call}: use `echo` of commands/screen.py"
+
+
+def test_what_a_server_logs_of_a_request_is_one_plain_line_above_the_traceback() -> None:
+    said = io.StringIO()
+    handler = logging.StreamHandler(said)
+    handler.setFormatter(PlainFormatter())
+    record = logging.LogRecord("any", logging.ERROR, __file__, 1, "%s %s", ("GET", f"/{_HOSTILE}\nforged"), None)
+    try:
+        _fail()
+    except ValueError:
+        record.exc_info = sys.exc_info()
+    handler.emit(record)
+    assert not _OBEYED & {*said.getvalue()}
+    assert said.getvalue().startswith("GET /a\\x1b[2J")
+    assert said.getvalue().splitlines()[1] == "Traceback (most recent call last):"
+
+
+def _fail() -> None:
+    raise ValueError(_HOSTILE)
