@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from ml_assets.commands import data, token
 from ml_assets.commands.environment import prepare
-from ml_assets.commands.interrupt import CODE, StoppedError, listen, new_line, stopped
+from ml_assets.commands.interrupt import CODE, StoppedError, listen, new_line, pressed, stopped
 from ml_assets.commands.progress import working
 from ml_assets.commands.screen import UnforeseenError, echo, keep_traceback, plain
 from ml_assets.errors import DataError, MlAssetsError
@@ -246,10 +246,12 @@ def _run() -> int:
 
 def _told(error: BaseException) -> tuple[str, int]:
     """What is said of an error, and the exit code."""
-    if isinstance(error, MlAssetsError):
-        return " ".join(str(error).split()), 2
     if isinstance(error, StoppedError | KeyboardInterrupt):
         return str(error) or stopped(), CODE
+    if pressed():  # and a library made something else of it
+        return stopped(), CODE
+    if isinstance(error, MlAssetsError):
+        return " ".join(str(error).split()), 2
     if isinstance(error, UnforeseenError):
         return str(error), 1
     if isinstance(error, BrokenPipeError):  # whoever read has read enough

@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import settings
 
 from ml_assets.features.asof import compute
 from ml_assets.features.query import check
@@ -36,6 +37,9 @@ from ml_assets.sources.ingest import Ingested, ingest
 from ml_assets.sources.spec import SourceSpec
 from ml_assets.training.folder import Folder, assemble
 from ml_assets.training.recipe import ModelSpec
+
+settings.register_profile("untimed", settings.default, deadline=None)  # machines of tests are not idle
+settings.load_profile("untimed")
 
 Row = Mapping[str, Any]
 

@@ -33,6 +33,11 @@ def listen() -> None:
     signal.signal(signal.SIGINT, note)
 
 
+def pressed() -> bool:
+    """Whether Ctrl-C was pressed."""
+    return _pressed.is_set()
+
+
 def typed() -> str:
     """The command as it was typed, to be typed again."""
     return shlex.join(["ml-assets", *sys.argv[1:]])
