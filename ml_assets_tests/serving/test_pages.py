@@ -1,4 +1,4 @@
-"""The page of the server in a real browser: it is drawn, and nothing that a model was made of runs in it."""
+"""The page of the server in a real browser, where nothing that a model was made of runs; and a proxy before it."""
 
 import time
 from dataclasses import replace
@@ -8,10 +8,12 @@ import pytest
 
 from ml_assets.manifest import Band, Gate
 from ml_assets.serving.releases import Champion, Champions, Releases
+from ml_assets.serving.tokens import Tokens
 from ml_assets_tests.browser import rendered
 from ml_assets_tests.hostile_text import MARK, WORDS
 from ml_assets_tests.serving import released
 from ml_assets_tests.serving.process import serving
+from ml_assets_tests.serving.served import PREDICT, ROW, Served
 
 
 @pytest.mark.slow
@@ -34,3 +36,14 @@ def test_no_script_of_a_category_or_a_band_runs_in_the_docs(tmp_path: Path) -> N
     assert "opblock-summary-path" in shown, "Swagger has drawn nothing"
     assert "<title>ml_assets</title>" in shown
     assert MARK not in shown.partition("</head>")[0]
+
+
+def test_a_proxy_hands_requests_on_as_they_came_and_says_nothing_that_is_believed(served: Served) -> None:
+    """As docs/security.md configures it: the proxy's own Host, and headers that name another client."""
+    secret = Tokens(served.settings.tokens).add("app", ["predict"], "2026-11-22")
+    served.worker.guard.look()
+    behind = {"Host": "scores.example.org", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "localhost"}
+    assert served.client.post(PREDICT, json={"instances": [ROW]}, headers=behind).status_code == 401
+    known = {**behind, "Authorization": f"Bearer {secret}"}
+    assert served.client.post(PREDICT, json={"instances": [ROW]}, headers=known).status_code == 200
+    assert served.client.get("/ready", headers=behind).status_code == 200
