@@ -109,10 +109,17 @@ def forget_dead() -> None:
 
 
 class Minute:
-    """What a worker saw of a model since `since`, for `Traffic`."""
+    """What a worker saw of a model since `since`, for `Traffic`.
 
-    def __init__(self, since: int) -> None:
-        self.since = since
+    How long it lasts a clock says that nobody sets: a row never ends before it begins.
+
+    Args:
+        since: microseconds since 1970, UTC.
+        begun: microseconds of that other clock.
+    """
+
+    def __init__(self, since: int, begun: int) -> None:
+        self.since, self.begun = since, begun
         self._refused = self._errors = 0
         self._latency = [0] * (len(LATENCY_BOUNDS) + 1)
 
@@ -124,10 +131,16 @@ class Minute:
         elif status >= 400:
             self._refused += 1
 
-    def row(self, model: str, worker: str, until: int) -> Traffic:
-        """What is written down."""
+    def row(self, model: str, worker: str, now: int) -> Traffic:
+        """What is written down, at a moment of the clock that says how long it lasted."""
+        until = self.since + max(now - self.begun, 1)
         latency = msgspec.json.encode(self._latency).decode()
         return Traffic(model, worker, self.since, until, sum(self._latency), self._refused, self._errors, latency)
+
+
+def _elapsed() -> int:
+    """Microseconds of a clock that goes forward only."""
+    return time.monotonic_ns() // 1000
 
 
 class Minutes:
@@ -142,15 +155,15 @@ class Minutes:
         """The minute that is counted now."""
         found = self._counted.get(model)
         if found is None:
-            found = self._counted[model] = Minute(time.time_ns() // 1000)
+            found = self._counted[model] = Minute(time.time_ns() // 1000, _elapsed())
         return found
 
     def over(self, model: str | None, *, force: bool) -> tuple[Traffic, ...]:
         """The minutes that are over, or all of them; of `model` at least an empty one where none is counted."""
-        now = time.time_ns() // 1000
+        now = _elapsed()
         if force and not self._counted and model is not None:
-            self._counted[model] = Minute(now - 1)
-        for name in [name for name, minute in self._counted.items() if force or now - minute.since >= _MINUTE]:
+            self.of(model)
+        for name in [name for name, minute in self._counted.items() if force or now - minute.begun >= _MINUTE]:
             self._untold.append(self._counted.pop(name).row(name, self._worker, now))
         return tuple(self._untold)
 
