@@ -17,10 +17,10 @@ from urllib.parse import unquote
 
 import deltalake
 import pyarrow as pa
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from filelock import FileLock
 
-from ml_assets import delta
+from ml_assets import delta, torn
 from ml_assets.duck import Connect, literal, memory, quote
 from ml_assets.errors import LakeError, OvertakenError
 
@@ -133,13 +133,10 @@ class Lake:
         return self._commit(table, rewrite, records or {})
 
     def compact(self, table: str, *, kept: timedelta | None = None) -> bool:
-        """Write many small files of closed days as one, in their order; whether there were any.
+        """Write many small files of closed days as one, in their order; whether there were any. Not of dates.
 
-        One file a call, so a call is short; none where another process commits meanwhile.
-
-        Args:
-            table: without partitions.
-            kept: how long versions of before stay readable; None, where something may name them: for ever.
+        One file a call, so a call is short; none where another process commits meanwhile. `kept` is how long versions
+        of before stay readable; None, where something may name them: for ever.
         """
         found, now = self._open(table), self._now()
         # deltalake counts from the machine's clock
@@ -242,6 +239,10 @@ class Lake:
             return deltalake.DeltaTable(f"{self.root}/{table}", version=version)
         except TableNotFoundError:
             return None
+        except DeltaError as error:
+            with self.lock(f"mend/{table}"):
+                torn.mend(self.root, table, error)
+            return self._open(table, version)
 
     def _require(self, table: str, version: int | None) -> Any:  # noqa: ANN401 - deltalake has no types
         found = self._open(table, version)

@@ -1,0 +1,56 @@
+"""A commit of a Delta table that was cut in half: by a machine that lost its power, or by a disk.
+
+deltalake shows a commit whole or not at all, so this is none that another process writes just now. Whether it was
+acknowledged cannot be told. The last one is set aside: whoever wrote it finds that its record does not stand and writes
+again what it still has, files from the drop zone and rows from the event store.
+"""
+
+import json
+import logging
+import re
+from pathlib import Path
+
+from ml_assets.errors import LakeError
+
+_COMMIT = re.compile(r"\d{20}\.json")
+_log = logging.getLogger("ml_assets")
+
+
+def mend(root: str, table: str, error: Exception) -> None:
+    """Set the last commit of a table aside if it is cut in half.
+
+    Args:
+        root: the lake.
+        table: its name.
+        error: what opening it raised.
+
+    Raises:
+        LakeError: that is not what is wrong, or it cannot be put right; with the file and what to do.
+    """
+    said = str(error).strip().partition("\n")[0]
+    log = Path(root) / table / "_delta_log"
+    if "://" in root or not log.is_dir():
+        raise LakeError(f"table {table}: its log below {root}/{table} cannot be read: {said}") from error
+    commits = sorted(file for file in log.iterdir() if _COMMIT.fullmatch(file.name))
+    cut = next((file for file in commits if not _is_whole(file)), None)
+    if cut is None:
+        raise LakeError(
+            f"table {table}: {log} cannot be read ({said}): restore that folder and the files beside it from one backup"
+        ) from error
+    if cut != commits[-1]:
+        raise LakeError(
+            f"table {table}: {cut} is cut in half, and later commits stand on it: restore that file from a backup; "
+            "a table that is computed may be removed instead, and the next run makes it anew"
+        ) from error
+    try:
+        cut.rename(cut.with_suffix(".torn"))
+    except OSError as failed:
+        raise LakeError(f"table {table}: {cut} is cut in half and cannot be set aside: {failed.strerror}") from error
+    _log.warning("table %s: its last commit, %s, was cut in half and is set aside; run again", table, cut)
+
+
+def _is_whole(file: Path) -> bool:
+    try:
+        return all(isinstance(json.loads(line), dict) for line in file.read_text(encoding="utf-8").splitlines())
+    except ValueError:
+        return False
