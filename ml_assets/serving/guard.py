@@ -1,7 +1,6 @@
 """Who may ask for what: bearer tokens where there are some, this machine alone where nobody ever made one."""
 
 import os
-import re
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -9,10 +8,10 @@ from typing import Any
 
 from ml_assets.errors import DataError
 from ml_assets.serving.http import headers
+from ml_assets.serving.own_page import foreign_page, own_name
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.tokens import Scope, Token, Tokens, find
 
-_OWN = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 _ADD = "make a token with `ml-assets token add NAME`"
 
 
@@ -83,8 +82,9 @@ class Guard:
             )  # fmt: skip
         if self.open:
             _require_here(scope, host)
-            if b"origin" in sent or b"sec-fetch-site" in sent:  # a browser's
-                _require_own_page(scope, sent, host or b"")
+            browser = b"origin" in sent or b"sec-fetch-site" in sent  # a program is not asked for more
+            if browser and (found := foreign_page(scope, sent)):
+                raise _foreign(*found)
 
     def require(self, scope: Any, wanted: Scope | None) -> None:  # noqa: ANN401 - of ASGI
         """Return if a request that was admitted may.
@@ -126,26 +126,11 @@ class Guard:
 def _require_here(scope: Any, host: bytes | None) -> None:  # noqa: ANN401 - of ASGI
     """Refuse another machine, and another name: only programs that speak HTTP/1.0 may leave it out, no browser does."""
     server = scope.get("server")
-    if (server is not None and not is_loopback(server[0])) or (host is not None and not _OWN.fullmatch(host)):
+    if (server is not None and not is_loopback(server[0])) or (host is not None and not own_name(host)):
         raise Problem(
             403, "no-tokens", "without tokens this server answers its own machine only, as localhost",
             _ADD, field="Host", value=(host or b"").decode("latin-1"),
         )  # fmt: skip
-
-
-def _require_own_page(scope: Any, sent: dict[bytes, bytes], host: bytes) -> None:  # noqa: ANN401 - of ASGI
-    """Refuse what a page of another site makes a browser send, but for a link that somebody follows."""
-    origin, site = sent.get(b"origin"), sent.get(b"sec-fetch-site", b"none")
-    if origin is not None and origin.lower() != scope["scheme"].encode() + b"://" + host.lower():
-        raise _foreign("Origin", origin)
-    if site not in {b"same-origin", b"none"} and not _follows_link(scope, sent):
-        raise _foreign("Sec-Fetch-Site", site)
-
-
-def _follows_link(scope: Any, sent: dict[bytes, bytes]) -> bool:  # noqa: ANN401 - of ASGI
-    """Whether a browser opens a page for its user: it changes nothing, and no other page sees it."""
-    way = sent.get(b"sec-fetch-mode"), sent.get(b"sec-fetch-dest")
-    return way == (b"navigate", b"document") and scope["method"] == "GET"
 
 
 def _foreign(field: str, value: bytes) -> Problem:
