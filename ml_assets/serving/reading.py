@@ -1,6 +1,5 @@
 """Documents in requests: a file in a form or as the body, or text in JSON."""
 
-import io
 import re
 from collections.abc import Sequence
 from hashlib import sha256
@@ -29,6 +28,7 @@ _PERHAPS = re.compile(
     r"image/.+|message/rfc822|multipart/related|"
     r"application/(x-pdf|xhtml\+xml|rtf|msword|vnd\.(ms-word|openxmlformats-officedocument)\..+)"
 )
+_PIECE = 1 << 16  # bytes of a form that are looked at together
 # What the machine could not do, rather than what is wrong with the file.
 _OURS = ("timeout", "memory", "crashed")
 
@@ -112,16 +112,33 @@ def _file(body: bytes, kind: str) -> bytes:
     Raises:
         Problem: the form is malformed, or has no such part.
     """
-    from multipart import MultipartError, MultipartParser, parse_options_header
+    from multipart import MultipartError, parse_options_header
 
     _, options = parse_options_header(kind)
     try:
-        parser = MultipartParser(
-            io.BytesIO(body), options.get("boundary", ""), memory_limit=UPLOAD, spool_limit=UPLOAD, part_limit=16
-        )
-        found = next((part for part in parser if part.name == "file"), None)
+        found = _part(body, options.get("boundary", ""))
     except (MultipartError, ValueError) as error:
-        raise Problem(400, "malformed-form", str(error), "send -F file=@lease.pdf", field="$") from None
+        problem = Problem(400, "malformed-form", str(error), "send -F file=@lease.pdf", field="$")
+        error.with_traceback(None)  # the parser keeps its error, and that the form, until the collector comes by
+        raise problem from None
     if found is None:
         raise Problem(422, "file-missing", "the form has no part named file", "send -F file=@lease.pdf", field="file")
-    return bytes(found.raw)
+    return found
+
+
+def _part(body: bytes, boundary: str) -> bytes | None:
+    """The content of the part named `file`; what follows it is not looked at."""
+    from multipart import MultipartSegment, PushMultipartParser
+
+    parser = PushMultipartParser(boundary, max_segment_count=16)
+    parts: list[bytes] | None = None
+    for start in range(0, len(body), _PIECE):
+        for event in parser.parse(body[start : start + _PIECE]):
+            if isinstance(event, MultipartSegment):
+                parts = [] if event.name == "file" else None
+            elif event is None and parts is not None:
+                return b"".join(parts)
+            elif event is not None and parts is not None:
+                parts.append(event)
+    parser.close()
+    return None

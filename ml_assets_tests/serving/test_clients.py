@@ -28,6 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     data = tmp_path_factory.mktemp("clients")
     released.release(data)
     with serving(data) as started:
+        started.wait("its address", lambda: started.url in started.log())  # what is written from then on is a fault
         yield started
 
 

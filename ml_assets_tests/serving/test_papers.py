@@ -1,14 +1,19 @@
 """A model of documents: what is a file, what is JSON, what is neither; and the truth of several classes."""
 
+import gc
 import gzip
 import json
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ml_assets.serving.event_tables import Outcome, Prediction
+from ml_assets.serving.problem import Problem
+from ml_assets.serving.reading import _file
 from ml_assets_tests.serving import papers, released
 from ml_assets_tests.serving.served import INVOKE, PREDICT, Served, post, refused, scores
 
@@ -113,3 +118,37 @@ def test_a_search_that_cannot_be_asked_is_named(served: Served, name: str) -> No
 def test_a_search_names_what_is_wrong_beside_its_filters(served: Served, asked: Any, field: str) -> None:
     found = refused(post(served, "/search", json.dumps(asked).encode()), 422, "invalid-field")
     assert (found["field"], found["value"]) == (f"$.{field}", asked[field])
+
+
+FORMS = {
+    "malformed": FORM[:-6] % (b"x" * 3_000_000),
+    "other": FORM.replace(b'"file"', b'"other"') % (b"x" * 3_000_000),
+    "right": FORM % (b"x" * 3_000_000),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_form_is_let_go_of_without_the_collector(name: str) -> None:
+    """Forms of 20 MB that wait for it would be all the memory there is."""
+    gc.collect()
+    gc.disable()
+    try:
+        tracemalloc.start()
+        for _ in range(3):
+            with suppress(Problem):
+                _file(FORMS[name], "multipart/form-data; boundary=b")
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+
+def test_the_file_of_a_form_is_the_part_of_that_name() -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+    content = bytes(range(256)) * 1000
+    form = part % (b"note", b"x") + part % (b"file", content) + part % (b"file", b"another") + b"--b--\r\n"
+    assert _file(form, "multipart/form-data; boundary=b") == content
+    assert _file(part % (b"file", b"") + b"--b--\r\n", "multipart/form-data; boundary=b") == b""
+    for wrong in (form[:-100], part % (b"note", b"x") * 20 + b"--b--\r\n", b"", b"--b--\r\n"):
+        with suppress(Problem):
+            assert _file(wrong, "multipart/form-data; boundary=b") == content
