@@ -18,7 +18,7 @@ from ml_assets.components.sensors import ALWAYS
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-_ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+SUCCEEDED, FAILED = (dg.DagsterRunStatus.SUCCESS,), (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 _OF_CHECKS = ("ASSET_CHECK_EVALUATION", "ASSET_CHECK_EVALUATION_PLANNED")
 _KEY = "dagster/run_key"
 _RUNS, _ROWS = 50, 500  # of a transaction, in which nobody else writes
@@ -32,14 +32,17 @@ class Purged(NamedTuple):
     runs: int
 
 
-def purge_sensor(days: int) -> dg.SensorDefinition:
-    """Forget once an hour what nobody asks for of runs that are older than `days`."""
+def purge_sensor(succeeded: int, failed: int) -> dg.SensorDefinition:
+    """Forget once an hour what nobody asks for of runs that are so many days old."""
 
     @dg.sensor(name="old_runs", **{**ALWAYS, "minimum_interval_seconds": 3600})
     def old_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         """Dagster itself keeps every run for ever."""
-        done = purge(context.instance, datetime.now(UTC) - timedelta(days=days))
-        return dg.SkipReason(f"of runs older than {days} days, {done.events:,} events and {done.runs:,} runs went")
+        now, events, runs = datetime.now(UTC), 0, 0
+        for statuses, days in ((SUCCEEDED, succeeded), (FAILED, failed)):
+            done = purge(context.instance, now - timedelta(days=days), statuses)
+            events, runs = events + done.events, runs + done.runs
+        return dg.SkipReason(f"{events:,} events and {runs:,} runs went that nobody asks for")
 
     return old_runs
 
@@ -47,6 +50,7 @@ def purge_sensor(days: int) -> dg.SensorDefinition:
 def purge(
     instance: dg.DagsterInstance,
     before: datetime,
+    statuses: Sequence[dg.DagsterRunStatus] = (*SUCCEEDED, *FAILED),
     *,
     seconds: float = _SECONDS,
     clock: Callable[[], float] = time.monotonic,
@@ -56,11 +60,12 @@ def purge(
     Args:
         instance: whose runs.
         before: with a time zone.
+        statuses: how the runs ended.
         seconds: after which no further runs are begun with; the next call goes on.
         clock: in seconds.
     """
     until, done = clock() + seconds, Purged(0, 0)
-    ids = instance.get_run_ids(dg.RunsFilter(statuses=_ENDED, created_before=before))[::-1]  # the oldest first
+    ids = instance.get_run_ids(dg.RunsFilter(statuses=statuses, created_before=before))[::-1]  # oldest first
     storage: Any = instance.event_log_storage
     with storage.index_connection() as connection:
         latest, evaluated = _latest(connection), _evaluated(connection)

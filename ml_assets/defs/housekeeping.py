@@ -1,13 +1,14 @@
-"""How long Dagster remembers: the runs of all models."""
+"""How long Dagster remembers the runs of all models."""
 
 import dagster as dg
 
 from ml_assets.components.old_runs import purge_sensor
 
-DAYS = 30
+SUCCEEDED, FAILED = 7, 30
+"""Days that a run stays with all its events; the latest of each asset, partition and check stays for ever."""
 
 
 @dg.definitions
 def housekeeping() -> dg.Definitions:
     """The sensor that forgets what nobody asks for of older runs."""
-    return dg.Definitions(sensors=[purge_sensor(DAYS)])
+    return dg.Definitions(sensors=[purge_sensor(SUCCEEDED, FAILED)])

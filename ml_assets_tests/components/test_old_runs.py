@@ -18,7 +18,7 @@ from dagster._core.test_utils import instance_for_test
 from sqlalchemy import func, select
 
 from ml_assets.components.base import Result
-from ml_assets.components.old_runs import Purged, purge
+from ml_assets.components.old_runs import FAILED, Purged, purge, purge_sensor
 
 DAYS = dg.StaticPartitionsDefinition(["1", "2", "3"])
 LATER = datetime.now(UTC) + timedelta(days=1)
@@ -156,3 +156,15 @@ def test_captured_output_goes_with_its_run(instance: dg.DagsterInstance, tmp_pat
         (folder.parent / run_id / "x.err").write_text(json.dumps("said"))
     purge(instance, LATER)
     assert [run_id for run_id in (first, last) if (folder.parent / run_id).exists()] == [last]
+
+
+def test_a_tick_says_what_went_and_failed_runs_stay_longer(instance: dg.DagsterInstance) -> None:
+    for _ in range(2):
+        run(instance, raw)
+        run(instance, fails)
+    had = len(instance.get_runs())
+    found = purge_sensor(-1, 30)(dg.build_sensor_context(instance))
+    assert isinstance(found, dg.SkipReason)
+    assert str(found.skip_message).endswith("events and 1 runs went that nobody asks for")
+    assert len(instance.get_runs()) == had - 1
+    assert len(instance.get_runs(dg.RunsFilter(statuses=list(FAILED)))) == 2
