@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from ml_assets import compaction, delta, parquet
 from ml_assets.compaction import KEPT, MOST, Part, due
 from ml_assets.lake import Lake
+from ml_assets_tests.conftest import Shop, made
 
 DAY = 86_400_000
 FILES = 2 * MOST + 8
@@ -141,6 +142,26 @@ def test_where_nothing_names_a_version_what_was_replaced_goes_after_its_time(lak
     assert content(lake)["n"].to_pylist() == list(range(3 * (FILES + 1 + MOST)))
     assert content(lake)[: len(before)].equals(before)
     assert lake.record("t", "taken") == FILES
+
+
+def test_an_ingest_gathers_the_files_of_a_raw_table_and_every_version_stays(shop: Shop) -> None:
+    clock = Clock(-40)
+    dated = Lake(shop.lake.root, clock=clock)
+    row = {"customer": 1, "made_at": datetime(2025, 1, 1), "amount": 0.1, "kind": "a"}
+    shop.deliver("orders", [row])
+    for number in range(MOST):
+        table = made("orders", [row | {"customer": number, "amount": 1e15 / (number + 3)}])
+        dated.append("shop/raw/orders", table.append_column("_file", pa.array(["x"])))
+        clock.now += 3600
+    before, version = shop.lake.query("SELECT * FROM o", o="shop/raw/orders"), shop.lake.version("shop/raw/orders")
+    shop.deliver("orders", [row | {"customer": 2}])
+    assert len(shop.lake.files("shop/raw/orders")) < MOST
+    after = shop.lake.query("SELECT * FROM o", o="shop/raw/orders")
+    assert after[: len(before)].equals(before)
+    assert len(after) == len(before) + 1
+    with shop.lake.connect() as connection:
+        held = connection.sql(f"SELECT * FROM {shop.lake.relation(connection, 'shop/raw/orders', version)}")
+        assert held.to_arrow_table().equals(before)
 
 
 class Killed(BaseException):

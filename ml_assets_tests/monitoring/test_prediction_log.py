@@ -3,12 +3,14 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 
 import pytest
 
+from ml_assets.compaction import MOST
 from ml_assets.lake import Lake
 from ml_assets.monitoring.prediction_log import take
 from ml_assets.serving.event_tables import Prediction, Traffic
@@ -102,6 +104,23 @@ def test_a_store_that_was_replaced_is_taken_from_its_beginning(lake: Lake, store
         filled(new, 4, since=9)
         assert take(lake, new, "churn", DUE).rows == counts(4)
     assert take(lake, store, "churn", DUE).rows == counts(0)
+
+
+def test_a_take_gathers_what_many_takes_left_in_their_order(lake: Lake, store: EventStore) -> None:
+    made = filled(store, 1)
+    take(lake, store, "churn", DUE)
+    now = [time.time() - 9 * 86_400]
+    before = Lake(lake.root, shared, lambda: now[0])
+    rows = lake.query("SELECT * FROM t", t="churn/traffic")
+    for _ in range(MOST):
+        before.append("churn/traffic", rows)
+        now[0] += 1200
+    order = values(lake, "traffic")
+    made += filled(store, 1, since=1)
+    assert take(lake, store, "churn", DUE).rows == counts(1)
+    assert len(lake.files("churn/traffic")) < MOST
+    assert values(lake, "traffic") == [*order, "1"]
+    assert values(lake, "prediction_log") == [row.prediction_id for row in made]
 
 
 def killed(lake: Lake, url: str, place: str, number: int, folder: Path) -> int:
