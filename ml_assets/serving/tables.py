@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -58,11 +59,13 @@ def of_json(model: Model, body: bytes) -> Table:
             422, "rows-missing", f"the body has to hold exactly one of {', '.join(FORMS[:-1])} and {FORMS[-1]}",
             'send {"dataframe_split": {"columns": […], "data": [[…]]}}', field="$",
         )  # fmt: skip
-    form, rows = forms[0], found[forms[0]]
+    form, rows, most = forms[0], found[forms[0]], _most(model)
     if form == "dataframe_split":
-        return _of_split(rows)
+        return _of_split(rows, most)
     if form != "dataframe_records" and isinstance(rows, dict):
-        return _of_columns(rows, f"$.{form}")
+        return _of_columns(rows, f"$.{form}", most)
+    if isinstance(rows, list):
+        rows = rows[:most]
     if form != "dataframe_records" and isinstance(rows, list) and rows and all(isinstance(row, list) for row in rows):
         return _of_lists([column.name for column in model.manifest.inputs], rows, f"$.{form}")
     return Table(rows, lambda path: path.replace("$.instances", f"$.{form}", 1))
@@ -76,7 +79,7 @@ def of_csv(model: Model, body: bytes) -> Table:
     """
     try:
         text = body.decode()
-        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        lines = [*islice(csv.reader(io.StringIO(text, newline=""), strict=True), 1 + _most(model))]
     except (UnicodeDecodeError, csv.Error) as error:
         raise _malformed(str(error)) from None
     if '"' in _QUOTED.sub("", text):
@@ -95,13 +98,18 @@ def of_csv(model: Model, body: bytes) -> Table:
     return _of_lists(head, cells, "$", lambda at, name: f"$[{at}].{name}")
 
 
-def _of_split(rows: object) -> Table:
+def _most(model: Model) -> int:
+    """Rows that are looked at: one more than there may be, by which the request is refused."""
+    return model.manifest.max_rows + 1
+
+
+def _of_split(rows: object, most: int) -> Table:
     split = _SPLIT.convert(rows, lambda path: f"$.dataframe_split{path[1:]}")
     _require_once(split.columns, "$.dataframe_split.columns")
-    return _of_lists(split.columns, split.data, "$.dataframe_split.data")
+    return _of_lists(split.columns, split.data[:most], "$.dataframe_split.data")
 
 
-def _of_columns(columns: Mapping[str, Any], field: str) -> Table:
+def _of_columns(columns: Mapping[str, Any], field: str, most: int) -> Table:
     """Columns of values, or one row of them, as MLflow has a dictionary."""
     lengths = {name: len(values) for name, values in columns.items() if isinstance(values, list)}
     if not lengths:
@@ -114,7 +122,7 @@ def _of_columns(columns: Mapping[str, Any], field: str) -> Table:
                 422, "invalid-field", f"the column has {what}, and the first one {rows}",
                 "send a list of equal length for each column", field=f"{field}.{name}",
             )  # fmt: skip
-    made = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    made = [dict(zip(columns, row, strict=True)) for row in islice(zip(*columns.values(), strict=True), most)]
     return Table(made, _placed(field, lambda at, name: f"{field}.{name}[{at}]"))
 
 

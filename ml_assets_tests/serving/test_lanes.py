@@ -15,6 +15,7 @@ from ml_assets.serving import http
 from ml_assets.serving.desk import LIMITS, READERS
 from ml_assets.serving.lane import Lane
 from ml_assets.serving.problem import Problem
+from ml_assets.serving.tables import of_csv, of_json
 from ml_assets.text.document import Document, Page
 from ml_assets_tests.serving import papers, released
 from ml_assets_tests.serving.served import PREDICT, ROW, Served, post, refused, scores
@@ -138,3 +139,20 @@ def test_characters_of_a_file_are_bounded_as_those_of_a_text(served: Served) -> 
     file = b"a\t" * LIMITS.characters
     refused(post(served, PATH, file, content_type="text/plain"), 422, "unreadable-too-long")
     assert scores(post(served, PATH, file[: LIMITS.characters], content_type="text/plain"))
+
+
+def test_rows_beyond_those_that_there_may_be_are_not_looked_at(served: Served) -> None:
+    """Half a million short rows in a megabyte kept the event loop, and so everybody, for two seconds."""
+    path = f"/models/{released.MODEL}/invocations"
+    table = b"n,plan\n" + b"1,\n" * 300_000
+    split = {"dataframe_split": {"columns": ["n"], "data": [[1]] * 150_000}}
+    columns = {"inputs": {"n": [1] * 150_000, "plan": ["a"] * 150_000}}
+    model = served.worker.models[released.MODEL]
+    most = model.manifest.max_rows
+    for content in (table, b"\n" * 1_000_000):
+        assert len(of_csv(model, content).rows) == most + 1
+        assert post(served, path, content, content_type="text/csv").status_code in {413, 422}
+    for body in (split, columns, {"dataframe_records": [{"n": 1}] * 50_000}, {"instances": [[1, 2, "a"]] * 50_000}):
+        content = json.dumps(body).encode()
+        assert len(of_json(model, content).rows) == most + 1
+        refused(post(served, path, content), 413, "too-many-rows")
