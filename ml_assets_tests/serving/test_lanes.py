@@ -145,8 +145,8 @@ def test_rows_beyond_those_that_there_may_be_are_not_looked_at(served: Served) -
     """Half a million short rows in a megabyte kept the event loop, and so everybody, for two seconds."""
     path = f"/models/{released.MODEL}/invocations"
     table = b"n,plan\n" + b"1,\n" * 300_000
-    split = {"dataframe_split": {"columns": ["n"], "data": [[1]] * 150_000}}
-    columns = {"inputs": {"n": [1] * 150_000, "plan": ["a"] * 150_000}}
+    split = {"dataframe_split": {"columns": ["n"], "data": [[1]] * 50_000}}
+    columns = {"inputs": {"n": [1] * 50_000, "plan": ["a"] * 50_000}}
     model = served.worker.models[released.MODEL]
     most = model.manifest.max_rows
     for content in (table, b"\n" * 1_000_000):
