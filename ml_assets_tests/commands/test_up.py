@@ -195,10 +195,16 @@ Start = Callable[[], "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def start(tmp_path: Path, ports: tuple[int, int, int]) -> Iterator[Start]:
+def temporary() -> Iterator[Path]:
+    """A folder of temporary files with a short path: the name of a socket in it may have 107 bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def start(tmp_path: Path, temporary: Path, ports: tuple[int, int, int]) -> Iterator[Start]:
     """Starts `ml-assets up` over the same data and ports each time."""
-    (tmp_path / "tmp").mkdir()
-    own = environment(tmp_path / "data", PYTHONUNBUFFERED="1", TMPDIR=str(tmp_path / "tmp"))
+    own = environment(tmp_path / "data", PYTHONUNBUFFERED="1", TMPDIR=str(temporary))
     started: list[subprocess.Popen[str]] = []
 
     def start() -> "subprocess.Popen[str]":
@@ -243,7 +249,7 @@ HOSTILE: list[tuple[int, str, dict[str, str], bool]] = [
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_all_answer_this_machine_alone_a_kill_leaves_nothing_and_it_starts_again_until_ctrl_c(
-    start: Start, ports: tuple[int, int, int], tmp_path: Path
+    start: Start, ports: tuple[int, int, int], tmp_path: Path, temporary: Path
 ) -> None:
     up, data = start(), tmp_path / "data"
     assert up.stdout is not None
@@ -265,9 +271,9 @@ def test_all_answer_this_machine_alone_a_kill_leaves_nothing_and_it_starts_again
     up.kill()
     up.wait()
     assert gone(data), over(data)
-    assert len([*(tmp_path / "tmp").iterdir()]) == 1, "what it had in hand"
+    assert len([*temporary.iterdir()]) == 1, "what it had in hand"
     _ends_with_ctrl_c(start(), data)
-    assert [*(tmp_path / "tmp").iterdir()] == []
+    assert [*temporary.iterdir()] == []
 
 
 def _ends_with_ctrl_c(up: "subprocess.Popen[str]", data: Path) -> None:
