@@ -14,6 +14,7 @@ from ml_assets.commands.environment import prepare
 from ml_assets.commands.interrupt import CODE, StoppedError, listen, new_line, pressed, stopped
 from ml_assets.commands.progress import working
 from ml_assets.commands.screen import UnforeseenError, echo, keep_traceback, plain
+from ml_assets.commands.writable import obstacle
 from ml_assets.errors import DataError, MlAssetsError
 from ml_assets.scratch import scratch
 from ml_assets.settings import PROJECT, settings
@@ -246,16 +247,16 @@ def _run() -> int:
 
 def _told(error: BaseException) -> tuple[str, int]:
     """What is said of an error, and the exit code."""
-    if isinstance(error, StoppedError | KeyboardInterrupt):
-        return str(error) or stopped(), CODE
-    if pressed():  # and a library made something else of it
-        return stopped(), CODE
+    if isinstance(error, StoppedError | KeyboardInterrupt) or pressed():  # a library may make something else of it
+        return (str(error) if isinstance(error, StoppedError | KeyboardInterrupt) else "") or stopped(), CODE
     if isinstance(error, MlAssetsError):
         return " ".join(str(error).split()), 2
-    if isinstance(error, UnforeseenError):
-        return str(error), 1
     if isinstance(error, BrokenPipeError):  # whoever read has read enough
         return "", 1
+    if found := obstacle(settings().data):
+        return ": ".join(found), 2
+    if isinstance(error, UnforeseenError):
+        return str(error), 1
     log = keep_traceback(error)
     where = f"; the traceback is in {log}" if log else ""
     said = " ".join(str(error).split()) or "no message"

@@ -21,6 +21,7 @@ from ml_assets.commands.progress import Show
 from ml_assets.commands.screen import echo
 from ml_assets.commands.sheet import Line, put
 from ml_assets.commands.traces import traces
+from ml_assets.commands.writable import obstacle
 from ml_assets.settings import PROJECT, Settings, settings
 from ml_assets.telemetry import OFF
 
@@ -116,7 +117,9 @@ def telemetry() -> Finding:
 
 
 def disk(data: Path) -> Finding:
-    """Whether there is room at the data folder."""
+    """Whether there is room at the data folder, and whether it and the temporary folder can be written."""
+    if found := obstacle(data):
+        return Finding("disk", "fail", *found)
     free = shutil.disk_usage(data).free / 1e9
     status: Status = "fail" if free < TOO_LITTLE else "warn" if free < LITTLE else "ok"
     remedy = "" if status == "ok" else "make room, or move the folder (ML_ASSETS_DATA)"

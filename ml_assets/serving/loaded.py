@@ -87,7 +87,7 @@ class Loaded:
         """Why nobody knows who the champions are now; None: it is known."""
         silent = time.time() - self._seen
         if self._seen > 0 and silent > _SILENT:
-            return f"nobody has looked for {silent:.0f} s: is the server's parent alive?"
+            return f"nobody has looked for {silent:.0f} s: is the server's parent alive, and can it write its folder?"
         return self._unread or self._champions.trouble
 
     async def follow(self) -> None:

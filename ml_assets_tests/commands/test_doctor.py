@@ -68,6 +68,8 @@ def test_this_python_is_supported() -> None:
 
 def test_disk_and_drop_zone(tmp_path: Path) -> None:
     assert disk(tmp_path).status in {"ok", "warn"}
+    (tmp_path / "file").touch()
+    assert disk(tmp_path / "file").status == "fail"
     assert drop_zone(tmp_path).status == "ok"
     missing = drop_zone(tmp_path / "gone")
     assert missing.status == "fail"
