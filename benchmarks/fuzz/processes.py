@@ -37,6 +37,12 @@ class Watched:
         first = [each for each in self._samples if warm <= each[0] <= warm + length]
         return _mean(first), _mean([each for each in self._samples if each[0] >= end - length])
 
+    def minutes(self) -> list[float]:
+        """Mean MiB of each minute."""
+        last = int(self._samples[-1][0] // 60)
+        sizes = [[each[1] for each in self._samples if each[0] // 60 == minute] for minute in range(last + 1)]
+        return [round(fmean(each), 1) for each in sizes if each]
+
 
 def _mean(samples: list[tuple[float, float, float]]) -> tuple[float, float]:
     return fmean(each[1] for each in samples), fmean(each[2] for each in samples)

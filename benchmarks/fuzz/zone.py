@@ -62,7 +62,7 @@ class DropZone:
     def __init__(self, folder: Path, seed: object) -> None:
         self._folder, self._seed, self.found = folder, seed, Endured()
         self._outside = folder / "outside.csv"  # where links lead to: a file of ours
-        self._round = 0
+        self._round, self._decided = 0, False
 
     def round(self, tables: int = 24, papers: int = 3) -> None:
         """Deliver so many bad files and one that is good, and ingest them all, twice."""
@@ -73,17 +73,18 @@ class DropZone:
             self._outside.write_text("id,at\nsecret,2026-01-01\n")
             (self._folder / "incoming" / "orders").mkdir(parents=True)
             (self._folder / "incoming" / "papers").mkdir()
-            if by.random() < 0.7:  # else a bad one makes the table, and the good ones need not fit it
+            # Where a bad file makes the table, the good ones need not fit it: the first file says what all have.
+            self._decided = by.random() < 0.7
+            if self._decided:
                 self._deliver_good(by, "before")
                 self._ingested(TABLES, must="before")
-        known = (self._folder / "lake").exists()
         for _ in range(tables):
             one = bad(by)
             self._put(by, b"orders", one.name, one.content)
         self._deliver_good(by, "beside")
         for _ in range(papers):
             self._put(by, b"papers", name(by), _paper(by))
-        self._ingested(TABLES, must="beside" if known else "")
+        self._ingested(TABLES, must="beside" if self._decided else "")
         self._ingested(PAPERS)
         self._round += 1
 

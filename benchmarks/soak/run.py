@@ -31,6 +31,7 @@ HEALS = 20.0
 _WORKERS = 2
 _EVERY = 60.0
 _GIVEN_UP = 120.0
+_STAYS = 5  # looks at all of it for which it has to stay well
 _LOOKS = 8  # at /health in a row: each goes to any of the workers
 
 
@@ -116,13 +117,23 @@ def _suffered(places: list[Place], until: float) -> list[tuple[str, float]]:
         place, what, fault = listed[number % len(listed)]
         fault(place)
         ended = time.monotonic()
-        while not _well(place) and time.monotonic() - ended < _GIVEN_UP:
-            time.sleep(0.2)
-        took = time.monotonic() - ended
-        say(f"{what}: well {took:.1f} s after its end{'' if _well(place) else ' (never)'}")
-        found.append((what, took))
+        well = _got_well(place, ended)
+        say(f"{what}: {f'well {well - ended:.1f} s after its end' if well else 'never well'}")
+        found.append((what, well - ended if well else _GIVEN_UP))
         number, next_at = number + 1, max(next_at + every, time.monotonic() + 1)
     return found
+
+
+def _got_well(place: Place, ended: float) -> float | None:
+    """When it began to be well and stayed so for some looks; None: not in the time that is waited."""
+    since: float | None = None
+    looks = 0
+    while looks < _STAYS and time.monotonic() - ended < _GIVEN_UP:
+        at = time.monotonic()
+        looks = looks + 1 if _well(place) else 0
+        since = at if looks == 1 else since
+        time.sleep(0.2)
+    return since if looks else None
 
 
 def _in_turn(places: list[Place]) -> list[tuple[Place, str, Fault]]:
