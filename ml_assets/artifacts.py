@@ -111,6 +111,8 @@ class _Flavour:
             "onnx", onnx_version=installed("onnx"), data=ARTIFACT, providers=["CPUExecutionProvider"], code=None
         )
         mlflow_model.save(str(Path(path) / "MLmodel"))
+        for each in Path(path).rglob("*"):  # what MLflow copies out of the project has the modes of the project
+            each.chmod(0o700 if each.is_dir() else 0o600)
 
 
 def _requirements(*names: str) -> list[str]:
