@@ -12,6 +12,7 @@ from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, ans
 from ml_assets.serving.log import log_plainly
 from ml_assets.serving.predict import predict
 from ml_assets.serving.problem import Problem, failed, unavailable
+from ml_assets.serving.room import capacity
 from ml_assets.serving.worker import Worker
 from ml_assets.settings import settings
 
@@ -44,6 +45,7 @@ class App:
         self._patience = patience
         self._api = api(worker)
         self._active = 0
+        self._most = capacity() * 3 // 4  # a client who only asks how the worker is finds a connection
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -57,7 +59,7 @@ class App:
         self._worker.count("connection", "", status, 0)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._active >= BUSY and scope["path"] not in _ALWAYS:
+        if self._active >= min(BUSY, self._most) and scope["path"] not in _ALWAYS:
             await self._busy(scope, send)
             return
         self._active += 1

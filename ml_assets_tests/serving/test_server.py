@@ -10,6 +10,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
+from starlette.testclient import TestClient
 
 from ml_assets.serving import app as application
 from ml_assets.serving import http
@@ -145,6 +146,15 @@ def test_overload_is_counted_and_does_not_hide_how_the_server_is(
         assert f'ml_assets_requests_total{{model="{model}",route="{route}",status="503"}} {number}.0' in said
     (minute,) = served.worker._minutes.over(None, force=True)
     assert (minute.requests, minute.errors) == (2, 2)
+
+
+def test_requests_in_hand_leave_connections_to_those_who_ask_how_the_server_is(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application, "capacity", lambda: 1)
+    client = TestClient(application.App(served.worker), base_url="http://127.0.0.1:8000")
+    refused(client.post(PREDICT, json={"instances": [ROW]}), 503, "busy")
+    assert client.get("/health").status_code == 200
 
 
 def test_the_forms_of_mlflows_protocol_give_the_same_scores(served: Served) -> None:
