@@ -68,7 +68,7 @@ def take(lake: Lake, store: EventStore, folder: str, due: date | None, *, limit:
     """
     with lake.lock(f"{folder}/prediction_log"):
         rows = {_NAMES[kind]: _take(lake, store, folder, kind, due, limit) for kind in _NAMES}
-        for name in _NAMES.values():  # nothing names a version of these
+        for name in filter(rows.get, rows):  # nothing names a version of these
             lake.compact(f"{folder}/{name}", kept=KEPT)
     return Taken(rows, due)
 
