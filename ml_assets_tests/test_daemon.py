@@ -4,15 +4,13 @@ Nothing is called here but what a user calls: `ml-assets up`, and files that are
 """
 
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,7 +26,7 @@ from ml_assets.lake import Lake
 from ml_assets.monitoring.verdict import at
 from ml_assets.registry import Registry
 from ml_assets.settings import PROJECT
-from ml_assets_tests.processes import environment
+from ml_assets_tests.processes import environment, gone, over
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -36,7 +34,6 @@ END = date(2026, 8, 30)
 COMMAND = Path(sys.executable).with_name("ml-assets")
 PATIENCE = 420.0
 Found = TypeVar("Found")
-GONE = suppress(ProcessLookupError, FileNotFoundError)  # a process may end while it is looked at
 
 
 @dataclass
@@ -91,11 +88,10 @@ class Loop:
             )
 
     def kill(self) -> None:
-        """SIGKILL to the daemon, its servers and the runs, as when the machine loses its power."""
-        for pid in [*_below(self._running.pid), self._running.pid]:
-            with GONE:
-                os.kill(pid, signal.SIGKILL)
+        """SIGKILL to `up`, as for want of memory: the daemon, its servers and the runs end with it."""
+        self._running.kill()
         self._running.wait()
+        assert gone(self.data), over(self.data)
 
     def restart(self) -> None:
         self.kill()
@@ -219,14 +215,3 @@ def _free() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _below(pid: int) -> list[int]:
-    """The processes below another one, from /proc."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with GONE:
-            rest = entry.read_text().rpartition(")")[2].split()
-            parents.setdefault(int(rest[1]), []).append(int(entry.parent.name))
-    found = parents.get(pid, [])
-    return [*found, *(below for child in found for below in _below(child))]
