@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from ml_assets.components.tree import FolderTree
+from ml_assets.redaction import redact_logs
 
 _log = logging.getLogger("ml_assets")
 
@@ -22,4 +23,5 @@ def _load() -> dg.Definitions:
 @dg.definitions
 def definitions() -> dg.Definitions:
     """Load every folder of `defs/`; one that is wrong is named in the log and stops no other."""
+    redact_logs()  # of the processes that Dagster starts
     return _load()

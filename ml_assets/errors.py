@@ -2,12 +2,20 @@
 
 from collections.abc import Iterable
 
+from ml_assets.redaction import redacted
+
 _LISTED = 5
 _LONGEST = 60
 
 
 class MlAssetsError(Exception):
-    """What a user can put right. The command line prints it as one line and exits with 2."""
+    """What a user can put right. The command line prints it as one line and exits with 2.
+
+    Its message holds no secret of a URL, whatever it quotes.
+    """
+
+    def __init__(self, *said: object) -> None:
+        super().__init__(*(redacted(part) if isinstance(part, str) else part for part in said))
 
 
 class DeclarationError(MlAssetsError):

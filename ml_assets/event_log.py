@@ -8,7 +8,10 @@ from sqlite3 import Connection as Sqlite
 
 import dagster as dg
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
+from dagster._serdes import deserialize_value, serialize_value
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+
+from ml_assets.redaction import redacted_json
 
 _PATIENCE = 60  # seconds until a database that another process writes counts as locked
 
@@ -31,7 +34,8 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
         return threading.local()
 
     def store_event(self, event: dg.EventLogEntry) -> None:
-        """Store an event and what follows from it in one transaction; Dagster takes five."""
+        """Store an event without secrets of URLs, and what follows, in one transaction; Dagster takes five."""
+        event = _shown(event)
         with self._engine.begin() as connection:
             self._held.connection = connection
             try:
@@ -47,6 +51,13 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
             return
         with self._engine.begin() as connection:
             yield connection
+
+
+def _shown(event: dg.EventLogEntry) -> dg.EventLogEntry:
+    """The event without what its messages and errors quote of URLs."""
+    written = serialize_value(event)
+    shown = redacted_json(written)
+    return event if shown == written else deserialize_value(shown, dg.EventLogEntry)
 
 
 def _relax(connection: Sqlite, _record: object) -> None:

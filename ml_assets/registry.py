@@ -14,6 +14,7 @@ from typing import Any
 
 from ml_assets import artifacts as files_of
 from ml_assets.errors import RegistryError
+from ml_assets.redaction import redacted
 from ml_assets.tracking import EMBEDDED, aliased, client, latest_metrics, never_used, registered
 from ml_assets.version import PARENT, Run, Version, log, version_of
 
@@ -125,9 +126,7 @@ class Registry:
         except RegistryError:
             raise
         except Exception as error:
-            scheme, slashes, rest = self.uri.partition("://")
-            where, why = f"{scheme}{slashes}{rest.rpartition('@')[2]}", f"{error}".split("\n", 1)[0][:200]
-            why = why.replace(self.uri, where)
+            where, why = redacted(self.uri), redacted(f"{error}".split("\n", 1)[0])[:200]
             raise RegistryError(f"the registry {where} does not answer ({why}): see `ml-assets doctor`") from error
 
     def known(self, model: str) -> bool:

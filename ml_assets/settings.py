@@ -5,11 +5,13 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ml_assets.errors import DeclarationError
+from ml_assets.redaction import redacted, remember
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -41,6 +43,11 @@ def _folder(text: object) -> object:
     return text
 
 
+def _link(text: object) -> object:
+    """The address of a page, for whoever reads an alert or a report: without user and password."""
+    return redacted(text) if isinstance(text, str) else text
+
+
 class Settings(BaseSettings):
     """The settings table of the README; each field is `ML_ASSETS_<NAME>` unless it names its own variable."""
 
@@ -55,8 +62,12 @@ class Settings(BaseSettings):
         validation_alias="MLFLOW_TRACKING_URI",
         description="A tracking server; default: SQLite in `data`",
     )
-    mlflow_ui: str = Field("http://127.0.0.1:5000", description="Where links to MLflow runs point")
-    dagster_ui: str = Field("http://127.0.0.1:3000", description="Where links in alerts point")
+    mlflow_ui: Annotated[str, BeforeValidator(_link)] = Field(
+        "http://127.0.0.1:5000", description="Where links to MLflow runs point"
+    )
+    dagster_ui: Annotated[str, BeforeValidator(_link)] = Field(
+        "http://127.0.0.1:3000", description="Where links in alerts point"
+    )
     memory: str = Field("1GB", description="What DuckDB may hold in memory before it spills to `data/tmp`")
     workers: int = Field(2, ge=1, description="As-of dates computed side by side")
     alerts: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_urls)] = Field(
@@ -119,7 +130,7 @@ class Settings(BaseSettings):
 
     @property
     def tracking_uri(self) -> str:
-        """The MLflow tracking URI in force."""
+        """The MLflow tracking URI in force; one of a database may hold a password."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.data / 'mlflow' / 'mlflow.db'}"
 
     @property
@@ -128,16 +139,35 @@ class Settings(BaseSettings):
         return self.online_store.get_secret_value() if self.online_store else f"sqlite:///{self.data / 'online.db'}"
 
 
-_SECRET = ("ALERTS", "ONLINE_STORE")
+_SECRET = ("ALERTS", "ONLINE_STORE", "EVENT_STORE")
+_LOGIN = re.compile(r"(https?://)([^:@/?#]+):(?!\d{1,5}/)(.+)@([^@]+)", re.IGNORECASE)
 
 
 @cache
 def settings() -> Settings:
     """The settings of this process; the environment is read at the first call and never again.
 
+    What is secret in them is never shown from then on. User and password of a tracking server are moved to MLflow's own
+    variables for them, so that no error of MLflow, and nothing that is started, quotes them in a URL.
+
     Raises:
         DeclarationError: a variable holds a value that it cannot have.
     """
+    made = _read()
+    alerts = (url.get_secret_value() for url in made.alerts)
+    remember(made.mlflow_tracking_uri, made.online_url, made.event_store_url, *alerts)
+    if login := _LOGIN.fullmatch(made.mlflow_tracking_uri or ""):
+        scheme, user, password, rest = login.groups()
+        made = made.model_copy(update={"mlflow_tracking_uri": f"{scheme}{rest}"})
+        os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"] = (
+            unquote(user),
+            unquote(password),
+        )
+        os.environ["MLFLOW_TRACKING_URI"] = f"{scheme}{rest}"
+    return made
+
+
+def _read() -> Settings:
     try:
         return Settings()
     except ValidationError as error:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from ml_assets.decisions.alert import Event, Kind, Rule, Severity, State, judge
 from ml_assets.lake import Lake, fingerprint_of
+from ml_assets.redaction import redacted
 
 _OUTBOX = pa.schema([
     ("id", pa.string()),
@@ -158,7 +159,7 @@ def failed_run(
         severity: of the alert.
         as_of: the run's as-of date, where it has one.
     """
-    error = (error_line.strip().splitlines() or ["no message"])[0][:_LINE]
+    error = redacted((error_line.strip().splitlines() or ["no message"])[0])[:_LINE]
     text = f"run {run_id[:8]} of {job} failed{f' in {step}' if step else ''}: {error}"
     _append(lake, folder, [_run(folder, run_id, job, Kind.FIRED, severity, text, link, created_at, as_of)], {})
 
@@ -190,7 +191,7 @@ def failed_sensor(
     with lake.lock(outbox(folder)):
         if _unrecovered(lake, folder, name):
             return False
-        error = (error_line.strip().splitlines() or ["no message"])[0][:_LINE]
+        error = redacted((error_line.strip().splitlines() or ["no message"])[0])[:_LINE]
         text = f"{name} fails, and what it starts does not run: {error}"
         tick = f"{name} {created_at.isoformat()}"
         _append(lake, folder, [_run(folder, tick, name, Kind.FIRED, severity, text, link, created_at, None)], {})

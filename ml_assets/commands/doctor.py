@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from ml_assets.commands.environment import IMPATIENT
 from ml_assets.commands.finding import Finding, Status
 from ml_assets.commands.packages import packages
 from ml_assets.commands.private import others_may
@@ -22,6 +23,7 @@ from ml_assets.commands.screen import echo
 from ml_assets.commands.sheet import Line, put
 from ml_assets.commands.traces import traces
 from ml_assets.commands.writable import obstacle
+from ml_assets.redaction import redacted
 from ml_assets.settings import PROJECT, Settings, settings
 from ml_assets.telemetry import OFF
 
@@ -39,6 +41,7 @@ Check = Callable[[], Finding]
 
 def examined(progress: Show) -> list[Finding]:
     """The findings of every check; `progress` is told the check, those done and all of them."""
+    os.environ.update(IMPATIENT)
     findings, wanted = [], checks(PROJECT, settings(), time.time())
     for done, (name, check) in enumerate(wanted.items()):
         progress(name, done, len(wanted))
@@ -80,7 +83,7 @@ def examine(name: str, check: Check) -> Finding:
     try:
         return check()
     except Exception as error:  # noqa: BLE001 - the doctor reports whatever is broken, it does not break of it
-        said = " ".join(str(error).split())[:400]
+        said = redacted(" ".join(str(error).split()))[:400]
         return Finding(name, "fail", f"{type(error).__name__}: {said}", "put right what the message names")
 
 
@@ -164,7 +167,7 @@ def mlflow(chosen: Settings) -> Finding:
     from ml_assets.registry import Registry
 
     Registry(uri).champion("doctor")
-    return Finding("mlflow", "ok", f"{_hidden(uri)} answers")
+    return Finding("mlflow", "ok", f"{redacted(uri)} answers")
 
 
 def _missing(uri: str) -> bool:
@@ -174,17 +177,11 @@ def _missing(uri: str) -> bool:
 
 def _server(uri: str) -> Finding:
     try:
-        with urlopen(f"{uri.rstrip('/')}/health", timeout=5):  # noqa: S310 - http or https, checked above
-            return Finding("mlflow", "ok", f"{_hidden(uri)} answers")
+        with urlopen(f"{redacted(uri).rstrip('/')}/health", timeout=5):  # noqa: S310 - http or https, checked above
+            return Finding("mlflow", "ok", f"{redacted(uri)} answers")
     except (URLError, OSError) as error:
         remedy = "start the server, or put MLFLOW_TRACKING_URI right (unset: SQLite in the data folder)"
-        return Finding("mlflow", "fail", f"{_hidden(uri)} does not answer: {error}", remedy)
-
-
-def _hidden(uri: str) -> str:
-    """The address without a password."""
-    scheme, slashes, rest = uri.partition("://")
-    return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
+        return Finding("mlflow", "fail", f"{redacted(uri)} does not answer: {error}", remedy)
 
 
 def online_store(chosen: Settings) -> Finding:
@@ -192,13 +189,13 @@ def online_store(chosen: Settings) -> Finding:
     from ml_assets.features.online import open_store
 
     if _missing(chosen.online_url):
-        return Finding("online store", "ok", f"{_hidden(chosen.online_url)} is not there yet; the first run makes it")
+        return Finding("online store", "ok", f"{redacted(chosen.online_url)} is not there yet; the first run makes it")
     store = open_store(chosen.online_url)
     try:
         store.ping()
     finally:
         store.close()
-    return Finding("online store", "ok", f"{_hidden(chosen.online_url)} answers")
+    return Finding("online store", "ok", f"{redacted(chosen.online_url)} answers")
 
 
 def event_store(chosen: Settings) -> Finding:

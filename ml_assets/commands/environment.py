@@ -8,6 +8,7 @@ import warnings
 
 from ml_assets.commands.private import keep_private
 from ml_assets.errors import DataError
+from ml_assets.redaction import redact_logs
 from ml_assets.settings import PROJECT, Settings
 from ml_assets.telemetry import OFF
 from ml_assets.tracking import follow
@@ -16,15 +17,19 @@ from ml_assets.tracking import follow
 # (beside two busy processes a fit took 1.5 times the CPU time); sleeping at once makes a lone fit 3 times as long.
 _POLITE = {"GOMP_SPINCOUNT": "1000"}
 
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+"""For commands that only look: they wait seconds for a tracking server, not MLflow's minutes."""
+
 
 def prepare(chosen: Settings) -> None:
-    """No telemetry, no warnings of libraries; the Dagster instance of this project, in the data folder.
+    """No telemetry, no warnings of libraries, no secrets in logs; the Dagster instance in the data folder.
 
     What is written from now on nobody else may read. The data folder may have been moved.
 
     Raises:
         DataError: the data folder cannot be made; the environment is set all the same.
     """
+    redact_logs()
     keep_private()
     os.environ.update(OFF)
     os.environ.update({key: value for key, value in _POLITE.items() if key not in os.environ})

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from ml_assets.escaping import printable
+from ml_assets.redaction import redacted
 from ml_assets.settings import settings
 
 _MOST = 4_000_000
@@ -28,8 +29,8 @@ def echo(text: object = "", *, err: bool = False) -> None:
 
 
 def plain(text: object) -> str:
-    """What a terminal prints and obeys nothing of, in as many lines as it has."""
-    return printable(str(text), keep="\n\t")
+    """What a terminal prints and obeys nothing of, in as many lines as it has; no secret of a URL."""
+    return printable(redacted(str(text)), keep="\n\t")
 
 
 def log_path() -> Path:
@@ -67,7 +68,7 @@ def keep(text: str) -> Path | None:
     except OSError:
         return None
     with os.fdopen(log, "w", encoding="utf-8", errors="replace") as file:
-        file.write(f"{now} {' '.join(sys.argv[1:])}\n{text.rstrip()}\n")
+        file.write(f"{now} {' '.join(sys.argv[1:])}\n{redacted(text.rstrip())}\n")
     return log_path()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from ml_assets.commands.delivered import state as _source
+from ml_assets.commands.environment import IMPATIENT
 from ml_assets.commands.progress import Show, nobody
 from ml_assets.commands.project import Project
 from ml_assets.commands.sheet import Line, put
@@ -17,6 +18,7 @@ from ml_assets.commands.summary import SHOWN, numbers
 from ml_assets.components import Model, Source
 from ml_assets.lake import Lake
 from ml_assets.monitoring.verdict import latest
+from ml_assets.redaction import redacted
 from ml_assets.registry import Registry
 from ml_assets.settings import settings
 from ml_assets.training.release import explain, ledger
@@ -27,7 +29,6 @@ Champions = Mapping[str, dict[str, Any] | str]
 _SHOWN_FILES = 3
 _GOING = dg.DagsterRunStatus
 _IN_PROGRESS = dg.RunsFilter(statuses=[_GOING.QUEUED, _GOING.STARTING, _GOING.STARTED, _GOING.CANCELING])
-_IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
 
 def say(found: Mapping[str, Any], *, as_json: bool) -> None:
@@ -81,14 +82,14 @@ def _left_over(project: Project) -> dict[str, str]:
 
 def champions(uri: str, names: Sequence[str]) -> Champions:
     """The champion of each model, from the registry."""
-    os.environ.update(_IMPATIENT)  # a status waits seconds for a server, not minutes
+    os.environ.update(IMPATIENT)
     registry, found = Registry(uri), {}
     for name in names:
         try:
             found[name] = _registered(registry, name)
         except Exception as error:  # noqa: BLE001 - whatever the client of a tracking server raises; it is said, not hidden
             return dict.fromkeys(
-                names, f"{uri} does not answer ({' '.join(str(error).split())[:200]}): ml-assets doctor"
+                names, redacted(f"{uri} does not answer ({' '.join(str(error).split())[:200]}): ml-assets doctor")
             )
     return found
 

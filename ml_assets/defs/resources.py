@@ -21,5 +21,7 @@ def resources() -> dg.Definitions:
     )
     lake = LakeResource(root=str(chosen.lake), workers=chosen.workers, duckdb=duckdb)
     artifacts = None if chosen.mlflow_tracking_uri else str(chosen.data / "mlflow" / "artifacts")
-    registry = RegistryResource(uri=chosen.tracking_uri, artifacts=artifacts, ui=chosen.mlflow_ui)
+    # Dagster shows what a resource is configured by, and of a variable its name.
+    uri = dg.EnvVar("MLFLOW_TRACKING_URI") if chosen.mlflow_tracking_uri else chosen.tracking_uri
+    registry = RegistryResource(uri=uri, artifacts=artifacts, ui=chosen.mlflow_ui)
     return dg.Definitions(resources={"lake": lake, "registry": registry}, executor=dg.in_process_executor)

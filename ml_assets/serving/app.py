@@ -7,6 +7,7 @@ import time
 
 from ml_assets.errors import MlAssetsError
 from ml_assets.escaping import printable
+from ml_assets.redaction import redact_logs
 from ml_assets.serving.api import api
 from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, answer, let_go, refuse
 from ml_assets.serving.log import log_plainly
@@ -142,6 +143,7 @@ class App:
 def create() -> App:
     """The application of this process's settings. What a user can put right is one line, and the process ends."""
     log_plainly()
+    redact_logs()
     try:
         return App(Worker(settings()), FIRST_WORD)
     except MlAssetsError as error:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ml_assets.errors import MlAssetsError
+from ml_assets.redaction import redacted
 from ml_assets.registry import Registry, Version
 from ml_assets.serving.releases import Champion, Champions, Releases
 
@@ -105,4 +106,4 @@ class Follower:
 
 
 def _line(error: Exception) -> str:
-    return f"{error}".split("\n", 1)[0][:300] or type(error).__name__
+    return redacted(f"{error}".split("\n", 1)[0])[:300] or type(error).__name__

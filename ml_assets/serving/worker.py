@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.redaction import redacted
 from ml_assets.serving.desk import Desk
 from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError
 from ml_assets.serving.events import EventStore
@@ -147,7 +148,7 @@ class Worker:
             "tokens": self.guard.trouble,
             "worker": "; ".join(self._faults.values()),
         }
-        return self.loaded.troubles() | {part: why for part, why in parts.items() if why}
+        return {part: redacted(why) for part, why in (self.loaded.troubles() | parts).items() if why}
 
     def unready(self) -> str | None:
         """Why no request shall be sent here; None: they may."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.commands.doctor import _hidden, disk, drop_zone, examine, mlflow, python
+from ml_assets.commands.doctor import disk, drop_zone, examine, mlflow, python
 from ml_assets.commands.environment import prepare
 from ml_assets.commands.finding import Finding
 from ml_assets.commands.packages import locked_versions, packages
@@ -110,11 +110,6 @@ def test_an_embedded_database_that_is_not_there_yet_is_no_fault(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert mlflow(Settings(data=tmp_path)).status == "ok"
     assert not (tmp_path / "mlflow").exists()
-
-
-def test_a_password_is_not_shown() -> None:
-    assert _hidden("postgresql://me:secret@db/mlflow") == "postgresql://db/mlflow"
-    assert _hidden("sqlite:////data/mlflow.db") == "sqlite:////data/mlflow.db"
 
 
 def _ml_assets(data: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
