@@ -89,7 +89,8 @@ class _Factory:
         if (shown := redacted(said)) != said:
             record.msg, record.args = shown, ()
         if record.exc_info and record.exc_info[1] is not None:
-            record.exc_text = redacted("".join(traceback.format_exception(record.exc_info[1])).rstrip())
+            quoted = "".join(traceback.format_exception(record.exc_info[1])).rstrip()
+            record.exc_text = shown if (shown := redacted(quoted)) != quoted else None
         return record
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +12,7 @@ from ml_assets.commands.delivered import state as _source
 from ml_assets.commands.environment import IMPATIENT
 from ml_assets.commands.progress import Show, nobody
 from ml_assets.commands.project import Project
+from ml_assets.commands.screen import echo
 from ml_assets.commands.sheet import Line, put
 from ml_assets.commands.summary import SHOWN, numbers
 from ml_assets.components import Model, Source
@@ -34,7 +34,7 @@ _IN_PROGRESS = dg.RunsFilter(statuses=[_GOING.QUEUED, _GOING.STARTING, _GOING.ST
 def say(found: Mapping[str, Any], *, as_json: bool) -> None:
     """Print what `collect` found: a table per model, or one JSON object."""
     if as_json:
-        sys.stdout.write(f"{json.dumps(found, default=str)}\n")
+        echo(json.dumps(found, default=str))
     else:
         for title, lines in tables(found).items():
             put(title, lines)

@@ -7,7 +7,7 @@ import time
 
 from ml_assets.errors import MlAssetsError
 from ml_assets.escaping import printable
-from ml_assets.redaction import redact_logs
+from ml_assets.redaction import redact_logs, redacted
 from ml_assets.serving.api import api
 from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, answer, let_go, refuse
 from ml_assets.serving.log import log_plainly
@@ -147,5 +147,5 @@ def create() -> App:
     try:
         return App(Worker(settings()), FIRST_WORD)
     except MlAssetsError as error:
-        sys.stderr.write(f"ml-assets: {printable(str(error))}\n")
+        sys.stderr.write(f"ml-assets: {printable(redacted(str(error)))}\n")
         raise SystemExit(2) from error

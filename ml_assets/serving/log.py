@@ -11,6 +11,12 @@ Caught = tuple[type[BaseException], BaseException, TracebackType | None] | tuple
 class PlainFormatter(logging.Formatter):
     """A message in one line, and the traceback below it."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        """All of it; a traceback that was redacted has its text already."""
+        if record.exc_text:
+            record.exc_text = printable(record.exc_text, keep="\n\t")
+        return super().format(record)
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """The message; what would begin a line of its own is written out."""
         return printable(super().formatMessage(record))
