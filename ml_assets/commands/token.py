@@ -23,7 +23,7 @@ def add(
 ) -> None:
     """Make a token and print it, once: only its hash is kept."""
     secret = _tokens().add(name, scope or ["predict"], datetime.now(UTC).date().isoformat())
-    echo(secret)
+    typer.echo(secret)  # the one secret that is printed: `echo` would hide it
     echo("Keep it now, it cannot be shown again. Send it as `Authorization: Bearer …`.", err=True)
 
 
