@@ -68,7 +68,7 @@ def keep(text: str) -> Path | None:
     except OSError:
         return None
     with os.fdopen(log, "w", encoding="utf-8", errors="replace") as file:
-        file.write(f"{now} {' '.join(sys.argv[1:])}\n{redacted(text.rstrip())}\n")
+        file.write(plain(f"{now} {' '.join(sys.argv[1:])}\n{text.rstrip()}\n"))
     return log_path()
 
 

@@ -3,6 +3,7 @@
 import ast
 import io
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from rich.console import Console
 from rich.markup import escape
 
+from ml_assets.commands import screen
 from ml_assets.commands.progress import Work
 from ml_assets.commands.screen import echo
 from ml_assets.commands.sheet import put
@@ -25,10 +27,10 @@ _OBEYED = {*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), "\u202e"} - {"\
 
 
 def test_what_is_printed_is_obeyed_by_no_terminal() -> None:
-    with redirect_stdout(io.StringIO()) as screen:
+    with redirect_stdout(io.StringIO()) as said:
         echo(f"{_HOSTILE}\n{_HOSTILE}")
-    assert not _OBEYED & {*screen.getvalue()}
-    assert screen.getvalue().count("\n") == 2
+    assert not _OBEYED & {*said.getvalue()}
+    assert said.getvalue().count("\n") == 2
 
 
 def test_a_table_holds_any_text() -> None:
@@ -52,6 +54,18 @@ def test_an_error_that_quotes_a_name_is_one_plain_line(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "\\x1b[2J" in ended.stderr
     assert not _OBEYED & {*ended.stderr}
+
+
+def test_what_is_kept_in_the_log_is_obeyed_by_no_terminal_that_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "ml-assets.log"
+    monkeypatch.setattr(screen, "_file", lambda: os.open(log, os.O_WRONLY | os.O_CREAT, 0o600))
+    monkeypatch.setattr(screen, "log_path", lambda: log)
+    monkeypatch.setattr(sys, "argv", ["ml-assets", "export", _HOSTILE])
+    assert screen.keep(f"Traceback\nValueError: {_HOSTILE}") == log
+    assert not _OBEYED & {*log.read_text()}
+    assert len(log.read_text().splitlines()) == 3
 
 
 _MADE_PLAIN = {"screen.py", "sheet.py", "progress.py", "replay.py"}
