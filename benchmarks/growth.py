@@ -184,9 +184,10 @@ def _measured(marks: tuple[int, ...], often: int, kind: type[Lake]) -> Iterator[
         history = History(Path(folder), marks[-1], often, kind)
         for day in history.live():
             if day in marks:
-                say(f"{day} days")
                 name = f"{day} days" if kind is Lake else f"{day} busy days, nothing gathered"
-                yield from _figures(history, name, promised=kind is Lake)
+                for figure in _figures(history, name, promised=kind is Lake):
+                    say(f"{figure.name}: {figure.ours[0]:,.3g} {figure.unit}")
+                    yield figure
 
 
 def _figures(history: History, of: str, *, promised: bool) -> list[Figure]:
