@@ -52,7 +52,9 @@ class HttpAnswer:
             return f"{self.status} says no status and remedy ({error}): {self.body[:100]!r}"
         if named != self.status or not remedy:
             return f"{self.status} says {named} and the remedy {remedy!r}"
-        if self.status >= 500 and not (self.status == 503 and said["type"] in DECLARED):
+        # A busy machine may be too slow for the store; whatever else it says of itself is a fault.
+        late = said["type"] == "event-store" and "did not commit within" in said["detail"]
+        if self.status >= 500 and not (self.status == 503 and (late or said["type"] in DECLARED)):
             return f"{self.status} {said['type']}: {said['detail']}"
         return None
 
