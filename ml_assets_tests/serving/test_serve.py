@@ -160,7 +160,7 @@ def test_a_promotion_and_a_rollback_reach_every_worker_within_five_seconds_and_n
         assert load.versions.keys() == {1, 2}
         assert server.get("/ready").status_code == 200
         shelf.registry.promote(one)
-        server.wait("the end of the trouble", lambda: not server.health())
+        server.wait("the end of the trouble", lambda: f"model {MODEL}" not in server.health())
         assert server.get(f"/models/{MODEL}").json()["version"] == 1
         _mlflow(server)
     assert load.failed == []
