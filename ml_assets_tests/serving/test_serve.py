@@ -114,10 +114,11 @@ def test_a_server_that_is_told_to_stop_answers_what_it_has_in_hand(tmp_path: Pat
 
 
 class Shelf:
-    """A real registry with versions of the small model."""
+    """A real registry with versions of the small model, whose features are online."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
+        released.write(Settings(data=data).online_url, {"e1": (0.5, 1, "pro")})
         # Not of the settings: mlflow exports the URI of a test that trained before.
         self.registry = Registry(f"sqlite:///{data}/mlflow/mlflow.db", str(data / "mlflow" / "artifacts"))
 
@@ -160,7 +161,7 @@ def test_a_promotion_and_a_rollback_reach_every_worker_within_five_seconds_and_n
         assert load.versions.keys() == {1, 2}
         assert server.get("/ready").status_code == 200
         shelf.registry.promote(one)
-        server.wait("the end of the trouble", lambda: f"model {MODEL}" not in server.health())
+        server.wait("the end of the trouble", lambda: not server.health())
         assert server.get(f"/models/{MODEL}").json()["version"] == 1
         _mlflow(server)
     assert load.failed == []
