@@ -28,6 +28,12 @@ def echo(text: object = "", *, err: bool = False) -> None:
     stream.flush()
 
 
+def reveal(secret: str) -> None:
+    """Print a secret as it is, for a command that is there to show it: `echo` would hide it."""
+    sys.stdout.write(f"{secret}\n")
+    sys.stdout.flush()
+
+
 def plain(text: object) -> str:
     """What a terminal prints and obeys nothing of, in as many lines as it has; no secret of a URL."""
     return printable(redacted(str(text)), keep="\n\t")

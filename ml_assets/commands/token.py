@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml_assets.commands.screen import echo
+from ml_assets.commands.screen import echo, reveal
 from ml_assets.serving.tokens import SCOPES, Tokens
 from ml_assets.settings import settings
 
@@ -23,7 +23,7 @@ def add(
 ) -> None:
     """Make a token and print it, once: only its hash is kept."""
     secret = _tokens().add(name, scope or ["predict"], datetime.now(UTC).date().isoformat())
-    typer.echo(secret)  # the one secret that is printed: `echo` would hide it
+    reveal(secret)
     echo("Keep it now, it cannot be shown again. Send it as `Authorization: Bearer …`.", err=True)
 
 
