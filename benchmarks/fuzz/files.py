@@ -23,7 +23,7 @@ def measure(minutes: float, seed: int) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name, started() as ours:
         data = Path(name)
         found = call("fuzz.files:rounds", data, seconds=60 * minutes, seed=seed)
-        remaining = ours.left()
+        remaining = len(ours.left())
     for kept in ("stopped", "lost"):
         for what, where in found[kept].items():
             say(f"{kept.upper()} {what} ({where})")

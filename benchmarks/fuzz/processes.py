@@ -49,23 +49,24 @@ def _mean(samples: list[tuple[float, float, float]]) -> tuple[float, float]:
 
 
 class Started:
-    """The processes that descend from this one while a body runs, those included whose parent has ended."""
+    """The processes that come to descend from this one while a body runs, also those whose parent has ended."""
 
     def __init__(self) -> None:
+        self._before = _all().keys()
         self._seen: set[_Process] = set()
 
     def look(self) -> None:
         """Remember those that are there now."""
         parents = {pid: parent for (pid, _), parent in _all().items()}
         known = {pid for pid, _ in self._seen} | {os.getpid()}
-        self._seen |= {process for process in _all() if _descends(process[0], parents, known)}
+        self._seen |= {process for process in _all().keys() - self._before if _descends(process[0], parents, known)}
 
-    def left(self, patience: float = 10.0) -> int:
-        """How many of them are still there some seconds later."""
+    def left(self, patience: float = 10.0) -> list[str]:
+        """The commands of those that are still there some seconds later."""
         until = time.monotonic() + patience
         while (found := self._seen & _all().keys()) and time.monotonic() < until:
             time.sleep(0.1)
-        return len(found)
+        return [f"{pid} {_command(pid)}" for pid, _ in found]
 
 
 @contextmanager
@@ -103,6 +104,12 @@ def _all() -> dict[_Process, int]:
             if stat[0] not in {"Z", "X"}:
                 found[int(entry.parent.name), stat[19]] = int(stat[1])
     return found
+
+
+def _command(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")[:300]
+    return ""
 
 
 def _resident(pid: int) -> float:

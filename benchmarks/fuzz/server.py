@@ -40,7 +40,7 @@ def measure(minutes: float, seed: int) -> list[Figure]:
                 found, said = _attacked(server, watched, Path(name), 60 * minutes, seed)
                 decoded = inside.result()
             log = server.log()
-        remaining = ours.left()
+        remaining = len(ours.left())
         url = Settings(data=data).event_store_url
         recorded = taken(url, memory_lake(data), released.MODEL, papers.MODEL)
         reported(url, released.MODEL, Path(name))

@@ -47,7 +47,7 @@ def measure(minutes: float, seed: int) -> list[Figure]:  # noqa: ARG001 - nothin
         healed, watched = asyncio.run(_endured(places, loads, 60 * minutes))
         missing = [_missing(place, load.path) for place, load in zip(places, loads, strict=True)]
         held.close()
-        processes = ours.left()
+        processes = len(ours.left())
     return _figures(minutes, healed, loads, watched, missing, processes)
 
 
