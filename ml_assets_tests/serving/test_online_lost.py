@@ -93,9 +93,10 @@ def test_keys_that_redis_has_evicted_are_told_from_entities_that_nobody_knows(
     store: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serves(tmp_path, store.url, monkeypatch) as served, store.client() as client:
-        client.set("of somebody else", "x" * 100_000, ex=1000)  # what goes first: what would expire first
+        client.set("of somebody else", "x" * 8_000_000, ex=1000)  # what goes first: what would expire first
         client.config_set("maxmemory-policy", "volatile-ttl")
-        client.config_set("maxmemory", client.info("memory")["used_memory"] - 50_000)
+        client.config_set("maxmemory-samples", 64)  # of all keys, or another one may go
+        client.config_set("maxmemory", client.info("memory")["used_memory"] - 2_000_000)
         wait(lambda: not client.exists("of somebody else"))
         client.config_set("maxmemory", 0)
         client.delete(f"ml_assets:{FEATURES}:c1")
