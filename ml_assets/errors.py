@@ -31,7 +31,7 @@ class LakeError(MlAssetsError):
 
 
 class OvertakenError(LakeError):
-    """A table is no longer what a write counts on."""
+    """A table is at another version than the one that a write was made for."""
 
 
 class TrainingError(MlAssetsError):

@@ -71,7 +71,7 @@ class Guard:
         """Return if a request may be looked at, whatever it asks for.
 
         Raises:
-            Problem: 400, it does not say whom it is for; 403, there are no tokens and it is from elsewhere.
+            Problem: 400, it has no Host or several; 403, there are no tokens and it comes from another machine or page.
         """
         sent = headers(scope)
         host = sent.get(b"host")
