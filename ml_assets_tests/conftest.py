@@ -43,6 +43,16 @@ settings.load_profile("untimed")
 
 Row = Mapping[str, Any]
 
+
+@pytest.fixture(autouse=True)
+def restored_umask() -> Iterator[None]:
+    """A command that is called within the test process makes its files private; the next test starts anew."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 TIME = pa.timestamp("us")
 SCHEMAS = {
     "orders": pa.schema([("customer", pa.int64()), ("made_at", TIME), ("amount", pa.float64()), ("kind", pa.string())]),

@@ -19,7 +19,8 @@ def test_a_command_writes_what_nobody_else_may_read_whatever_the_umask(tmp_path:
 
 
 def _made(data: Path) -> Path:
-    data.mkdir(mode=0o755)
+    data.mkdir()
+    data.chmod(0o755)  # whatever the umask
     for name in ("lake", "incoming", "logs"):
         (data / name).mkdir(mode=0o700)
     (data / "README.md").touch(0o644)
