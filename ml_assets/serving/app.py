@@ -9,7 +9,7 @@ from ml_assets.errors import MlAssetsError
 from ml_assets.escaping import printable
 from ml_assets.redaction import redact_logs, redacted
 from ml_assets.serving.api import api
-from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, answer, let_go, refuse
+from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, answer_json, let_go, refuse
 from ml_assets.serving.log import log_plainly
 from ml_assets.serving.predict import predict
 from ml_assets.serving.problem import Problem, failed, unavailable
@@ -90,7 +90,7 @@ class App:
         began, status = time.perf_counter(), 200
         try:
             body = await predict(self._worker, name, scope, receive)
-            await answer(send, 200, body)
+            await answer_json(scope, send, body)
         except Problem as problem:
             status = problem.status
             await refuse(send, problem)

@@ -26,6 +26,8 @@ PATIENCE = 10.0
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 
+WHOLE = "ml_assets.whole"
+"""The extension of a server that sends an answer of 200 with a body of JSON in one piece; false: it cannot now."""
 
 _SHORT = 64 << 10  # bytes of a body that comes with its head and is not counted
 _HELD = "ml_assets.held"
@@ -136,6 +138,13 @@ async def answer(send: Send, status: int, body: bytes, kind: bytes = JSON, heade
     start = [(b"content-type", kind), (b"content-length", length), *headers]
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body})
+
+
+async def answer_json(scope: Scope, send: Send, body: bytes) -> None:
+    """Send an answer of 200: at once where the server can, which takes a fifth of the time of two messages."""
+    whole: Callable[[bytes], bool] | None = scope.get("extensions", {}).get(WHOLE)
+    if whole is None or not whole(body):
+        await answer(send, 200, body)
 
 
 async def refuse(send: Send, problem: Problem) -> None:
