@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.pipeline import Pipeline
 
-    from ml_assets.manifest import Input, Manifest
+    from ml_assets.storage.manifest import Input, Manifest
     from ml_assets.text.document import Document
     from ml_assets.training.folder import Folder
     from ml_assets.training.frame import Columns
@@ -105,7 +105,7 @@ def document(text: str) -> "Document":
 
 def _features(raw: pa.Table) -> pa.Table:
     """What the declared queries give for rows of documents, in their order."""
-    from ml_assets.duck import memory
+    from ml_assets.storage.duck import memory
 
     entity = folder().spec.entity
     with memory() as connection:
@@ -183,7 +183,7 @@ def _all_classes(found: "Floats", known: "Codes") -> "Floats":
 
 def released(model: Model) -> "Manifest":
     """What a release of the model would tell the server."""
-    from ml_assets.manifest import Manifest, Query
+    from ml_assets.storage.manifest import Manifest, Query
     from ml_assets.training.terms import top_terms
 
     declared, classes = folder(), folder().spec.label.classes
@@ -199,7 +199,7 @@ def released(model: Model) -> "Manifest":
 
 
 def _inputs(model: Model) -> Iterator["Input"]:
-    from ml_assets.manifest import Input
+    from ml_assets.storage.manifest import Input
 
     held = model.columns
     yield from (Input(name, "number", "", None) for name in held.numeric)

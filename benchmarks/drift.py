@@ -113,8 +113,8 @@ def _columns(rows: int, seed: int, shift: float) -> dict[str, Any]:
 
 
 def _lake() -> Any:  # noqa: ANN401 - NannyML's environment has no ml_assets' dependencies
-    from ml_assets.lake import Lake
     from ml_assets.settings import settings
+    from ml_assets.storage.lake import Lake
 
     return Lake(str(settings().data / "lake"))
 

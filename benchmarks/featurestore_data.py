@@ -75,10 +75,10 @@ def generate(customers: int, thinned: int) -> dict[str, Any]:
 def _ingest(customers: int) -> None:
     import duckdb
 
-    from ml_assets.lake import Lake
     from ml_assets.settings import settings
     from ml_assets.sources.ingest import ingest
     from ml_assets.sources.spec import SourceSpec
+    from ml_assets.storage.lake import Lake
 
     drop = settings().incoming / FOLDER / "daily"
     drop.mkdir(parents=True)

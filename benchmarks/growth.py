@@ -18,12 +18,12 @@ from pathlib import Path
 from benchmarks.figure import Figure, figures
 from benchmarks.process import say
 from ml_assets.features.view import ViewSpec
-from ml_assets.lake import Lake
 from ml_assets.monitoring.prediction_log import take
 from ml_assets.serving.event_tables import Event, Prediction, Traffic, outcome, prediction_id
 from ml_assets.serving.events import EventStore
 from ml_assets.sources.ingest import ingest
 from ml_assets.sources.spec import SourceSpec
+from ml_assets.storage.lake import Lake
 from ml_assets.training.dataset import build
 from ml_assets.training.folder import Folder, assemble
 from ml_assets.training.recipe import ModelSpec

@@ -106,9 +106,9 @@ def _declare(folder: Path) -> None:
 def export(folder: str) -> dict[str, Any]:
     """The released ONNX file, and the same forest fitted by scikit-learn on the same rows, for each kind of peer."""
     from benchmarks.peers.forest import NAMES
-    from ml_assets.lake import Lake
-    from ml_assets.registry import Registry
     from ml_assets.settings import settings
+    from ml_assets.storage.lake import Lake
+    from ml_assets.storage.registry import Registry
     from ml_assets.training import dataset
     from ml_assets.training.frame import frame
     from ml_assets.training.record import record

@@ -16,8 +16,8 @@ from ml_assets.commands.progress import working
 from ml_assets.commands.screen import UnforeseenError, echo, keep_traceback, plain
 from ml_assets.commands.writable import obstacle
 from ml_assets.errors import DataError, MlAssetsError
-from ml_assets.scratch import scratch
 from ml_assets.settings import PROJECT, settings
+from ml_assets.storage.scratch import scratch
 
 if TYPE_CHECKING:
     from ml_assets.commands.project import Project

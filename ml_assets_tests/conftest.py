@@ -31,10 +31,10 @@ from hypothesis import settings
 from ml_assets.features.asof import compute
 from ml_assets.features.query import check
 from ml_assets.features.view import Relation, View, ViewSpec
-from ml_assets.lake import Lake
-from ml_assets.registry import Registry
 from ml_assets.sources.ingest import Ingested, ingest
 from ml_assets.sources.spec import SourceSpec
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Registry
 from ml_assets.training.folder import Folder, assemble
 from ml_assets.training.recipe import ModelSpec
 

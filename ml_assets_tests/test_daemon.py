@@ -22,10 +22,10 @@ import pytest
 
 from ml_assets.alerts.delivery import pending
 from ml_assets.alerts.outbox import alerts
-from ml_assets.lake import Lake
 from ml_assets.monitoring.verdict import at
-from ml_assets.registry import Registry
 from ml_assets.settings import PROJECT
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Registry
 from ml_assets_tests.processes import environment, gone, over
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]

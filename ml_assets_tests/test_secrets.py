@@ -15,14 +15,14 @@ from ml_assets.commands import doctor
 from ml_assets.commands.screen import keep, plain
 from ml_assets.commands.status import champions
 from ml_assets.errors import MlAssetsError
-from ml_assets.event_log import EventLog
-from ml_assets.lake import Lake
-from ml_assets.registry import Registry
 from ml_assets.serving.event_tables import EventStoreError
 from ml_assets.serving.events import EventStore
 from ml_assets.serving.follower import Follower
 from ml_assets.serving.releases import Releases
 from ml_assets.settings import Settings, settings
+from ml_assets.storage.event_log import EventLog
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Registry
 from ml_assets_tests.serving import released
 from ml_assets_tests.serving.process import serving
 from ml_assets_tests.serving.served import PREDICT, ROW
@@ -138,7 +138,8 @@ def test_dagsters_event_log_holds_no_secret(tmp_path: Path, monkeypatch: pytest.
 
     overrides = {
         "event_log_storage": {
-            "module": "ml_assets.event_log", "class": "EventLog", "config": {"base_dir": str(tmp_path / "events")},
+            "module": "ml_assets.storage.event_log", "class": "EventLog",
+            "config": {"base_dir": str(tmp_path / "events")},
         },
     }  # fmt: skip
     with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as instance:

@@ -13,12 +13,12 @@ from typing import Any
 from benchmarks.fuzz.documents import documents
 from benchmarks.fuzz.mutation import Chance, chance, name, spoilt
 from benchmarks.fuzz.tables import bad, corpus, good
-from ml_assets.duck import memory
-from ml_assets.lake import Lake
 from ml_assets.sources.files import arrivals, identify
 from ml_assets.sources.ingest import Ingested, ingest
 from ml_assets.sources.spec import SourceSpec
 from ml_assets.sources.watch import listing
+from ml_assets.storage.duck import memory
+from ml_assets.storage.lake import Lake
 
 TABLES = SourceSpec(
     name="orders", files="orders/*", event_time="at", columns={"id": "string", "amount": "double", "note": "string"}

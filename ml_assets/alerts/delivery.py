@@ -21,9 +21,9 @@ from pydantic import SecretStr
 from ml_assets.alerts.message import Message, message
 from ml_assets.alerts.outbox import Alert, alerts
 from ml_assets.alerts.spec import PROJECT
-from ml_assets.compaction import KEPT
 from ml_assets.decisions.alert import Severity, backoff
-from ml_assets.lake import Lake
+from ml_assets.storage.compaction import KEPT
+from ml_assets.storage.lake import Lake
 
 # One row for each alert and URL that took it. `complete`: with this row every URL of the settings has it.
 _DELIVERED = pa.schema([

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from ml_assets.decisions.alert import Event, Kind, Rule, Severity, State, judge
-from ml_assets.lake import Lake, fingerprint_of
 from ml_assets.redaction import redacted
+from ml_assets.storage.lake import Lake, fingerprint_of
 
 _OUTBOX = pa.schema([
     ("id", pa.string()),

@@ -3,10 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
-from ml_assets.lake import Lake
 from ml_assets.sources.deliveries import standing
 from ml_assets.sources.ledger import committed
 from ml_assets.sources.left import left, reasons
+from ml_assets.storage.lake import Lake
 
 
 def state(lake: Lake, table: str) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def mlflow(chosen: Settings) -> Finding:
         return _server(uri)
     if _missing(uri):
         return Finding("mlflow", "ok", f"{uri} is not there yet; the first run makes it")
-    from ml_assets.registry import Registry
+    from ml_assets.storage.registry import Registry
 
     Registry(uri).champion("doctor")
     return Finding("mlflow", "ok", f"{redacted(uri)} answers")

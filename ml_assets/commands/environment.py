@@ -10,8 +10,8 @@ from ml_assets.commands.private import keep_private
 from ml_assets.errors import DataError
 from ml_assets.redaction import redact_logs
 from ml_assets.settings import PROJECT, Settings
+from ml_assets.storage.tracking import follow
 from ml_assets.telemetry import OFF
-from ml_assets.tracking import follow
 
 # How long threads of scikit-learn spin before they sleep. OpenMP's own choice takes the cores from whoever else works
 # (beside two busy processes a fit took 1.5 times the CPU time); sleeping at once makes a lone fit 3 times as long.

@@ -14,7 +14,7 @@ from ml_assets.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ml_assets.lake import Lake
+    from ml_assets.storage.lake import Lake
     from ml_assets.training.record import Record
 
 What = Literal["predictions", "features", "training-set"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ml_assets.commands.forget import interrupted
 from ml_assets.commands.places import Request
-from ml_assets.registry import Registry
 from ml_assets.settings import Settings
+from ml_assets.storage.registry import Registry
 
 
 def orphans(chosen: Settings, defs: Path) -> dict[str, list[str]]:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import dagster as dg
 
 from ml_assets.commands import history
-from ml_assets.registry import Registry
 from ml_assets.settings import Settings
+from ml_assets.storage.registry import Registry
 
 
 class Part(NamedTuple):

@@ -15,8 +15,8 @@ from ml_assets.components.load_error import cause
 from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.components.tree import FolderTree
 from ml_assets.errors import DeclarationError, listed
-from ml_assets.lake import Lake
-from ml_assets.registry import Registry
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Registry
 from ml_assets.training.folder import Folder
 
 # Dagster marks parts of its own component loader as beta; the user of a command can do nothing about it.

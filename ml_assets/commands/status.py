@@ -16,11 +16,11 @@ from ml_assets.commands.screen import echo
 from ml_assets.commands.sheet import Line, put
 from ml_assets.commands.summary import SHOWN, numbers
 from ml_assets.components import Model, Source
-from ml_assets.lake import Lake
 from ml_assets.monitoring.verdict import latest
 from ml_assets.redaction import redacted
-from ml_assets.registry import Registry
 from ml_assets.settings import settings
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Registry
 from ml_assets.training.release import explain, ledger
 
 Champions = Mapping[str, dict[str, Any] | str]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.commands.project import Project
 from ml_assets.components.monitor import Monitor
-from ml_assets.lake import Lake
-from ml_assets.registry import Registry
 from ml_assets.settings import settings
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Registry
 
 if TYPE_CHECKING:
     from ml_assets.sources.spec import SourceSpec

@@ -96,7 +96,7 @@ def _taken_up() -> list[str]:
 
 def _prepare_database(chosen: Settings) -> None:
     """Create MLflow's database before the server and a run both try to."""
-    from ml_assets.registry import Registry
+    from ml_assets.storage.registry import Registry
 
     Registry(chosen.tracking_uri).champion("up")
 

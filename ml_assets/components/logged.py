@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ml_assets.components.model import Model
-    from ml_assets.lake import Lake
     from ml_assets.monitoring.consistency import Consistency
     from ml_assets.serving.events import EventStore
     from ml_assets.sources.spec import SourceSpec
+    from ml_assets.storage.lake import Lake
     from ml_assets.training.folder import Folder
 
 CHECK = "online_offline_consistency"

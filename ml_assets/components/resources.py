@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from ml_assets.registry import Registry
 from ml_assets.settings import settings
+from ml_assets.storage.registry import Registry
 
 if TYPE_CHECKING:
-    from ml_assets.lake import Lake
+    from ml_assets.storage.lake import Lake
 
 
 def lake_here() -> "Lake":
     """The lake of this process's settings, where Dagster hands out no resource: in conditions."""
-    from ml_assets.lake import Lake  # deltalake, pyarrow: not at load
+    from ml_assets.storage.lake import Lake  # deltalake, pyarrow: not at load
 
     return Lake(str(settings().lake))
 
@@ -28,7 +28,7 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def open(self) -> "Lake":
         """The lake."""
-        from ml_assets.lake import Lake  # deltalake, pyarrow: not at load
+        from ml_assets.storage.lake import Lake  # deltalake, pyarrow: not at load
 
         return Lake(self.root, self.duckdb.get_connection)
 

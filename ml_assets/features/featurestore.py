@@ -18,8 +18,8 @@ from ml_assets.features.online import OnlineStore, open_store
 from ml_assets.features.registered import Registry, registered
 from ml_assets.features.served import Answer, Reader
 from ml_assets.features.training_set import Rows, features_at
-from ml_assets.lake import Lake
 from ml_assets.settings import PROJECT, settings
+from ml_assets.storage.lake import Lake
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.duck import quote
 from ml_assets.errors import DataError, listed
+from ml_assets.storage.duck import quote
 
 _EXACT = {pa.float64(): 2**53, pa.float32(): 2**24, pa.float16(): 2**11}
 """Beyond these a float cannot tell a whole number from its neighbours."""

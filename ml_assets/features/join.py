@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ml_assets.duck import literal, quote
 from ml_assets.errors import DeclarationError
 from ml_assets.features.identity import cast
 from ml_assets.features.outcome import LABEL
 from ml_assets.features.view import Features, View
-from ml_assets.lake import Lake
+from ml_assets.storage.duck import literal, quote
+from ml_assets.storage.lake import Lake
 
 if TYPE_CHECKING:
     import duckdb

@@ -5,8 +5,8 @@ from typing import TypedDict
 
 import pyarrow as pa
 
-from ml_assets.duck import quote
-from ml_assets.lake import Lake
+from ml_assets.storage.duck import quote
+from ml_assets.storage.lake import Lake
 
 _LEDGER = pa.schema([
     ("as_of", pa.date32()),

@@ -15,8 +15,8 @@ from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.duck import memory
 from ml_assets.errors import DeclarationError, listed, shortened
+from ml_assets.storage.duck import memory
 
 if TYPE_CHECKING:
     import duckdb

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ml_assets.features.declared import Declared
 from ml_assets.features.join import columns
 from ml_assets.features.view import Features, ViewSpec
-from ml_assets.lake import Lake
+from ml_assets.storage.lake import Lake
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,12 +11,12 @@ from datetime import date
 
 import pyarrow as pa
 
-from ml_assets.duck import literal, quote
 from ml_assets.features.asof import compute, versions_of
 from ml_assets.features.view import View
-from ml_assets.lake import Lake, fingerprint_of
 from ml_assets.sources.corrections import arrived
 from ml_assets.sources.report import Ingest
+from ml_assets.storage.duck import literal, quote
+from ml_assets.storage.lake import Lake, fingerprint_of
 
 _DATES_PER_COMMIT = 32
 

@@ -24,7 +24,7 @@ from ml_assets.features.identity import exact_ids
 from ml_assets.features.join import columns
 from ml_assets.features.store import refresh
 from ml_assets.features.view import Features, View
-from ml_assets.lake import Lake
+from ml_assets.storage.lake import Lake
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.manifest import PROBABILITIES, tensors
+from ml_assets.storage.manifest import PROBABILITIES, tensors
 
 if TYPE_CHECKING:
     import pandas as pd

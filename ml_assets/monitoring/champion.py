@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.lake import Lake
 from ml_assets.monitoring import attribution, reference, score_drift
 from ml_assets.monitoring.attribution import AttributionDrift
 from ml_assets.monitoring.histogram import Histogram
@@ -17,7 +16,8 @@ from ml_assets.monitoring.reference import Reference
 from ml_assets.monitoring.samples import Columns, InMemory, draw
 from ml_assets.monitoring.score_drift import Scored, ScoreDrift
 from ml_assets.monitoring.spec import DriftSpec
-from ml_assets.registry import Registry, Version
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.frame import features
 from ml_assets.training.record import EVALUATION, Record, required
 from ml_assets.training.report import REPORT

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.duck import literal, quote
-from ml_assets.lake import Lake
 from ml_assets.monitoring.prediction_log import table
-from ml_assets.registry import Registry
 from ml_assets.serving.event_tables import Prediction
+from ml_assets.storage.duck import literal, quote
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Registry
 from ml_assets.training.folder import Folder
 from ml_assets.training.frame import Columns
 from ml_assets.training.record import record

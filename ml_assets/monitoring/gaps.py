@@ -7,10 +7,10 @@ from datetime import date, datetime, time, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.duck import quote
 from ml_assets.features.view import View
-from ml_assets.lake import Lake
 from ml_assets.sources.ingest import ingests
+from ml_assets.storage.duck import quote
+from ml_assets.storage.lake import Lake
 from ml_assets.training.record import Record
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from ml_assets.lake import Lake, fingerprint_of
 from ml_assets.monitoring import champion as answers
 from ml_assets.monitoring import reference, report_table
 from ml_assets.monitoring.attribution import AttributionDrift
@@ -17,7 +16,8 @@ from ml_assets.monitoring.report_table import Contents
 from ml_assets.monitoring.samples import Columns, InMemory
 from ml_assets.monitoring.score_drift import Change, ScoreDrift
 from ml_assets.monitoring.spec import DriftSpec
-from ml_assets.registry import Registry, Version
+from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.folder import Folder
 from ml_assets.training.frame import Columns as Inputs
 from ml_assets.training.record import Record

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ml_assets.duck import quote
 from ml_assets.features.store import fingerprints, refresh
-from ml_assets.lake import Lake, fingerprint_of
 from ml_assets.monitoring.answered import Answers, answers
 from ml_assets.monitoring.evaluated import Evaluated, Scored, entities, evaluated
 from ml_assets.monitoring.measured import Group, Row, estimate, measure, measure_slice
 from ml_assets.monitoring.performance_spec import PerformanceSpec
 from ml_assets.monitoring.standing import PAST, PerformanceReport, read, write
-from ml_assets.registry import Registry, Version
+from ml_assets.storage.duck import quote
+from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.dataset import known_until
 from ml_assets.training.folder import Folder
 from ml_assets.training.frame import features

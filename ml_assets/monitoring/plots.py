@@ -3,8 +3,8 @@
 import io
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.manifest import REVIEW
 from ml_assets.monitoring.mix import Compared
+from ml_assets.storage.manifest import REVIEW
 from ml_assets.training.plots import any_letters, drawable
 
 if TYPE_CHECKING:

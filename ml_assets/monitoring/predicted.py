@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ml_assets.manifest import REVIEW
 from ml_assets.monitoring.gaps import Share
 from ml_assets.monitoring.mix import Compared
 from ml_assets.monitoring.traffic import Served
+from ml_assets.storage.manifest import REVIEW
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,10 +12,10 @@ from typing import Any, get_type_hints
 
 import pyarrow as pa
 
-from ml_assets.compaction import KEPT
-from ml_assets.lake import Lake
 from ml_assets.serving.event_tables import Event, Exposure, Kind, Outcome, Prediction, Search, Traffic
 from ml_assets.serving.events import EventStore
+from ml_assets.storage.compaction import KEPT
+from ml_assets.storage.lake import Lake
 
 PAGE = 5_000
 """Rows in memory, and in one file of the lake: about 10 MB of features."""

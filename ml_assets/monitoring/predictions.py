@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_assets.features.store import fingerprints, refresh
-from ml_assets.lake import Lake, fingerprint_of
 from ml_assets.monitoring import gaps
 from ml_assets.monitoring.evaluated import tested
 from ml_assets.monitoring.mix import named, unseen
 from ml_assets.monitoring.predicted import Bin, PredictionReport, Scores, from_row, to_table
 from ml_assets.monitoring.traffic import served
-from ml_assets.registry import Registry, Version
+from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.dataset import known_until
 from ml_assets.training.folder import Folder
 from ml_assets.training.record import Record, record

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from ml_assets.cadence import Cadence
-from ml_assets.duck import literal
-from ml_assets.lake import Lake
 from ml_assets.monitoring.samples import Columns, InMemory, stored
 from ml_assets.monitoring.spec import DriftSpec
-from ml_assets.registry import Version
+from ml_assets.storage.duck import literal
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Version
 from ml_assets.training.dates import ROW, condition
 from ml_assets.training.folder import Folder
 from ml_assets.training.record import Record

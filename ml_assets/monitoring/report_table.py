@@ -7,10 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml_assets.lake import Lake
 from ml_assets.monitoring.attribution import AttributionDrift
 from ml_assets.monitoring.feature import FeatureDrift
 from ml_assets.monitoring.score_drift import Change, ScoreDrift
+from ml_assets.storage.lake import Lake
 
 _KINDS = {"str": pa.string(), "bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
 _CHANGES = ("mean", "share")

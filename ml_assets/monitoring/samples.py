@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.duck import quote
 from ml_assets.errors import DataError
-from ml_assets.lake import Lake
 from ml_assets.monitoring.distances import Counts, Floats
+from ml_assets.storage.duck import quote
+from ml_assets.storage.lake import Lake
 
 if TYPE_CHECKING:
     import pandas as pd

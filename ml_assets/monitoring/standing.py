@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from ml_assets.decisions.retrain import Measured
-from ml_assets.lake import Lake
 from ml_assets.monitoring.measured import METRICS, Kind, Row
+from ml_assets.storage.lake import Lake
 
 _BIN = pa.struct([("mean", pa.float64()), ("rate", pa.float64()), ("rows", pa.float64())])
 _KINDS = {

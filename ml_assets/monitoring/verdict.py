@@ -15,8 +15,8 @@ import pyarrow as pa
 from ml_assets.decisions.retrain import Action, Evidence, Measured, Policy, Verdict, decide, weigh
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features.store import refresh
-from ml_assets.lake import Lake, fingerprint_of
-from ml_assets.registry import Registry, Version
+from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.dataset import known_until
 from ml_assets.training.folder import Folder
 from ml_assets.training.reach import reach

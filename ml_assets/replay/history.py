@@ -17,9 +17,9 @@ from ml_assets.features.join import point_in_time
 from ml_assets.monitoring.declaration import MonitorSpec, RetrainSpec
 from ml_assets.monitoring.reference import Reference, choose, opened
 from ml_assets.monitoring.spec import DriftSpec
-from ml_assets.registry import Version
 from ml_assets.replay.models import Model, Models, realised
 from ml_assets.replay.store import Store
+from ml_assets.storage.registry import Version
 from ml_assets.training.folder import Folder
 from ml_assets.training.record import Record
 

@@ -6,7 +6,7 @@ from datetime import date
 
 from ml_assets.features.store import kept, refresh
 from ml_assets.features.view import View
-from ml_assets.lake import Lake, fingerprint_of
+from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.training.dataset import views
 from ml_assets.training.folder import Folder
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.lake import fingerprint_of
+from ml_assets.storage.lake import fingerprint_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ml_assets.errors import RegistryError, listed
-from ml_assets.manifest import MISSING, PROBABILITIES, REVIEW, Manifest, tensors
-from ml_assets.scorer import normal
+from ml_assets.storage.manifest import MISSING, PROBABILITIES, REVIEW, Manifest, tensors
+from ml_assets.storage.scorer import normal
 from ml_assets.text.vocabulary import familiarity, vocabulary
 
 Value = float | bool | str | None

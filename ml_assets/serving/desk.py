@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.manifest import Manifest, Query
+from ml_assets.storage.manifest import Manifest, Query
 from ml_assets.text.document import Document, Limits
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Desk:
         now = datetime.now(UTC).replace(tzinfo=None)
         with self._lock:
             if self._connection is None:
-                from ml_assets.duck import memory
+                from ml_assets.storage.duck import memory
 
                 self._connection = self._held.enter_context(memory())
             return [self._row(manifest, document, now) for document in documents]
@@ -78,8 +78,8 @@ class Desk:
     def _looks_deep(self, query: Query) -> bool:
         """Whether a query sees what is extracted from a text, which takes longer than all the rest."""
         if query not in self._deep:
-            from ml_assets.duck import outcome
             from ml_assets.sources.documents import READ, SHAPE
+            from ml_assets.storage.duck import outcome
 
             given = []
             for shape in (READ, SHAPE):

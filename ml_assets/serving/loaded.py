@@ -5,12 +5,12 @@ import time
 from contextlib import suppress
 
 from ml_assets.errors import RegistryError
-from ml_assets.manifest import Manifest
 from ml_assets.serving.artifact import Artifact
 from ml_assets.serving.lookups import Lookups
 from ml_assets.serving.model import Model
 from ml_assets.serving.problem import Problem, unavailable
 from ml_assets.serving.releases import Champion, Champions, Releases
+from ml_assets.storage.manifest import Manifest
 
 _SILENT = 15.0  # seconds without a word of the follower
 

@@ -16,7 +16,7 @@ from typing import Self
 import msgspec
 
 from ml_assets.errors import RegistryError
-from ml_assets.manifest import Manifest, ManifestError
+from ml_assets.storage.manifest import Manifest, ManifestError
 
 
 class Champion(msgspec.Struct, frozen=True):

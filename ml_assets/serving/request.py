@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ml_assets.manifest import Input, Manifest
 from ml_assets.serving.artifact import Value
 from ml_assets.serving.event_tables import LONG
 from ml_assets.serving.json_body import Decoder
 from ml_assets.serving.problem import Problem
+from ml_assets.storage.manifest import Input, Manifest
 
 _LARGEST = 3.4028234663852886e38  # of float32, which the model computes in
 _NUMBER = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)] | bool | None

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from ml_assets.manifest import Band, Gate, Input
 from ml_assets.serving.model import Answer, Answers, Classified, Model
 from ml_assets.serving.outcomes import Outcomes
 from ml_assets.serving.searching import Found, Query
+from ml_assets.storage.manifest import Band, Gate, Input
 
 Schema = dict[str, Any]
 

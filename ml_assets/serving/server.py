@@ -10,7 +10,6 @@ from contextlib import suppress
 import msgspec
 
 from ml_assets.errors import MlAssetsError, RegistryError
-from ml_assets.registry import Registry
 from ml_assets.serving.follower import Follower
 from ml_assets.serving.guard import Guard, is_loopback, mark
 from ml_assets.serving.log import log_plainly
@@ -18,6 +17,7 @@ from ml_assets.serving.releases import Releases
 from ml_assets.serving.room import raise_descriptors
 from ml_assets.serving.tokens import Tokens
 from ml_assets.settings import Settings
+from ml_assets.storage.registry import Registry
 
 # The follower asks again a second later; MLflow's own patience is minutes, in which nobody would know what is wrong.
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.duck import literal, quote
-from ml_assets.moments import FIRST, microseconds, shift
 from ml_assets.sources.conform import QUARANTINED, quarantined
 from ml_assets.sources.content import arrow
 from ml_assets.sources.spec import POSITION, REASON
+from ml_assets.storage.duck import literal, quote
+from ml_assets.storage.timestamps import FIRST, microseconds, shift
 
 if TYPE_CHECKING:
     import duckdb

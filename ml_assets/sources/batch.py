@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import duckdb
     from numpy.typing import NDArray
 
-    from ml_assets.lake import Lake
     from ml_assets.sources.expectations import Found
     from ml_assets.sources.report import Drift
+    from ml_assets.storage.lake import Lake
 
 
 @dataclass

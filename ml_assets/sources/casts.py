@@ -4,10 +4,10 @@ import re
 
 import pyarrow as pa
 
-from ml_assets.duck import literal, quote
 from ml_assets.errors import DataError
 from ml_assets.sources.spec import Kind
 from ml_assets.sources.text_format import EPOCHS, ISO, TextFormat
+from ml_assets.storage.duck import literal, quote
 
 TYPES: dict[Kind, pa.DataType] = {
     "string": pa.string(),

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.duck import literal, quote
-from ml_assets.lake import PATH, ROW
-from ml_assets.moments import FIRST, LAST
 from ml_assets.sources import ledger
 from ml_assets.sources.deliveries import ALWAYS, Delivery, standing
 from ml_assets.sources.report import Ingest, Part
 from ml_assets.sources.spec import FILE_COLUMN
+from ml_assets.storage.duck import literal, quote
+from ml_assets.storage.lake import PATH, ROW
+from ml_assets.storage.timestamps import FIRST, LAST
 
 if TYPE_CHECKING:
     import duckdb
 
-    from ml_assets.lake import Lake
+    from ml_assets.storage.lake import Lake
 
 
 _TABLES = 16

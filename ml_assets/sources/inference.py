@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.duck import literal
 from ml_assets.sources.casts import TYPES, cast, filled, fits_text, is_filled, shape
 from ml_assets.sources.content import Content, arrow, each
+from ml_assets.storage.duck import literal
 
 if TYPE_CHECKING:
     import duckdb

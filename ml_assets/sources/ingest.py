@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_assets.errors import DataError
-from ml_assets.moments import clock
 from ml_assets.sources import ledger
 from ml_assets.sources.batch import Loaded, commit, load
 from ml_assets.sources.blocking import blocked_by, totals
@@ -21,11 +20,12 @@ from ml_assets.sources.left import note, reasons
 from ml_assets.sources.remedies import valueless
 from ml_assets.sources.report import Checked, Drift, Ingest, Ingested, Note
 from ml_assets.sources.schema import Shape, stored_shape
+from ml_assets.storage.timestamps import clock
 
 if TYPE_CHECKING:
-    from ml_assets.lake import Lake
     from ml_assets.sources.documents import Inbox
     from ml_assets.sources.spec import SourceSpec
+    from ml_assets.storage.lake import Lake
 
 __all__ = ["Checked", "Drift", "Ingest", "Ingested", "Note", "Progress", "ingest", "ingests"]
 

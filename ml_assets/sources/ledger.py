@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ml_assets.duck import literal, quote
 from ml_assets.sources.deliveries import standing
 from ml_assets.sources.spec import FILE_COLUMN
+from ml_assets.storage.duck import literal, quote
 
 if TYPE_CHECKING:
-    from ml_assets.lake import Lake
+    from ml_assets.storage.lake import Lake
 
 BATCH_RECORD = "ingest"
 """The key under which the table records the number of its last batch."""

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ml_assets.duck import literal
-from ml_assets.lake import fingerprint_of
 from ml_assets.sources import ledger
 from ml_assets.sources.deliveries import standing
 from ml_assets.sources.report import Note, Reason
 from ml_assets.sources.spec import FILE_COLUMN
+from ml_assets.storage.duck import literal
+from ml_assets.storage.lake import fingerprint_of
 
 if TYPE_CHECKING:
-    from ml_assets.lake import Lake
+    from ml_assets.storage.lake import Lake
 
 _SCHEMA = pa.schema([("file", pa.string()), ("reason", pa.string()), ("source", pa.string())])
 _LEFT = "left"

@@ -15,7 +15,7 @@ from ml_assets.sources.spec import FILE_COLUMN
 from ml_assets.text.document import READER
 
 if TYPE_CHECKING:
-    from ml_assets.lake import Lake
+    from ml_assets.storage.lake import Lake
 
 ATTEMPTS = 3
 """How often a document is tried by itself that took too long, or too much memory."""

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_assets.errors import DataError
-from ml_assets.moments import FIRST
 from ml_assets.sources import ledger
 from ml_assets.sources.deliveries import Delivery, standing
 from ml_assets.sources.files import arrivals, identify
 from ml_assets.sources.spec import FILE_COLUMN
+from ml_assets.storage.timestamps import FIRST
 
 if TYPE_CHECKING:
-    from ml_assets.lake import Lake
     from ml_assets.sources.spec import SourceSpec
+    from ml_assets.storage.lake import Lake
 
 
 @dataclass(frozen=True)

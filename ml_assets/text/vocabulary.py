@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, NamedTuple
 
 from ml_assets.errors import TrainingError, listed
-from ml_assets.manifest import named_inputs
+from ml_assets.storage.manifest import named_inputs
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto

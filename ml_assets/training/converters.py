@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_assets.errors import TrainingError
-from ml_assets.manifest import MISSING
+from ml_assets.storage.manifest import MISSING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

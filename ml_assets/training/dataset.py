@@ -11,10 +11,10 @@ from ml_assets.errors import DataError
 from ml_assets.features.join import point_in_time
 from ml_assets.features.store import Refreshed, fingerprints, kept, refresh
 from ml_assets.features.view import View
-from ml_assets.lake import Lake, fingerprint_of
-from ml_assets.moments import FIRST
 from ml_assets.sources.ingest import ingests
 from ml_assets.sources.left import without_rows
+from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.timestamps import FIRST
 from ml_assets.training import dates
 from ml_assets.training.dates import ROW, read
 from ml_assets.training.folder import Folder

@@ -9,9 +9,9 @@ from datetime import date
 
 import pyarrow as pa
 
-from ml_assets.duck import literal, quote
 from ml_assets.errors import OvertakenError
-from ml_assets.lake import Lake
+from ml_assets.storage.duck import literal, quote
+from ml_assets.storage.lake import Lake
 
 ROW = "row_as_of"
 """The as-of date of a row; that of the training set that holds it is another."""

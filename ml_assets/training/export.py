@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_assets.errors import TrainingError, listed
-from ml_assets.manifest import FEATURES, MISSING, PROBABILITIES, tensors
+from ml_assets.storage.manifest import FEATURES, MISSING, PROBABILITIES, tensors
 from ml_assets.training.converters import converters
 
 if TYPE_CHECKING:

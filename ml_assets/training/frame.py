@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.errors import TrainingError, listed
-from ml_assets.scorer import normal
+from ml_assets.storage.scorer import normal
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ml_assets.duck import quote
 from ml_assets.errors import DataError
-from ml_assets.lake import Lake
 from ml_assets.sources.corrections import current, gone, unreplaced
+from ml_assets.storage.duck import quote
+from ml_assets.storage.lake import Lake
 from ml_assets.text.embedding import fit, learned
 from ml_assets.text.rows import LAYOUT
 from ml_assets.text.search import SearchIndex

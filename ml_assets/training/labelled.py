@@ -6,10 +6,10 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.duck import quote
 from ml_assets.errors import TrainingError, listed
 from ml_assets.features.outcome import LABEL, WRITTEN, mapping
-from ml_assets.lake import Lake
+from ml_assets.storage.duck import quote
+from ml_assets.storage.lake import Lake
 from ml_assets.training.folder import Folder
 
 

@@ -15,8 +15,8 @@ from ml_assets.features.ledger import Row, last, note, table
 from ml_assets.features.online import OnlineStore, schema_of
 from ml_assets.features.store import refresh
 from ml_assets.features.view import Features, feature_set
-from ml_assets.lake import Lake, fingerprint_of
-from ml_assets.registry import Registry
+from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import known_until
 from ml_assets.training.folder import Folder
 from ml_assets.training.score import prints, standing

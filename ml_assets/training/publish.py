@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.duck import quote
 from ml_assets.features.view import View, feature_set
-from ml_assets.lake import Lake
-from ml_assets.manifest import Band, Gate, Input, Manifest, Query
-from ml_assets.registry import Registry
+from ml_assets.storage.duck import quote
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.manifest import Band, Gate, Input, Manifest, Query
+from ml_assets.storage.registry import Registry
 from ml_assets.training import dataset
 from ml_assets.training.folder import Folder
 from ml_assets.training.record import Record, record

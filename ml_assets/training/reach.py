@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from ml_assets.errors import DataError
-from ml_assets.lake import Lake
 from ml_assets.sources.ingest import ingests
 from ml_assets.sources.left import without_rows
+from ml_assets.storage.lake import Lake
 from ml_assets.training.folder import Folder
 
 

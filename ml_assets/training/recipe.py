@@ -9,7 +9,7 @@ from ml_assets.cadence import Cadence
 from ml_assets.decisions.gate import COMPARED, DIRECTION, Gate
 from ml_assets.declaration import Decides, Declaration, Duration, deciding
 from ml_assets.features.outcome import Outcome
-from ml_assets.manifest import REVIEW
+from ml_assets.storage.manifest import REVIEW
 from ml_assets.training.search import Search
 
 RANKS = {"roc_auc", "pr_auc", "lift_at_10", "single_feature_roc_auc"}

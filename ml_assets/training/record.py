@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_assets.errors import TrainingError
 from ml_assets.features.view import Features, View
-from ml_assets.registry import Registry, Version
+from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.frame import Columns
 from ml_assets.training.split import Split
 

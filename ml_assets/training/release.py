@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 import pyarrow as pa
 
 from ml_assets.decisions.gate import Verdict
-from ml_assets.lake import Lake
-from ml_assets.registry import Registry, Version
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Registry, Version
 
 Decision = Literal["promoted", "rolled back", "chosen", "moved by hand"]
 """How a version became champion: by its gates; by `ml-assets rollback`, to an older or a newer one; by an alias."""

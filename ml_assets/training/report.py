@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from ml_assets.decisions.gate import Difference, Evidence, Verdict, judge, leak
 from ml_assets.errors import TrainingError
-from ml_assets.lake import Lake
-from ml_assets.registry import Registry, Version
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Registry, Version
 from ml_assets.training import dataset
 from ml_assets.training.bootstrap import PROPER, RANKING
 from ml_assets.training.folder import Folder, require_features

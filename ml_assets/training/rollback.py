@@ -6,8 +6,8 @@ The announcement is the commit: killed after it, the next rollback or run finish
 from datetime import date, datetime
 
 from ml_assets.errors import TrainingError
-from ml_assets.lake import Lake
-from ml_assets.registry import Registry, Version
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.release import complete, explain, history
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 from zlib import crc32
 
-from ml_assets.lake import Lake
+from ml_assets.storage.lake import Lake
 from ml_assets.text.fusion import Mode
 from ml_assets.text.relevance import Interval, Query, evaluate
 from ml_assets.text.search import SearchIndex

@@ -8,11 +8,11 @@ from datetime import date
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ml_assets.artifacts import Package
 from ml_assets.errors import TrainingError
-from ml_assets.lake import Lake
-from ml_assets.manifest import MISSING, PROBABILITIES
-from ml_assets.registry import Registry, Run, Version
+from ml_assets.storage.artifacts import Package
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.manifest import MISSING, PROBABILITIES
+from ml_assets.storage.registry import Registry, Run, Version
 from ml_assets.training import dataset
 from ml_assets.training.changes import Parts, changes, from_tag, parts
 from ml_assets.training.folder import Folder, require_features

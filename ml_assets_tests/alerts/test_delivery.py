@@ -29,7 +29,7 @@ from ml_assets.alerts.message import message
 from ml_assets.alerts.outbox import Alert, alerts, evaluate, failed_run, succeeded_run
 from ml_assets.alerts.spec import PROJECT
 from ml_assets.decisions.alert import Kind, Rule, Severity
-from ml_assets.lake import Lake
+from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.processes import environment
 
@@ -49,7 +49,7 @@ TICK = """
 import sys
 from datetime import datetime
 from pydantic import SecretStr
-from ml_assets.lake import Lake
+from ml_assets.storage.lake import Lake
 from ml_assets.alerts.delivery import deliver
 print(deliver(Lake(sys.argv[1]), ["churn"], [SecretStr(url) for url in sys.argv[2:]], now=datetime(2026, 6, 7, 13)))
 """

@@ -21,7 +21,7 @@ from ml_assets.alerts.outbox import (
 )
 from ml_assets.alerts.spec import PROJECT, AlertRule, AlertSpec
 from ml_assets.decisions.alert import Kind, Rule, Severity, State
-from ml_assets.lake import Lake
+from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import shared
 
 DAY = date(2026, 6, 7)

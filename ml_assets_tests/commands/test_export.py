@@ -14,7 +14,7 @@ import pytest
 
 from ml_assets.commands.export import export, require_free, write
 from ml_assets.errors import DataError
-from ml_assets.lake import Lake
+from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import shared
 
 ROWS = pa.table({

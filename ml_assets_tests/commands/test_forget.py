@@ -13,7 +13,6 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from ml_assets.artifacts import Package
 from ml_assets.commands import forget as forgotten
 from ml_assets.commands import history
 from ml_assets.commands.forget import ForgetError, forget, pending, require_whole
@@ -21,12 +20,13 @@ from ml_assets.commands.orphans import orphans, remedies
 from ml_assets.commands.places import Part, Request, _owners, discard, parts
 from ml_assets.errors import DataError
 from ml_assets.features.online import Column, Schema, open_store
-from ml_assets.lake import Lake
-from ml_assets.registry import Registry
 from ml_assets.serving.events import EventStore
 from ml_assets.serving.follower import Follower
 from ml_assets.serving.releases import Releases
 from ml_assets.settings import Settings
+from ml_assets.storage.artifacts import Package
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Registry
 from ml_assets.training.release import history as champions
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.serving import released

@@ -14,9 +14,9 @@ from ml_assets.commands.delivered import state as _source
 from ml_assets.commands.sheet import put
 from ml_assets.commands.status import _champion, _drift, _predictions, champions, tables
 from ml_assets.decisions.gate import Verdict
-from ml_assets.lake import Lake
 from ml_assets.sources.ingest import ingest
 from ml_assets.sources.spec import SourceSpec
+from ml_assets.storage.lake import Lake
 from ml_assets.training.release import append
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.processes import environment
@@ -62,7 +62,7 @@ def test_rows_of_a_source_are_those_of_its_committed_files(lake: Lake, tmp_path:
 
 
 def test_an_alias_that_was_moved_by_hand_is_said_to_be(lake: Lake) -> None:
-    from ml_assets.registry import Version
+    from ml_assets.storage.registry import Version
 
     at = datetime(2026, 11, 15, 12)  # noqa: DTZ001 - the lake's times are naive UTC
     append(

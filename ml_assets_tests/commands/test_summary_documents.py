@@ -4,9 +4,9 @@ from datetime import date, datetime
 from pathlib import Path
 
 from ml_assets.commands import summary
-from ml_assets.lake import Lake
 from ml_assets.sources.ingest import ingest
 from ml_assets.sources.spec import SourceSpec
+from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import shared
 
 SPEC = SourceSpec(name="text", read="documents", files="files/*", event_time="received_at")

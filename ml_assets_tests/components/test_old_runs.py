@@ -53,7 +53,7 @@ ASSETS = [raw, view, fails]
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """With the event log of the project."""
     config = {"event_log_storage": {
-        "module": "ml_assets.event_log", "class": "EventLog", "config": {"base_dir": str(tmp_path / "log")},
+        "module": "ml_assets.storage.event_log", "class": "EventLog", "config": {"base_dir": str(tmp_path / "log")},
     }}  # fmt: skip
     with instance_for_test(temp_dir=str(tmp_path), overrides=config) as made:
         yield made

@@ -7,9 +7,9 @@ from datetime import datetime
 
 import pytest
 
-from ml_assets.duck import QueryError, memory, quote
 from ml_assets.errors import DeclarationError
 from ml_assets.features.query import Query, _check_node, _parse, _walk, check
+from ml_assets.storage.duck import QueryError, memory, quote
 
 SOURCES = ["orders", "tickets"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from ml_assets.features.store import refresh
-from ml_assets.lake import fingerprint_of
-from ml_assets.registry import Version
+from ml_assets.storage.lake import fingerprint_of
+from ml_assets.storage.registry import Version
 from ml_assets.training.folder import Folder
 from ml_assets.training.frame import Columns
 from ml_assets.training.record import RECORD, Record

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ml_assets.errors import DataError, DeclarationError
-from ml_assets.lake import Lake
 from ml_assets.monitoring.drift import Drift, drift
 from ml_assets.monitoring.samples import InMemory, aligned, draw, stored, words
 from ml_assets.monitoring.spec import DriftSpec, Limits
+from ml_assets.storage.lake import Lake
 
 
 def _table(rows: int = 2000, *, shift: float = 0, seed: int = 1, uk: float = 0.8) -> pa.Table:

@@ -14,14 +14,14 @@ import pytest
 
 from ml_assets.alerts.outbox import evaluate
 from ml_assets.alerts.spec import AlertRule
-from ml_assets.manifest import REVIEW
 from ml_assets.monitoring import evaluated
 from ml_assets.monitoring.latest import drift_report
 from ml_assets.monitoring.mix import Compared, Named, Unseen, named, unseen
 from ml_assets.monitoring.predicted import PredictionReport, from_row, to_table
 from ml_assets.monitoring.predictions import prediction_report
 from ml_assets.monitoring.spec import DriftSpec
-from ml_assets.registry import Registry
+from ml_assets.storage.manifest import REVIEW
+from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import build
 from ml_assets.training.folder import Folder
 from ml_assets.training.record import Record, record

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.compaction import MOST
-from ml_assets.lake import Lake
 from ml_assets.monitoring.prediction_log import take
 from ml_assets.serving.event_tables import Prediction, Traffic
 from ml_assets.serving.events import EventStore
 from ml_assets.settings import PROJECT
+from ml_assets.storage.compaction import MOST
+from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.monitoring.taking import DUE
 from ml_assets_tests.processes import environment

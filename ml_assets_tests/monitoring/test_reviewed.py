@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from ml_assets.features.view import ViewSpec
-from ml_assets.lake import Lake
 from ml_assets.monitoring.answered import answers
 from ml_assets.monitoring.prediction_log import take
 from ml_assets.monitoring.reviewed import deliver
@@ -16,6 +15,7 @@ from ml_assets.serving.event_tables import outcome
 from ml_assets.serving.events import EventStore
 from ml_assets.sources.ingest import ingest
 from ml_assets.sources.spec import SourceSpec
+from ml_assets.storage.lake import Lake
 from ml_assets.training.folder import Folder, assemble
 from ml_assets.training.recipe import ModelSpec
 from ml_assets_tests.conftest import shared

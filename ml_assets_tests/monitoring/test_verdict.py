@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from ml_assets.decisions.retrain import Action, Policy
-from ml_assets.lake import Lake
 from ml_assets.monitoring import verdict
 from ml_assets.monitoring.verdict import Decided, Seen, due, judge
-from ml_assets.registry import Registry
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import build
 from ml_assets.training.folder import Folder
 from ml_assets.training.report import report

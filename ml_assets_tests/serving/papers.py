@@ -5,8 +5,8 @@ import time
 from functools import cache
 from pathlib import Path
 
-from ml_assets.manifest import Input, Manifest, Query
 from ml_assets.serving.releases import Champion, Champions, Releases
+from ml_assets.storage.manifest import Input, Manifest, Query
 
 MODEL, CLASSES = "papers", ("lease", "addendum", "other")
 

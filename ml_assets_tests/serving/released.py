@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from ml_assets.features.online import Column, Schema, open_store
-from ml_assets.manifest import Band, Gate, Input, Manifest
 from ml_assets.serving.releases import Champion, Champions, Releases
+from ml_assets.storage.manifest import Band, Gate, Input, Manifest
 
 MODEL, ENTITY, FEATURES = "churn", "customer_id", "churn@0123456789ab"
 INPUTS = (Input("total spend", "number", "purchases", 10.0), Input("n", "number", "purchases", 1.0),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.manifest import Band, Gate
 from ml_assets.serving.releases import Champion, Champions, Releases
 from ml_assets.serving.tokens import Tokens
+from ml_assets.storage.manifest import Band, Gate
 from ml_assets_tests.browser import rendered
 from ml_assets_tests.hostile_text import MARK, WORDS
 from ml_assets_tests.serving import released

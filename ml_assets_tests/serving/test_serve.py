@@ -15,12 +15,12 @@ import httpx2
 import pandas as pd
 import pytest
 
-from ml_assets.artifacts import Package
-from ml_assets.manifest import MISSING, PROBABILITIES
-from ml_assets.registry import Registry, Version
 from ml_assets.serving.event_tables import Prediction
 from ml_assets.serving.events import EventStore
 from ml_assets.settings import Settings
+from ml_assets.storage.artifacts import Package
+from ml_assets.storage.manifest import MISSING, PROBABILITIES
+from ml_assets.storage.registry import Registry, Version
 from ml_assets_tests.serving import released
 from ml_assets_tests.serving.process import Server, serving
 from ml_assets_tests.serving.released import INPUTS, MODEL, probability

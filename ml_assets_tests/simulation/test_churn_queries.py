@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 import ml_assets.defs
-from ml_assets.duck import memory
 from ml_assets.features.query import check
 from ml_assets.simulation.churn import Simulation, history, truth
 from ml_assets.simulation.observe import ARRIVAL, SCHEMAS
+from ml_assets.storage.duck import memory
 
 if TYPE_CHECKING:
     import duckdb

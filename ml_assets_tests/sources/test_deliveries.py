@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from ml_assets.errors import DataError
-from ml_assets.lake import Lake, Rows
 from ml_assets.sources import ingest as module
 from ml_assets.sources import ledger
 from ml_assets.sources.corrections import Keyed
@@ -25,6 +24,7 @@ from ml_assets.sources.ingest import ingests
 from ml_assets.sources.left import without_rows
 from ml_assets.sources.report import Ingested
 from ml_assets.sources.undo import delivered, undo
+from ml_assets.storage.lake import Lake, Rows
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.sources.conftest import TABLE, Inbox, orders
 
@@ -145,7 +145,7 @@ def test_a_file_is_named_without_doubt(inbox: Inbox) -> None:
 _CHILD = f"""
 import sys
 from datetime import datetime
-from ml_assets.lake import Lake
+from ml_assets.storage.lake import Lake
 from ml_assets.sources import ingest, undo
 from ml_assets.sources.spec import SourceSpec
 spec, lake = SourceSpec.model_validate_json(sys.argv[3]), Lake(sys.argv[1])

@@ -198,7 +198,7 @@ _CHILD = f"""
 import sys
 from pathlib import Path
 from ml_assets.sources import ingest
-from ml_assets.lake import Lake
+from ml_assets.storage.lake import Lake
 from ml_assets.sources.spec import SourceSpec
 ingest._FILES = 2
 spec = SourceSpec.model_validate_json(sys.argv[3])

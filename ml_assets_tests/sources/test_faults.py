@@ -18,11 +18,11 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from ml_assets.errors import DataError, DeclarationError, LakeError
-from ml_assets.lake import Lake, Rows
 from ml_assets.sources import ingest as module
 from ml_assets.sources.faults import fault
 from ml_assets.sources.ingest import ingest, ingests
 from ml_assets.sources.left import left, without_rows
+from ml_assets.storage.lake import Lake, Rows
 from ml_assets_tests.conftest import Tiny, shared
 from ml_assets_tests.sources.conftest import TABLE, Inbox, orders
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.scorer import normal
 from ml_assets.simulation.documents.draw import texts
 from ml_assets.simulation.documents.truth import Truth
 from ml_assets.simulation.documents.wording import DATE_FORMS, day, dollars, money
+from ml_assets.storage.scorer import normal
 from ml_assets.text.document import Document, Page
 from ml_assets.text.extract import amounts, dates
 from ml_assets.text.features import describe, masked

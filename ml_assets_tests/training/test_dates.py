@@ -13,7 +13,7 @@ import pytest
 
 from ml_assets.errors import TrainingError
 from ml_assets.features.store import refresh
-from ml_assets.lake import Lake
+from ml_assets.storage.lake import Lake
 from ml_assets.training import dates
 from ml_assets.training.dataset import build, known_until, read, views
 from ml_assets.training.dates import ROW, condition, keep

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from ml_assets.errors import TrainingError
-from ml_assets.manifest import MISSING, PROBABILITIES, tensors
+from ml_assets.storage.manifest import MISSING, PROBABILITIES, tensors
 from ml_assets.training.estimator import Words, build
 from ml_assets.training.export import feed, latency, parity, score, session, to_onnx
 from ml_assets.training.frame import Columns

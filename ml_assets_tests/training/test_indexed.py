@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from ml_assets.errors import DataError
-from ml_assets.lake import Lake
 from ml_assets.sources.ingest import ingest
 from ml_assets.sources.spec import SourceSpec
+from ml_assets.storage.lake import Lake
 from ml_assets.text.search import Filters, SearchIndex
 from ml_assets.training.indexed import Indexed, behind, index
 from ml_assets.training.recipe import DocumentsSpec

@@ -21,7 +21,7 @@ from ml_assets.features.ledger import last, table
 from ml_assets.features.online import OnlineStore, Record, open_store
 from ml_assets.features.store import refresh
 from ml_assets.features.view import Features, ViewSpec
-from ml_assets.registry import Registry, Version
+from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.folder import Folder, assemble
 from ml_assets.training.frame import Columns
 from ml_assets.training.online import Written, lacking, target, write_online

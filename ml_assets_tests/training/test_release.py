@@ -8,8 +8,8 @@ import pytest
 
 from ml_assets.decisions.gate import GateResult, Verdict
 from ml_assets.errors import TrainingError
-from ml_assets.lake import Lake
-from ml_assets.registry import Version
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Version
 from ml_assets.training.release import Released, answering, history, release
 from ml_assets.training.rollback import rollback
 from ml_assets_tests.conftest import shared

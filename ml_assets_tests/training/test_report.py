@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml_assets.registry import Version
+from ml_assets.storage.registry import Version
 from ml_assets.training.dataset import build
 from ml_assets.training.record import record
 from ml_assets.training.release import release

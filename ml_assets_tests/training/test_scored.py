@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from ml_assets.features import FeatureStore
-from ml_assets.registry import Registry, Version
+from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.dataset import build
 from ml_assets.training.record import record
 from ml_assets.training.score import rows, scores

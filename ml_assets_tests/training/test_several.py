@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ml_assets.errors import DataError, DeclarationError
-from ml_assets.manifest import REVIEW, Manifest
 from ml_assets.serving.artifact import Artifact
+from ml_assets.storage.manifest import REVIEW, Manifest
 from ml_assets.training.dataset import build, read, refresh_labels
 from ml_assets.training.folder import Folder
 from ml_assets.training.publish import manifest

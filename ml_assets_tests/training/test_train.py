@@ -12,7 +12,7 @@ import pytest
 
 from ml_assets.errors import TrainingError
 from ml_assets.features.view import View
-from ml_assets.registry import Registry
+from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import ROW, build, read
 from ml_assets.training.frame import Columns, Frame, frame
 from ml_assets.training.record import Record, record

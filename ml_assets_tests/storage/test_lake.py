@@ -23,10 +23,10 @@ from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.duck import literal, quote
 from ml_assets.errors import LakeError
-from ml_assets.lake import Lake, fingerprint_of
-from ml_assets.moments import FIRST, LAST
+from ml_assets.storage.duck import literal, quote
+from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.timestamps import FIRST, LAST
 
 DAYS = [date(2025, 1, 5) + timedelta(days=7 * i) for i in range(4)]
 SPAWN = multiprocessing.get_context("spawn")

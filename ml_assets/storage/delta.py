@@ -13,9 +13,9 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, RemoveAction
 
-from ml_assets import parquet
-from ml_assets.compaction import Part, due
-from ml_assets.moments import shift
+from ml_assets.storage import parquet
+from ml_assets.storage.compaction import Part, due
+from ml_assets.storage.timestamps import shift
 
 Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"
 # A column of times, from (inclusive; None = unbounded), to (exclusive).

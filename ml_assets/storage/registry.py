@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ml_assets import artifacts as files_of
 from ml_assets.errors import RegistryError
 from ml_assets.redaction import redacted
-from ml_assets.tracking import EMBEDDED, aliased, client, latest_metrics, never_used, registered
-from ml_assets.version import PARENT, Run, Version, log, version_of
+from ml_assets.storage import artifacts as files_of
+from ml_assets.storage.model_version import PARENT, Run, Version, log, version_of
+from ml_assets.storage.tracking import EMBEDDED, aliased, client, latest_metrics, never_used, registered
 
 __all__ = ["CHAMPION", "Registry", "Run", "Version"]
 

@@ -9,7 +9,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ml_assets import scorer
+from ml_assets.storage import scorer
 
 ARTIFACT = "model.onnx"
 """The file of the ONNX artifact in an MLflow model."""

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from ml_assets.errors import LakeError
-from ml_assets.lake import Lake
+from ml_assets.storage.lake import Lake
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets import compaction, delta, parquet
-from ml_assets.compaction import KEPT, MOST, Part, due
-from ml_assets.lake import Lake
+from ml_assets.storage import compaction, delta, parquet
+from ml_assets.storage.compaction import KEPT, MOST, Part, due
+from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import Shop, made
 
 DAY = 86_400_000

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from ml_assets.artifacts import Package
 from ml_assets.errors import RegistryError
-from ml_assets.registry import Registry, Version
-from ml_assets.tracking import follow
+from ml_assets.storage.artifacts import Package
+from ml_assets.storage.registry import Registry, Version
+from ml_assets.storage.tracking import follow
 from ml_assets_tests.processes import tracking
 
 pytestmark = pytest.mark.slow  # MLflow takes seconds to import, and its database seconds to create

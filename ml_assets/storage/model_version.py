@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from ml_assets import artifacts as files_of
-from ml_assets.artifacts import Package
+from ml_assets.storage import artifacts as files_of
+from ml_assets.storage.artifacts import Package
 
 PARENT = "mlflow.parentRunId"
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.scratch import scratch
+from ml_assets.storage.scratch import scratch
 
 _KILLED = """
 import os, signal, tempfile
-from ml_assets.scratch import scratch
+from ml_assets.storage.scratch import scratch
 with scratch():
     tempfile.mkdtemp()
     os.kill(os.getpid(), signal.SIGKILL)

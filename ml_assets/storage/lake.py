@@ -20,9 +20,10 @@ import pyarrow as pa
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from filelock import FileLock
 
-from ml_assets import delta, torn
-from ml_assets.duck import Connect, literal, memory, quote
 from ml_assets.errors import LakeError, OvertakenError
+from ml_assets.storage import delta
+from ml_assets.storage import torn_commit as torn
+from ml_assets.storage.duck import Connect, literal, memory, quote
 
 if TYPE_CHECKING:
     import duckdb

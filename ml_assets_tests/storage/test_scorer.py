@@ -9,9 +9,9 @@ import onnx
 import pandas as pd
 import pytest
 
-from ml_assets import scorer
-from ml_assets.manifest import MISSING, PROBABILITIES
-from ml_assets.scorer import Scorer
+from ml_assets.storage import scorer
+from ml_assets.storage.manifest import MISSING, PROBABILITIES
+from ml_assets.storage.scorer import Scorer
 from ml_assets_tests.serving.released import INPUTS, probability
 from ml_assets_tests.serving.released import onnx as small
 
