@@ -128,7 +128,7 @@ def _weeks(customers: Customers, weeks: int) -> "tuple[pa.Table, Customers]":
 
 def _report(reference: "pa.Table", current: "pa.Table", **options: object) -> "Drift":
     from ml_assets.monitoring.drift import drift
-    from ml_assets.monitoring.spec import DriftSpec
+    from ml_assets.spec.drift import DriftSpec
 
     return drift(reference, current, NUMBERS, WORDS, DriftSpec.model_validate(options))
 

@@ -75,7 +75,7 @@ def generate(events: int) -> dict[str, Any]:
     from benchmarks.project import load
     from ml_assets.settings import settings
     from ml_assets.sources.ingest import ingest
-    from ml_assets.sources.spec import SourceSpec
+    from ml_assets.spec.source import SourceSpec
 
     drop, lake = settings().incoming / "bench" / "events", load().lake
     drop.mkdir(parents=True)

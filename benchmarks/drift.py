@@ -126,7 +126,7 @@ def ours() -> dict[str, Any]:
     from ml_assets.monitoring.drift import drift
     from ml_assets.monitoring.page import Page  # noqa: F401 - imported before the clock starts, as by the peers
     from ml_assets.monitoring.samples import stored
-    from ml_assets.monitoring.spec import DriftSpec
+    from ml_assets.spec.drift import DriftSpec
 
     lake, started = _lake(), time.perf_counter()
     page = Path(lake.root) / "page.html"

@@ -77,7 +77,7 @@ def _ingest(customers: int) -> None:
 
     from ml_assets.settings import settings
     from ml_assets.sources.ingest import ingest
-    from ml_assets.sources.spec import SourceSpec
+    from ml_assets.spec.source import SourceSpec
     from ml_assets.storage.lake import Lake
 
     drop = settings().incoming / FOLDER / "daily"

@@ -22,11 +22,11 @@ from ml_assets.monitoring.prediction_log import take
 from ml_assets.serving.event_tables import Event, Prediction, Traffic, outcome, prediction_id
 from ml_assets.serving.events import EventStore
 from ml_assets.sources.ingest import ingest
-from ml_assets.sources.spec import SourceSpec
+from ml_assets.spec.model import ModelSpec
+from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.training.dataset import build
 from ml_assets.training.folder import Folder, assemble
-from ml_assets.training.recipe import ModelSpec
 
 MARKS = (30, 182, 365, 730)
 FILES, COUNT, INGEST, NOTHING = 8_000, 0.5, 2.0, 2.0

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ml_assets.commands.project import Project
-    from ml_assets.monitoring.declaration import MonitorSpec
     from ml_assets.monitoring.latest import DriftReport
     from ml_assets.monitoring.standing import PerformanceReport
+    from ml_assets.spec.monitor import MonitorSpec
 
 NAME = "churn"
 

@@ -36,7 +36,7 @@ def looks(files: int) -> dict[str, Any]:
     import dagster as dg
 
     from ml_assets.components.sensors import data_sensor
-    from ml_assets.sources.spec import SourceSpec
+    from ml_assets.spec.source import SourceSpec
 
     zone = Path(os.environ["ML_ASSETS_DATA"]) / "incoming" / "shop"
     zone.mkdir(parents=True)

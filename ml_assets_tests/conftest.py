@@ -32,11 +32,11 @@ from ml_assets.features.asof import compute
 from ml_assets.features.query import check
 from ml_assets.features.view import Relation, View, ViewSpec
 from ml_assets.sources.ingest import Ingested, ingest
-from ml_assets.sources.spec import SourceSpec
+from ml_assets.spec.model import ModelSpec
+from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 from ml_assets.training.folder import Folder, assemble
-from ml_assets.training.recipe import ModelSpec
 
 settings.register_profile("untimed", settings.default, deadline=None)  # machines of tests are not idle
 settings.load_profile("untimed")

@@ -19,12 +19,12 @@ from typer.core import TyperCommand, TyperGroup
 from ml_assets.cli import app
 from ml_assets.features.query import check
 from ml_assets.features.view import ViewSpec
-from ml_assets.monitoring.declaration import MonitorSpec
 from ml_assets.settings import PROJECT, Settings
 from ml_assets.sources.ingest import ingest
-from ml_assets.sources.spec import SourceSpec
+from ml_assets.spec.model import ModelSpec
+from ml_assets.spec.monitor import MonitorSpec
+from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
-from ml_assets.training.recipe import ModelSpec
 from ml_assets_tests import readme
 from ml_assets_tests.processes import environment
 from ml_assets_tests.serving.process import serving

@@ -7,11 +7,11 @@ from itertools import islice
 from pathlib import Path
 
 from ml_assets.monitoring.performance import performance_report
-from ml_assets.monitoring.performance_spec import PerformanceSpec
 from ml_assets.monitoring.prediction_log import table, take
 from ml_assets.monitoring.traffic import served
 from ml_assets.serving.event_tables import Event, Kind, Outcome, Prediction, Search, Traffic
 from ml_assets.serving.events import EventStore
+from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.storage.duck import memory
 from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import AS_OF, Tiny, habits

@@ -20,8 +20,8 @@ from pydantic import SecretStr
 
 from ml_assets.alerts.message import Message, message
 from ml_assets.alerts.outbox import Alert, alerts
-from ml_assets.alerts.spec import PROJECT
 from ml_assets.decisions.alert import Severity, backoff
+from ml_assets.spec.alert import PROJECT
 from ml_assets.storage.compaction import KEPT
 from ml_assets.storage.lake import Lake
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ml_assets.cadence import Cadence
 from ml_assets.commands.interrupt import typed
 from ml_assets.commands.progress import bar, working
 from ml_assets.commands.screen import echo
 from ml_assets.commands.unfinished import writing
 from ml_assets.errors import DataError
 from ml_assets.settings import PROJECT, settings
+from ml_assets.spec.cadence import Cadence
 
 if TYPE_CHECKING:
     from ml_assets.simulation.churn import Simulation

@@ -13,7 +13,7 @@ from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 
 if TYPE_CHECKING:
-    from ml_assets.sources.spec import SourceSpec
+    from ml_assets.spec.source import SourceSpec
     from ml_assets.training.report import Report
 
 SHOWN = ("accuracy", "macro_f1", "roc_auc", "pr_auc", "brier", "calibration_error", "lift_at_10")

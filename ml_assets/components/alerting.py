@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from ml_assets.alerts.spec import PROJECT
 from ml_assets.components.resources import LakeResource, lake_here
 from ml_assets.components.retries import ATTEMPT
 from ml_assets.components.sensors import ALWAYS
 from ml_assets.decisions.alert import Severity
 from ml_assets.settings import settings
+from ml_assets.spec.alert import PROJECT
 
 if TYPE_CHECKING:
     from dagster._core.scheduler.instigation import InstigatorState

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 import dagster as dg
 from pydantic import BaseModel
 
-from ml_assets.cadence import Cadence
 from ml_assets.components.naming import ASSETS
 from ml_assets.errors import DeclarationError
+from ml_assets.spec.cadence import Cadence
 
 Spec = TypeVar("Spec", bound=BaseModel)
 Other = TypeVar("Other", bound="Declared[Any]")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ml_assets.components.model import Model
     from ml_assets.monitoring.consistency import Consistency
     from ml_assets.serving.events import EventStore
-    from ml_assets.sources.spec import SourceSpec
+    from ml_assets.spec.source import SourceSpec
     from ml_assets.storage.lake import Lake
     from ml_assets.training.folder import Folder
 

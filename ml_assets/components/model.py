@@ -20,7 +20,7 @@ from ml_assets.components.searched import searched
 from ml_assets.components.sensors import automation_sensor, data_sensor, loop_job, loop_schedule
 from ml_assets.components.source import Source
 from ml_assets.components.templates.scaffold import ModelScaffolder
-from ml_assets.training.recipe import ModelSpec
+from ml_assets.spec.model import ModelSpec
 
 if TYPE_CHECKING:
     from ml_assets.training.folder import Folder

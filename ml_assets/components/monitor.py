@@ -16,9 +16,9 @@ from ml_assets.components.model import Model
 from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.components.sensors import retrain_sensor
 from ml_assets.decisions.retrain import DIRECTION
-from ml_assets.monitoring.declaration import MonitorSpec
 from ml_assets.monitoring.fitting import require_fitting
 from ml_assets.settings import settings
+from ml_assets.spec.monitor import MonitorSpec
 
 if TYPE_CHECKING:
     from ml_assets.decisions.alert import Rule

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from keyword import iskeyword
 
-from ml_assets.alerts.spec import PROJECT
 from ml_assets.errors import DeclarationError
+from ml_assets.spec.alert import PROJECT
 
 ASSETS = frozenset({
     "alerts", "broken", "champion", "drift_report", "evaluation_report", "features", "labels", "model",

@@ -14,10 +14,10 @@ from ml_assets.settings import settings
 if TYPE_CHECKING:
     from ml_assets.monitoring.feature import FeatureDrift
     from ml_assets.monitoring.latest import DriftReport
-    from ml_assets.monitoring.performance_spec import PerformanceSpec
     from ml_assets.monitoring.predicted import PredictionReport
-    from ml_assets.monitoring.spec import DriftSpec
     from ml_assets.monitoring.standing import PerformanceReport
+    from ml_assets.spec.drift import DriftSpec
+    from ml_assets.spec.performance import PerformanceSpec
     from ml_assets.training.folder import Folder
 
 NOBODY = "there is no champion yet: nobody to watch"

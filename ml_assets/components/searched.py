@@ -13,8 +13,8 @@ from ml_assets.settings import settings
 
 if TYPE_CHECKING:
     from ml_assets.components.model import Model
+    from ml_assets.spec.model import DocumentsSpec
     from ml_assets.training.folder import Folder
-    from ml_assets.training.recipe import DocumentsSpec
     from ml_assets.training.sought import Relevance
 
 CHECK = "relevance"

@@ -18,9 +18,9 @@ from ml_assets.settings import settings
 from ml_assets.sources.watch import Listing, changed, listing
 
 if TYPE_CHECKING:
-    from ml_assets.cadence import Cadence
     from ml_assets.components.condition import Dates
-    from ml_assets.sources.spec import SourceSpec
+    from ml_assets.spec.cadence import Cadence
+    from ml_assets.spec.source import SourceSpec
 
 EVERY = 15
 """Seconds between two looks."""

@@ -12,7 +12,7 @@ from ml_assets.components.metadata import check_result, table
 from ml_assets.components.naming import check_names
 from ml_assets.components.resources import LakeResource
 from ml_assets.settings import settings
-from ml_assets.sources.spec import SourceSpec
+from ml_assets.spec.source import SourceSpec
 
 if TYPE_CHECKING:
     from ml_assets.sources.ingest import Checked, Ingested, Note

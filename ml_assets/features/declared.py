@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ConfigDict, Field, ValidationError
 
-from ml_assets.cadence import Cadence
-from ml_assets.declaration import Declaration
 from ml_assets.errors import DeclarationError
 from ml_assets.features.query import check
 from ml_assets.features.view import Features, Relation, View, ViewSpec
-from ml_assets.sources.spec import SourceSpec
+from ml_assets.spec.base import Declaration
+from ml_assets.spec.cadence import Cadence
+from ml_assets.spec.source import SourceSpec
 
 Spec = TypeVar("Spec", bound=Declaration)
 

@@ -18,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.cadence import Cadence
 from ml_assets.errors import DataError, DeclarationError, listed
 from ml_assets.features.identity import exact_ids
 from ml_assets.features.join import columns
 from ml_assets.features.store import refresh
 from ml_assets.features.view import Features, View
+from ml_assets.spec.cadence import Cadence
 from ml_assets.storage.lake import Lake
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, field_validator
 
-from ml_assets.declaration import Declaration, Duration
 from ml_assets.features.outcome import Outcome
 from ml_assets.features.query import Query
 from ml_assets.sources.corrections import Keyed
+from ml_assets.spec.base import Declaration, Duration
 from ml_assets.storage.timestamps import shift
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]

@@ -15,7 +15,7 @@ from ml_assets.monitoring.histogram import Histogram
 from ml_assets.monitoring.reference import Reference
 from ml_assets.monitoring.samples import Columns, InMemory, draw
 from ml_assets.monitoring.score_drift import Scored, ScoreDrift
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.spec.drift import DriftSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.frame import features

@@ -17,7 +17,7 @@ from ml_assets.monitoring import distances
 from ml_assets.monitoring.feature import FeatureDrift, Kind, judge, measure
 from ml_assets.monitoring.histogram import Histogram
 from ml_assets.monitoring.samples import Rows, opened
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.spec.drift import DriftSpec
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ml_assets.decisions import gate, retrain
 from ml_assets.errors import TrainingError
-from ml_assets.monitoring.performance_spec import PerformanceSpec
+from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training import dataset

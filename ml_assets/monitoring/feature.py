@@ -9,7 +9,7 @@ import numpy as np
 from ml_assets.monitoring import distances, histogram
 from ml_assets.monitoring.histogram import Histogram
 from ml_assets.monitoring.samples import Columns, aligned, numbers, words
-from ml_assets.monitoring.spec import DriftSpec, Limits
+from ml_assets.spec.drift import DriftSpec, Limits
 
 Kind = Literal["numeric", "categorical"]
 Numbers = Mapping[str, float | None]

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from ml_assets.decisions.retrain import DIRECTION, ESTIMATED
 from ml_assets.errors import DeclarationError, listed
-from ml_assets.monitoring.declaration import MonitorSpec
 from ml_assets.monitoring.numbers import numbers, require_number
-from ml_assets.training.recipe import RANKS
+from ml_assets.spec.model import RANKS
+from ml_assets.spec.monitor import MonitorSpec
 
 if TYPE_CHECKING:
     from ml_assets.training.folder import Folder

@@ -15,7 +15,7 @@ from ml_assets.monitoring.reference import Reference
 from ml_assets.monitoring.report_table import Contents
 from ml_assets.monitoring.samples import Columns, InMemory
 from ml_assets.monitoring.score_drift import Change, ScoreDrift
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.spec.drift import DriftSpec
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.folder import Folder

@@ -14,7 +14,7 @@ import numpy as np
 from ml_assets.decisions.estimate import expected
 from ml_assets.decisions.retrain import Measured
 from ml_assets.monitoring.evaluated import Evaluated, Scored, bootstrapped
-from ml_assets.monitoring.performance_spec import PerformanceSpec
+from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.training.bootstrap import Interval
 from ml_assets.training.metrics import calibration, scores
 

@@ -12,7 +12,7 @@ from ml_assets.monitoring.drift import Drift
 from ml_assets.monitoring.feature import FeatureDrift
 from ml_assets.monitoring.histogram import Histogram
 from ml_assets.monitoring.score_drift import Change, ScoreDrift
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.spec.drift import DriftSpec
 
 _LEANT_ON = 15  # features in the picture of the attribution
 _VERDICTS = {True: "drifted", False: "stable", None: "unknown"}

@@ -16,8 +16,8 @@ from ml_assets.features.store import fingerprints, refresh
 from ml_assets.monitoring.answered import Answers, answers
 from ml_assets.monitoring.evaluated import Evaluated, Scored, entities, evaluated
 from ml_assets.monitoring.measured import Group, Row, estimate, measure, measure_slice
-from ml_assets.monitoring.performance_spec import PerformanceSpec
 from ml_assets.monitoring.standing import PAST, PerformanceReport, read, write
+from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry, Version

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from ml_assets.cadence import Cadence
 from ml_assets.monitoring.samples import Columns, InMemory, stored
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.spec.cadence import Cadence
+from ml_assets.spec.drift import DriftSpec
 from ml_assets.storage.duck import literal
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Version

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
     from ml_assets.monitoring.samples import Columns
-    from ml_assets.monitoring.spec import DriftSpec
+    from ml_assets.spec.drift import DriftSpec
 
 Scores = dict[tuple[str, str], float]
 

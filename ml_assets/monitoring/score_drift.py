@@ -8,7 +8,7 @@ import numpy as np
 from ml_assets.monitoring import distances
 from ml_assets.monitoring.distances import Floats
 from ml_assets.monitoring.histogram import Histogram, of_numbers
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.spec.drift import DriftSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

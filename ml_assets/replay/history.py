@@ -14,11 +14,11 @@ import pyarrow as pa
 from ml_assets.decisions.retrain import DIRECTION, Evidence, Measured, weigh
 from ml_assets.errors import DataError, TrainingError
 from ml_assets.features.join import point_in_time
-from ml_assets.monitoring.declaration import MonitorSpec, RetrainSpec
 from ml_assets.monitoring.reference import Reference, choose, opened
-from ml_assets.monitoring.spec import DriftSpec
 from ml_assets.replay.models import Model, Models, realised
 from ml_assets.replay.store import Store
+from ml_assets.spec.drift import DriftSpec
+from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.storage.registry import Version
 from ml_assets.training.folder import Folder
 from ml_assets.training.record import Record

@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_assets.decisions import gate, retrain
 from ml_assets.decisions.history import Cost, costs, spans
-from ml_assets.monitoring.declaration import RetrainSpec
+from ml_assets.spec.monitor import RetrainSpec
 
 REALISED = ("roc_auc", "pr_auc", "lift_at_10", "accuracy", "log_loss", "brier", "calibration_error")
 """The metrics that history knows; those of latency and export are of the machine of today."""

@@ -14,12 +14,12 @@ from datetime import date, timedelta
 
 from ml_assets.decisions.retrain import Action, Verdict, decide
 from ml_assets.errors import DeclarationError, TrainingError
-from ml_assets.monitoring.declaration import MonitorSpec, RetrainSpec
 from ml_assets.replay.history import History, State, against
 from ml_assets.replay.known import Say, prepare
 from ml_assets.replay.models import Models
 from ml_assets.replay.result import REALISED, Replay, Step, Training, Walk
 from ml_assets.replay.store import Store
+from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.training.dataset import known_until, window
 from ml_assets.training.folder import Folder

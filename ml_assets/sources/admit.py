@@ -8,14 +8,14 @@ import pyarrow.compute as pc
 
 from ml_assets.sources.conform import QUARANTINED, quarantined
 from ml_assets.sources.content import arrow
-from ml_assets.sources.spec import POSITION, REASON
+from ml_assets.spec.source import POSITION, REASON
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.timestamps import FIRST, microseconds, shift
 
 if TYPE_CHECKING:
     import duckdb
 
-    from ml_assets.sources.spec import SourceSpec
+    from ml_assets.spec.source import SourceSpec
 
 
 def admit(

@@ -19,8 +19,8 @@ from ml_assets.sources.conform import QUARANTINED, conform, quarantined, widen
 from ml_assets.sources.files import Arrival, Identity, require_content, require_unchanged
 from ml_assets.sources.formats import read
 from ml_assets.sources.schema import Shape, counted, fit
-from ml_assets.sources.spec import FILE_COLUMN, POSITION, REASON, Expectation, SourceSpec
 from ml_assets.sources.spool import Spool
+from ml_assets.spec.source import FILE_COLUMN, POSITION, REASON, Expectation, SourceSpec
 
 if TYPE_CHECKING:
     import duckdb

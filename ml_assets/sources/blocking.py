@@ -9,7 +9,7 @@ from ml_assets.sources.report import Checked
 if TYPE_CHECKING:
     from ml_assets.sources import ledger
     from ml_assets.sources.batch import Loaded
-    from ml_assets.sources.spec import Expectation, SourceSpec
+    from ml_assets.spec.source import Expectation, SourceSpec
 
 _EXAMPLES = 3
 

@@ -5,8 +5,8 @@ import re
 import pyarrow as pa
 
 from ml_assets.errors import DataError
-from ml_assets.sources.spec import Kind
-from ml_assets.sources.text_format import EPOCHS, ISO, TextFormat
+from ml_assets.spec.source import Kind
+from ml_assets.spec.text_format import EPOCHS, ISO, TextFormat
 from ml_assets.storage.duck import literal, quote
 
 TYPES: dict[Kind, pa.DataType] = {

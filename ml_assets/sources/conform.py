@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from ml_assets.sources.casts import cast, is_filled, kind_of, named
 from ml_assets.sources.content import arrow, each
 from ml_assets.sources.remedies import number_remedy, time_remedy
-from ml_assets.sources.spec import POSITION, REASON
 from ml_assets.sources.storable import outside_calendar
+from ml_assets.spec.source import POSITION, REASON
 from ml_assets.storage.duck import quote
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from ml_assets.sources import ledger
 from ml_assets.sources.deliveries import ALWAYS, Delivery, standing
 from ml_assets.sources.report import Ingest, Part
-from ml_assets.sources.spec import FILE_COLUMN
+from ml_assets.spec.source import FILE_COLUMN
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import PATH, ROW
 from ml_assets.storage.timestamps import FIRST, LAST

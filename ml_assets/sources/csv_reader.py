@@ -19,8 +19,8 @@ from ml_assets.sources.quotation import Dialect, Scan
 
 if TYPE_CHECKING:
     from ml_assets.sources.files import Arrival
-    from ml_assets.sources.spec import SourceSpec
-    from ml_assets.sources.text_format import TextFormat
+    from ml_assets.spec.source import SourceSpec
+    from ml_assets.spec.text_format import TextFormat
 
 _LISTED = 60
 _SEPARATORS = (",", ";", "\t", "|")

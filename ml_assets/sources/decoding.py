@@ -15,7 +15,7 @@ from ml_assets.errors import DataError
 
 if TYPE_CHECKING:
     from ml_assets.sources.files import Arrival
-    from ml_assets.sources.text_format import TextFormat
+    from ml_assets.spec.text_format import TextFormat
 
 BLOCK = 8 << 20
 """Bytes of text in memory at once; no row is longer."""

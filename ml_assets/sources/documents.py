@@ -14,8 +14,8 @@ from ml_assets.sources.conform import QUARANTINED
 from ml_assets.sources.files import Arrival, Identity, require_unchanged
 from ml_assets.sources.refusals import Refusal
 from ml_assets.sources.schema import Shape
-from ml_assets.sources.spec import POSITION
 from ml_assets.sources.spool import Spool
+from ml_assets.spec.source import POSITION
 from ml_assets.text.document import READER, Document, UnreadableError
 from ml_assets.text.features import describe
 from ml_assets.text.read import require_size

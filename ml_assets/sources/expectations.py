@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_assets.sources.schema import Shape
-    from ml_assets.sources.spec import Expectation, SourceSpec
+    from ml_assets.spec.source import Expectation, SourceSpec
 
 _EXAMPLES = 3
 # These compare a row with the others of its file.

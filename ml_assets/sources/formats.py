@@ -16,7 +16,7 @@ from ml_assets.sources.parquet_reader import read_parquet
 
 if TYPE_CHECKING:
     from ml_assets.sources.files import Arrival
-    from ml_assets.sources.spec import SourceSpec
+    from ml_assets.spec.source import SourceSpec
 
 
 def read(arrival: "Arrival", spec: "SourceSpec", held: ExitStack) -> Content:

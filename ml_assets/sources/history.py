@@ -9,13 +9,13 @@ from ml_assets.errors import DataError
 from ml_assets.sources import ledger
 from ml_assets.sources.deliveries import at_path, standing
 from ml_assets.sources.ledger import Entry
-from ml_assets.sources.spec import FILE_COLUMN
+from ml_assets.spec.source import FILE_COLUMN
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.timestamps import FIRST, microseconds, moment
 
 if TYPE_CHECKING:
     from ml_assets.sources.files import Arrival
-    from ml_assets.sources.spec import SourceSpec
+    from ml_assets.spec.source import SourceSpec
     from ml_assets.storage.lake import Lake
 
 _BEGUN, _ENDED = "delivery", "delivered"

@@ -16,8 +16,8 @@ from ml_assets.storage.duck import literal
 if TYPE_CHECKING:
     import duckdb
 
-    from ml_assets.sources.spec import Kind, SourceSpec
-    from ml_assets.sources.text_format import TextFormat
+    from ml_assets.spec.source import Kind, SourceSpec
+    from ml_assets.spec.text_format import TextFormat
 
 KINDS: "tuple[Kind, ...]" = ("boolean", "integer", "double", "date", "timestamp")
 """The types that text may have, the narrower first."""

@@ -24,7 +24,7 @@ from ml_assets.storage.timestamps import clock
 
 if TYPE_CHECKING:
     from ml_assets.sources.documents import Inbox
-    from ml_assets.sources.spec import SourceSpec
+    from ml_assets.spec.source import SourceSpec
     from ml_assets.storage.lake import Lake
 
 __all__ = ["Checked", "Drift", "Ingest", "Ingested", "Note", "Progress", "ingest", "ingests"]

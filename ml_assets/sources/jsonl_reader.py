@@ -15,7 +15,7 @@ from ml_assets.sources.decoding import text_lines
 
 if TYPE_CHECKING:
     from ml_assets.sources.files import Arrival
-    from ml_assets.sources.text_format import TextFormat
+    from ml_assets.spec.text_format import TextFormat
 
 _BATCH = 10_000
 _IN_MEMORY = 64 << 20

@@ -11,8 +11,8 @@ from ml_assets.sources.content import BATCH
 from ml_assets.sources.expectations import Found, Suite, mostly
 
 if TYPE_CHECKING:
-    from ml_assets.sources.spec import Expectation
     from ml_assets.sources.spool import Spool
+    from ml_assets.spec.source import Expectation
 
 _EXAMPLES = 3
 _NULLS = ("expect_column_values_to_not_be_null", "expect_column_values_to_be_null")

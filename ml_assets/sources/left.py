@@ -8,7 +8,7 @@ import pyarrow as pa
 from ml_assets.sources import ledger
 from ml_assets.sources.deliveries import standing
 from ml_assets.sources.report import Note, Reason
-from ml_assets.sources.spec import FILE_COLUMN
+from ml_assets.spec.source import FILE_COLUMN
 from ml_assets.storage.duck import literal
 from ml_assets.storage.lake import fingerprint_of
 

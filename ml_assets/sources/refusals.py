@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ml_assets.sources.ledger import quarantine_table
-from ml_assets.sources.spec import FILE_COLUMN
+from ml_assets.spec.source import FILE_COLUMN
 from ml_assets.text.document import READER
 
 if TYPE_CHECKING:

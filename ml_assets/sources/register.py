@@ -10,7 +10,7 @@ from ml_assets.errors import DataError
 from ml_assets.sources.files import Arrival, arrivals
 
 if TYPE_CHECKING:
-    from ml_assets.sources.spec import SourceSpec
+    from ml_assets.spec.source import SourceSpec
 
 _EXAMPLE = '{"document_id": "<SHA-256 of the file>", "received_at": "2026-08-14T10:00:00"}'
 

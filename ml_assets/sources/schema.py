@@ -14,9 +14,9 @@ from ml_assets.sources.content import COLUMNS
 from ml_assets.sources.inference import infer
 from ml_assets.sources.remedies import listed, question
 from ml_assets.sources.report import Drift
-from ml_assets.sources.spec import FILE_COLUMN, RESERVED, SourceSpec
 from ml_assets.sources.storable import stored_type
-from ml_assets.sources.text_format import TextFormat
+from ml_assets.spec.source import FILE_COLUMN, RESERVED, SourceSpec
+from ml_assets.spec.text_format import TextFormat
 
 if TYPE_CHECKING:
     import duckdb

@@ -10,11 +10,11 @@ from ml_assets.errors import DataError
 from ml_assets.sources import ledger
 from ml_assets.sources.deliveries import Delivery, standing
 from ml_assets.sources.files import arrivals, identify
-from ml_assets.sources.spec import FILE_COLUMN
+from ml_assets.spec.source import FILE_COLUMN
 from ml_assets.storage.timestamps import FIRST
 
 if TYPE_CHECKING:
-    from ml_assets.sources.spec import SourceSpec
+    from ml_assets.spec.source import SourceSpec
     from ml_assets.storage.lake import Lake
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ml_assets.sources.spec import SourceSpec
+    from ml_assets.spec.source import SourceSpec
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from ml_assets.errors import DeclarationError, listed
 from ml_assets.features.declared import features, relations, require_different, view
 from ml_assets.features.view import Features, View, ViewSpec
-from ml_assets.sources.spec import SourceSpec
-from ml_assets.training.recipe import ModelSpec
+from ml_assets.spec.model import ModelSpec
+from ml_assets.spec.source import SourceSpec
 
 _OWN = ("as_of", "row_as_of", "label")
 """Columns of a training set that are no features."""

@@ -19,9 +19,9 @@ from ml_assets.text.search import SearchIndex
 if TYPE_CHECKING:
     import duckdb
 
+    from ml_assets.spec.model import DocumentsSpec
     from ml_assets.text.embedding import Embedder
     from ml_assets.training.folder import Folder
-    from ml_assets.training.recipe import DocumentsSpec
 
 _FOLLOWED = "followed.json"
 _ROWS = 1_000  # documents in memory

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.spec.model import ModelSpec
 from ml_assets.training.frame import Frame
-from ml_assets.training.recipe import ModelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

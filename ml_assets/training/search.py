@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
-from ml_assets.declaration import Declaration
 from ml_assets.errors import TrainingError
+from ml_assets.spec.base import Declaration
 
 if TYPE_CHECKING:
     import optuna

@@ -20,8 +20,8 @@ from ml_assets.text.search import SearchIndex
 from ml_assets.training.indexed import bind
 
 if TYPE_CHECKING:
+    from ml_assets.spec.model import DocumentsSpec
     from ml_assets.training.folder import Folder
-    from ml_assets.training.recipe import DocumentsSpec
 
 QUESTIONS = 40
 """Documents that are asked for; each gives at most one question of each sort."""

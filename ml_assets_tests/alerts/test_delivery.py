@@ -27,8 +27,8 @@ from pydantic import SecretStr
 from ml_assets.alerts.delivery import Delivered, deliver, pending
 from ml_assets.alerts.message import message
 from ml_assets.alerts.outbox import Alert, alerts, evaluate, failed_run, succeeded_run
-from ml_assets.alerts.spec import PROJECT
 from ml_assets.decisions.alert import Kind, Rule, Severity
+from ml_assets.spec.alert import PROJECT
 from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.processes import environment

@@ -19,8 +19,8 @@ from ml_assets.alerts.outbox import (
     states,
     succeeded_run,
 )
-from ml_assets.alerts.spec import PROJECT, AlertRule, AlertSpec
 from ml_assets.decisions.alert import Kind, Rule, Severity, State
+from ml_assets.spec.alert import PROJECT, AlertRule, AlertSpec
 from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import shared
 

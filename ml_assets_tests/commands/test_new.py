@@ -21,8 +21,8 @@ from ml_assets.errors import DeclarationError
 from ml_assets.features.query import check
 from ml_assets.features.view import ViewSpec
 from ml_assets.settings import PROJECT
-from ml_assets.sources.spec import SourceSpec
-from ml_assets.training.recipe import ModelSpec
+from ml_assets.spec.model import ModelSpec
+from ml_assets.spec.source import SourceSpec
 from ml_assets_tests.processes import environment
 
 END = date(2026, 11, 15)

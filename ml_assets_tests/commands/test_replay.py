@@ -16,9 +16,9 @@ from rich.console import Console
 
 from ml_assets.commands.replay import Request, _policies, _resumed, policy, read, table
 from ml_assets.errors import DataError, DeclarationError
-from ml_assets.monitoring.declaration import RetrainSpec
 from ml_assets.replay.result import Step, Training, Walk
 from ml_assets.replay.walk import Replay, Store
+from ml_assets.spec.monitor import RetrainSpec
 from ml_assets_tests.processes import environment
 from ml_assets_tests.real_data import INVOICES, needs_invoices
 

@@ -15,7 +15,7 @@ from ml_assets.commands.sheet import put
 from ml_assets.commands.status import _champion, _drift, _predictions, champions, tables
 from ml_assets.decisions.gate import Verdict
 from ml_assets.sources.ingest import ingest
-from ml_assets.sources.spec import SourceSpec
+from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.training.release import append
 from ml_assets_tests.conftest import shared

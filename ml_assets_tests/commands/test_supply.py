@@ -11,7 +11,7 @@ import pytest
 from ml_assets.commands.loop import _supply
 from ml_assets.errors import DataError
 from ml_assets.settings import settings
-from ml_assets.sources.spec import SourceSpec
+from ml_assets.spec.source import SourceSpec
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from ml_assets import components
 from ml_assets.components import Model
 from ml_assets.components.base import LOOP, Declared
 from ml_assets.components.sensors import loop_schedule
-from ml_assets.declaration import Declaration
 from ml_assets.settings import PROJECT
+from ml_assets.spec.base import Declaration
 
 PACKAGE = PROJECT / "ml_assets"
 FOLDERS = sorted(path.parent.name for path in (PACKAGE / "defs").glob("*/defs.yaml"))

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ml_assets.cadence import Cadence
 from ml_assets.components.base import partitions
+from ml_assets.spec.cadence import Cadence
 
 
 @settings(max_examples=40, deadline=None)

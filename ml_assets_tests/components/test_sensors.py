@@ -13,7 +13,7 @@ from ml_assets.components import retries
 from ml_assets.components.sensors import data_sensor, retraining
 from ml_assets.errors import DataError
 from ml_assets.settings import settings
-from ml_assets.sources.spec import SourceSpec
+from ml_assets.spec.source import SourceSpec
 
 SOURCES = [SourceSpec(name=name, files=f"shop/{name}/*.csv", event_time="made_at") for name in ("orders", "tickets")]
 

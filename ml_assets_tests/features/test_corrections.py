@@ -20,8 +20,8 @@ from ml_assets.features.query import check
 from ml_assets.features.store import fingerprints, refresh
 from ml_assets.features.view import Relation, View
 from ml_assets.sources.ingest import ingest
-from ml_assets.sources.spec import SourceSpec
 from ml_assets.sources.undo import undo
+from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import shared
 

@@ -17,7 +17,7 @@ from ml_assets.features.asof import compute
 from ml_assets.features.query import check
 from ml_assets.features.view import Relation, View
 from ml_assets.sources.ingest import ingest
-from ml_assets.sources.spec import SourceSpec
+from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import shared

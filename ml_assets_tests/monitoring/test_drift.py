@@ -13,7 +13,7 @@ from scipy import stats
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.monitoring.drift import Drift, drift
 from ml_assets.monitoring.samples import InMemory, aligned, draw, stored, words
-from ml_assets.monitoring.spec import DriftSpec, Limits
+from ml_assets.spec.drift import DriftSpec, Limits
 from ml_assets.storage.lake import Lake
 
 

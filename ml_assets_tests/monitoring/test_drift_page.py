@@ -14,7 +14,7 @@ from ml_assets.monitoring.drift import drift
 from ml_assets.monitoring.page import Page, render, write
 from ml_assets.monitoring.pages import EVIDENTLY, prune
 from ml_assets.monitoring.score_drift import Scored
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.spec.drift import DriftSpec
 from ml_assets_tests.browser import Elements, rendered
 from ml_assets_tests.hostile_text import WORDS
 

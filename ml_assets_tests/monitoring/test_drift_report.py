@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from ml_assets.cadence import Cadence
 from ml_assets.decisions.gate import Verdict
 from ml_assets.monitoring import reference
 from ml_assets.monitoring.latest import DriftReport, drift_report
 from ml_assets.monitoring.report_table import features_table, scores_table
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.spec.cadence import Cadence
+from ml_assets.spec.drift import DriftSpec
 from ml_assets.training.dataset import build
 from ml_assets.training.release import release
 from ml_assets.training.report import report

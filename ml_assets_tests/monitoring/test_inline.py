@@ -13,7 +13,7 @@ from ml_assets.monitoring.feature import Kind
 from ml_assets.monitoring.inline import inert, secured
 from ml_assets.monitoring.report import Rule, write
 from ml_assets.monitoring.samples import InMemory
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.spec.drift import DriftSpec
 from ml_assets_tests.browser import Elements, rendered
 from ml_assets_tests.hostile_text import MARK, WORDS
 

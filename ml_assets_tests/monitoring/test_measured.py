@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ml_assets.decisions.estimate import expected
 from ml_assets.monitoring.evaluated import Evaluated, Scored
 from ml_assets.monitoring.measured import SMALLER, Group, Row, estimate, measure, measure_slice, parts
-from ml_assets.monitoring.performance_spec import PerformanceSpec
+from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.training.bootstrap import Interval, intervals
 from ml_assets_tests.conftest import AS_OF
 

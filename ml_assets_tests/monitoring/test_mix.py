@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 import pytest
 
 from ml_assets.alerts.outbox import evaluate
-from ml_assets.alerts.spec import AlertRule
 from ml_assets.monitoring import evaluated
 from ml_assets.monitoring.latest import drift_report
 from ml_assets.monitoring.mix import Compared, Named, Unseen, named, unseen
 from ml_assets.monitoring.predicted import PredictionReport, from_row, to_table
 from ml_assets.monitoring.predictions import prediction_report
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.spec.alert import AlertRule
+from ml_assets.spec.drift import DriftSpec
 from ml_assets.storage.manifest import REVIEW
 from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import build

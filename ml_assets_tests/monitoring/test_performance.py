@@ -11,7 +11,7 @@ import pytest
 from ml_assets.features.store import refresh
 from ml_assets.monitoring.measured import METRICS, Row
 from ml_assets.monitoring.performance import PerformanceReport, performance_report, read
-from ml_assets.monitoring.performance_spec import PerformanceSpec
+from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.storage.lake import Lake, Rows
 from ml_assets.training.metrics import scores
 from ml_assets_tests.conftest import AS_OF, Tiny, habits, shared

@@ -19,7 +19,7 @@ from ml_assets.monitoring.feature import Kind
 from ml_assets.monitoring.pages import prune
 from ml_assets.monitoring.report import Rule, write
 from ml_assets.monitoring.samples import InMemory
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.spec.drift import DriftSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -139,7 +139,7 @@ def refuse(event, arguments):
 sys.addaudithook(refuse)
 import pathlib, pyarrow as pa
 from ml_assets.monitoring.drift import drift
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.spec.drift import DriftSpec
 table, path = pa.table({"recency": [1.0, 2.0, 3.0] * 100}), pathlib.Path(sys.argv[1])
 drift(table, table, ["recency"], [], DriftSpec(), path)
 print("evidently" in sys.modules, "scipy.stats" in sys.modules)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from ml_assets.monitoring.drift import Drift, drift
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.spec.drift import DriftSpec
 from ml_assets_tests.real_data import INVOICES, needs_invoices
 
 _FOLDER = Path(__file__).parents[2] / "ml_assets" / "defs" / "retail"

@@ -14,10 +14,10 @@ from ml_assets.monitoring.reviewed import deliver
 from ml_assets.serving.event_tables import outcome
 from ml_assets.serving.events import EventStore
 from ml_assets.sources.ingest import ingest
-from ml_assets.sources.spec import SourceSpec
+from ml_assets.spec.model import ModelSpec
+from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.training.folder import Folder, assemble
-from ml_assets.training.recipe import ModelSpec
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.serving.traffic import NOW, prediction, write
 

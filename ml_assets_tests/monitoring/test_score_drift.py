@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.monitoring.score_drift import Scored, change, compare
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.spec.drift import DriftSpec
 
 
 def _scored(mean: float, seed: int, rows: int = 2000) -> Scored:

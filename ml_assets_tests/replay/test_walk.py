@@ -23,15 +23,15 @@ from ml_assets.decisions.history import costs, spans
 from ml_assets.decisions.retrain import DIRECTION, ESTIMATED
 from ml_assets.errors import TrainingError
 from ml_assets.features.join import point_in_time
-from ml_assets.monitoring.declaration import MonitorSpec, RetrainSpec
-from ml_assets.monitoring.performance_spec import PerformanceSpec
-from ml_assets.monitoring.spec import DriftSpec
 from ml_assets.replay.history import History, State
 from ml_assets.replay.known import prepare
 from ml_assets.replay.models import Models
 from ml_assets.replay.plot import figure
 from ml_assets.replay.result import Step
 from ml_assets.replay.walk import Replay, Store, replay, span, standard
+from ml_assets.spec.drift import DriftSpec
+from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
+from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.training.folder import Folder
 from ml_assets_tests.conftest import FIRST, Row, Tiny, habits
 

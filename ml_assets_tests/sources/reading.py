@@ -14,7 +14,7 @@ import pyarrow as pa
 from ml_assets.errors import DataError
 from ml_assets.sources.batch import load
 from ml_assets.sources.files import arrivals, identify
-from ml_assets.sources.spec import POSITION, SourceSpec
+from ml_assets.spec.source import POSITION, SourceSpec
 
 _NOW = datetime(9999, 12, 31)  # noqa: DTZ001 - naive UTC, as everywhere in the lake
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ml_assets.sources.spec import SourceSpec
+from ml_assets.spec.source import SourceSpec
 from ml_assets_tests.sources.conftest import Inbox, orders
 from ml_assets_tests.sources.reading import outcome
 

@@ -147,7 +147,7 @@ import sys
 from datetime import datetime
 from ml_assets.storage.lake import Lake
 from ml_assets.sources import ingest, undo
-from ml_assets.sources.spec import SourceSpec
+from ml_assets.spec.source import SourceSpec
 spec, lake = SourceSpec.model_validate_json(sys.argv[3]), Lake(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()

@@ -18,7 +18,7 @@ from ml_assets.errors import DataError
 from ml_assets.sources import ledger
 from ml_assets.sources.documents import SHAPE
 from ml_assets.sources.ingest import Ingested, ingest
-from ml_assets.sources.spec import SourceSpec
+from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.text.document import LIMITS, READER, Document, Page, UnreadableError
 from ml_assets_tests.conftest import shared

@@ -199,7 +199,7 @@ import sys
 from pathlib import Path
 from ml_assets.sources import ingest
 from ml_assets.storage.lake import Lake
-from ml_assets.sources.spec import SourceSpec
+from ml_assets.spec.source import SourceSpec
 ingest._FILES = 2
 spec = SourceSpec.model_validate_json(sys.argv[3])
 print("ready", flush=True)

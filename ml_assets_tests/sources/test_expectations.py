@@ -8,9 +8,9 @@ import pytest
 
 from ml_assets.errors import DeclarationError
 from ml_assets.sources import content, judge
-from ml_assets.sources.expectation_names import COMMON, ELSEWHERE, KEYWORDS, is_of_rows
 from ml_assets.sources.expectations import _row_level
-from ml_assets.sources.spec import Expectation as Expected
+from ml_assets.spec.expectation_names import COMMON, ELSEWHERE, KEYWORDS, is_of_rows
+from ml_assets.spec.source import Expectation as Expected
 from ml_assets_tests.sources.conftest import TABLE, Inbox, orders
 
 BIG = 2**53

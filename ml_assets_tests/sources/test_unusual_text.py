@@ -16,8 +16,8 @@ from ml_assets.sources.blanks import single_blanks
 from ml_assets.sources.casts import cast
 from ml_assets.sources.date_forms import date_formats
 from ml_assets.sources.files import arrivals
-from ml_assets.sources.spec import SourceSpec
-from ml_assets.sources.text_format import TextFormat
+from ml_assets.spec.source import SourceSpec
+from ml_assets.spec.text_format import TextFormat
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.sources.conftest import Inbox
 

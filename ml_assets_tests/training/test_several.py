@@ -10,11 +10,11 @@ import pytest
 
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.serving.artifact import Artifact
+from ml_assets.spec.model import ModelSpec
 from ml_assets.storage.manifest import REVIEW, Manifest
 from ml_assets.training.dataset import build, read, refresh_labels
 from ml_assets.training.folder import Folder
 from ml_assets.training.publish import manifest
-from ml_assets.training.recipe import ModelSpec
 from ml_assets.training.record import record
 from ml_assets.training.release import release
 from ml_assets.training.report import Report, report

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.cadence import Cadence
 from ml_assets.errors import TrainingError
+from ml_assets.spec.cadence import Cadence
 from ml_assets.training.split import Split, split, validation
 
 START = date(2024, 1, 7)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, ValidationError
 
-from ml_assets.declaration import Decides, Declaration, Duration, duration
-from ml_assets.training.recipe import ModelSpec
+from ml_assets.spec.base import Decides, Declaration, Duration, duration
+from ml_assets.spec.model import ModelSpec
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 

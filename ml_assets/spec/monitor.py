@@ -4,11 +4,11 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from ml_assets.alerts.spec import AlertSpec
 from ml_assets.decisions.retrain import DIRECTION, ESTIMATED, Policy
-from ml_assets.declaration import Declaration, Duration
-from ml_assets.monitoring.performance_spec import PerformanceSpec
-from ml_assets.monitoring.spec import DriftSpec
+from ml_assets.spec.alert import AlertSpec
+from ml_assets.spec.base import Declaration, Duration
+from ml_assets.spec.drift import DriftSpec
+from ml_assets.spec.performance import PerformanceSpec
 
 
 class RetrainSpec(Declaration):

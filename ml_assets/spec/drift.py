@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from ml_assets.declaration import Declaration
+from ml_assets.spec.base import Declaration
 
 
 class Limits(Declaration):

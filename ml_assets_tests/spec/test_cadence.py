@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ml_assets.cadence import Cadence
 from ml_assets.errors import DeclarationError
+from ml_assets.spec.cadence import Cadence
 
 days = st.dates(date(2020, 1, 1), date(2026, 12, 31))
 

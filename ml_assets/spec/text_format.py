@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from ml_assets.declaration import Declaration
+from ml_assets.spec.base import Declaration
 
 Compression = Literal["gzip", "bz2", "xz", "zstd", "none"]
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from ml_assets.declaration import Declaration, Duration
-from ml_assets.sources.expectation_names import is_of_rows, problem
-from ml_assets.sources.text_format import ISO, TextFormat
+from ml_assets.spec.base import Declaration, Duration
+from ml_assets.spec.expectation_names import is_of_rows, problem
+from ml_assets.spec.text_format import ISO, TextFormat
 
 Kind = Literal["string", "integer", "double", "boolean", "timestamp", "date"]
 Severity = Literal["warn", "quarantine", "block"]

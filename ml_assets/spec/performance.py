@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from ml_assets.declaration import Declaration
+from ml_assets.spec.base import Declaration
 
 
 class PerformanceSpec(Declaration):

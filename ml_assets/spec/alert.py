@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from ml_assets.decisions.alert import Rule, Severity
-from ml_assets.declaration import Declaration, Duration
+from ml_assets.spec.base import Declaration, Duration
 
 PROJECT = "project"
 """The folder of what belongs to no model."""

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from ml_assets.cadence import Cadence
 from ml_assets.decisions.gate import COMPARED, DIRECTION, Gate
-from ml_assets.declaration import Decides, Declaration, Duration, deciding
 from ml_assets.features.outcome import Outcome
+from ml_assets.spec.base import Decides, Declaration, Duration, deciding
+from ml_assets.spec.cadence import Cadence
 from ml_assets.storage.manifest import REVIEW
 from ml_assets.training.search import Search
 

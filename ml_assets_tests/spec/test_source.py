@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from ml_assets.sources.spec import Expectation, SourceSpec
+from ml_assets.spec.source import Expectation, SourceSpec
 
 NULL = {"type": "expect_column_values_to_not_be_null", "column": "a"}
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ml_assets.declaration import Declaration
 from ml_assets.errors import DeclarationError
+from ml_assets.spec.base import Declaration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
