@@ -73,8 +73,8 @@ def generate(events: int) -> dict[str, Any]:
     import duckdb
 
     from benchmarks.project import load
+    from ml_assets.ingest.ingest import ingest
     from ml_assets.settings import settings
-    from ml_assets.sources.ingest import ingest
     from ml_assets.spec.source import SourceSpec
 
     drop, lake = settings().incoming / "bench" / "events", load().lake

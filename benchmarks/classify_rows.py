@@ -86,7 +86,7 @@ def given(*, mask: bool) -> Rows:
 
 def rows(texts: Sequence[str], labels: Sequence[str], source: Sequence[str], *, mask: bool) -> Rows:
     """Texts as rows; with `mask`, nothing of a row has seen the words that name the classes."""
-    from ml_assets.sources.documents import row
+    from ml_assets.ingest.documents import row
     from ml_assets.text.features import masked
 
     seen = tuple(masked(text) for text in texts) if mask else tuple(texts)

@@ -75,8 +75,8 @@ def generate(customers: int, thinned: int) -> dict[str, Any]:
 def _ingest(customers: int) -> None:
     import duckdb
 
+    from ml_assets.ingest.ingest import ingest
     from ml_assets.settings import settings
-    from ml_assets.sources.ingest import ingest
     from ml_assets.spec.source import SourceSpec
     from ml_assets.storage.lake import Lake
 

@@ -53,8 +53,8 @@ def _plain(project: "Project", as_of: date) -> None:
 def _features(project: "Project", as_of: date) -> None:
     """`raw/*` and `features/*`."""
     from ml_assets.features.store import describe, refresh
+    from ml_assets.ingest.ingest import ingest
     from ml_assets.settings import settings
-    from ml_assets.sources.ingest import ingest
 
     lake, workers = project.lake, settings().workers
     for source in project.sources(NAME):

@@ -76,7 +76,7 @@ def generate(customers: int) -> dict[str, Any]:
 def ingest(incoming: str) -> dict[str, Any]:
     """Every source of churn into an empty lake, checked."""
     from benchmarks.project import load, timed
-    from ml_assets.sources.ingest import ingest as take
+    from ml_assets.ingest.ingest import ingest as take
 
     project = load("great_expectations", "pandas", "deltalake")
     lake, sources = project.lake, [source.spec for source in project.sources("churn")]

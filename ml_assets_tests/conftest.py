@@ -31,7 +31,7 @@ from hypothesis import settings
 from ml_assets.features.asof import compute
 from ml_assets.features.query import check
 from ml_assets.features.view import Relation, View, ViewSpec
-from ml_assets.sources.ingest import Ingested, ingest
+from ml_assets.ingest.ingest import Ingested, ingest
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake

@@ -19,8 +19,8 @@ from typer.core import TyperCommand, TyperGroup
 from ml_assets.cli import app
 from ml_assets.features.query import check
 from ml_assets.features.view import ViewSpec
+from ml_assets.ingest.ingest import ingest
 from ml_assets.settings import PROJECT, Settings
-from ml_assets.sources.ingest import ingest
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.monitor import MonitorSpec
 from ml_assets.spec.source import SourceSpec

@@ -13,9 +13,9 @@ from typing import Any
 from benchmarks.fuzz.documents import documents
 from benchmarks.fuzz.mutation import Chance, chance, name, spoilt
 from benchmarks.fuzz.tables import bad, corpus, good
-from ml_assets.sources.files import arrivals, identify
-from ml_assets.sources.ingest import Ingested, ingest
-from ml_assets.sources.watch import listing
+from ml_assets.ingest.files import arrivals, identify
+from ml_assets.ingest.ingest import Ingested, ingest
+from ml_assets.ingest.watch import listing
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.duck import memory
 from ml_assets.storage.lake import Lake

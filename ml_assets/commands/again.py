@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from ml_assets.commands.project import Project
 from ml_assets.errors import DataError
+from ml_assets.ingest.ledger import quarantine_table
 from ml_assets.settings import PROJECT, settings
-from ml_assets.sources.ledger import quarantine_table
 
 _SHOWN = 10  # reasons that are printed
 
@@ -28,7 +28,7 @@ def read_again(model: str, progress: Callable[[int, int], None]) -> list[str]:
 
 
 def _outcomes(project: Project, model: str, progress: Callable[[int, int], None]) -> Iterator[str]:
-    from ml_assets.sources.ingest import ingest
+    from ml_assets.ingest.ingest import ingest
 
     model, _, name = model.partition("/")
     found = [source.spec for source in project.sources(model) if source.spec.read == "documents"]

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
-from ml_assets.sources.deliveries import standing
-from ml_assets.sources.ledger import committed
-from ml_assets.sources.left import left, reasons
+from ml_assets.ingest.deliveries import standing
+from ml_assets.ingest.ledger import committed
+from ml_assets.ingest.left_files import left, reasons
 from ml_assets.storage.lake import Lake
 
 

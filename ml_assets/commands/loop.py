@@ -16,8 +16,8 @@ from ml_assets.commands.screen import UnforeseenError, echo
 from ml_assets.commands.summary import Summary
 from ml_assets.commands.unfinished import unfinished
 from ml_assets.errors import DataError, DeclarationError, MlAssetsError
+from ml_assets.ingest.watch import listing
 from ml_assets.settings import settings
-from ml_assets.sources.watch import listing
 
 _CODES = {True: 2, False: 1}
 """Exit codes: what a user can put right, and what not."""

@@ -23,10 +23,10 @@ from ml_assets.commands.project import Project
 from ml_assets.commands.screen import echo, plain
 from ml_assets.components.monitor import Monitor
 from ml_assets.errors import DataError, DeclarationError
+from ml_assets.ingest.ingest import ingests
 from ml_assets.replay.store import put
 from ml_assets.replay.walk import Replay, Store, replay, span, standard
 from ml_assets.settings import settings
-from ml_assets.sources.ingest import ingests
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from ml_assets.components.base import LOOP, partitions
 from ml_assets.components.resources import LakeResource
 from ml_assets.components.retries import ATTEMPT, Cursor, retried
 from ml_assets.errors import DataError
+from ml_assets.ingest.watch import Listing, changed, listing
 from ml_assets.settings import settings
-from ml_assets.sources.watch import Listing, changed, listing
 
 if TYPE_CHECKING:
     from ml_assets.components.condition import Dates

@@ -15,7 +15,7 @@ from ml_assets.settings import settings
 from ml_assets.spec.source import SourceSpec
 
 if TYPE_CHECKING:
-    from ml_assets.sources.ingest import Checked, Ingested, Note
+    from ml_assets.ingest.ingest import Checked, Ingested, Note
 
 
 class Source(Declared[SourceSpec]):
@@ -35,7 +35,7 @@ class Source(Declared[SourceSpec]):
             description=spec.description or f"Files `{spec.files}`, ingested exactly once",
         )
         def raw(context: dg.AssetExecutionContext, lake: LakeResource) -> Result:
-            from ml_assets.sources.ingest import ingest  # pyarrow: not at load
+            from ml_assets.ingest.ingest import ingest  # pyarrow: not at load
 
             location, now = settings().incoming, datetime.now(UTC).replace(tzinfo=None)
             done = ingest(lake.open(), "/".join(key.path), spec, location, spoken(context), now=now)

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from ml_assets.features.asof import compute, versions_of
 from ml_assets.features.view import View
-from ml_assets.sources.corrections import arrived
-from ml_assets.sources.report import Ingest
+from ml_assets.ingest.corrections import arrived
+from ml_assets.ingest.report import Ingest
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake, fingerprint_of
 

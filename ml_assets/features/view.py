@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, field_validator
 
 from ml_assets.features.outcome import Outcome
 from ml_assets.features.query import Query
-from ml_assets.sources.corrections import Keyed
+from ml_assets.ingest.corrections import Keyed
 from ml_assets.spec.base import Declaration, Duration
 from ml_assets.storage.timestamps import shift
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.features.view import View
-from ml_assets.sources.ingest import ingests
+from ml_assets.ingest.ingest import ingests
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
 from ml_assets.training.record import Record

@@ -63,7 +63,7 @@ class Desk:
 
     def _row(self, manifest: Manifest, document: Document, now: datetime) -> dict[str, Any]:
         """What a query has no row for is missing, and the answer says so."""
-        from ml_assets.sources.documents import row
+        from ml_assets.ingest.documents import row
 
         at = now - timedelta(seconds=1)  # known strictly before `now`
         table = row(document, _NOBODY, None, at, described=any(map(self._looks_deep, manifest.documents)))
@@ -78,7 +78,7 @@ class Desk:
     def _looks_deep(self, query: Query) -> bool:
         """Whether a query sees what is extracted from a text, which takes longer than all the rest."""
         if query not in self._deep:
-            from ml_assets.sources.documents import READ, SHAPE
+            from ml_assets.ingest.documents import READ, SHAPE
             from ml_assets.storage.duck import outcome
 
             given = []

@@ -18,7 +18,7 @@ from ml_assets.storage.manifest import Input
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
-# As the ingest reads them (`sources/casts.py`): no 1_000, no 1,000, no digits of other scripts.
+# As the ingest reads them (`ingest/casts.py`): no 1_000, no 1,000, no digits of other scripts.
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 _STEP = re.compile(r"\$\.instances(?:\[(\d+)\](?:\.(.+))?)?", re.DOTALL)
 # A cell in quotation marks, from the comma or line end before it to the one behind it.

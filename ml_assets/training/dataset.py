@@ -11,8 +11,8 @@ from ml_assets.errors import DataError
 from ml_assets.features.join import point_in_time
 from ml_assets.features.store import Refreshed, fingerprints, kept, refresh
 from ml_assets.features.view import View
-from ml_assets.sources.ingest import ingests
-from ml_assets.sources.left import without_rows
+from ml_assets.ingest.ingest import ingests
+from ml_assets.ingest.left_files import without_rows
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.timestamps import FIRST
 from ml_assets.training import dates

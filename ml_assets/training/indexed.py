@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ml_assets.errors import DataError
-from ml_assets.sources.corrections import current, gone, unreplaced
+from ml_assets.ingest.corrections import current, gone, unreplaced
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
 from ml_assets.text.embedding import fit, learned

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from ml_assets.errors import DataError
-from ml_assets.sources.ingest import ingests
-from ml_assets.sources.left import without_rows
+from ml_assets.ingest.ingest import ingests
+from ml_assets.ingest.left_files import without_rows
 from ml_assets.storage.lake import Lake
 from ml_assets.training.folder import Folder
 

@@ -89,7 +89,7 @@ from ml_assets.commands.environment import prepare
 from ml_assets.settings import PROJECT, settings
 prepare(settings())
 from ml_assets.commands.project import Project
-from ml_assets.sources.ingest import ingest
+from ml_assets.ingest.ingest import ingest
 project = Project(PROJECT)
 for source in project.sources("retail"):
     ingest(project.lake, f"retail/raw/{source.spec.name}", source.spec, settings().incoming)

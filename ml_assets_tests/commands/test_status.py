@@ -14,7 +14,7 @@ from ml_assets.commands.delivered import state as _source
 from ml_assets.commands.sheet import put
 from ml_assets.commands.status import _champion, _drift, _predictions, champions, tables
 from ml_assets.decisions.gate import Verdict
-from ml_assets.sources.ingest import ingest
+from ml_assets.ingest.ingest import ingest
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.training.release import append

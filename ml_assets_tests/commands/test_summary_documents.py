@@ -4,7 +4,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from ml_assets.commands import summary
-from ml_assets.sources.ingest import ingest
+from ml_assets.ingest.ingest import ingest
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import shared

@@ -16,7 +16,7 @@ import pytest
 from ml_assets.features.asof import compute
 from ml_assets.features.query import check
 from ml_assets.features.view import Relation, View
-from ml_assets.sources.ingest import ingest
+from ml_assets.ingest.ingest import ingest
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from ml_assets.ingest.documents import READ, SHAPE, row
 from ml_assets.serving.desk import Desk
-from ml_assets.sources.documents import READ, SHAPE, row
 from ml_assets.storage.duck import memory
 from ml_assets.storage.manifest import Manifest, Query
 from ml_assets.text.document import Document, Page

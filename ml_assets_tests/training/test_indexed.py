@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ml_assets.errors import DataError
-from ml_assets.sources.ingest import ingest
+from ml_assets.ingest.ingest import ingest
 from ml_assets.spec.model import DocumentsSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake

@@ -1,0 +1,144 @@
+"""The expectations of a source over the files of a batch."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ml_assets.ingest.content import BATCH
+from ml_assets.ingest.expectations import Found, Suite, mostly
+
+if TYPE_CHECKING:
+    from ml_assets.ingest.spool import Spool
+    from ml_assets.spec.source import Expectation
+
+_EXAMPLES = 3
+_NULLS = ("expect_column_values_to_not_be_null", "expect_column_values_to_be_null")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Rows of one file within a chunk: `start` is their place in the file."""
+
+    file: int
+    start: int
+    rows: pa.Table
+
+
+def judge(files: Sequence["Spool"], suite: Suite) -> list[list[Found]]:
+    """What each expectation says of each file; `Found.rows` counts from 0 in the file.
+
+    An expectation that judges each row by itself runs over chunks of about 250,000 rows, across small files
+    and within a large one. Every other one (aggregates, uniqueness, order, several columns, `row_condition`)
+    is a statement about a file: it runs once for each file on all of its rows, with its columns in memory.
+
+    Both see the rows that fit the schema, before any goes to the quarantine.
+    """
+    wise = [nr for nr, row_wise in enumerate(suite.row_wise) if row_wise]
+    whole = [nr for nr, row_wise in enumerate(suite.row_wise) if not row_wise]
+    by_row = _row_wise(files, suite, wise)
+    results = [{**rows, **_whole(file, suite, whole)} for file, rows in zip(files, by_row, strict=True)]
+    return [[result[nr] for nr in range(len(suite.expectations))] for result in results]
+
+
+def verdict(expectations: Sequence["Expectation"], found: Sequence[Found]) -> str:
+    """Why a file is held back: the `block` expectations that fail in it; empty where it is not."""
+    failed = [
+        (expectation, result)
+        for expectation, result in zip(expectations, found, strict=True)
+        if expectation.severity == "block" and not result.success
+    ]
+    return "; ".join(f"{expectation.name} fails: {_evidence(result)}" for expectation, result in failed)
+
+
+def _evidence(found: Found) -> str:
+    seen = ", ".join(found.examples) or "nothing"
+    return f"{found.unexpected} of {found.elements} values, such as {seen}" if len(found.rows) else f"observed {seen}"
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else str(value)[:100]
+
+
+def _row_wise(files: Sequence["Spool"], suite: Suite, chosen: list[int]) -> list[dict[int, Found]]:
+    tallies: list[dict[int, list[Found]]] = [{nr: [] for nr in chosen} for _ in files]
+    columns = sorted({column for nr in chosen for column in suite.expectations[nr].columns})
+    for chunk in _chunks(files, columns) if chosen else []:
+        rows = pa.concat_tables([part.rows for part in chunk])
+        for nr, found in suite.check(rows, chosen).items():
+            _share(tallies, chunk, nr, found, suite.expectations[nr])
+    return [{nr: _sum(suite.expectations[nr], parts) for nr, parts in tally.items()} for tally in tallies]
+
+
+def _chunks(files: Sequence["Spool"], columns: list[str]) -> Iterator[list[_Part]]:
+    chunk: list[_Part] = []
+    for nr, file in enumerate(files):
+        start = 0
+        for table in file:
+            if sum(part.rows.num_rows for part in chunk) + table.num_rows > BATCH and chunk:
+                yield chunk
+                chunk = []
+            chunk.append(_Part(nr, start, table.select(columns)))
+            start += table.num_rows
+    if chunk:
+        yield chunk
+
+
+def _share(
+    tallies: list[dict[int, list[Found]]],
+    chunk: list[_Part],
+    nr: int,
+    found: Found,
+    expectation: "Expectation",
+) -> None:
+    """Give each file of a chunk its part of what was found."""
+    offset = 0
+    for part in chunk:
+        low, high = np.searchsorted(found.rows, [offset, offset + part.rows.num_rows])
+        rows = found.rows[low:high] - offset
+        column = part.rows[expectation.columns[0]]
+        elements = part.rows.num_rows - (0 if expectation.type in _NULLS else column.null_count)
+        examples = tuple(_shown(value) for value in column.take(pa.array(rows[:_EXAMPLES])).to_pylist())
+        tallies[part.file][nr].append(Found(True, elements, rows + part.start, len(rows), examples))
+        offset += part.rows.num_rows
+
+
+def _sum(expectation: "Expectation", parts: list[Found]) -> Found:
+    elements, unexpected = sum(part.elements for part in parts), sum(part.unexpected for part in parts)
+    rows = np.concatenate([np.array([], np.int64), *(part.rows for part in parts)])
+    examples = tuple(example for part in parts for example in part.examples)[:_EXAMPLES]
+    return Found(mostly(expectation, elements, unexpected), elements, rows, unexpected, examples)
+
+
+def _whole(file: "Spool", suite: Suite, chosen: list[int]) -> dict[int, Found]:
+    if not file.rows:
+        return {nr: Found(True, 0, np.array([], np.int64), 0, ()) for nr in chosen}
+    found: dict[int, Found] = {}
+    groups: dict[str, list[int]] = {}
+    for nr in chosen:
+        groups.setdefault(_need(suite.expectations[nr]), []).append(nr)
+    for need, numbers in groups.items():
+        named = {column for nr in numbers for column in suite.expectations[nr].columns}
+        found |= suite.check(_read(file, need, sorted(named)), numbers)
+    return found
+
+
+def _need(expectation: "Expectation") -> str:
+    kind = expectation.type
+    if kind == "expect_column_to_exist" or kind.startswith("expect_table_column"):
+        return "names"
+    if kind.startswith("expect_table_row_count_to_"):
+        return "count"
+    return "columns" if expectation.columns and "row_condition" not in expectation.kwargs else "all"
+
+
+def _read(file: "Spool", need: str, columns: list[str]) -> pa.Table:
+    """No more of a file than is needed: a table of millions of rows is counted by one column."""
+    tables: list[Any] = []
+    for table in file:
+        known = table.column_names[:-1]  # the last one is the row's number
+        wanted = {"columns": columns, "count": known[:1]}.get(need, known)
+        tables.append(table.select(wanted) if need != "names" else table.select(known).slice(0, 0))
+    return pa.concat_tables(tables)

@@ -1,0 +1,115 @@
+"""Take a delivery back: as if it had never come, in every view and at every as-of date."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml_assets.errors import DataError
+from ml_assets.ingest import ledger
+from ml_assets.ingest.deliveries import Delivery, standing
+from ml_assets.ingest.files import arrivals, identify
+from ml_assets.spec.source import FILE_COLUMN
+from ml_assets.storage.timestamps import FIRST
+
+if TYPE_CHECKING:
+    from ml_assets.spec.source import SourceSpec
+    from ml_assets.storage.lake import Lake
+
+
+@dataclass(frozen=True)
+class Undone:
+    """A delivery that is, or was, taken back.
+
+    Args:
+        file: its path, as the ledger has it.
+        sha: SHA-256 of its content.
+        delivered: when it came, naive UTC; None of a ledger that did not say so.
+        rows: accepted rows that go.
+        quarantined: quarantined rows that go.
+        restored: the paths whose rows it had replaced, and which are seen again.
+    """
+
+    file: str
+    sha: str
+    delivered: datetime | None
+    rows: int
+    quarantined: int
+    restored: tuple[str, ...]
+
+
+def delivered(lake: "Lake", table: str, file: str) -> Undone:
+    """The last delivery of a file that stands.
+
+    Args:
+        lake: where the tables are.
+        table: of the source.
+        file: its path as reports name it, the end of it, or the beginning of its SHA-256.
+
+    Raises:
+        DataError: no delivery, or more than one file, is meant.
+    """
+    found = standing(ledger.committed(lake, table))
+    named = [sha for sha, one in found.items() if _means(one, file)]
+    paths = sorted({found[sha].entry.path for sha in named})
+    if not named:
+        known = ", ".join(sorted({one.entry.path for one in found.values()})[-5:]) or "none"
+        raise DataError(f"{table} has no delivery {file!r} that stands: the last ones are {known}")
+    if len(paths) > 1 and file not in paths:
+        raise DataError(f"{file!r} may be {' or '.join(paths[:5])} of {table}: write more of the path")
+    chosen = max((sha for sha in named if file not in paths or found[sha].entry.path == file), key=[*found].index)
+    entry = found[chosen].entry
+    restored = tuple(one.entry.path for one in found.values() if one.by == chosen)
+    at = None if entry.delivered == FIRST else entry.delivered
+    return Undone(entry.path, chosen, at, entry.accepted, entry.quarantined, restored)
+
+
+def undo(lake: "Lake", table: str, spec: "SourceSpec", location: Path | str | None, file: str) -> Undone:
+    """Take back the last delivery of a file: its rows leave the table and the quarantine, and what it replaced returns.
+
+    The file itself is left where it is, and so is every copy of it; none is taken again until it is delivered again:
+    changed, touched, or under another name. The removal of the rows is the promise: killed before it, nothing has
+    happened; killed after it, the next ingest or `undo` removes what is left in the quarantine.
+
+    Raises:
+        DataError: no delivery, or more than one file, is meant.
+        LakeError: another machine wrote the table at the same time; run again.
+    """
+    with lake.lock(f"ingest/{table}"):
+        entries = ledger.recover(lake, table)
+        found = delivered(lake, table, file)
+        one, batch = standing(entries)[found.sha], ledger.number(lake, table) + 1
+        gone = [ledger.Entry(found.sha, one.entry.path, one.entry.size, one.entry.mtime, batch, undone=True)]
+        gone += _copies(entries, one, spec, location, batch)
+        ledger.announce(lake, table, gone)
+        record = ledger.file_record(found.sha, one.attempts)
+        turn = lake.record(table, record) or 1
+        records = {ledger.BATCH_RECORD: batch, record: turn + turn % 2}
+        lake.remove(table, column=FILE_COLUMN, values=[found.sha], records=records)
+        ledger.recover(lake, table)
+        return found
+
+
+def _means(one: Delivery, file: str) -> bool:
+    path = one.entry.path
+    return path == file or path.endswith(f"/{file}") or (len(file) >= 8 and one.entry.sha.startswith(file))
+
+
+def _copies(
+    entries: Sequence[ledger.Entry],
+    one: Delivery,
+    spec: "SourceSpec",
+    location: Path | str | None,
+    batch: int,
+) -> list[ledger.Entry]:
+    """Other files of the same content that lie in the drop zone: they are not delivered again by lying there."""
+    sha, known = one.entry.sha, {(entry.path, entry.size, entry.mtime) for entry in entries}
+    try:
+        found = arrivals(spec.files, location)
+    except DataError:  # a store that does not answer keeps nobody from taking a delivery back
+        return []
+    lying = [file for file in found if file.size == one.entry.size and not file.obstacle]
+    other = [file for file in lying if (file.name, file.size, file.mtime) not in known]
+    same = [file for file in other if identify(file).sha == sha]
+    return [ledger.Entry(sha, file.name, file.size, file.mtime, batch, undone=True) for file in same]
