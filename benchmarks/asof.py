@@ -114,7 +114,7 @@ def refresh(repetition: int) -> dict[str, Any]:
 def compute(repetition: int) -> dict[str, Any]:
     """The as-of engine alone: computed and checked."""
     from benchmarks.project import load, timed
-    from ml_assets.features import asof
+    from ml_assets.features import engine as asof
 
     lake, view = load("deltalake").lake, _view(repetition)
     results: list[Any] = []

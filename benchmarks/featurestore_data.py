@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ml_assets.features.featurestore import FeatureStore
+    from ml_assets.features.notebook import FeatureStore
 
 START, DAYS, COMPUTED = date(2025, 1, 1), 90, 81
 TTL_DAYS = 8  # rows are asked about up to ten hours after the last day: 2.7 % of them are past it

@@ -20,7 +20,7 @@ from benchmarks.featurestore_data import (
 from benchmarks.featurestore_peers import measured
 
 if TYPE_CHECKING:
-    from ml_assets.features.featurestore import FeatureStore
+    from ml_assets.features.notebook import FeatureStore
 
 SET = f"{FOLDER}@benchmark"
 LAST = START + timedelta(days=COMPUTED - 1)
@@ -34,7 +34,7 @@ def redis_url() -> str:
 def available() -> dict[str, Any]:
     """Whether that Redis answers."""
     from ml_assets.errors import OnlineStoreError
-    from ml_assets.features.online import open_store
+    from ml_assets.features.online.schema import open_store
 
     try:
         open_store(redis_url()).ping()
@@ -59,7 +59,7 @@ def raw(customers: int, runs: int) -> dict[str, Any]:
 
     client: Any = Redis.from_url(redis_url())
     prefix = f"ml_assets:{SET}:"
-    # Where the doubles of a record lie: after 13 bytes and the bits of what is missing (`features/codec.py`).
+    # Where the doubles of a record lie: after 13 bytes and the bits of what is missing (`features/online/codec.py`).
     values = struct.Struct(f"<15x{len(FEATURES)}d")
 
     def ask(asked: list[str]) -> list[tuple[float, ...]]:
@@ -85,8 +85,8 @@ def _fill(opened: "FeatureStore", url: str) -> None:
     """The records of the last as-of date, and what the asset notes of them."""
     import duckdb
 
-    from ml_assets.features.ledger import note
-    from ml_assets.features.online import open_store, schema_of
+    from ml_assets.features.online.ledger import note
+    from ml_assets.features.online.schema import open_store, schema_of
 
     last = duckdb.sql(f"SELECT {ENTITY}, {', '.join(FEATURES)} FROM '{features()}' WHERE event_timestamp = '{LAST}'")
     rows = last.to_arrow_table()

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import settings
 
-from ml_assets.features.asof import compute
+from ml_assets.features.engine import compute
 from ml_assets.features.query import check
 from ml_assets.features.view import Relation, View, ViewSpec
 from ml_assets.ingest.ingest import Ingested, ingest

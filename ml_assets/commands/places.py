@@ -111,7 +111,7 @@ def _releases(model: str, data: Path) -> Part:
 
 
 def _online(model: str, chosen: Settings) -> Part:
-    from ml_assets.features.online import open_store
+    from ml_assets.features.online.schema import open_store
 
     def delete() -> None:
         with closing(open_store(chosen.online_url)) as store:

@@ -20,7 +20,7 @@ class FeatureView(Declared[ViewSpec]):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The view's asset, partitioned by the model's as-of dates."""
         from ml_assets.components.model import Model  # it names the views, and they its cadence
-        from ml_assets.features.declared import feature_view, relations
+        from ml_assets.features.declarations import feature_view, relations
 
         tree = context.component_tree
         model = only(self.siblings(tree, Model), self.path, "Model")

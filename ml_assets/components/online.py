@@ -17,7 +17,7 @@ from ml_assets.settings import settings
 if TYPE_CHECKING:
     from ml_assets.components.model import Model
     from ml_assets.training.folder import Folder
-    from ml_assets.training.online import Written
+    from ml_assets.training.online_writer import Written
 
 Decorator = Callable[[Callable[..., Result]], dg.AssetsDefinition]
 
@@ -55,8 +55,8 @@ def _online_features(model: "Model", folder: "Folder", when: Condition) -> dg.As
 
         Written as of the date itself, and where a view declares a `refresh`, again as of dates before the next one.
         """
-        from ml_assets.features.online import open_store
-        from ml_assets.training.online import target, write_online
+        from ml_assets.features.online.schema import open_store
+        from ml_assets.training.online_writer import target, write_online
 
         if registry.open().champion(folder.name) is None:
             return Result(metadata={"reason": "there is no champion yet: nobody is served"})
@@ -78,8 +78,8 @@ def _lacking(folder: "Folder") -> Dates:
 
     def dates() -> list[date]:
         from ml_assets.errors import OnlineStoreError
-        from ml_assets.features.online import open_store
-        from ml_assets.training.online import lacking  # pyarrow: not at load
+        from ml_assets.features.online.schema import open_store
+        from ml_assets.training.online_writer import lacking  # pyarrow: not at load
 
         try:
             with closing(open_store(settings().online_url)) as store:

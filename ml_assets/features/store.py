@@ -11,7 +11,7 @@ from datetime import date
 
 import pyarrow as pa
 
-from ml_assets.features.asof import compute, versions_of
+from ml_assets.features.engine import compute, versions_of
 from ml_assets.features.view import View
 from ml_assets.ingest.corrections import arrived
 from ml_assets.ingest.report import Ingest

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ml_assets.errors import DataError, OnlineStoreError
-from ml_assets.features.codec import CorruptRecordError, UnknownSchemaError, require_entities
-from ml_assets.features.online import SQLITE, OnlineStore, Record, open_store
+from ml_assets.features.online.codec import CorruptRecordError, UnknownSchemaError, require_entities
+from ml_assets.features.online.schema import SQLITE, OnlineStore, Record, open_store
 from ml_assets.serving.problem import Problem, unavailable
 
 PATIENCE = 5.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ml_assets.features.online import Record, Schema, stale
+from ml_assets.features.online.schema import Record, Schema, stale
 from ml_assets.serving.artifact import Artifact, Value
 from ml_assets.serving.event_tables import Prediction, prediction_id
 from ml_assets.serving.problem import Problem

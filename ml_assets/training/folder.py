@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from ml_assets.errors import DeclarationError, listed
-from ml_assets.features.declared import features, relations, require_different, view
+from ml_assets.features.declarations import features, relations, require_different, view
 from ml_assets.features.view import Features, View, ViewSpec
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ml_assets.features.asof import compute
+from ml_assets.features.engine import compute
 from ml_assets.features.query import check
 from ml_assets.features.store import fingerprints, refresh
 from ml_assets.features.view import Relation, View

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.features.asof import compute
+from ml_assets.features.engine import compute
 from ml_assets.features.query import check
 from ml_assets.features.view import Relation, View
 from ml_assets.ingest.ingest import ingest

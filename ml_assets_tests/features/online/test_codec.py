@@ -16,7 +16,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ml_assets.errors import DataError, DeclarationError, OnlineStoreError
-from ml_assets.features.codec import (
+from ml_assets.features.online.codec import (
     FORMAT,
     ROWS_AT_ONCE,
     CorruptRecordError,
@@ -26,7 +26,7 @@ from ml_assets.features.codec import (
     require_entities,
     unpack,
 )
-from ml_assets.features.online import Column, Kind, Record, Schema, Value, schema_of
+from ml_assets.features.online.schema import Column, Kind, Record, Schema, Value, schema_of
 
 DAY = date(2025, 3, 2)
 TTLS = (("habits", timedelta(days=14)),)
@@ -221,7 +221,7 @@ def test_the_bytes_of_a_record_stay_what_they_are() -> None:
     of = schema("double", "int64", "bool", "string", "string")
     made = packed(of, [("1", [0.5, -1, True, "é", None])])[0][1].hex()
     code = (
-        "from ml_assets_tests.features.test_codec import packed, schema\n"
+        "from ml_assets_tests.features.online.test_codec import packed, schema\n"
         "of = schema('double', 'int64', 'bool', 'string', 'string')\n"
         "print(packed(of, [('1', [0.5, -1, True, 'é', None])])[0][1].hex())"
     )

@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features import entities as rows_of
-from ml_assets.features.declared import Folders, declared
-from ml_assets.features.ledger import last
-from ml_assets.features.named import Named, folder_of, named, view_of
-from ml_assets.features.online import OnlineStore, open_store
-from ml_assets.features.registered import Registry, registered
-from ml_assets.features.served import Answer, Reader
+from ml_assets.features.catalog import Registry, registered
+from ml_assets.features.declarations import Folders, declared
+from ml_assets.features.online.ledger import last
+from ml_assets.features.online.reader import Answer, Reader
+from ml_assets.features.online.schema import OnlineStore, open_store
+from ml_assets.features.refs import Named, folder_of, named, view_of
 from ml_assets.features.training_set import Rows, features_at
 from ml_assets.settings import PROJECT, settings
 from ml_assets.storage.lake import Lake

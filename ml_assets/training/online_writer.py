@@ -11,8 +11,8 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 
 from ml_assets.features.join import columns, streamed
-from ml_assets.features.ledger import Row, last, note, table
-from ml_assets.features.online import OnlineStore, schema_of
+from ml_assets.features.online.ledger import Row, last, note, table
+from ml_assets.features.online.schema import OnlineStore, schema_of
 from ml_assets.features.store import refresh
 from ml_assets.features.view import Features, feature_set
 from ml_assets.storage.lake import Lake, fingerprint_of

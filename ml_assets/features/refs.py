@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from ml_assets.errors import DeclarationError
-from ml_assets.features.declared import Declared, Folders
+from ml_assets.features.declarations import Declared, Folders
 from ml_assets.features.view import Features
 
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from ml_assets.errors import DataError, DeclarationError, MlAssetsError
 from ml_assets.features import FeatureStore
-from ml_assets.features.ledger import Row, note
-from ml_assets.features.online import Column, Schema
+from ml_assets.features.online.ledger import Row, note
+from ml_assets.features.online.schema import Column, Schema
 from ml_assets.spec.cadence import Cadence
 from ml_assets_tests.conftest import Tiny
 

@@ -17,15 +17,15 @@ from pydantic import ValidationError
 
 from ml_assets.errors import DataError
 from ml_assets.features.join import point_in_time, streamed
-from ml_assets.features.ledger import last, table
-from ml_assets.features.online import OnlineStore, Record, open_store
+from ml_assets.features.online.ledger import last, table
+from ml_assets.features.online.schema import OnlineStore, Record, open_store
 from ml_assets.features.store import refresh
 from ml_assets.features.view import Features, ViewSpec
 from ml_assets.spec.model import ModelSpec
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.folder import Folder, assemble
 from ml_assets.training.frame import Columns
-from ml_assets.training.online import Written, lacking, target, write_online
+from ml_assets.training.online_writer import Written, lacking, target, write_online
 from ml_assets.training.record import Record as Kept
 from ml_assets.training.split import Split
 from ml_assets_tests.conftest import AS_OF, FIRST, MODEL, QUERIES, SOURCES, Tiny

@@ -22,9 +22,9 @@ import pyarrow as pa
 import pytest
 
 from ml_assets.errors import DataError, OnlineStoreError
-from ml_assets.features.codec import UnknownSchemaError
-from ml_assets.features.online import Column, OnlineStore, Record, Schema, missing, open_store, stale
-from ml_assets.features.online_redis import _SCHEMA
+from ml_assets.features.online.codec import UnknownSchemaError
+from ml_assets.features.online.redis import _SCHEMA
+from ml_assets.features.online.schema import Column, OnlineStore, Record, Schema, missing, open_store, stale
 
 DAY = date(2025, 3, 2)
 FORTNIGHT, WEEK = timedelta(days=14), timedelta(days=7)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.features.declared import Declared
+from ml_assets.features.declarations import Declared
 from ml_assets.features.join import columns
 from ml_assets.features.view import Features, ViewSpec
 from ml_assets.storage.lake import Lake

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from zlib import crc32
 
 from ml_assets.errors import DataError, OnlineStoreError
-from ml_assets.features.online import Column, Record, Schema, kind_of
+from ml_assets.features.online.schema import Column, Record, Schema, kind_of
 
 if TYPE_CHECKING:
     import numpy as np

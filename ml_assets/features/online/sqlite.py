@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from ml_assets.errors import OnlineStoreError
-from ml_assets.features.codec import Known, Layout, Packed, require_entities, unpack
-from ml_assets.features.online import Record, Schema, unfinished
+from ml_assets.features.online.codec import Known, Layout, Packed, require_entities, unpack
+from ml_assets.features.online.schema import Record, Schema, unfinished
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,8 +7,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.errors import OnlineStoreError
-from ml_assets.features.codec import FORMAT, Known, Layout, Packed, require_entities, unpack
-from ml_assets.features.online import Record, Schema, unfinished
+from ml_assets.features.online.codec import FORMAT, Known, Layout, Packed, require_entities, unpack
+from ml_assets.features.online.schema import Record, Schema, unfinished
 
 if TYPE_CHECKING:
     import pyarrow as pa

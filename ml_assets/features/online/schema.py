@@ -263,11 +263,11 @@ def open_store(url: str) -> OnlineStore:
         OnlineStoreError: the URL is of another kind, or the file cannot be opened.
     """
     if url.startswith(SQLITE):
-        from ml_assets.features.online_sqlite import SqliteStore
+        from ml_assets.features.online.sqlite import SqliteStore
 
         return SqliteStore(Path(url.removeprefix(SQLITE)))
     if url.startswith(REDIS):
-        from ml_assets.features.online_redis import RedisStore
+        from ml_assets.features.online.redis import RedisStore
 
         return RedisStore(url)
     # The URL is not repeated: it may hold a password.

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from ml_assets.errors import DataError, listed
-from ml_assets.features.online import Column, OnlineStore, Schema, Value
+from ml_assets.features.online.schema import Column, OnlineStore, Schema, Value
 
 _Pick = Callable[[tuple[Value, ...]], tuple[Value, ...]]
 
