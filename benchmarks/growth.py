@@ -17,11 +17,11 @@ from pathlib import Path
 
 from benchmarks.figure import Figure, figures
 from benchmarks.process import say
+from ml_assets.events.rows import Event, Prediction, Traffic, outcome, prediction_id
+from ml_assets.events.store import EventStore
 from ml_assets.features.view import ViewSpec
 from ml_assets.ingest.ingest import ingest
 from ml_assets.monitoring.prediction_log import take
-from ml_assets.serving.event_tables import Event, Prediction, Traffic, outcome, prediction_id
-from ml_assets.serving.events import EventStore
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake

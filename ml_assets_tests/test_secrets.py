@@ -15,8 +15,8 @@ from ml_assets.commands import doctor
 from ml_assets.commands.screen import keep, plain
 from ml_assets.commands.status import champions
 from ml_assets.errors import MlAssetsError
-from ml_assets.serving.event_tables import EventStoreError
-from ml_assets.serving.events import EventStore
+from ml_assets.events.rows import EventStoreError
+from ml_assets.events.store import EventStore
 from ml_assets.serving.follower import Follower
 from ml_assets.serving.releases import Releases
 from ml_assets.settings import Settings, settings

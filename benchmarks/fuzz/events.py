@@ -6,11 +6,11 @@ from datetime import date
 from itertools import islice
 from pathlib import Path
 
+from ml_assets.events.rows import Event, Kind, Outcome, Prediction, Search, Traffic
+from ml_assets.events.store import EventStore
 from ml_assets.monitoring.performance import performance_report
 from ml_assets.monitoring.prediction_log import table, take
 from ml_assets.monitoring.traffic import served
-from ml_assets.serving.event_tables import Event, Kind, Outcome, Prediction, Search, Traffic
-from ml_assets.serving.events import EventStore
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.storage.duck import memory
 from ml_assets.storage.lake import Lake

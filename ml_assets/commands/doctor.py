@@ -200,7 +200,7 @@ def online_store(chosen: Settings) -> Finding:
 
 def event_store(chosen: Settings) -> Finding:
     """Whether the store of predictions and outcomes answers, and how far the graph is behind."""
-    from ml_assets.serving.events import EventStore
+    from ml_assets.events.store import EventStore
 
     with EventStore(chosen.event_store_url) as store:
         if not store.exists:

@@ -125,7 +125,7 @@ def _online(model: str, chosen: Settings) -> Part:
 
 
 def _events(model: str, chosen: Settings) -> Part:
-    from ml_assets.serving.events import EventStore
+    from ml_assets.events.store import EventStore
 
     def delete() -> None:
         with EventStore(chosen.event_store_url) as store:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ml_assets.components.model import Model
+    from ml_assets.events.store import EventStore
     from ml_assets.monitoring.consistency import Consistency
-    from ml_assets.serving.events import EventStore
     from ml_assets.spec.source import SourceSpec
     from ml_assets.storage.lake import Lake
     from ml_assets.training.folder import Folder
@@ -48,8 +48,8 @@ def logged(model: "Model", folder: "Folder", due: Dates, drop: "Path | None" = N
 
         What was taken and is older than the declared retention is deleted from the event store.
         """
+        from ml_assets.events.rows import EventStoreError
         from ml_assets.monitoring.consistency import consistency
-        from ml_assets.serving.event_tables import EventStoreError
 
         try:
             metadata = _taken(lake.open(), folder, due)
@@ -99,7 +99,7 @@ def _reviews(lake: "Lake", folder: "Folder", drop: "Path | None") -> Mapping[str
 
 def _waiting(folder: str) -> bool:
     """Whether the event store holds rows of a model that the lake has not; asked when a condition is evaluated."""
-    from ml_assets.serving.event_tables import EventStoreError
+    from ml_assets.events.rows import EventStoreError
 
     try:
         with _store() as store:
@@ -114,7 +114,7 @@ def _away(reason: str) -> dg.AssetCheckResult:
 
 @contextmanager
 def _store() -> "Iterator[EventStore]":
-    from ml_assets.serving.events import EventStore  # sqlalchemy: not at load
+    from ml_assets.events.store import EventStore  # sqlalchemy: not at load
 
     with EventStore(settings().event_store_url) as store:
         yield store

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from ml_assets.events.rows import Outcome, Prediction
 from ml_assets.features.store import refresh
 from ml_assets.monitoring.evaluated import Scored, entities
 from ml_assets.monitoring.prediction_log import table
-from ml_assets.serving.event_tables import Outcome, Prediction
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.training.dataset import known_until

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml_assets.events.rows import Prediction
 from ml_assets.monitoring.prediction_log import table
-from ml_assets.serving.event_tables import Prediction
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry

@@ -12,8 +12,8 @@ from typing import Any, get_type_hints
 
 import pyarrow as pa
 
-from ml_assets.serving.event_tables import Event, Exposure, Kind, Outcome, Prediction, Search, Traffic
-from ml_assets.serving.events import EventStore
+from ml_assets.events.rows import Event, Exposure, Kind, Outcome, Prediction, Search, Traffic
+from ml_assets.events.store import EventStore
 from ml_assets.storage.compaction import KEPT
 from ml_assets.storage.lake import Lake
 

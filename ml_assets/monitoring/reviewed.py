@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ml_assets.events.rows import Outcome, Prediction
 from ml_assets.features.view import Relation
 from ml_assets.ingest.corrections import current
 from ml_assets.monitoring.prediction_log import table
-from ml_assets.serving.event_tables import Outcome, Prediction
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake
 from ml_assets.training.folder import Folder

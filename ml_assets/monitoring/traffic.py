@@ -6,8 +6,8 @@ from datetime import date
 from itertools import accumulate, pairwise
 from typing import Any
 
+from ml_assets.events.rows import LATENCY_BOUNDS, Prediction, Traffic
 from ml_assets.monitoring.prediction_log import table
-from ml_assets.serving.event_tables import LATENCY_BOUNDS, Prediction, Traffic
 from ml_assets.storage.lake import Lake, fingerprint_of
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from ml_assets.serving.event_tables import EventRefusedError, EventStoreError, Outcome, Prediction, Search, model_of
+from ml_assets.events.rows import EventRefusedError, EventStoreError, Outcome, Prediction, Search, model_of
 from ml_assets.serving.problem import Problem, unavailable
 from ml_assets.serving.worker import Worker
 from ml_assets.storage.manifest import Manifest

@@ -14,7 +14,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from ml_assets.serving.event_tables import LATENCY_BOUNDS, Traffic
+from ml_assets.events.rows import LATENCY_BOUNDS, Traffic
 
 _MINUTE = 60_000_000  # microseconds
 _UNTOLD = 10_000  # minutes that wait for an event store that is away: a week's

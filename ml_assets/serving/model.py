@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
+from ml_assets.events.rows import Prediction, prediction_id
 from ml_assets.features.online.schema import Record, Schema, stale
 from ml_assets.serving.artifact import Artifact, Value
-from ml_assets.serving.event_tables import Prediction, prediction_id
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.request import Requests, Rows
 from ml_assets.storage.scorer import normal

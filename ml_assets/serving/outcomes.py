@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from ml_assets.events.rows import LONG, EventRefusedError, Outcome, outcome
 from ml_assets.serving.content import json_content
-from ml_assets.serving.event_tables import LONG, EventRefusedError, Outcome, outcome
 from ml_assets.serving.http import Receive
 from ml_assets.serving.json_body import Decoder
 from ml_assets.serving.model import Model

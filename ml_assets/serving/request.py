@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from ml_assets.events.rows import LONG
 from ml_assets.serving.artifact import Value
-from ml_assets.serving.event_tables import LONG
 from ml_assets.serving.json_body import Decoder
 from ml_assets.serving.problem import Problem
 from ml_assets.storage.manifest import Input, Manifest

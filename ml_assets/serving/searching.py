@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from ml_assets.errors import DataError
+from ml_assets.events.rows import Search, prediction_id
 from ml_assets.serving.content import json_content
-from ml_assets.serving.event_tables import Search, prediction_id
 from ml_assets.serving.http import Receive
 from ml_assets.serving.json_body import Decoder
 from ml_assets.serving.problem import Problem, unavailable

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.events.guarded_writer import kept
+from ml_assets.events.journal import Journal
+from ml_assets.events.rows import Event, EventRefusedError, EventStoreError
+from ml_assets.events.store import EventStore
 from ml_assets.redaction import redacted
 from ml_assets.serving.desk import Desk
-from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError
-from ml_assets.serving.events import EventStore
 from ml_assets.serving.guard import Guard, mark
-from ml_assets.serving.journal import Journal
-from ml_assets.serving.kept import kept
 from ml_assets.serving.lane import Lanes
 from ml_assets.serving.loaded import Loaded
 from ml_assets.serving.lookups import Lookups

@@ -19,8 +19,8 @@ from ml_assets.commands.forget import ForgetError, forget, pending, require_whol
 from ml_assets.commands.orphans import orphans, remedies
 from ml_assets.commands.places import Part, Request, _owners, discard, parts
 from ml_assets.errors import DataError
+from ml_assets.events.store import EventStore
 from ml_assets.features.online.schema import Column, Schema, open_store
-from ml_assets.serving.events import EventStore
 from ml_assets.serving.follower import Follower
 from ml_assets.serving.releases import Releases
 from ml_assets.settings import Settings

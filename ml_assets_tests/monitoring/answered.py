@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
+from ml_assets.events.rows import Prediction, prediction_id
+from ml_assets.events.store import EventStore
 from ml_assets.monitoring.prediction_log import take
-from ml_assets.serving.event_tables import Prediction, prediction_id
-from ml_assets.serving.events import EventStore
 from ml_assets.training.record import record
 from ml_assets.training.score import rows
 from ml_assets_tests.monitoring.predicted import Predicted

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from datetime import date
 from itertools import count
 
+from ml_assets.events.rows import Kind
+from ml_assets.events.store import EventStore
 from ml_assets.monitoring.prediction_log import take
-from ml_assets.serving.event_tables import Kind
-from ml_assets.serving.events import EventStore
 from ml_assets.storage.lake import Lake, Rows
 
 DUE = date(2026, 8, 30)

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from ml_assets.events.rows import Prediction, outcome, prediction_id
 from ml_assets.monitoring.answered import Answers, answers
 from ml_assets.monitoring.measured import METRICS, Row
 from ml_assets.monitoring.performance import PerformanceReport, performance_report
 from ml_assets.monitoring.prediction_log import _rows as rows_of
-from ml_assets.serving.event_tables import Prediction, outcome, prediction_id
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.training.metrics import scores
 from ml_assets_tests.conftest import AS_OF, Tiny

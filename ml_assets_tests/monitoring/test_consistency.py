@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ml_assets.events.rows import prediction_id
 from ml_assets.monitoring.consistency import Consistency, Difference, consistency
-from ml_assets.serving.event_tables import prediction_id
 from ml_assets_tests.conftest import AS_OF, Tiny, habits
 from ml_assets_tests.monitoring.answered import Answered, answering
 from ml_assets_tests.monitoring.predicted import WEEK, Predicted, weeks

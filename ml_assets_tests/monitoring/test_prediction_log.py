@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from ml_assets.events.rows import Prediction, Traffic
+from ml_assets.events.store import EventStore
 from ml_assets.monitoring.prediction_log import take
-from ml_assets.serving.event_tables import Prediction, Traffic
-from ml_assets.serving.events import EventStore
 from ml_assets.settings import PROJECT
 from ml_assets.storage.compaction import MOST
 from ml_assets.storage.lake import Lake

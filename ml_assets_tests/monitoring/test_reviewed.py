@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from ml_assets.events.rows import outcome
+from ml_assets.events.store import EventStore
 from ml_assets.features.view import ViewSpec
 from ml_assets.ingest.ingest import ingest
 from ml_assets.monitoring.answered import answers
 from ml_assets.monitoring.prediction_log import take
 from ml_assets.monitoring.reviewed import deliver
-from ml_assets.serving.event_tables import outcome
-from ml_assets.serving.events import EventStore
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake

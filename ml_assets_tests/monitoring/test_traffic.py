@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.alerts.outbox import evaluate
+from ml_assets.events.rows import LATENCY_BOUNDS, Traffic
 from ml_assets.monitoring.predictions import prediction_report
 from ml_assets.monitoring.traffic import Served, quantile, served
-from ml_assets.serving.event_tables import LATENCY_BOUNDS, Traffic
 from ml_assets.spec.alert import AlertRule
 from ml_assets_tests.conftest import AS_OF, Tiny
 from ml_assets_tests.monitoring.answered import Answered, answering

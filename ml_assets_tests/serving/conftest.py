@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from ml_assets.serving.events import EventStore
+from ml_assets.events.store import EventStore
 from ml_assets.settings import Settings
 from ml_assets_tests.serving import released
 from ml_assets_tests.serving.served import Served

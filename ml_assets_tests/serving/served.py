@@ -6,8 +6,8 @@ from typing import Any
 from httpx2 import Response
 from starlette.testclient import TestClient
 
+from ml_assets.events.store import EventStore
 from ml_assets.serving.app import App
-from ml_assets.serving.events import EventStore
 from ml_assets.serving.worker import Worker
 from ml_assets.settings import Settings
 from ml_assets_tests.serving.released import MODEL

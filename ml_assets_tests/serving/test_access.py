@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from ml_assets.cli import app
 from ml_assets.commands import token
+from ml_assets.events.rows import Prediction
 from ml_assets.serving.api import api
-from ml_assets.serving.event_tables import Prediction
 from ml_assets.serving.routes import ScopedRoute
 from ml_assets.serving.tokens import SCOPES, Scope, Tokens, digest
 from ml_assets.settings import Settings

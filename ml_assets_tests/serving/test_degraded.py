@@ -14,8 +14,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from ml_assets.serving.event_tables import Prediction
-from ml_assets.serving.events import PATIENCE, EventStore
+from ml_assets.events.rows import Prediction
+from ml_assets.events.store import PATIENCE, EventStore
 from ml_assets_tests.serving import released
 from ml_assets_tests.serving.conftest import Postgres
 from ml_assets_tests.serving.faults import Redis, bring_back, fill, move_away, redis, remount, wire

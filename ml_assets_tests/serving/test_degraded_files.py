@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from ml_assets.events.guarded_writer import kept
+from ml_assets.events.rows import EventStoreError, Prediction
+from ml_assets.events.store import EventStore
 from ml_assets.serving import loaded, worker
-from ml_assets.serving.event_tables import EventStoreError, Prediction
-from ml_assets.serving.events import EventStore
-from ml_assets.serving.kept import kept
 from ml_assets.serving.releases import Champion, Champions, Releases
 from ml_assets.serving.tokens import Tokens
 from ml_assets.settings import Settings

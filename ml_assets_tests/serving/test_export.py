@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from ml_assets.serving.event_database import SHARE, parse
-from ml_assets.serving.event_schema import TABLES
-from ml_assets.serving.event_tables import EventStoreError, Outcome, Prediction, Traffic
-from ml_assets.serving.events import EventStore
+from ml_assets.events.database import SHARE, parse
+from ml_assets.events.rows import EventStoreError, Outcome, Prediction, Traffic
+from ml_assets.events.schema import TABLES
+from ml_assets.events.store import EventStore
 from ml_assets_tests.serving.traffic import NOW, minute, named, prediction, truth, write, writing
 
 

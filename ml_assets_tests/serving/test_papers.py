@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ml_assets.serving.event_tables import Outcome, Prediction
+from ml_assets.events.rows import Outcome, Prediction
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.reading import _file
 from ml_assets_tests.serving import papers, released

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 
-from ml_assets.serving.event_tables import Prediction
+from ml_assets.events.rows import Prediction
 from ml_assets.serving.json_body import parsed
 from ml_assets.serving.problem import Problem
 from ml_assets_tests.serving.released import probability

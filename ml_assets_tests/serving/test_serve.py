@@ -15,8 +15,8 @@ import httpx2
 import pandas as pd
 import pytest
 
-from ml_assets.serving.event_tables import Prediction
-from ml_assets.serving.events import EventStore
+from ml_assets.events.rows import Prediction
+from ml_assets.events.store import EventStore
 from ml_assets.settings import Settings
 from ml_assets.storage.artifacts import Package
 from ml_assets.storage.manifest import MISSING, PROBABILITIES

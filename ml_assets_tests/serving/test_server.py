@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from starlette.testclient import TestClient
 
+from ml_assets.events.rows import Outcome, Prediction
 from ml_assets.serving import app as application
 from ml_assets.serving import http
-from ml_assets.serving.event_tables import Outcome, Prediction
 from ml_assets.serving.tokens import Tokens
 from ml_assets_tests.serving import released
 from ml_assets_tests.serving.released import AS_OF, MODEL, probability

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
-from ml_assets.serving.event_tables import Event, Exposure, Outcome, Prediction, Traffic, outcome, prediction_id
-from ml_assets.serving.event_writer import Writer
-from ml_assets.serving.events import EventStore
-from ml_assets.serving.journal import Journal
+from ml_assets.events.journal import Journal
+from ml_assets.events.rows import Event, Exposure, Outcome, Prediction, Traffic, outcome, prediction_id
+from ml_assets.events.store import EventStore
+from ml_assets.events.writer import Writer
 
 NOW = 1_760_000_000_000_000
 FEATURES = '{"orders":12,"mean_amount":19.5,"days_since":3.25,"kind":"a","tickets":0,"plan":"monthly"}'

@@ -13,8 +13,8 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from ml_assets.errors import DeclarationError
-from ml_assets.serving.event_schema import IDENTITY, METADATA
-from ml_assets.serving.event_tables import EventStoreError
+from ml_assets.events.rows import EventStoreError
+from ml_assets.events.schema import IDENTITY, METADATA
 
 _OF_EVENT = {"22", "23", "54"}  # classes of SQLSTATE: data, constraints, limits such as the size of an index row
 _FORMS = "ML_ASSETS_EVENT_STORE is sqlite:///path/to/events.db or postgresql://user:password@host/database"

@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml_assets.serving.event_database import parse, path
-from ml_assets.serving.event_tables import Event, EventStoreError
-from ml_assets.serving.event_writer import Writer
-from ml_assets.serving.events import EventStore
+from ml_assets.events.database import parse, path
+from ml_assets.events.rows import Event, EventStoreError
+from ml_assets.events.store import EventStore
+from ml_assets.events.writer import Writer
 
 
 def kept(store: EventStore, url: str) -> Writer:

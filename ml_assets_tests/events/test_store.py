@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from ml_assets.errors import DeclarationError
-from ml_assets.serving.event_schema import TABLES
-from ml_assets.serving.event_tables import (
+from ml_assets.events.rows import (
     Event,
     EventRefusedError,
     EventStoreError,
@@ -26,8 +25,9 @@ from ml_assets.serving.event_tables import (
     outcome,
     prediction_id,
 )  # fmt: skip
-from ml_assets.serving.event_writer import PostgresWriter
-from ml_assets.serving.events import EventStore
+from ml_assets.events.schema import TABLES
+from ml_assets.events.store import EventStore
+from ml_assets.events.writer import PostgresWriter
 from ml_assets.settings import Settings
 from ml_assets_tests.serving.traffic import NOW, exposure, named, prediction, truth, write, writing
 

@@ -5,9 +5,9 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import text
 
-from ml_assets.serving.event_tables import EventRefusedError, EventStoreError, Prediction
-from ml_assets.serving.event_writer import PostgresWriter
-from ml_assets.serving.events import EventStore
+from ml_assets.events.rows import EventRefusedError, EventStoreError, Prediction
+from ml_assets.events.store import EventStore
+from ml_assets.events.writer import PostgresWriter
 from ml_assets_tests.serving.conftest import Postgres
 from ml_assets_tests.serving.traffic import prediction, writing
 

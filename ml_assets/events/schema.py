@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from ml_assets.serving.event_tables import LONG, NAME, Exposure, Kind, Outcome, Prediction, Search, Traffic
+from ml_assets.events.rows import LONG, NAME, Exposure, Kind, Outcome, Prediction, Search, Traffic
 
 METADATA = MetaData()
 _WHOLE = BigInteger().with_variant(Integer(), "sqlite")

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.serving.event_database import parse
-from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError, Exposure, Outcome, Prediction
-from ml_assets.serving.event_writer import SqliteWriter, Writer
-from ml_assets.serving.events import EventStore
-from ml_assets.serving.journal import Journal, Written
+from ml_assets.events.database import parse
+from ml_assets.events.journal import Journal, Written
+from ml_assets.events.rows import Event, EventRefusedError, EventStoreError, Exposure, Outcome, Prediction
+from ml_assets.events.store import EventStore
+from ml_assets.events.writer import SqliteWriter, Writer
 from ml_assets.settings import PROJECT
 from ml_assets_tests.processes import environment
 from ml_assets_tests.serving.traffic import crowd, exposure, named, prediction, truth

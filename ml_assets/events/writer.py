@@ -15,9 +15,9 @@ from typing import Protocol
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from ml_assets.serving.event_database import SHARE, name, of_event, said, sqlstate
-from ml_assets.serving.event_schema import insert
-from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError, Kind, by_kind
+from ml_assets.events.database import SHARE, name, of_event, said, sqlstate
+from ml_assets.events.rows import Event, EventRefusedError, EventStoreError, Kind, by_kind
+from ml_assets.events.schema import insert
 
 _LOOK = 0.0001  # seconds between two looks at a lock; a commit takes a few times as long
 _ROWS = 64  # of a statement

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Table, create_engine, make_url
 
-from ml_assets.serving.event_tables import Prediction, Traffic
-from ml_assets.serving.events import EventStore
+from ml_assets.events.rows import Prediction, Traffic
+from ml_assets.events.store import EventStore
 from ml_assets_tests.serving.traffic import minute, prediction, write
 
 

@@ -12,10 +12,10 @@ from typing import Any, Generic, Self, TypeVar
 
 from sqlalchemy import Connection, Table, delete, func, select, text
 
-from ml_assets.serving.event_database import create, engine, name, parse, path, settled, translated
-from ml_assets.serving.event_schema import AGED_BY, EXPORTED, IDENTITY, TABLES
-from ml_assets.serving.event_tables import Exposure, Kind, Outcome, Prediction, Search, Traffic
-from ml_assets.serving.event_writer import PostgresWriter, SqliteWriter, Writer
+from ml_assets.events.database import create, engine, name, parse, path, settled, translated
+from ml_assets.events.rows import Exposure, Kind, Outcome, Prediction, Search, Traffic
+from ml_assets.events.schema import AGED_BY, EXPORTED, IDENTITY, TABLES
+from ml_assets.events.writer import PostgresWriter, SqliteWriter, Writer
 
 PATIENCE = 2.0  # seconds until a store that does not answer is an error
 _MARK = """

@@ -15,8 +15,8 @@ from itertools import chain
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from ml_assets.serving.event_tables import Event, EventRefusedError, EventStoreError
-from ml_assets.serving.event_writer import Writer, commit
+from ml_assets.events.rows import Event, EventRefusedError, EventStoreError
+from ml_assets.events.writer import Writer, commit
 
 PATIENCE = 2.0  # seconds
 _LOOK = 0.001  # seconds between two looks at a file that another process writes to; uvloop knows no less
