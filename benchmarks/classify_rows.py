@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.pipeline import Pipeline
 
+    from ml_assets.documents.document import Document
     from ml_assets.storage.manifest import Input, Manifest
-    from ml_assets.text.document import Document
     from ml_assets.training.folder import Folder
     from ml_assets.training.frame import Columns
 
@@ -86,8 +86,8 @@ def given(*, mask: bool) -> Rows:
 
 def rows(texts: Sequence[str], labels: Sequence[str], source: Sequence[str], *, mask: bool) -> Rows:
     """Texts as rows; with `mask`, nothing of a row has seen the words that name the classes."""
+    from ml_assets.documents.description import masked
     from ml_assets.ingest.documents import row
-    from ml_assets.text.features import masked
 
     seen = tuple(masked(text) for text in texts) if mask else tuple(texts)
     raw = pa.concat_tables([row(document(text), f"{number:08}", None, NOW) for number, text in enumerate(seen)])
@@ -97,7 +97,7 @@ def rows(texts: Sequence[str], labels: Sequence[str], source: Sequence[str], *, 
 
 def document(text: str) -> "Document":
     """A text as the server takes it."""
-    from ml_assets.text.document import Document, Page
+    from ml_assets.documents.document import Document, Page
 
     pages = tuple(Page(page, "text", 1.0) for page in text.split("\f"))
     return Document("text", len(text.encode("utf-8", "replace")), pages)

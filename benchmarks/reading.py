@@ -124,9 +124,9 @@ def spoilt(picture: Any, rng: np.random.Generator) -> Any:  # noqa: ANN401 - arr
 
 def read(folder: str) -> dict[str, Any]:
     """Our reading of every picture in a folder; the models are loaded before the clock starts."""
-    from ml_assets.text.document import Limits
-    from ml_assets.text.ocr import read_picture
-    from ml_assets.text.read import read as read_file
+    from ml_assets.documents.document import Limits
+    from ml_assets.documents.ocr import read_picture
+    from ml_assets.documents.read import read as read_file
 
     read_picture(np.tile(np.array([[255, 0]], np.uint8), (64, 32)), THREADS)
     pages, seconds, before = [], [], time.process_time()
@@ -140,8 +140,8 @@ def read(folder: str) -> dict[str, Any]:
 
 def scan(file: str, folder: str) -> dict[str, Any]:
     """Our reading of the scan."""
-    from ml_assets.text.document import Limits
-    from ml_assets.text.read import read as read_file
+    from ml_assets.documents.document import Limits
+    from ml_assets.documents.read import read as read_file
 
     known = {word.lower() for text in Path(folder, "clean").glob("*.txt") for word in words(text.read_text())}
     started = time.perf_counter()

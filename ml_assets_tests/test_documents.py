@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from ml_assets.text.search import Filters, SearchIndex
+from ml_assets_tests.documents.made import LEASE, pdf
+from ml_assets_tests.documents.test_read_hostile import HOSTILE
 from ml_assets_tests.processes import environment
 from ml_assets_tests.serving.process import Server, serving
-from ml_assets_tests.text.made import LEASE, pdf
-from ml_assets_tests.text.test_read_hostile import HOSTILE
 
 pytestmark = pytest.mark.slow
 

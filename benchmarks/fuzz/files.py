@@ -10,7 +10,7 @@ from benchmarks.figure import Figure, figures
 from benchmarks.fuzz.processes import Watched, started
 from benchmarks.fuzz.zone import endure
 from benchmarks.process import call, say
-from ml_assets.text.document import LIMITS
+from ml_assets.documents.document import LIMITS
 
 TABLE = 30.0
 """Seconds that a small file of rows may take, on a machine that others use too."""

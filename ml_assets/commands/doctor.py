@@ -102,7 +102,7 @@ def telemetry() -> Finding:
     """Whether the telemetry of every library is off: the variables, and what the one leaves that begins at once."""
     import dagster as dg
 
-    from ml_assets.text.sandbox import environment
+    from ml_assets.documents.sandbox import environment
 
     on = [
         f"{name} is {os.environ.get(name, 'not set')}" for name, value in OFF.items() if os.environ.get(name) != value

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from ml_assets.documents.description import describe
+from ml_assets.documents.document import READER, Document, UnreadableError
+from ml_assets.documents.read import require_size
 from ml_assets.errors import DataError
 from ml_assets.ingest.batch import Loaded
 from ml_assets.ingest.conform import QUARANTINED
@@ -16,12 +19,9 @@ from ml_assets.ingest.refusals import Refusal
 from ml_assets.ingest.schema import Shape
 from ml_assets.ingest.spool import Spool
 from ml_assets.spec.source import POSITION
-from ml_assets.text.document import READER, Document, UnreadableError
-from ml_assets.text.features import describe
-from ml_assets.text.read import require_size
 
 if TYPE_CHECKING:
-    from ml_assets.text.reader import Reader
+    from ml_assets.documents.reader import Reader
 
 _PAGE = pa.struct([
     ("method", pa.string()), ("confidence", pa.float64()), ("rotation", pa.int64()), ("skew", pa.float64()),

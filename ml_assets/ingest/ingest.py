@@ -135,10 +135,10 @@ class _Run:
         Raises:
             DataError: a line of the source's `arrivals` cannot be understood.
         """
+        from ml_assets.documents.reader import Reader
         from ml_assets.ingest.arrivals import register
         from ml_assets.ingest.documents import Inbox  # the readers of documents
         from ml_assets.ingest.refusals import refusals
-        from ml_assets.text.reader import Reader
 
         before = refusals(self.lake, self.table)
         self.inbox = Inbox(Reader(), self.now, register(self.spec, location), before, retry=retry)

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ml_assets.documents.document import READER
 from ml_assets.ingest.ledger import quarantine_table
 from ml_assets.spec.source import FILE_COLUMN
-from ml_assets.text.document import READER
 
 if TYPE_CHECKING:
     from ml_assets.storage.lake import Lake

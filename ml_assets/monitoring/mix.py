@@ -11,11 +11,11 @@ from statistics import fmean
 
 import pyarrow as pa
 
+from ml_assets.documents import vocabulary
 from ml_assets.monitoring.evaluated import Tested
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.manifest import REVIEW
 from ml_assets.storage.registry import Registry, Version
-from ml_assets.text import vocabulary
 from ml_assets.training.folder import Folder
 from ml_assets.training.record import EVALUATION, Record, required
 from ml_assets.training.score import decisions, familiar

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ml_assets.documents.vocabulary import familiarity, vocabulary
 from ml_assets.errors import RegistryError, listed
 from ml_assets.storage.manifest import MISSING, PROBABILITIES, REVIEW, Manifest, tensors
 from ml_assets.storage.scorer import normal
-from ml_assets.text.vocabulary import familiarity, vocabulary
 
 Value = float | bool | str | None
 # As the model was trained: what stands for a missing category, and running text without its spelling.

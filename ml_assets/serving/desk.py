@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.documents.document import Document, Limits
 from ml_assets.storage.manifest import Manifest, Query
-from ml_assets.text.document import Document, Limits
 
 if TYPE_CHECKING:
-    from ml_assets.text.reader import Reader
+    from ml_assets.documents.reader import Reader
 
 _NOBODY = "sent"  # the entity within the queries, which are pure functions of its one row
 LIMITS = Limits(size=20 << 20, pages=50, seconds=15, seconds_per_page=10, characters=1_000_000)
@@ -39,7 +39,7 @@ class Desk:
         """
         with self._lock:
             if self._reader is None:
-                from ml_assets.text.reader import Reader
+                from ml_assets.documents.reader import Reader
 
                 self._reader = self._held.enter_context(Reader(LIMITS, READERS))
         return self._reader.read(content)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
+from ml_assets.documents.document import Document, Page, UnreadableError
 from ml_assets.serving.content import BOM, FORM, TEXT, content, is_json, media_type, require_utf8, unsupported
 from ml_assets.serving.desk import LIMITS
 from ml_assets.serving.http import BODY, Receive, headers
@@ -12,7 +13,6 @@ from ml_assets.serving.model import Model, Seen
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.request import Rows
 from ml_assets.serving.worker import Worker
-from ml_assets.text.document import Document, Page, UnreadableError
 
 UPLOAD = 20 << 20
 """Bytes that a body with a file may have."""

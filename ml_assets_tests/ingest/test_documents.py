@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from ml_assets.documents.document import LIMITS, READER, Document, Page, UnreadableError
 from ml_assets.errors import DataError
 from ml_assets.ingest import ledger
 from ml_assets.ingest.documents import SHAPE
 from ml_assets.ingest.ingest import Ingested, ingest
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
-from ml_assets.text.document import LIMITS, READER, Document, Page, UnreadableError
 from ml_assets_tests.conftest import shared
-from ml_assets_tests.text.made import LEASE, pdf
+from ml_assets_tests.documents.made import LEASE, pdf
 
 TABLE = "papers/raw/text"
 SPEC = SourceSpec(
@@ -172,7 +172,7 @@ class Trouble:
 @pytest.fixture
 def trouble(monkeypatch: pytest.MonkeyPatch) -> Trouble:
     made = Trouble({"slow": 1, "stuck": 99})
-    monkeypatch.setattr("ml_assets.text.reader.Reader", lambda: made)
+    monkeypatch.setattr("ml_assets.documents.reader.Reader", lambda: made)
     return made
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from ml_assets.documents.document import Document, Page
 from ml_assets.ingest.documents import READ, SHAPE, row
 from ml_assets.serving.desk import Desk
 from ml_assets.storage.duck import memory
 from ml_assets.storage.manifest import Manifest, Query
-from ml_assets.text.document import Document, Page
 
 TEXT = 'Lease of January 5, 2024 between Apex Foods LLC ("Landlord") and Ann Lee ("Tenant"). Rent: $1,000.00 a month.'
 DOCUMENT = Document("pdf", 1234, (Page(TEXT, "ocr", 0.9), Page("more", "text", 1.0)), "Lease")

@@ -9,8 +9,8 @@ from ml_assets.serving.artifact import Artifact
 from ml_assets.serving.model import Classified, Model, Seen
 from ml_assets.serving.request import Rows
 from ml_assets.storage.manifest import REVIEW, Input, Manifest
+from ml_assets_tests.documents.test_vocabulary import exported
 from ml_assets_tests.serving import released
-from ml_assets_tests.text.test_vocabulary import exported
 
 CLASSES = ("lease", "rider", "other")
 
