@@ -19,7 +19,7 @@ from benchmarks.figure import Figure, figures
 from benchmarks.process import PROJECT, call, say
 
 if TYPE_CHECKING:
-    from ml_assets.text.search import Filters, SearchIndex
+    from ml_assets.search.index import Filters, SearchIndex
 
 P99 = 100.0  # ms
 SAMPLE = 20_000
@@ -104,7 +104,7 @@ def build(documents: int) -> dict[str, Any]:
     """Fit an embedder and index everything, from nothing."""
     from benchmarks.search_documents import documents as made
     from benchmarks.search_documents import tables
-    from ml_assets.text.embedding import fit
+    from ml_assets.search.embedding import fit
 
     started, letters = time.perf_counter(), 0
 
@@ -144,7 +144,7 @@ def ask(documents: int, times: int) -> dict[str, Any]:
 
 
 def _filters(rng: Random) -> "Filters":
-    from ml_assets.text.search import Filters
+    from ml_assets.search.index import Filters
 
     year = rng.randrange(2010, 2024)
     return rng.choice((
@@ -162,7 +162,7 @@ def change(documents: int, number: int, at: int) -> dict[str, Any]:
     import pyarrow as pa
 
     from benchmarks.search_documents import tables
-    from ml_assets.text.rows import DOCUMENTS
+    from ml_assets.search.index_schema import DOCUMENTS
 
     searched, word = index(), f"zyx{'abcdefghij'[at // 10]}{'abcdefghij'[at % 10]}word"
     rows = next(iter(tables(min(number, documents), _SEED))).to_pylist()
@@ -182,8 +182,8 @@ def judge(documents: int, each: int) -> dict[str, Any]:
     from benchmarks.search_documents import documents as made
     from benchmarks.search_documents import tables
     from benchmarks.search_questions import questions
-    from ml_assets.text.embedding import fit
-    from ml_assets.text.relevance import evaluate
+    from ml_assets.search.embedding import fit
+    from ml_assets.search.relevance import evaluate
 
     truth = list(made(documents, _SEED))
     searched = index()
@@ -209,6 +209,6 @@ def location() -> Path:
 
 def index() -> "SearchIndex":
     """The measured index."""
-    from ml_assets.text.search import SearchIndex
+    from ml_assets.search.index import SearchIndex
 
     return SearchIndex(location())

@@ -202,7 +202,7 @@ def tables(number: int, seed: int = 0) -> "Iterator[pa.Table]":
     """The same as rows, in parts."""
     import pyarrow as pa
 
-    from ml_assets.text.rows import DOCUMENTS
+    from ml_assets.search.index_schema import DOCUMENTS
 
     held: list[dict[str, Any]] = []
     for document in documents(number, seed):

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from benchmarks.search_documents import TOPICS, Document
-from ml_assets.text.query import Filters
-from ml_assets.text.relevance import Query
+from ml_assets.search.query import Filters
+from ml_assets.search.relevance import Query
 
 CONTRACTS = Filters(labels=("lease", "amendment"))  # they never use the words of a paraphrase: letters do
 _CALLED = {

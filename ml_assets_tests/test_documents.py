@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ml_assets.text.search import Filters, SearchIndex
+from ml_assets.search.index import Filters, SearchIndex
 from ml_assets_tests.documents.made import LEASE, pdf
 from ml_assets_tests.documents.test_read_hostile import HOSTILE
 from ml_assets_tests.processes import environment

@@ -17,11 +17,11 @@ from benchmarks.fuzz.fleet import Findings, attack
 from benchmarks.fuzz.processes import Watched, started
 from benchmarks.fuzz.requests import Requests
 from benchmarks.process import call, say
+from ml_assets.search.index import SearchIndex
 from ml_assets.settings import Settings
-from ml_assets.text.search import SearchIndex
+from ml_assets_tests.search.cases import corpus, embedder, table
 from ml_assets_tests.serving import papers, released
 from ml_assets_tests.serving.process import Server, serving
-from ml_assets_tests.text.search_cases import corpus, embedder, table
 
 _WARM = 60.0
 

@@ -13,9 +13,9 @@ from ml_assets.settings import settings
 
 if TYPE_CHECKING:
     from ml_assets.components.model import Model
+    from ml_assets.search.relevance_gate import Relevance
     from ml_assets.spec.model import DocumentsSpec
     from ml_assets.training.folder import Folder
-    from ml_assets.training.sought import Relevance
 
 CHECK = "relevance"
 
@@ -39,8 +39,8 @@ def searched(model: "Model", folder: "Folder") -> list[dg.AssetsDefinition]:
     )
     def search_index(lake: LakeResource) -> Result:
         """Documents by words and by meaning: what is new is added, what was withdrawn is gone, the rest stays."""
-        from ml_assets.training.indexed import index
-        from ml_assets.training.sought import relevance
+        from ml_assets.search.relevance_gate import relevance
+        from ml_assets.search.sync import index
 
         location = settings().search / folder.name
         done = index(lake.open(), folder, spec, location, settings().embedding_model)
@@ -65,6 +65,6 @@ def _checked(found: "Relevance", least: float) -> dg.AssetCheckResult:
 
 def _behind(folder: "Folder", spec: "DocumentsSpec") -> bool:
     """Whether the lake holds what cannot be found yet; asked when a condition is evaluated."""
-    from ml_assets.training.indexed import behind
+    from ml_assets.search.sync import behind
 
     return behind(lake_here(), folder, spec, settings().search / folder.name, settings().embedding_model)

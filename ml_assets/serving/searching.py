@@ -8,15 +8,15 @@ import msgspec
 
 from ml_assets.errors import DataError
 from ml_assets.events.rows import Search, prediction_id
+from ml_assets.search.results import DEPTH, Hit, Results
 from ml_assets.serving.content import json_content
 from ml_assets.serving.http import Receive
 from ml_assets.serving.json_body import Decoder
 from ml_assets.serving.problem import Problem, unavailable
 from ml_assets.serving.worker import Worker
-from ml_assets.text.found import DEPTH, Hit, Results
 
 if TYPE_CHECKING:
-    from ml_assets.text.search import SearchIndex
+    from ml_assets.search.index import SearchIndex
 
 
 _LARGEST = 1e308
@@ -127,7 +127,7 @@ def _model(worker: Worker, asked: Query) -> str:
 
 
 def _found(index: "SearchIndex", asked: Query) -> Results:
-    from ml_assets.text import query  # pyarrow: only where something is searched
+    from ml_assets.search import query  # pyarrow: only where something is searched
 
     try:
         filters = query.Filters(

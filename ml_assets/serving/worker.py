@@ -26,7 +26,7 @@ from ml_assets.serving.tokens import Tokens
 from ml_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from ml_assets.text.search import SearchIndex
+    from ml_assets.search.index import SearchIndex
 
 _LOG = logging.getLogger("ml_assets.serving")
 
@@ -101,7 +101,7 @@ class Worker:
     def index(self, name: str) -> "SearchIndex":
         """The search index of a model's documents; it follows what the graph writes."""
         if name not in self._indexes:
-            from ml_assets.text.search import SearchIndex  # LanceDB: only where something is searched
+            from ml_assets.search.index import SearchIndex  # LanceDB: only where something is searched
 
             self._indexes[name] = SearchIndex(self._search / name)
         return self._indexes[name]

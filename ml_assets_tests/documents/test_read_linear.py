@@ -9,7 +9,7 @@ import pytest
 from ml_assets.documents.description import describe
 from ml_assets.documents.document import LIMITS, Limits, UnreadableError
 from ml_assets.documents.read import read
-from ml_assets.text.terms import terms
+from ml_assets.search.terms import terms
 from ml_assets_tests.documents import made
 
 pytestmark = pytest.mark.timeout(60)

@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from ml_assets.text.search import Results, SearchIndex
-from ml_assets.text.search_store import Store
-from ml_assets_tests.text.search_cases import corpus, embedder, letters, row, table
+from ml_assets.search.index import Results, SearchIndex
+from ml_assets.search.store import Store
+from ml_assets_tests.search.cases import corpus, embedder, letters, row, table
 
 SPAWN = multiprocessing.get_context("spawn")
 BEFORE, FITTED = corpus(300), embedder(corpus(300))

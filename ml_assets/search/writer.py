@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
-from ml_assets.text.rows import AMOUNTS, BATCH, DATES, DOCUMENTS, batches, prepared, sql_text, stored
-from ml_assets.text.search_store import Current, Store
+from ml_assets.search.index_schema import AMOUNTS, BATCH, DATES, DOCUMENTS, batches, prepared, sql_text, stored
+from ml_assets.search.store import Current, Store
 
 if TYPE_CHECKING:
     from lancedb.table import Table
 
-    from ml_assets.text.embedding import Embedder
+    from ml_assets.search.embedding import Embedder
 
 Rows: TypeAlias = pa.Table | Iterable[pa.RecordBatch | pa.Table]
 

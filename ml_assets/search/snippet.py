@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
 
-from ml_assets.text.terms import Span, spans
+from ml_assets.search.terms import Span, spans
 
 _LONG = 200  # characters
 _READ = 60_000  # characters: some twenty pages, read in 20 ms

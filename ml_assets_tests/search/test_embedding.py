@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_assets.errors import DataError
-from ml_assets.text.embedding import LsaEmbedder, fit, load
-from ml_assets.text.lexicon import Lexicon, sampled
-from ml_assets.text.sentences import sentence_embedder
-from ml_assets.text.terms import terms
-from ml_assets_tests.text.search_cases import corpus
+from ml_assets.search.embedding import LsaEmbedder, fit, load
+from ml_assets.search.lexicon import Lexicon, sampled
+from ml_assets.search.sentences import sentence_embedder
+from ml_assets.search.terms import terms
+from ml_assets_tests.search.cases import corpus
 
 ROWS = corpus(120)
 TEXTS = [row["text"] for row in ROWS]
@@ -88,7 +88,7 @@ def test_an_embedder_is_read_as_it_was_written(fitted: LsaEmbedder, tmp_path: Pa
 @pytest.mark.slow
 def test_another_process_fits_the_same(fitted: LsaEmbedder) -> None:
     code = (
-        "from ml_assets_tests.text.search_cases import corpus; from ml_assets.text.embedding import fit;"
+        "from ml_assets_tests.search.cases import corpus; from ml_assets.search.embedding import fit;"
         "print(fit((row['text'] for row in corpus(120)), size=8).fingerprint)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ml_assets.text.lexicon import Lexicon
+    from ml_assets.search.lexicon import Lexicon
 
     Floats = NDArray[np.float64]
 

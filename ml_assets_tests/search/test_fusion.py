@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray  # noqa: TC002 - hypothesis reads annotations
 
-from ml_assets.text.fusion import Fusion, bm25, fuse, order
-from ml_assets.text.lexicon import Lexicon
+from ml_assets.search.fusion import Fusion, bm25, fuse, order
+from ml_assets.search.lexicon import Lexicon
 
 BOTH: list[Fusion] = ["reciprocal", "convex"]
 SCORES = arrays(np.float64, 8, elements=st.floats(0, 9).map(lambda score: round(score, 2)))

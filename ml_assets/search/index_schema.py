@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ml_assets.errors import DataError
-from ml_assets.text.terms import terms
+from ml_assets.search.terms import terms
 
 if TYPE_CHECKING:
-    from ml_assets.text.embedding import Embedder
+    from ml_assets.search.embedding import Embedder
 
 DOCUMENTS = pa.schema([
     pa.field("document_id", pa.string(), nullable=False),  # SHA-256 of the content

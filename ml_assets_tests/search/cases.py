@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml_assets.text.embedding import LsaEmbedder, fit
-from ml_assets.text.rows import DOCUMENTS
+from ml_assets.search.embedding import LsaEmbedder, fit
+from ml_assets.search.index_schema import DOCUMENTS
 
 NEW_YEAR = datetime(2024, 1, 1)  # noqa: DTZ001 - timestamps here are UTC without a zone
 

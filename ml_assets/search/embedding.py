@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ml_assets.errors import DataError
-from ml_assets.text.lexicon import Lexicon, lexicon, sampled
-from ml_assets.text.terms import terms
+from ml_assets.search.lexicon import Lexicon, lexicon, sampled
+from ml_assets.search.terms import terms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -151,7 +151,7 @@ def load(path: Path) -> Embedder:
     held = _read(path)
     kind = str(held["format"])
     if kind.startswith("sentences"):
-        from ml_assets.text.sentences import unpacked
+        from ml_assets.search.sentences import unpacked
 
         return unpacked(held)
     if kind != _FORMAT:

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.text.query import QueryError
-from ml_assets.text.rows import folded
-from ml_assets.text.search import Filters, SearchIndex, Signals
-from ml_assets.text.search_store import Store
-from ml_assets_tests.text.search_cases import NEW_YEAR, corpus, embedder, row, table
+from ml_assets.search.index import Filters, SearchIndex, Signals
+from ml_assets.search.index_schema import folded
+from ml_assets.search.query import QueryError
+from ml_assets.search.store import Store
+from ml_assets_tests.search.cases import NEW_YEAR, corpus, embedder, row, table
 
 ROWS = [
     *corpus(60),

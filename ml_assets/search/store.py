@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from ml_assets.errors import DataError
-from ml_assets.text.embedding import Embedder, load
-from ml_assets.text.rows import stored
+from ml_assets.search.embedding import Embedder, load
+from ml_assets.search.index_schema import stored
 
 if TYPE_CHECKING:
     from lancedb.db import DBConnection

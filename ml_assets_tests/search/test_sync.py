@@ -8,12 +8,12 @@ import pytest
 
 from ml_assets.errors import DataError
 from ml_assets.ingest.ingest import ingest
+from ml_assets.search.index import Filters, SearchIndex
+from ml_assets.search.relevance_gate import questions, relevance
+from ml_assets.search.sync import Indexed, behind, index
 from ml_assets.spec.model import DocumentsSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
-from ml_assets.text.search import Filters, SearchIndex
-from ml_assets.training.indexed import Indexed, behind, index
-from ml_assets.training.sought import questions, relevance
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.monitoring.test_reviewed import LABELS, SEEN, TEXT, papers
 

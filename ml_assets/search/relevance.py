@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_assets.errors import DataError
-from ml_assets.text.fusion import Mode
-from ml_assets.text.query import Filters
+from ml_assets.search.fusion import Mode
+from ml_assets.search.query import Filters
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ml_assets.text.search import SearchIndex
+    from ml_assets.search.index import SearchIndex
 
     Floats = NDArray[np.float64]
 

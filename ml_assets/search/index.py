@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_assets.errors import DataError
-from ml_assets.text.found import DEPTH, Hit, Results
-from ml_assets.text.fusion import Fusion, Mode, bm25, fuse, order
-from ml_assets.text.query import Filters, QueryError, Signals, require_page
-from ml_assets.text.search_reader import Candidates, Snapshot
-from ml_assets.text.search_store import Store
-from ml_assets.text.search_writer import Rows, Updated, write
-from ml_assets.text.snippet import snippet
-from ml_assets.text.terms import asked_terms
+from ml_assets.search.fusion import Fusion, Mode, bm25, fuse, order
+from ml_assets.search.query import Filters, QueryError, Signals, require_page
+from ml_assets.search.reader import Candidates, Snapshot
+from ml_assets.search.results import DEPTH, Hit, Results
+from ml_assets.search.snippet import snippet
+from ml_assets.search.store import Store
+from ml_assets.search.terms import asked_terms
+from ml_assets.search.writer import Rows, Updated, write
 
 if TYPE_CHECKING:
-    from ml_assets.text.embedding import Embedder
+    from ml_assets.search.embedding import Embedder
 
 __all__ = ["DEPTH", "Filters", "Hit", "QueryError", "Results", "SearchIndex", "Signals", "Updated"]
 

@@ -10,17 +10,17 @@ import pyarrow as pa
 
 from ml_assets.errors import DataError
 from ml_assets.ingest.corrections import current, gone, unreplaced
+from ml_assets.search.embedding import fit, learned
+from ml_assets.search.index import SearchIndex
+from ml_assets.search.index_schema import LAYOUT
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
-from ml_assets.text.embedding import fit, learned
-from ml_assets.text.rows import LAYOUT
-from ml_assets.text.search import SearchIndex
 
 if TYPE_CHECKING:
     import duckdb
 
+    from ml_assets.search.embedding import Embedder
     from ml_assets.spec.model import DocumentsSpec
-    from ml_assets.text.embedding import Embedder
     from ml_assets.training.folder import Folder
 
 _FOLLOWED = "followed.json"
@@ -115,7 +115,7 @@ def _embedder(
         return held, False
     if model is None:
         return fit(_texts(connection)), True
-    from ml_assets.text.sentences import sentence_embedder  # sentence-transformers, where it is asked for
+    from ml_assets.search.sentences import sentence_embedder  # sentence-transformers, where it is asked for
 
     return sentence_embedder(model, learned(_texts(connection))), True
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ml_assets.text.found import DEPTH
+from ml_assets.search.results import DEPTH
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from lancedb.table import Table
     from numpy.typing import NDArray
 
-    from ml_assets.text.embedding import Embedder
-    from ml_assets.text.fusion import Mode
-    from ml_assets.text.search_store import Current, Store
+    from ml_assets.search.embedding import Embedder
+    from ml_assets.search.fusion import Mode
+    from ml_assets.search.store import Current, Store
 
 _DIGITS = 4  # scores are of 32 bits: equal documents agree to here
 _PROBES = 40  # partitions: finds all of the 100 nearest of 100,000

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.text.snippet import snippet
-from ml_assets.text.terms import terms
+from ml_assets.search.snippet import snippet
+from ml_assets.search.terms import terms
 
 FILLER = "Nothing of the kind is said in this part of it. " * 40
 

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_assets.errors import DataError
-from ml_assets.text import search_writer
-from ml_assets.text.rows import DOCUMENTS
-from ml_assets.text.search import Filters, Results, SearchIndex, Signals, Updated
-from ml_assets_tests.text.search_cases import NEW_YEAR, TEXTS, corpus, embedder, letters, row, table
+from ml_assets.search import writer as search_writer
+from ml_assets.search.index import Filters, Results, SearchIndex, Signals, Updated
+from ml_assets.search.index_schema import DOCUMENTS
+from ml_assets_tests.search.cases import NEW_YEAR, TEXTS, corpus, embedder, letters, row, table
 
 ROWS = corpus(150)
 FITTED = embedder(ROWS)

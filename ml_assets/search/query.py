@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 from ml_assets.errors import MlAssetsError
-from ml_assets.text.found import DEPTH
-from ml_assets.text.rows import AMOUNTS, DATES, Ranged, folded, sql_day, sql_text
+from ml_assets.search.index_schema import AMOUNTS, DATES, Ranged, folded, sql_day, sql_text
+from ml_assets.search.results import DEPTH
 
 
 class QueryError(MlAssetsError):

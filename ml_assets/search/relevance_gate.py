@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 from zlib import crc32
 
+from ml_assets.search.fusion import Mode
+from ml_assets.search.index import SearchIndex
+from ml_assets.search.relevance import Interval, Query, evaluate
+from ml_assets.search.sync import bind
 from ml_assets.storage.lake import Lake
-from ml_assets.text.fusion import Mode
-from ml_assets.text.relevance import Interval, Query, evaluate
-from ml_assets.text.search import SearchIndex
-from ml_assets.training.indexed import bind
 
 if TYPE_CHECKING:
     from ml_assets.spec.model import DocumentsSpec

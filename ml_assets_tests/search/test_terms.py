@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.text.terms import asked_terms, spans, terms
+from ml_assets.search.terms import asked_terms, spans, terms
 
 
 @pytest.mark.parametrize(

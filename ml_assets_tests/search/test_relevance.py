@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
 from ml_assets.errors import DataError
-from ml_assets.text.relevance import METRICS, Evaluation, interval, ndcg, recall, reciprocal_rank
+from ml_assets.search.relevance import METRICS, Evaluation, interval, ndcg, recall, reciprocal_rank
 
 NAMES = [f"d{number}" for number in range(12)]
 GRADES = st.dictionaries(st.sampled_from(NAMES), st.integers(1, 3), min_size=1)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_assets.errors import DataError
-from ml_assets.text.embedding import lexicon_of, packed, written
-from ml_assets.text.lexicon import Lexicon
+from ml_assets.search.embedding import lexicon_of, packed, written
+from ml_assets.search.lexicon import Lexicon
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
