@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.classify_rows import Codes, Floats
-    from ml_assets.training.classes import Named
+    from ml_assets.training.task.multiclass import Named
 
 TRAINED, TESTED = 1500, 600
 FEWER = (250, 600)  # what the loop begins with, and later
@@ -159,14 +159,14 @@ def _calibration(y: "Codes", named: "Named") -> float:
 
 
 def _measured(metric: str, y: "Codes", named: "Named") -> float:
-    from ml_assets.training.classes import scores
+    from ml_assets.training.task.multiclass import scores
 
     return scores(y, named)[metric]
 
 
 def _bootstrapped(measure: "Callable[[Codes, Named], float]", y: "Codes", said: "Floats") -> tuple[float, float, float]:
     """A metric between the 2.5 % and 97.5 % quantiles of what it is on rows drawn with replacement."""
-    from ml_assets.training.classes import Named
+    from ml_assets.training.task.multiclass import Named
 
     rng, estimate = np.random.default_rng(0), measure(y, Named.of(said))
     draws = (rng.integers(0, len(y), len(y)) for _ in range(DRAWS))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ml_assets.documents.document import Document
     from ml_assets.storage.manifest import Input, Manifest
-    from ml_assets.training.folder import Folder
+    from ml_assets.training.definition import Folder
     from ml_assets.training.frame import Columns
 
     Floats = NDArray[np.float64]

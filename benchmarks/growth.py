@@ -26,7 +26,7 @@ from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.training.dataset import build
-from ml_assets.training.folder import Folder, assemble
+from ml_assets.training.definition import Folder, assemble
 
 MARKS = (30, 182, 365, 730)
 FILES, COUNT, INGEST, NOTHING = 8_000, 0.5, 2.0, 2.0

@@ -36,7 +36,7 @@ from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
-from ml_assets.training.folder import Folder, assemble
+from ml_assets.training.definition import Folder, assemble
 
 settings.register_profile("untimed", settings.default, deadline=None)  # machines of tests are not idle
 settings.load_profile("untimed")

@@ -17,7 +17,7 @@ from ml_assets.components.tree import FolderTree
 from ml_assets.errors import DeclarationError, listed
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 
 # Dagster marks parts of its own component loader as beta; the user of a command can do nothing about it.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)

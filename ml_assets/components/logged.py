@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ml_assets.monitoring.consistency import Consistency
     from ml_assets.spec.source import SourceSpec
     from ml_assets.storage.lake import Lake
-    from ml_assets.training.folder import Folder
+    from ml_assets.training.definition import Folder
 
 CHECK = "online_offline_consistency"
 

@@ -23,7 +23,7 @@ from ml_assets.components.templates.scaffold import ModelScaffolder
 from ml_assets.spec.model import ModelSpec
 
 if TYPE_CHECKING:
-    from ml_assets.training.folder import Folder
+    from ml_assets.training.definition import Folder
     from ml_assets.training.report import Report
 
 
@@ -66,7 +66,7 @@ class Model(Declared[ModelSpec]):
 
     def assemble(self, tree: dg.ComponentTree) -> "Folder":
         """The folder, checked as a whole: a bad query or name is refused at load."""
-        from ml_assets.training.folder import assemble
+        from ml_assets.training.definition import assemble
 
         sources = [source.spec for source in self.siblings(tree, Source)]
         views = [view.spec for view in self.siblings(tree, FeatureView)]

@@ -22,7 +22,7 @@ from ml_assets.spec.monitor import MonitorSpec
 
 if TYPE_CHECKING:
     from ml_assets.decisions.alert import Rule
-    from ml_assets.training.folder import Folder
+    from ml_assets.training.definition import Folder
 
 
 class Monitor(Declared[MonitorSpec]):

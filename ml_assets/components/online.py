@@ -16,7 +16,7 @@ from ml_assets.settings import settings
 
 if TYPE_CHECKING:
     from ml_assets.components.model import Model
-    from ml_assets.training.folder import Folder
+    from ml_assets.training.definition import Folder
     from ml_assets.training.online_writer import Written
 
 Decorator = Callable[[Callable[..., Result]], dg.AssetsDefinition]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ml_assets.monitoring.standing import PerformanceReport
     from ml_assets.spec.drift import DriftSpec
     from ml_assets.spec.performance import PerformanceSpec
-    from ml_assets.training.folder import Folder
+    from ml_assets.training.definition import Folder
 
 NOBODY = "there is no champion yet: nobody to watch"
 

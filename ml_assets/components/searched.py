@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ml_assets.components.model import Model
     from ml_assets.search.relevance_gate import Relevance
     from ml_assets.spec.model import DocumentsSpec
-    from ml_assets.training.folder import Folder
+    from ml_assets.training.definition import Folder
 
 CHECK = "relevance"
 

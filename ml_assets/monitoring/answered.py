@@ -21,7 +21,7 @@ from ml_assets.monitoring.prediction_log import table
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.training.dataset import known_until
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 
 if TYPE_CHECKING:
     import duckdb

@@ -14,7 +14,7 @@ from ml_assets.monitoring.prediction_log import table
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.frame import Columns
 from ml_assets.training.record import record
 from ml_assets.training.score import rows

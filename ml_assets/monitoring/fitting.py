@@ -10,7 +10,7 @@ from ml_assets.spec.model import RANKS
 from ml_assets.spec.monitor import MonitorSpec
 
 if TYPE_CHECKING:
-    from ml_assets.training.folder import Folder
+    from ml_assets.training.definition import Folder
 
 
 def require_fitting(spec: MonitorSpec, folder: "Folder") -> None:

@@ -18,7 +18,7 @@ from ml_assets.monitoring.score_drift import Change, ScoreDrift
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry, Version
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.frame import Columns as Inputs
 from ml_assets.training.record import Record
 from ml_assets.training.score import prints, rows, standing

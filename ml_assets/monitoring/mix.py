@@ -16,7 +16,7 @@ from ml_assets.monitoring.evaluated import Tested
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.manifest import REVIEW
 from ml_assets.storage.registry import Registry, Version
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.record import EVALUATION, Record, required
 from ml_assets.training.score import decisions, familiar
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.monitoring.mix import Compared
 from ml_assets.storage.manifest import REVIEW
-from ml_assets.training.plots import any_letters, drawable
+from ml_assets.training.task.binary_plots import any_letters, drawable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,7 @@ from ml_assets.monitoring.traffic import served
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.dataset import known_until
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.record import Record, record
 from ml_assets.training.report import REPORT
 from ml_assets.training.score import prints, rows

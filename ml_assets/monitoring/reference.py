@@ -12,7 +12,7 @@ from ml_assets.storage.duck import literal
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Version
 from ml_assets.training.dates import ROW, condition
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.record import Record
 from ml_assets.training.score import rows
 

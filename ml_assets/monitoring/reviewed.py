@@ -11,7 +11,7 @@ from ml_assets.ingest.corrections import current
 from ml_assets.monitoring.prediction_log import table
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 
 
 def deliver(lake: Lake, folder: Folder, drop: Path) -> int:

@@ -18,7 +18,7 @@ from ml_assets.features.store import refresh
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.dataset import known_until
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.reach import reach
 from ml_assets.training.record import record, required
 from ml_assets.training.report import REPORT

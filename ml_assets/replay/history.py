@@ -20,7 +20,7 @@ from ml_assets.replay.store import Store
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.storage.registry import Version
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.record import Record
 
 if TYPE_CHECKING:

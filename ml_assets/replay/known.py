@@ -8,7 +8,7 @@ from ml_assets.features.store import kept, refresh
 from ml_assets.features.view import View
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.training.dataset import views
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 
 Say = Callable[[int, int, str], None]
 """Told steps done, all steps, and what is being done."""

@@ -21,7 +21,7 @@ from ml_assets.replay.known import Known
 from ml_assets.replay.store import Store
 from ml_assets.storage.lake import Lake
 from ml_assets.training import dataset
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.frame import Frame, frame
 from ml_assets.training.record import Record
 from ml_assets.training.train import Fitted, fit, recipe, recorded

@@ -22,7 +22,7 @@ from ml_assets.replay.store import Store
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.training.dataset import known_until, window
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.split import Split, validation
 
 __all__ = ["Replay", "Store", "replay", "span", "standard"]

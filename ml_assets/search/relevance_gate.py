@@ -21,7 +21,7 @@ from ml_assets.storage.lake import Lake
 
 if TYPE_CHECKING:
     from ml_assets.spec.model import DocumentsSpec
-    from ml_assets.training.folder import Folder
+    from ml_assets.training.definition import Folder
 
 QUESTIONS = 40
 """Documents that are asked for; each gives at most one question of each sort."""

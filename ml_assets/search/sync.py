@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ml_assets.search.embedding import Embedder
     from ml_assets.spec.model import DocumentsSpec
-    from ml_assets.training.folder import Folder
+    from ml_assets.training.definition import Folder
 
 _FOLLOWED = "followed.json"
 _ROWS = 1_000  # documents in memory

@@ -10,7 +10,7 @@ from ml_assets.features.outcome import Outcome
 from ml_assets.spec.base import Decides, Declaration, Duration, deciding
 from ml_assets.spec.cadence import Cadence
 from ml_assets.storage.manifest import REVIEW
-from ml_assets.training.search import Search
+from ml_assets.training.tuning import Search
 
 RANKS = {"roc_auc", "pr_auc", "lift_at_10", "single_feature_roc_auc"}
 NAMES = {"accuracy", "macro_f1"}

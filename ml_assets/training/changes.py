@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ml_assets.training import dataset
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 
 _SAID = {"description", "owners"}
 """Fields that people read and nobody fits."""

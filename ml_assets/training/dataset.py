@@ -17,8 +17,8 @@ from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.timestamps import FIRST
 from ml_assets.training import dates
 from ml_assets.training.dates import ROW, read
-from ml_assets.training.folder import Folder
-from ml_assets.training.labelled import labelled, reading
+from ml_assets.training.definition import Folder
+from ml_assets.training.label_check import labelled, reading
 from ml_assets.training.split import Split, split
 
 __all__ = ["ROW", "TrainingSet", "build", "read"]

@@ -18,7 +18,7 @@ from ml_assets.features.view import Features, feature_set
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import known_until
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.score import prints, standing
 
 

@@ -8,7 +8,7 @@ from ml_assets.training.frame import Columns
 
 if TYPE_CHECKING:
     from ml_assets.spec.model import ModelSpec
-    from ml_assets.training.folder import Folder
+    from ml_assets.training.definition import Folder
 
 
 def require_trainable(folder: "Folder") -> None:

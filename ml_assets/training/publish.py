@@ -9,7 +9,7 @@ from ml_assets.storage.lake import Lake
 from ml_assets.storage.manifest import Band, Gate, Input, Manifest, Query
 from ml_assets.storage.registry import Registry
 from ml_assets.training import dataset
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.record import Record, record
 
 if TYPE_CHECKING:

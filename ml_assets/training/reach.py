@@ -7,7 +7,7 @@ from ml_assets.errors import DataError
 from ml_assets.ingest.ingest import ingests
 from ml_assets.ingest.left_files import without_rows
 from ml_assets.storage.lake import Lake
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 
 
 @dataclass(frozen=True)

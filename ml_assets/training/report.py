@@ -15,7 +15,7 @@ from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training import dataset
 from ml_assets.training.bootstrap import PROPER, RANKING
-from ml_assets.training.folder import Folder, require_features
+from ml_assets.training.definition import Folder, require_features
 from ml_assets.training.frame import Frame, frame
 from ml_assets.training.record import EVALUATION, Record, record, required
 from ml_assets.training.score import probabilities, rows
@@ -137,7 +137,7 @@ def _evaluate(
     lake: Lake, registry: Registry, folder: Folder, version: Version, champion: Version | None, workers: int
 ) -> dict[str, Any]:
     from ml_assets.training import export  # onnxruntime
-    from ml_assets.training.judged import Candidate
+    from ml_assets.training.task.candidate import Candidate
 
     kept = record(registry, version)
     table = dataset.read(lake, kept.table, kept.as_of, kept.version)

@@ -14,7 +14,7 @@ from ml_assets.features.store import fingerprints, refresh
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.manifest import REVIEW
 from ml_assets.storage.registry import Registry, Version
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.frame import features
 from ml_assets.training.record import Record, record
 

@@ -15,7 +15,7 @@ from ml_assets.storage.manifest import MISSING, PROBABILITIES
 from ml_assets.storage.registry import Registry, Run, Version
 from ml_assets.training import dataset
 from ml_assets.training.changes import Parts, changes, from_tag, parts
-from ml_assets.training.folder import Folder, require_features
+from ml_assets.training.definition import Folder, require_features
 from ml_assets.training.frame import Columns, Frame, columns, frame
 from ml_assets.training.record import EVALUATION, RECORD, Record
 from ml_assets.training.split import Split, validation
@@ -205,7 +205,7 @@ def _search(folder: Folder, data: Frame, window: Split, chosen: Columns, trials:
         return {}
     from sklearn.metrics import accuracy_score, roc_auc_score  # 2 s
 
-    from ml_assets.training.search import search
+    from ml_assets.training.tuning import search
 
     inner = validation(window.train, folder.spec.label.horizon, dates=folder.spec.window.test)
     if inner is None:

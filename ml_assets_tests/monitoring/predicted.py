@@ -11,7 +11,7 @@ import pyarrow as pa
 from ml_assets.features.store import refresh
 from ml_assets.storage.lake import fingerprint_of
 from ml_assets.storage.registry import Version
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.frame import Columns
 from ml_assets.training.record import RECORD, Record
 from ml_assets.training.split import Split

@@ -23,7 +23,7 @@ from ml_assets.spec.drift import DriftSpec
 from ml_assets.storage.manifest import REVIEW
 from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import build
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.record import Record, record
 from ml_assets.training.score import predict
 from ml_assets.training.train import train

@@ -17,7 +17,7 @@ from ml_assets.monitoring.reviewed import deliver
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
-from ml_assets.training.folder import Folder, assemble
+from ml_assets.training.definition import Folder, assemble
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.serving.traffic import NOW, prediction, write
 

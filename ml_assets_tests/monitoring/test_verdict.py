@@ -13,7 +13,7 @@ from ml_assets.monitoring.verdict import Decided, Seen, due, judge
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import build
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.report import report
 from ml_assets.training.train import train
 from ml_assets_tests.conftest import AS_OF, FIRST, Tiny, habits

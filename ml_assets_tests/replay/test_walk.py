@@ -32,7 +32,7 @@ from ml_assets.replay.walk import Replay, Store, replay, span, standard
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.spec.performance import PerformanceSpec
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets_tests.conftest import FIRST, Row, Tiny, habits
 
 # A tiny shop has fewer customers than reports ask for.

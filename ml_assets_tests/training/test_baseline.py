@@ -13,7 +13,7 @@ from ml_assets.errors import TrainingError
 from ml_assets.training.baseline import baseline
 from ml_assets.training.frame import Frame
 from ml_assets.training.metrics import scores
-from ml_assets_tests.training.test_evaluate import sample
+from ml_assets_tests.training.task.test_binary import sample
 
 
 def frame(X: pd.DataFrame, y: Any, dates: int = 4) -> Frame:

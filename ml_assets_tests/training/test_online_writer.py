@@ -23,7 +23,7 @@ from ml_assets.features.store import refresh
 from ml_assets.features.view import Features, ViewSpec
 from ml_assets.spec.model import ModelSpec
 from ml_assets.storage.registry import Registry, Version
-from ml_assets.training.folder import Folder, assemble
+from ml_assets.training.definition import Folder, assemble
 from ml_assets.training.frame import Columns
 from ml_assets.training.online_writer import Written, lacking, target, write_online
 from ml_assets.training.record import Record as Kept

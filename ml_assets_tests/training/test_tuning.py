@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from ml_assets.errors import TrainingError
-from ml_assets.training.search import Choices, Range, Search, Trial, Value, search
+from ml_assets.training.tuning import Choices, Range, Search, Trial, Value, search
 
 SPACE: dict[str, Range | Choices] = {
     "x": Range(low=-10.0, high=10.0),

@@ -15,8 +15,8 @@ import numpy as np
 from ml_assets.errors import TrainingError
 from ml_assets.training import bootstrap, metrics
 from ml_assets.training.bootstrap import Interval
-from ml_assets.training.evaluate import Evaluation
 from ml_assets.training.explain import Importance
+from ml_assets.training.task.binary import Evaluation
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

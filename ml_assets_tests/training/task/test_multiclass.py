@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from ml_assets.errors import TrainingError
-from ml_assets.training.classes import Named, baseline, by_class, compare, confusion, evaluate, scores
+from ml_assets.training.task.multiclass import Named, baseline, by_class, compare, confusion, evaluate, scores
 
 CLASSES = ("lease", "amendment", "addendum", "other")
 SEEDS = st.integers(0, 10_000)

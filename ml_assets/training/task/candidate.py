@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ml_assets.training.evaluate import Evaluation
+    from ml_assets.training.task.binary import Evaluation
 
     Floats = NDArray[np.float64]
     Slices = Mapping[str, NDArray[Any]]
@@ -50,10 +50,10 @@ class Candidate:
 
     def _two(self, slices: "Slices", others: "Mapping[str, Floats]", title: str) -> "tuple[Evaluation, bytes]":
         from ml_assets.training.baseline import baseline  # scikit-learn
-        from ml_assets.training.evaluate import Costs, evaluate
         from ml_assets.training.explain import importance
         from ml_assets.training.metrics import curves
-        from ml_assets.training.plots import figure
+        from ml_assets.training.task.binary import Costs, evaluate
+        from ml_assets.training.task.binary_plots import figure
 
         train, test, spec = self.train, self.test, self.spec
         p, costs = self._score(test.X), Costs(**spec.costs.model_dump())
@@ -67,9 +67,9 @@ class Candidate:
         return replace(made, baseline=best.as_dict()), figure(drawn, leaned, title)
 
     def _several(self, slices: "Slices", others: "Mapping[str, Floats]", title: str) -> "tuple[Evaluation, bytes]":
-        from ml_assets.training.classes import Named, baseline, evaluate  # scikit-learn
         from ml_assets.training.explain import importance
-        from ml_assets.training.plots_of_classes import figure
+        from ml_assets.training.task.multiclass import Named, baseline, evaluate  # scikit-learn
+        from ml_assets.training.task.multiclass_plots import figure
 
         test, seed = self.test, self.spec.seed
         named = Named.of(self.predict(test.X))

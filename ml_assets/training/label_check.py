@@ -10,7 +10,7 @@ from ml_assets.errors import TrainingError, listed
 from ml_assets.features.outcome import LABEL, WRITTEN, mapping
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 
 
 def labelled(lake: Lake, folder: Folder, rows: pa.Table, beside: Sequence[date]) -> pa.Table:

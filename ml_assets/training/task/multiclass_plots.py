@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.training.classes import Named, pairs
 from ml_assets.training.explain import Importance
 from ml_assets.training.metrics import calibration
-from ml_assets.training.plots import GREY, INK, STYLES, canvas, drawable, importances, labels, png
+from ml_assets.training.task.binary_plots import GREY, INK, STYLES, canvas, drawable, importances, labels, png
+from ml_assets.training.task.multiclass import Named, pairs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

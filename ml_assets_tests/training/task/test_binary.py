@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from ml_assets.training.evaluate import Costs, Evaluation, evaluate
 from ml_assets.training.explain import Importance
 from ml_assets.training.metrics import scores
+from ml_assets.training.task.binary import Costs, Evaluation, evaluate
 
 Floats = NDArray[np.float64]
 

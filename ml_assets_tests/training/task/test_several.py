@@ -13,7 +13,7 @@ from ml_assets.serving.artifact import Artifact
 from ml_assets.spec.model import ModelSpec
 from ml_assets.storage.manifest import REVIEW, Manifest
 from ml_assets.training.dataset import build, read, refresh_labels
-from ml_assets.training.folder import Folder
+from ml_assets.training.definition import Folder
 from ml_assets.training.publish import manifest
 from ml_assets.training.record import record
 from ml_assets.training.release import release
