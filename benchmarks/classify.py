@@ -177,8 +177,8 @@ def _bootstrapped(measure: "Callable[[Codes, Named], float]", y: "Codes", said: 
 def _speed(model: Model, test: Rows, quick: bool) -> list[Figure]:
     """Time of an answer to a text that was never seen, by the server's own path."""
     from ml_assets.documents.reasons import reasons
-    from ml_assets.serving.artifact import Artifact
-    from ml_assets.serving.desk import Desk
+    from ml_assets.serving.document_features import Desk
+    from ml_assets.serving.models.artifact import Artifact
     from ml_assets.storage.scorer import normal
 
     say("time of an answer")

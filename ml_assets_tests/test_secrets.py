@@ -17,8 +17,8 @@ from ml_assets.commands.status import champions
 from ml_assets.errors import MlAssetsError
 from ml_assets.events.rows import EventStoreError
 from ml_assets.events.store import EventStore
-from ml_assets.serving.follower import Follower
-from ml_assets.serving.releases import Releases
+from ml_assets.serving.models.follower import Follower
+from ml_assets.serving.models.releases import Releases
 from ml_assets.settings import Settings, settings
 from ml_assets.storage.event_log import EventLog
 from ml_assets.storage.lake import Lake

@@ -11,13 +11,13 @@ from typing import Any
 
 from benchmarks.fuzz.mutation import Chance, spoilt, spoilt_json
 from ml_assets.errors import MlAssetsError
+from ml_assets.serving.auth import Guard
 from ml_assets.serving.content import content, gunzipped, media_type, require_utf8
-from ml_assets.serving.guard import Guard
+from ml_assets.serving.dataframes import of_csv, of_json
+from ml_assets.serving.models.releases import Releases
 from ml_assets.serving.problem import Problem
-from ml_assets.serving.reading import sent
-from ml_assets.serving.releases import Releases
-from ml_assets.serving.tables import of_csv, of_json
 from ml_assets.serving.tokens import Tokens
+from ml_assets.serving.uploads import sent
 from ml_assets.serving.worker import Worker
 
 
@@ -38,7 +38,8 @@ def decoders(worker: Worker, rows: str, papers: str, folder: Path) -> Mapping[st
         papers: of that of documents.
         folder: for files that are read.
     """
-    from ml_assets.serving import outcomes, searching
+    from ml_assets.serving.route_scopes import outcomes
+    from ml_assets.serving.route_scopes import search as searching
 
     model, other = worker.models[rows], worker.models[papers]
     row = {"total spend": 0.5, "n": 1, "plan": "pro", "customer_id": "c1"}

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from ml_assets.serving.http import JSON, Receive, Scope, Send, headers
-from ml_assets.serving.own_page import foreign_page, own_name
+from ml_assets.serving.same_origin import foreign_page, own_name
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 

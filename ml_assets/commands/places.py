@@ -104,7 +104,7 @@ def _not_made(url: str) -> bool:
 
 
 def _releases(model: str, data: Path) -> Part:
-    from ml_assets.serving.releases import Releases
+    from ml_assets.serving.models.releases import Releases
 
     releases = Releases.at(data)
     return Part("releases of the server", _listed(len(releases.files(model)), "file"), lambda: releases.forget(model))

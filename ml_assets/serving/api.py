@@ -8,17 +8,17 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from ml_assets.serving import documents
+from ml_assets.serving import openapi as documents
 from ml_assets.serving.docs_page import add_docs
 from ml_assets.serving.http import PROBLEM
-from ml_assets.serving.invocations import invocations
-from ml_assets.serving.lineage import lineage
-from ml_assets.serving.outcomes import outcomes
-from ml_assets.serving.predict import predict
 from ml_assets.serving.problem import Problem, failed
-from ml_assets.serving.routes import ScopedRoute, asks_for, asks_for_nothing
-from ml_assets.serving.searching import search
-from ml_assets.serving.shown import listed, shown
+from ml_assets.serving.route_scopes import ScopedRoute, asks_for, asks_for_nothing
+from ml_assets.serving.routes.invocations import invocations
+from ml_assets.serving.routes.lineage import lineage
+from ml_assets.serving.routes.models import listed, shown
+from ml_assets.serving.routes.outcomes import outcomes
+from ml_assets.serving.routes.predict import predict
+from ml_assets.serving.routes.search import search
 from ml_assets.serving.tokens import Scope
 from ml_assets.serving.worker import Worker
 

@@ -9,11 +9,11 @@ from ml_assets.errors import MlAssetsError
 from ml_assets.escaping import printable
 from ml_assets.redaction import redact_logs, redacted
 from ml_assets.serving.api import api
+from ml_assets.serving.connection_limits import capacity
 from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, answer_json, let_go, refuse
 from ml_assets.serving.log import log_plainly
-from ml_assets.serving.predict import predict
 from ml_assets.serving.problem import Problem, failed, unavailable
-from ml_assets.serving.room import capacity
+from ml_assets.serving.routes.predict import predict
 from ml_assets.serving.worker import Worker
 from ml_assets.settings import settings
 

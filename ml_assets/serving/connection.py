@@ -10,9 +10,9 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from ml_assets.serving.connection_limits import HEADS, PATIENCE, QUEUED, Room
 from ml_assets.serving.http import JSON, PROBLEM, WHOLE
 from ml_assets.serving.problem import Problem, unavailable
-from ml_assets.serving.room import HEADS, PATIENCE, QUEUED, Room
 
 HEAD = 64 << 10
 """Bytes of a head, its request line included; also of what stands between the parts of a chunked body, or after it."""

@@ -4,7 +4,7 @@ import zlib
 from typing import Any
 
 from ml_assets.serving.http import BODY, Receive, body_of, headers
-from ml_assets.serving.lane import Lane
+from ml_assets.serving.lanes import Lane
 from ml_assets.serving.problem import Problem
 
 JSON = frozenset({"", "application/json", "text/json"})

@@ -10,7 +10,7 @@ from pathlib import Path
 from fastapi import FastAPI, Response
 from starlette.exceptions import HTTPException
 
-from ml_assets.serving.routes import asks_for_nothing
+from ml_assets.serving.route_scopes import asks_for_nothing
 
 _HERE = Path(__file__).parent / "docs"
 _OURS = {"page.js": "text/javascript", "page.css": "text/css"}

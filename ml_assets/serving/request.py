@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import msgspec
 
 from ml_assets.events.rows import LONG
-from ml_assets.serving.artifact import Value
 from ml_assets.serving.json_body import Decoder
+from ml_assets.serving.models.artifact import Value
 from ml_assets.serving.problem import Problem
 from ml_assets.storage.manifest import Input, Manifest
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from ml_assets.serving.model import Answer, Answers, Classified, Model
-from ml_assets.serving.outcomes import Outcomes
-from ml_assets.serving.searching import Found, Query
+from ml_assets.serving.models.model import Answer, Answers, Classified, Model
+from ml_assets.serving.routes.outcomes import Outcomes
+from ml_assets.serving.routes.search import Found, Query
 from ml_assets.storage.manifest import Band, Gate, Input
 
 Schema = dict[str, Any]

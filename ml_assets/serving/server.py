@@ -10,11 +10,11 @@ from contextlib import suppress
 import msgspec
 
 from ml_assets.errors import MlAssetsError, RegistryError
-from ml_assets.serving.follower import Follower
-from ml_assets.serving.guard import Guard, is_loopback, mark
+from ml_assets.serving.auth import Guard, is_loopback, mark
+from ml_assets.serving.connection_limits import raise_descriptors
 from ml_assets.serving.log import log_plainly
-from ml_assets.serving.releases import Releases
-from ml_assets.serving.room import raise_descriptors
+from ml_assets.serving.models.follower import Follower
+from ml_assets.serving.models.releases import Releases
 from ml_assets.serving.tokens import Tokens
 from ml_assets.settings import Settings
 from ml_assets.storage.registry import Registry

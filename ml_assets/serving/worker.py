@@ -14,14 +14,14 @@ from ml_assets.events.journal import Journal
 from ml_assets.events.rows import Event, EventRefusedError, EventStoreError
 from ml_assets.events.store import EventStore
 from ml_assets.redaction import redacted
-from ml_assets.serving.desk import Desk
-from ml_assets.serving.guard import Guard, mark
-from ml_assets.serving.lane import Lanes
-from ml_assets.serving.loaded import Loaded
-from ml_assets.serving.lookups import Lookups
+from ml_assets.serving.auth import Guard, mark
+from ml_assets.serving.document_features import Desk
+from ml_assets.serving.lanes import Lanes
 from ml_assets.serving.metrics import Metrics, Minutes, forget_dead
+from ml_assets.serving.models.loading import Loaded
+from ml_assets.serving.models.lookups import Lookups
+from ml_assets.serving.models.releases import Releases
 from ml_assets.serving.problem import Problem, unavailable
-from ml_assets.serving.releases import Releases
 from ml_assets.serving.tokens import Tokens
 from ml_assets.settings import Settings
 

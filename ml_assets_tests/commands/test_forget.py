@@ -21,8 +21,8 @@ from ml_assets.commands.places import Part, Request, _owners, discard, parts
 from ml_assets.errors import DataError
 from ml_assets.events.store import EventStore
 from ml_assets.features.online.schema import Column, Schema, open_store
-from ml_assets.serving.follower import Follower
-from ml_assets.serving.releases import Releases
+from ml_assets.serving.models.follower import Follower
+from ml_assets.serving.models.releases import Releases
 from ml_assets.settings import Settings
 from ml_assets.storage.artifacts import Package
 from ml_assets.storage.lake import Lake

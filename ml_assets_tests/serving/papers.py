@@ -5,7 +5,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-from ml_assets.serving.releases import Champion, Champions, Releases
+from ml_assets.serving.models.releases import Champion, Champions, Releases
 from ml_assets.storage.manifest import Input, Manifest, Query
 
 MODEL, CLASSES = "papers", ("lease", "addendum", "other")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ml_assets.features.online.schema import Column, Schema, open_store
-from ml_assets.serving.releases import Champion, Champions, Releases
+from ml_assets.serving.models.releases import Champion, Champions, Releases
 from ml_assets.storage.manifest import Band, Gate, Input, Manifest
 
 MODEL, ENTITY, FEATURES = "churn", "customer_id", "churn@0123456789ab"

@@ -12,7 +12,7 @@ from ml_assets.cli import app
 from ml_assets.commands import token
 from ml_assets.events.rows import Prediction
 from ml_assets.serving.api import api
-from ml_assets.serving.routes import ScopedRoute
+from ml_assets.serving.route_scopes import ScopedRoute
 from ml_assets.serving.tokens import SCOPES, Scope, Tokens, digest
 from ml_assets.settings import Settings
 from ml_assets_tests.serving.process import serving

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from uvicorn import Config, Server
 
-from ml_assets.serving import connection, room
+from ml_assets.serving import connection
+from ml_assets.serving import connection_limits as room
 from ml_assets.serving.connection import FIELDS, HEAD, Connection
 from ml_assets.serving.http import answer_json, body_of, let_go
 

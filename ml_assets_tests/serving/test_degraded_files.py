@@ -14,8 +14,9 @@ import pytest
 from ml_assets.events.guarded_writer import kept
 from ml_assets.events.rows import EventStoreError, Prediction
 from ml_assets.events.store import EventStore
-from ml_assets.serving import loaded, worker
-from ml_assets.serving.releases import Champion, Champions, Releases
+from ml_assets.serving import worker
+from ml_assets.serving.models import loading as loaded
+from ml_assets.serving.models.releases import Champion, Champions, Releases
 from ml_assets.serving.tokens import Tokens
 from ml_assets.settings import Settings
 from ml_assets_tests.serving import released

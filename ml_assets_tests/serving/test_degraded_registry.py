@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.serving.follower import Follower
-from ml_assets.serving.releases import Releases
+from ml_assets.serving.models.follower import Follower
+from ml_assets.serving.models.releases import Releases
 from ml_assets_tests.processes import free_port, tracking
 from ml_assets_tests.serving.faults import bring_back, move_away
 from ml_assets_tests.serving.process import Server, serving

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from ml_assets.serving import api
 from ml_assets.serving.app import App
-from ml_assets.serving.releases import Champions, Releases
+from ml_assets.serving.models.releases import Champions, Releases
 from ml_assets.serving.server import _forget_asked
 from ml_assets.serving.tokens import Tokens, digest
 from ml_assets.serving.worker import Worker

@@ -24,7 +24,7 @@ from benchmarks.fuzz.processes import started
 from benchmarks.fuzz.requests import HttpRequest, Requests
 from ml_assets.errors import RegistryError
 from ml_assets.serving.app import App
-from ml_assets.serving.releases import Releases
+from ml_assets.serving.models.releases import Releases
 from ml_assets.serving.worker import Worker
 from ml_assets.settings import Settings
 from ml_assets_tests.serving import papers, released

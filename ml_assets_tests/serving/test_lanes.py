@@ -13,10 +13,10 @@ import pytest
 
 from ml_assets.documents.document import Document, Page
 from ml_assets.serving import http
-from ml_assets.serving.desk import LIMITS, READERS
-from ml_assets.serving.lane import Lane
+from ml_assets.serving.dataframes import of_csv, of_json
+from ml_assets.serving.document_features import LIMITS, READERS
+from ml_assets.serving.lanes import Lane
 from ml_assets.serving.problem import Problem
-from ml_assets.serving.tables import of_csv, of_json
 from ml_assets_tests.serving import papers, released
 from ml_assets_tests.serving.served import PREDICT, ROW, Served, post, refused, scores
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.serving.releases import Champion, Champions, Releases
+from ml_assets.serving.models.releases import Champion, Champions, Releases
 from ml_assets.serving.tokens import Tokens
 from ml_assets.storage.manifest import Band, Gate
 from ml_assets_tests.browser import rendered

@@ -13,7 +13,7 @@ import pytest
 
 from ml_assets.events.rows import Outcome, Prediction
 from ml_assets.serving.problem import Problem
-from ml_assets.serving.reading import _file
+from ml_assets.serving.uploads import _file
 from ml_assets_tests.serving import papers, released
 from ml_assets_tests.serving.served import INVOKE, PREDICT, Served, post, refused, scores
 

@@ -13,7 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from ml_assets.serving.api import api
-from ml_assets.serving.releases import Releases
+from ml_assets.serving.models.releases import Releases
 from ml_assets.serving.tokens import SCOPES, Tokens
 from ml_assets.serving.worker import Worker
 from ml_assets.settings import Settings
@@ -133,7 +133,7 @@ def _another(data: Path) -> None:
     """A second model that answers."""
     import time
 
-    from ml_assets.serving.releases import Champion
+    from ml_assets.serving.models.releases import Champion
 
     releases = Releases.at(data)
     name = releases.put(released.manifest(model="upgrade").to_json(), released.onnx())

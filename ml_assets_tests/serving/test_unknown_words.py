@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from ml_assets.serving.artifact import Artifact
-from ml_assets.serving.model import Classified, Model, Seen
+from ml_assets.serving.models.artifact import Artifact
+from ml_assets.serving.models.model import Classified, Model, Seen
 from ml_assets.serving.request import Rows
 from ml_assets.storage.manifest import REVIEW, Input, Manifest
 from ml_assets_tests.documents.test_vocabulary import exported

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ml_assets.errors import DataError, DeclarationError
-from ml_assets.serving.artifact import Artifact
+from ml_assets.serving.models.artifact import Artifact
 from ml_assets.spec.model import ModelSpec
 from ml_assets.storage.manifest import REVIEW, Manifest
 from ml_assets.training.dataset import build, read, refresh_labels

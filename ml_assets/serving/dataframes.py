@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ml_assets.serving.json_body import Decoder, parsed
-from ml_assets.serving.model import Model
+from ml_assets.serving.models.model import Model
 from ml_assets.serving.problem import Problem
 from ml_assets.storage.manifest import Input
 

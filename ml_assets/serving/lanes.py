@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from ml_assets.serving.desk import READERS
+from ml_assets.serving.document_features import READERS
 from ml_assets.serving.problem import unavailable
 
 P = ParamSpec("P")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ml_assets.errors import MlAssetsError
 from ml_assets.redaction import redacted
-from ml_assets.serving.releases import Champion, Champions, Releases
+from ml_assets.serving.models.releases import Champion, Champions, Releases
 from ml_assets.storage.registry import Registry, Version
 
 EVERY = 1.0

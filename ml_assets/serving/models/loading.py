@@ -5,11 +5,11 @@ import time
 from contextlib import suppress
 
 from ml_assets.errors import RegistryError
-from ml_assets.serving.artifact import Artifact
-from ml_assets.serving.lookups import Lookups
-from ml_assets.serving.model import Model
+from ml_assets.serving.models.artifact import Artifact
+from ml_assets.serving.models.lookups import Lookups
+from ml_assets.serving.models.model import Model
+from ml_assets.serving.models.releases import Champion, Champions, Releases
 from ml_assets.serving.problem import Problem, unavailable
-from ml_assets.serving.releases import Champion, Champions, Releases
 from ml_assets.storage.manifest import Manifest
 
 _SILENT = 15.0  # seconds without a word of the follower

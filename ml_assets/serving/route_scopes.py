@@ -9,7 +9,7 @@ from fastapi.params import Depends as Dependency
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
-from ml_assets.serving.guard import Guard
+from ml_assets.serving.auth import Guard
 from ml_assets.serving.tokens import Scope
 
 _BEARER = HTTPBearer(

@@ -11,7 +11,7 @@ from ml_assets.events.rows import LONG, EventRefusedError, Outcome, outcome
 from ml_assets.serving.content import json_content
 from ml_assets.serving.http import Receive
 from ml_assets.serving.json_body import Decoder
-from ml_assets.serving.model import Model
+from ml_assets.serving.models.model import Model
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.worker import Worker
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from ml_assets.errors import DataError
 from ml_assets.serving.http import headers
-from ml_assets.serving.own_page import foreign_page, own_name
 from ml_assets.serving.problem import Problem
+from ml_assets.serving.same_origin import foreign_page, own_name
 from ml_assets.serving.tokens import Scope, Token, Tokens, find
 
 _ADD = "make a token with `ml-assets token add NAME`"

@@ -8,9 +8,9 @@ import msgspec
 
 from ml_assets.serving.content import JSON, json_content, media_type
 from ml_assets.serving.http import Receive
-from ml_assets.serving.model import Answer, Answers, Model, Seen
-from ml_assets.serving.reading import sent, texts, uploaded
+from ml_assets.serving.models.model import Answer, Answers, Model, Seen
 from ml_assets.serving.request import Rows
+from ml_assets.serving.uploads import sent, texts, uploaded
 from ml_assets.serving.worker import Worker
 
 _ENCODER = msgspec.json.Encoder()

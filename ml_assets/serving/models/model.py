@@ -11,7 +11,7 @@ import msgspec
 from ml_assets.documents.reasons import reasons
 from ml_assets.events.rows import Prediction, prediction_id
 from ml_assets.features.online.schema import Record, Schema, stale
-from ml_assets.serving.artifact import Artifact, Value
+from ml_assets.serving.models.artifact import Artifact, Value
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.request import Requests, Rows
 from ml_assets.storage.scorer import normal

@@ -7,7 +7,7 @@ import pytest
 
 from ml_assets.documents.document import Document, Page
 from ml_assets.ingest.documents import READ, SHAPE, row
-from ml_assets.serving.desk import Desk
+from ml_assets.serving.document_features import Desk
 from ml_assets.storage.duck import memory
 from ml_assets.storage.manifest import Manifest, Query
 

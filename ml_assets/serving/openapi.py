@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ml_assets.serving.model import Model
-from ml_assets.serving.reading import FILES
+from ml_assets.serving.models.model import Model
 from ml_assets.serving.schemas import csv, named, schemas
+from ml_assets.serving.uploads import FILES
 
 
 def body(name: str, *, table: bool = False) -> dict[str, Any]:

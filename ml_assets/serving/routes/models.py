@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from ml_assets.serving.model import Model
+from ml_assets.serving.models.model import Model
 from ml_assets.serving.worker import Worker
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
-from ml_assets.serving import tables
+from ml_assets.serving import dataframes as tables
 from ml_assets.serving.content import CSV, json_content
 from ml_assets.serving.http import Receive
-from ml_assets.serving.model import Classified
-from ml_assets.serving.predict import answered
+from ml_assets.serving.models.model import Classified
+from ml_assets.serving.routes.predict import answered
 from ml_assets.serving.worker import Worker
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from ml_assets.documents.document import Document, Page, UnreadableError
 from ml_assets.serving.content import BOM, FORM, TEXT, content, is_json, media_type, require_utf8, unsupported
-from ml_assets.serving.desk import LIMITS
+from ml_assets.serving.document_features import LIMITS
 from ml_assets.serving.http import BODY, Receive, headers
-from ml_assets.serving.model import Model, Seen
+from ml_assets.serving.models.model import Model, Seen
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.request import Rows
 from ml_assets.serving.worker import Worker
