@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ml_assets.decisions.retrain import Verdict
-    from ml_assets.monitoring.drift import Drift
+    from ml_assets.monitoring.drift.compare import Drift
 
 CUSTOMERS, REFERENCE, DATES, SIMULATIONS = 3000, 8, 200, 200
 WITHIN = 3  # dates after a shift
@@ -127,7 +127,7 @@ def _weeks(customers: Customers, weeks: int) -> "tuple[pa.Table, Customers]":
 
 
 def _report(reference: "pa.Table", current: "pa.Table", **options: object) -> "Drift":
-    from ml_assets.monitoring.drift import drift
+    from ml_assets.monitoring.drift.compare import drift
     from ml_assets.spec.drift import DriftSpec
 
     return drift(reference, current, NUMBERS, WORDS, DriftSpec.model_validate(options))

@@ -123,9 +123,9 @@ def ours() -> dict[str, Any]:
     """The numbers of all rows, and the page."""
     import time
 
-    from ml_assets.monitoring.drift import drift
-    from ml_assets.monitoring.page import Page  # noqa: F401 - imported before the clock starts, as by the peers
-    from ml_assets.monitoring.samples import stored
+    from ml_assets.monitoring.drift.compare import drift
+    from ml_assets.monitoring.drift.page import Page  # noqa: F401 - imported before the clock starts, as by the peers
+    from ml_assets.monitoring.drift.samples import stored
     from ml_assets.spec.drift import DriftSpec
 
     lake, started = _lake(), time.perf_counter()

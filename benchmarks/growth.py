@@ -21,7 +21,7 @@ from ml_assets.events.rows import Event, Prediction, Traffic, outcome, predictio
 from ml_assets.events.store import EventStore
 from ml_assets.features.view import ViewSpec
 from ml_assets.ingest.ingest import ingest
-from ml_assets.monitoring.prediction_log import take
+from ml_assets.monitoring.log.take import take
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake

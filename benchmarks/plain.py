@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ml_assets.commands.project import Project
-    from ml_assets.monitoring.latest import DriftReport
-    from ml_assets.monitoring.standing import PerformanceReport
+    from ml_assets.monitoring.drift.report import DriftReport
+    from ml_assets.monitoring.performance.table import PerformanceReport
     from ml_assets.spec.monitor import MonitorSpec
 
 NAME = "churn"
@@ -132,9 +132,9 @@ def _reports(project: "Project", as_of: date) -> None:
 
 
 def _three(project: "Project", spec: "MonitorSpec", as_of: date) -> "tuple[DriftReport, PerformanceReport, Any]":
-    from ml_assets.monitoring.latest import drift_report
-    from ml_assets.monitoring.performance import performance_report
-    from ml_assets.monitoring.predictions import prediction_report
+    from ml_assets.monitoring.drift.report import drift_report
+    from ml_assets.monitoring.performance.report import performance_report
+    from ml_assets.monitoring.predictions.report import prediction_report
     from ml_assets.settings import settings
 
     lake, registry, folder, workers = project.lake, project.registry, project.folder(NAME), settings().workers

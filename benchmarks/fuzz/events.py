@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ml_assets.events.rows import Event, Kind, Outcome, Prediction, Search, Traffic
 from ml_assets.events.store import EventStore
-from ml_assets.monitoring.performance import performance_report
-from ml_assets.monitoring.prediction_log import table, take
-from ml_assets.monitoring.traffic import served
+from ml_assets.monitoring.log.take import table, take
+from ml_assets.monitoring.performance.report import performance_report
+from ml_assets.monitoring.predictions.traffic import served
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.storage.duck import memory
 from ml_assets.storage.lake import Lake

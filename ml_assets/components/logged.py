@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ml_assets.components.model import Model
     from ml_assets.events.store import EventStore
-    from ml_assets.monitoring.consistency import Consistency
+    from ml_assets.monitoring.log.consistency import Consistency
     from ml_assets.spec.source import SourceSpec
     from ml_assets.storage.lake import Lake
     from ml_assets.training.definition import Folder
@@ -49,7 +49,7 @@ def logged(model: "Model", folder: "Folder", due: Dates, drop: "Path | None" = N
         What was taken and is older than the declared retention is deleted from the event store.
         """
         from ml_assets.events.rows import EventStoreError
-        from ml_assets.monitoring.consistency import consistency
+        from ml_assets.monitoring.log.consistency import consistency
 
         try:
             metadata = _taken(lake.open(), folder, due)
@@ -63,7 +63,7 @@ def logged(model: "Model", folder: "Folder", due: Dates, drop: "Path | None" = N
 
 
 def _taken(lake: "Lake", folder: "Folder", due: Dates) -> Mapping[str, Any]:
-    from ml_assets.monitoring.prediction_log import take
+    from ml_assets.monitoring.log.take import take
 
     with _store() as store:
         if not store.exists:
@@ -92,7 +92,7 @@ def reviews(model: "Model", sources: "Sequence[SourceSpec]") -> "Path | None":
 def _reviews(lake: "Lake", folder: "Folder", drop: "Path | None") -> Mapping[str, int]:
     if drop is None:
         return {}
-    from ml_assets.monitoring.reviewed import deliver
+    from ml_assets.monitoring.log.reviews import deliver
 
     return {"reviews_delivered": deliver(lake, folder, drop)}
 

@@ -12,10 +12,10 @@ from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.settings import settings
 
 if TYPE_CHECKING:
-    from ml_assets.monitoring.feature import FeatureDrift
-    from ml_assets.monitoring.latest import DriftReport
-    from ml_assets.monitoring.predicted import PredictionReport
-    from ml_assets.monitoring.standing import PerformanceReport
+    from ml_assets.monitoring.drift.feature import FeatureDrift
+    from ml_assets.monitoring.drift.report import DriftReport
+    from ml_assets.monitoring.performance.table import PerformanceReport
+    from ml_assets.monitoring.predictions.table import PredictionReport
     from ml_assets.spec.drift import DriftSpec
     from ml_assets.spec.performance import PerformanceSpec
     from ml_assets.training.definition import Folder
@@ -31,8 +31,8 @@ def drift(
     spec: "DriftSpec",
 ) -> "DriftReport | str":
     """The drift report of the run's as-of date; it is kept, so asking again costs little. Text: why there is none."""
-    from ml_assets.monitoring.latest import drift_report
-    from ml_assets.monitoring.samples import EmptySampleError
+    from ml_assets.monitoring.drift.report import drift_report
+    from ml_assets.monitoring.drift.samples import EmptySampleError
 
     if registry.open().champion(folder.name) is None:
         return NOBODY
@@ -53,7 +53,7 @@ def performance(
     spec: "PerformanceSpec",
 ) -> "PerformanceReport":
     """The performance report of the run's as-of date; it is kept."""
-    from ml_assets.monitoring.performance import performance_report
+    from ml_assets.monitoring.performance.report import performance_report
 
     return performance_report(lake.open(), registry.open(), folder, spec, as_of(context), workers=lake.workers)
 
@@ -62,7 +62,7 @@ def predicted(
     context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource, folder: "Folder"
 ) -> "PredictionReport":
     """The prediction report of the run's as-of date; it is kept."""
-    from ml_assets.monitoring.predictions import prediction_report
+    from ml_assets.monitoring.predictions.report import prediction_report
 
     return prediction_report(lake.open(), registry.open(), folder, as_of(context), workers=lake.workers)
 

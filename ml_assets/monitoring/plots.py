@@ -3,7 +3,7 @@
 import io
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.monitoring.mix import Compared
+from ml_assets.monitoring.predictions.class_mix import Compared
 from ml_assets.storage.manifest import REVIEW
 from ml_assets.training.task.binary_plots import any_letters, drawable
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ml_assets.monitoring.measured import Row
-    from ml_assets.monitoring.predicted import PredictionReport
-    from ml_assets.monitoring.standing import PerformanceReport
+    from ml_assets.monitoring.performance.groups import Row
+    from ml_assets.monitoring.performance.table import PerformanceReport
+    from ml_assets.monitoring.predictions.table import PredictionReport
 
 # Okabe & Ito (2008), Color Universal Design: told apart with any colour vision.
 _BLUE, _ORANGE = "#0072B2", "#D55E00"

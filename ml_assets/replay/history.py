@@ -14,7 +14,7 @@ import pyarrow as pa
 from ml_assets.decisions.retrain import DIRECTION, Evidence, Measured, weigh
 from ml_assets.errors import DataError, TrainingError
 from ml_assets.features.join import point_in_time
-from ml_assets.monitoring.reference import Reference, choose, opened
+from ml_assets.monitoring.drift.reference import Reference, choose, opened
 from ml_assets.replay.models import Model, Models, realised
 from ml_assets.replay.store import Store
 from ml_assets.spec.drift import DriftSpec
@@ -157,7 +157,7 @@ class History:
         return self._placed[champion.recipe]
 
     def _drifted(self, champion: Model, as_of: date, chosen: Reference) -> float | None:
-        from ml_assets.monitoring.drift import drift
+        from ml_assets.monitoring.drift.compare import drift
 
         if not self.known.members.get(as_of):
             return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_assets.events.rows import Prediction, prediction_id
 from ml_assets.events.store import EventStore
-from ml_assets.monitoring.prediction_log import take
+from ml_assets.monitoring.log.take import take
 from ml_assets.training.record import record
 from ml_assets.training.score import rows
 from ml_assets_tests.monitoring.predicted import Predicted

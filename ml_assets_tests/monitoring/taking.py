@@ -12,7 +12,7 @@ from itertools import count
 
 from ml_assets.events.rows import Kind
 from ml_assets.events.store import EventStore
-from ml_assets.monitoring.prediction_log import take
+from ml_assets.monitoring.log.take import take
 from ml_assets.storage.lake import Lake, Rows
 
 DUE = date(2026, 8, 30)

@@ -9,12 +9,12 @@ import pytest
 
 from ml_assets.errors import DeclarationError
 from ml_assets.monitoring import numbers
+from ml_assets.monitoring.drift.report import DriftReport
 from ml_assets.monitoring.fitting import require_fitting
-from ml_assets.monitoring.latest import DriftReport
-from ml_assets.monitoring.measured import METRICS
-from ml_assets.monitoring.predicted import PredictionReport, Scores
-from ml_assets.monitoring.standing import PerformanceReport
-from ml_assets.monitoring.traffic import Served
+from ml_assets.monitoring.performance.groups import METRICS
+from ml_assets.monitoring.performance.table import PerformanceReport
+from ml_assets.monitoring.predictions.table import PredictionReport, Scores
+from ml_assets.monitoring.predictions.traffic import Served
 from ml_assets.spec.monitor import MonitorSpec
 from ml_assets_tests.conftest import QUERIES, Tiny
 

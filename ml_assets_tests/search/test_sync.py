@@ -15,7 +15,7 @@ from ml_assets.spec.model import DocumentsSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import shared
-from ml_assets_tests.monitoring.test_reviewed import LABELS, SEEN, TEXT, papers
+from ml_assets_tests.monitoring.log.test_reviews import LABELS, SEEN, TEXT, papers
 
 WITHDRAWN = SourceSpec(name="withdrawn", files="papers/withdrawn/*.jsonl", event_time="withdrawn_at")
 WORDS = ("harbor", "window", "garden", "silver", "marble", "copper")

@@ -1,0 +1,93 @@
+"""What the champion makes of two samples: its scores, and what it leans on."""
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_assets.monitoring.drift.attribution import AttributionDrift
+from ml_assets.monitoring.drift.compare import attribution, reference, score_drift
+from ml_assets.monitoring.drift.histogram import Histogram
+from ml_assets.monitoring.drift.reference import Reference
+from ml_assets.monitoring.drift.samples import Columns, InMemory, draw
+from ml_assets.monitoring.drift.score_drift import Scored, ScoreDrift
+from ml_assets.spec.drift import DriftSpec
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Registry, Version
+from ml_assets.training.frame import features
+from ml_assets.training.record import EVALUATION, Record, required
+from ml_assets.training.report import REPORT
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from onnxruntime import InferenceSession
+
+
+@dataclass(frozen=True)
+class Leaning:
+    """The champion on both samples, with the histogram of its scores."""
+
+    scores: ScoreDrift
+    histogram: Histogram
+    attribution: AttributionDrift
+
+
+def compare(
+    lake: Lake,
+    registry: Registry,
+    champion: Version,
+    kept: Record,
+    chosen: Reference,
+    before: Columns,
+    after: Columns,
+    spec: DriftSpec,
+) -> Leaning:
+    """Score at most `spec.sample` rows of both samples; shuffle the features of a few of them.
+
+    A model knows the rows that it was fitted on: a forest is sure of each. Against its training sample the champion
+    is therefore compared on its test rows, by its artifact that saw neither them nor the current sample; against
+    another as-of date by the artifact that answers.
+    """
+    from ml_assets.training.export import session  # onnxruntime
+
+    trained = chosen.day is None
+    model = session(required(registry, champion, EVALUATION) if trained else registry.onnx(champion))
+    names = [kept.entity, *kept.columns.all]
+    with _reference(lake, kept, before, tested=trained) as then:
+        tables = [draw(rows, names, spec.sample, spec.seed) for rows in (then, after)]
+    scored = [_scored(model, kept, table) for table in tables]
+    found = score_drift.compare(scored[0], scored[1], threshold(registry, champion), spec)
+    leant = [_leant(model, kept, table, spec.seed) for table in tables]
+    histogram = score_drift.shown(scored[0], scored[1])
+    return Leaning(found, histogram, attribution.compare(leant[0], leant[1], spec.attribution))
+
+
+def threshold(registry: Registry, champion: Version) -> float | None:
+    """The score from which on acting was cheapest in its evaluation; None without one, or where acting never was."""
+    content = registry.read(champion.run_id, REPORT)
+    found = math.inf if content is None else float(json.loads(content)["evaluation"]["threshold"])
+    return found if math.isfinite(found) else None
+
+
+@contextmanager
+def _reference(lake: Lake, kept: Record, rows: Columns, *, tested: bool) -> Iterator[Columns]:
+    if not tested:
+        yield rows
+        return
+    with reference.tested(lake, kept) as found:
+        yield found
+
+
+def _scored(model: "InferenceSession", kept: Record, table: "pa.Table") -> Scored:
+    from ml_assets.training.export import score  # onnxruntime
+
+    return Scored(score(model, features(table, kept.columns)), np.asarray(table[kept.entity]))
+
+
+def _leant(model: "InferenceSession", kept: Record, table: "pa.Table", seed: int) -> dict[str, float]:
+    few = draw(InMemory(table), kept.columns.all, attribution.ROWS, seed)
+    return attribution.attributions(model, features(few, kept.columns), seed)

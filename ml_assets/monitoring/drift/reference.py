@@ -1,0 +1,85 @@
+"""What the population is compared with: the training sample, or the population at another as-of date."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from ml_assets.monitoring.drift.samples import Columns, InMemory, stored
+from ml_assets.spec.cadence import Cadence
+from ml_assets.spec.drift import DriftSpec
+from ml_assets.storage.duck import literal
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Version
+from ml_assets.training.dates import ROW, condition
+from ml_assets.training.definition import Folder
+from ml_assets.training.record import Record
+from ml_assets.training.score import rows
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A choice of reference.
+
+    Args:
+        text: what it is, for people.
+        day: the as-of date whose population it is; None = the champion's training sample, or none yet.
+        missing: why there is none yet.
+    """
+
+    text: str
+    day: date | None = None
+    missing: str | None = None
+
+
+def choose(spec: DriftSpec, cadence: Cadence, as_of: date, champion: Version) -> Reference:
+    """The reference that `spec` asks for at an as-of date."""
+    if spec.reference == "release":
+        return Reference(f"population at {champion.as_of}, when version {champion.number} was trained", champion.as_of)
+    if spec.reference == "training":
+        return Reference(f"training sample of version {champion.number} ({champion.as_of})")
+    found = (_previous if spec.reference == "previous" else _same_season)(cadence, as_of)
+    if found is None:
+        what = "before" if spec.reference == "previous" else "a year before"
+        why = f"no reference yet: the cadence starts at {cadence.start}, so there is no as-of date {what} {as_of}"
+        return Reference("none yet", missing=why)
+    return Reference(f"population at {found}", found)
+
+
+@contextlib.contextmanager
+def opened(
+    lake: Lake, folder: Folder, kept: Record, reference: Reference, *, workers: int = 2
+) -> Iterator[Columns | None]:
+    """The rows of a reference; None where nobody is in it."""
+    if reference.missing is not None:
+        yield None
+    elif reference.day is not None:
+        table = rows(lake, folder, kept, [reference.day], workers=workers)
+        yield InMemory(table) if len(table) else None
+    else:
+        with stored(lake, kept.table, kept.version, _chosen(lake, kept)) as found:
+            yield found
+
+
+@contextlib.contextmanager
+def tested(lake: Lake, kept: Record) -> Iterator[Columns]:
+    """The rows that a version was tested on: of its training sample, those that one of its artifacts never saw."""
+    days = ", ".join(f"DATE {literal(day)}" for day in kept.split.test)
+    with stored(lake, kept.table, kept.version, f"{_chosen(lake, kept)} AND {ROW} IN ({days})") as found:
+        yield found
+
+
+def _chosen(lake: Lake, kept: Record) -> str:
+    return condition(lake, kept.table, kept.as_of, kept.version)
+
+
+def _previous(cadence: Cadence, as_of: date) -> date | None:
+    return max((day for day in cadence.dates(as_of) if day < as_of), default=None)
+
+
+def _same_season(cadence: Cadence, as_of: date) -> date | None:
+    """The as-of date nearest to a year before; none where history begins later than that."""
+    leap = (as_of.month, as_of.day) == (2, 29)
+    wanted = date(as_of.year - 1, as_of.month, 28 if leap else as_of.day)
+    nearest = min(cadence.dates(as_of), key=lambda day: abs(day - wanted), default=None)
+    return nearest if nearest is not None and abs(nearest - wanted) < cadence.step(nearest) - nearest else None

@@ -1,0 +1,186 @@
+"""The drift report of an as-of date: the population as the champion sees it, against its reference."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from ml_assets.monitoring.drift.attribution import AttributionDrift
+from ml_assets.monitoring.drift.compare import Drift, drift, reference
+from ml_assets.monitoring.drift.compare import model_drift as answers
+from ml_assets.monitoring.drift.compare import table as report_table
+from ml_assets.monitoring.drift.feature import FeatureDrift, Kind
+from ml_assets.monitoring.drift.reference import Reference
+from ml_assets.monitoring.drift.samples import Columns, InMemory
+from ml_assets.monitoring.drift.score_drift import Change, ScoreDrift
+from ml_assets.monitoring.drift.table import Contents
+from ml_assets.monitoring.html_files import EVIDENTLY
+from ml_assets.spec.drift import DriftSpec
+from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.registry import Registry, Version
+from ml_assets.training.definition import Folder
+from ml_assets.training.frame import Columns as Inputs
+from ml_assets.training.record import Record
+from ml_assets.training.score import prints, rows, standing
+
+_ENGINE = 2  # raised when the same rows give other numbers: all reports are then made anew
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """The drift of an as-of date.
+
+    Args:
+        contents: everything that it says.
+        champion: the version that sees the population.
+        reused: it stood already.
+        table_version: of `<folder>/drift_report`.
+    """
+
+    contents: Contents
+    champion: Version
+    reused: bool
+    table_version: int | None
+
+    @property
+    def features(self) -> Mapping[str, FeatureDrift]:
+        """Feature → its numbers and verdict."""
+        return self.contents.features
+
+    @property
+    def drifted(self) -> list[str]:
+        """The features that drifted."""
+        return [name for name, feature in self.features.items() if feature.drifted]
+
+    @property
+    def html(self) -> str | None:
+        """The page that a person opens; None without a reference."""
+        return self.contents.html
+
+    @property
+    def evidently(self) -> str | None:
+        """Evidently's page of a sample, where one was written."""
+        return self.contents.evidently
+
+    @property
+    def reference(self) -> str:
+        """What the population was compared with."""
+        return self.contents.reference
+
+    @property
+    def scores(self) -> ScoreDrift | None:
+        """The champion's scores; None without a reference."""
+        return self.contents.scores
+
+    @property
+    def attribution(self) -> AttributionDrift | None:
+        """What the champion leans on; None without a reference."""
+        return self.contents.attribution
+
+    def metadata(self) -> dict[str, float | int | str]:
+        """The plain numbers of the whole, beside those of the features; what is not known is left out."""
+        found, scores, leant = self.contents, self.scores, self.attribution
+        numbers: dict[str, float | None] = {"rows_reference": found.rows_reference, "rows_current": found.rows_current}
+        if scores is not None:
+            numbers |= {"score_psi": scores.psi, "score_ks_statistic": scores.ks_statistic}
+            numbers |= _change("score_mean", scores.mean) | _change("score_share", scores.share)
+        if leant is not None:
+            numbers["attribution_ndcg"] = leant.ndcg
+        said: dict[str, float | int | str] = {"reference": found.reference, "drifted": len(self.drifted)}
+        return said | {name: value for name, value in numbers.items() if value is not None}
+
+
+def _change(name: str, change: Change | None) -> dict[str, float | None]:
+    if change is None:
+        return {}
+    return {
+        f"{name}_reference": change.reference,
+        f"{name}_current": change.current,
+        f"{name}_difference": change.difference,
+        f"{name}_difference_low": change.low,
+        f"{name}_difference_high": change.high,
+    }
+
+
+def drift_report(
+    lake: Lake,
+    registry: Registry,
+    folder: Folder,
+    spec: DriftSpec,
+    as_of: date,
+    *,
+    pages: Path,
+    workers: int = 2,
+) -> DriftReport:
+    """Compare the population at `as_of` with the reference; kept in the lake, and nothing is done where it stands.
+
+    Where there is no reference yet, no feature has a verdict, and the reason says why.
+
+    Raises:
+        DataError: there is no champion yet, or nobody in the population.
+    """
+    champion, kept = standing(registry, folder)
+    chosen = reference.choose(spec, folder.spec.cadence, as_of, champion)
+    days = [as_of] if chosen.day is None else [as_of, chosen.day]
+    seen = [prints(lake, folder, kept, day) for day in days]
+    fingerprint = fingerprint_of(_ENGINE, champion.tags["sha256"], kept.version, seen, spec.model_dump_json())
+    table = report_table.features_table(folder.name)
+    reused = lake.record(table, report_table.key(as_of)) == fingerprint
+    if not reused:
+        page = pages / folder.name / f"drift_{as_of}_version_{champion.number}.html"
+        contents = _contents(lake, registry, folder, champion, kept, chosen, spec, as_of, page, workers)
+        report_table.write(lake, folder.name, as_of, champion.number, contents, fingerprint)
+    contents = _beside(report_table.read(lake, folder.name, as_of), pages / folder.name)
+    return DriftReport(contents, champion, reused, lake.version(table))
+
+
+def _beside(contents: Contents, pages: Path) -> Contents:
+    """With the pages where they are now: the data folder may have been moved since they were written."""
+    html, evidently = (path and str(pages / Path(path).name) for path in (contents.html, contents.evidently))
+    return replace(contents, html=html, evidently=evidently)
+
+
+def _contents(
+    lake: Lake, registry: Registry, folder: Folder, champion: Version, kept: Record, chosen: Reference,
+    spec: DriftSpec, as_of: date, page: Path, workers: int,
+) -> Contents:  # fmt: skip
+    current = InMemory(rows(lake, folder, kept, [as_of], workers=workers))
+    with reference.opened(lake, folder, kept, chosen, workers=workers) as before:
+        if before is None:
+            return _none_yet(kept.columns, chosen)
+        found = drift(before, current, kept.columns.numeric, kept.columns.categorical, spec, workers=workers)
+        leaning = answers.compare(lake, registry, champion, kept, chosen, before, current, spec)
+        shown = Contents(
+            found.features, chosen.text, found.rows_reference, found.rows_current, found.chance,
+            leaning.scores, leaning.attribution, str(page),
+            _evidently(page, before, current, found, spec),
+        )  # fmt: skip
+    _page(page, f"Drift of {folder.name} at {as_of}", shown, found, leaning, spec)
+    return shown
+
+
+def _none_yet(columns: Inputs, chosen: Reference) -> Contents:
+    why = chosen.missing or f"no reference yet: nobody is in the {chosen.text}"
+    kinds: dict[str, Kind] = {
+        **dict.fromkeys(columns.numeric, "numeric"),
+        **dict.fromkeys(columns.categorical, "categorical"),
+    }
+    return Contents({name: FeatureDrift(kind, None, None, None, why) for name, kind in kinds.items()}, chosen.text)
+
+
+def _evidently(page: Path, before: Columns, after: Columns, found: Drift, spec: DriftSpec) -> str | None:
+    if spec.evidently == "never" or (spec.evidently == "drifted" and not found.drifted):
+        return None
+    from ml_assets.monitoring.drift.evidently import Rule, write
+
+    path = page.with_name(f"{page.stem}{EVIDENTLY}")
+    kinds = {name: feature.kind for name, feature in found.features.items()}
+    return None if write(path, before, after, kinds, Rule(spec, found.chance)) is None else str(path)
+
+
+def _page(page: Path, title: str, shown: Contents, found: Drift, leaning: answers.Leaning, spec: DriftSpec) -> None:
+    from ml_assets.monitoring.drift.page import Page, write
+
+    link = None if shown.evidently is None else Path(shown.evidently).name
+    scores = leaning.scores, leaning.histogram
+    write(page, Page(found, spec, title, shown.reference, scores, leaning.attribution, link))

@@ -1,0 +1,197 @@
+"""The two samples of a drift report: whatever hands out one column at a time, so that memory is bounded by a column."""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_assets.errors import DataError
+from ml_assets.monitoring.drift.distances import Counts, Floats
+from ml_assets.storage.duck import quote
+from ml_assets.storage.lake import Lake
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_is = pa.types
+_NUMBERS = (_is.is_integer, _is.is_floating, _is.is_decimal, _is.is_boolean, _is.is_null)
+
+
+class EmptySampleError(DataError):
+    """There is nobody to compare."""
+
+
+class Columns(Protocol):
+    """Rows whose columns are read one by one, from several threads, in the same order every time."""
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Which columns there are."""
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """All values of one column."""
+
+
+Rows: TypeAlias = "Columns | pa.Table | pd.DataFrame"
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Columns of a table."""
+
+    table: pa.Table
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return int(self.table.num_rows)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Which columns there are."""
+        return list(self.table.column_names)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """All values of one column."""
+        return self.table[name]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Columns of a relation of DuckDB, which reads of the Parquet files what is asked for."""
+
+    connection: Any
+    relation: str
+    rows: int
+    names: Sequence[str]
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """All values of one column."""
+        with self._one_at_a_time:
+            return self.connection.sql(f"SELECT {quote(name)} FROM {self.relation}").to_arrow_table().column(0)
+
+
+@contextlib.contextmanager
+def stored(lake: Lake, table: str, version: int | None = None, where: str = "true") -> Iterator[Stored]:
+    """The rows of a table of the lake that `where` chooses, a trusted SQL condition."""
+    with lake.connect() as connection:
+        connection.execute("SET parquet_metadata_cache = true")  # each column is a query of the same files
+        rows = f"(SELECT * FROM {lake.relation(connection, table, version)} WHERE {where})"
+        ((count,),) = connection.sql(f"SELECT count(*) FROM {rows}").fetchall()
+        yield Stored(connection, rows, int(count), lake.schema(table, version).names)
+
+
+def opened(name: str, rows: Rows, wanted: Sequence[str]) -> Columns:
+    """Rows of any kind as columns.
+
+    Raises:
+        DataError: there are no rows, a column is missing, or a frame mixes types in one.
+    """
+    held = _held(rows)
+    if absent := [column for column in wanted if column not in held]:
+        raise DataError(f"the {name} sample has no column {', '.join(absent)}: it has {', '.join(held)}")
+    found = _columns(name, rows, wanted)
+    if not found.rows:
+        raise EmptySampleError(f"the {name} sample has no rows: population.sql returned nobody at its date")
+    return found
+
+
+def draw(columns: Columns, names: Sequence[str], most: int, seed: int) -> pa.Table:
+    """At most `most` rows with these columns, in their order; the same rows and seed draw the same ones."""
+    whole = columns.rows <= most
+    chosen = None if whole else np.random.default_rng(seed).choice(columns.rows, most, replace=False, shuffle=False)
+    places = None if chosen is None else pa.array(np.sort(chosen))
+    read = (columns.column(name) for name in names)
+    return pa.table([column if places is None else column.take(places) for column in read], names=list(names))
+
+
+def numbers(name: str, feature: str, column: pa.ChunkedArray) -> Floats:
+    """The numbers that are there, ascending. Infinite ones count as missing, as in Evidently.
+
+    Raises:
+        DataError: the column holds no numbers.
+    """
+    if not any(fits(column.type) for fits in _NUMBERS):
+        raise DataError(
+            f"{feature} of the {name} sample is {column.type}, no number: list it as categorical, or cast it"
+        )
+    values = pc.cast(column, pa.float64(), safe=False).to_numpy().astype(np.float64, copy=False)
+    if values.flags.writeable and values.base is None:
+        values.sort()  # a copy already
+    else:
+        values = np.sort(values)
+    # NaN sorts behind infinity.
+    first, last = np.searchsorted(values, -np.inf, side="right"), np.searchsorted(values, np.inf, side="left")
+    return np.asarray(values[first:last])
+
+
+@dataclass(frozen=True)
+class Words:
+    """Categories, each once, and the rows of each. Arrow's: an identifier has as many categories as rows."""
+
+    words: pa.StringArray
+    counts: Counts
+
+    def at(self, words: pa.StringArray) -> Counts:
+        """The rows of each of other categories that hold all of these."""
+        found = np.zeros(len(words), dtype=np.int64)
+        found[pc.index_in(self.words, words).to_numpy(zero_copy_only=False)] = self.counts
+        return found
+
+
+def words(name: str, feature: str, column: pa.ChunkedArray) -> Words:
+    """Rows per category, of those that are there.
+
+    Raises:
+        DataError: the column holds no categories.
+    """
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    try:
+        # Counted first: a million rows have few categories to turn into text.
+        found = pc.value_counts(pc.drop_null(column))
+        named = pc.cast(found.field("values"), pa.string()).dictionary_encode()
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        raise DataError(f"{feature} of the {name} sample is {column.type}, no category: cast it") from error
+    places, counts = (part.to_numpy(zero_copy_only=False) for part in (named.indices, found.field("counts")))
+    return Words(named.dictionary, np.bincount(places, counts, len(named.dictionary)).astype(np.int64))
+
+
+def aligned(reference: Words, current: Words) -> tuple[pa.StringArray, Counts, Counts]:
+    """The sorted categories of either sample, and the rows of each in both."""
+    either = pa.concat_arrays([reference.words, current.words]).unique()
+    ordered = either.take(pc.sort_indices(either))
+    return ordered, reference.at(ordered), current.at(ordered)
+
+
+def _is_frame(rows: Rows) -> bool:
+    # Without pandas, which nobody needs who has no frame.
+    return hasattr(rows, "iloc")
+
+
+def _held(rows: Any) -> list[str]:  # noqa: ANN401 - any kind of rows
+    if isinstance(rows, pa.Table):
+        return list(rows.column_names)
+    return [str(column) for column in rows.columns] if _is_frame(rows) else list(rows.names)
+
+
+def _columns(name: str, rows: Any, wanted: Sequence[str]) -> Columns:  # noqa: ANN401 - any kind of rows
+    if isinstance(rows, pa.Table):
+        return InMemory(rows)
+    if not _is_frame(rows):
+        found: Columns = rows
+        return found
+    try:
+        return InMemory(pa.Table.from_pandas(rows[list(wanted)], preserve_index=False))
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise DataError(f"the {name} sample mixes types in a column: cast it to one ({error})") from error

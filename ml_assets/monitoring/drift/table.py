@@ -1,0 +1,153 @@
+"""The drift report in the lake: a row for each feature, and one for the report with the champion's scores."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from ml_assets.monitoring.drift.attribution import AttributionDrift
+from ml_assets.monitoring.drift.feature import FeatureDrift
+from ml_assets.monitoring.drift.score_drift import Change, ScoreDrift
+from ml_assets.storage.lake import Lake
+
+_KINDS = {"str": pa.string(), "bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
+_CHANGES = ("mean", "share")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a report says.
+
+    Args:
+        features: feature → its numbers and verdict.
+        reference: what the population was compared with.
+        rows_reference: rows compared; None where there is no reference yet.
+        rows_current: the same of the population.
+        chance: the p-value up to which a difference is more than chance.
+        scores: of the champion; None without a reference.
+        attribution: what the champion leans on; None without a reference.
+        html: the page that a person opens.
+        evidently: Evidently's page of a sample, where one was written.
+    """
+
+    features: Mapping[str, FeatureDrift]
+    reference: str
+    rows_reference: int | None = None
+    rows_current: int | None = None
+    chance: float | None = None
+    scores: ScoreDrift | None = None
+    attribution: AttributionDrift | None = None
+    html: str | None = None
+    evidently: str | None = None
+
+
+def write(lake: Lake, folder: str, as_of: date, version: int, contents: Contents, fingerprint: int) -> None:
+    """Keep a report. The record stands with the features, which are written last."""
+    fixed = {"as_of": as_of, "model_version": version}
+    lake.replace(scores_table(folder), _table([fixed | _summary(contents)], _summary_schema()), values=[as_of])
+    features = [fixed | row for row in _features(contents)]
+    table = _table(features, _feature_schema())
+    lake.replace(features_table(folder), table, values=[as_of], records={key(as_of): fingerprint})
+
+
+def read(lake: Lake, folder: str, as_of: date) -> Contents:
+    """The report of an as-of date, as it was written."""
+    ask = "SELECT * FROM t WHERE as_of = $day"
+    found = lake.query(ask, {"day": as_of}, t=features_table(folder)).to_pylist()
+    (summary,) = lake.query(ask, {"day": as_of}, t=scores_table(folder)).to_pylist()
+    names = [each.name for each in fields(FeatureDrift)]
+    features = {row["feature"]: FeatureDrift(**{name: row[name] for name in names}) for row in found}
+    plain = {name: summary[name] for name in ("reference", "rows_reference", "rows_current", "chance")}
+    made = Contents(features, **plain, html=summary["html"], evidently=summary["evidently"])
+    return replace(made, scores=_scores(summary), attribution=_attribution(summary, found))
+
+
+def features_table(folder: str) -> str:
+    """A row for each feature."""
+    return f"{folder}/drift_report"
+
+
+def scores_table(folder: str) -> str:
+    """A row for each report."""
+    return f"{folder}/score_drift"
+
+
+def key(as_of: date) -> str:
+    """Under which the fingerprint of a report stands."""
+    return f"as_of={as_of}"
+
+
+def _features(contents: Contents) -> list[dict[str, Any]]:
+    leant = contents.attribution
+    before, after = (leant.reference, leant.current) if leant else ({}, {})
+    return [
+        {"feature": name, "html": contents.html, **asdict(feature)}
+        | {"attribution_reference": before.get(name), "attribution_current": after.get(name)}
+        for name, feature in contents.features.items()
+    ]
+
+
+def _summary(contents: Contents) -> dict[str, Any]:
+    scores = contents.scores
+    plain = {name: getattr(contents, name) for name in _plain(Contents)}
+    found = {name: getattr(scores, name, None) for name in _plain(ScoreDrift)}
+    changes = {
+        f"{which}_{each.name}": getattr(getattr(scores, which, None), each.name, None)
+        for which in _CHANGES
+        for each in fields(Change)
+    }
+    leant = {f"attribution_{name}": getattr(contents.attribution, name, None) for name in _plain(AttributionDrift)}
+    return plain | {f"scores_{name}": value for name, value in (found | changes).items()} | leant
+
+
+def _scores(row: Mapping[str, Any]) -> ScoreDrift | None:
+    if row["scores_psi"] is None:
+        return None
+    changes = {which: Change(*(row[f"scores_{which}_{each.name}"] for each in fields(Change))) for which in _CHANGES}
+    share = None if row["scores_threshold"] is None else changes["share"]
+    plain = {name: row[f"scores_{name}"] for name in _plain(ScoreDrift)}
+    return ScoreDrift(mean=changes["mean"], share=share, **plain)
+
+
+def _attribution(row: Mapping[str, Any], features: list[dict[str, Any]]) -> AttributionDrift | None:
+    if row["attribution_reason"] is None:
+        return None
+    ordered = sorted(features, key=lambda each: (-each["attribution_reference"], each["feature"]))
+    shares = ({each["feature"]: each[f"attribution_{side}"] for each in ordered} for side in ("reference", "current"))
+    plain = {name: row[f"attribution_{name}"] for name in _plain(AttributionDrift)}
+    return AttributionDrift(reference=next(shares), current=next(shares), **plain)
+
+
+def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _feature_schema() -> pa.Schema:
+    shares = [("attribution_reference", pa.float64()), ("attribution_current", pa.float64())]
+    return pa.schema([*_fixed(), ("feature", pa.string()), ("html", pa.string()), *_columns(FeatureDrift), *shares])
+
+
+def _summary_schema() -> pa.Schema:
+    changes = [(f"scores_{which}_{each.name}", pa.float64()) for which in _CHANGES for each in fields(Change)]
+    parts = [_columns(Contents), _columns(ScoreDrift, "scores_"), changes, _columns(AttributionDrift, "attribution_")]
+    return pa.schema([*_fixed(), *(column for part in parts for column in part)])
+
+
+def _fixed() -> list[tuple[str, pa.DataType]]:
+    return [("as_of", pa.date32()), ("model_version", pa.int64())]
+
+
+def _columns(kind: Any, prefix: str = "") -> list[tuple[str, pa.DataType]]:  # noqa: ANN401 - any dataclass
+    types = {each.name: str(getattr(each.type, "__name__", each.type)) for each in fields(kind)}
+    return [
+        (f"{prefix}{name}", next((made for word, made in _KINDS.items() if word in types[name]), pa.string()))
+        for name in _plain(kind)
+    ]
+
+
+def _plain(kind: Any) -> list[str]:  # noqa: ANN401 - any dataclass
+    """The fields that are one value each."""
+    nested = ("Mapping", "Change", "Drift")
+    return [each.name for each in fields(kind) if not any(word in str(each.type) for word in nested)]

@@ -1,0 +1,223 @@
+"""The numbers of one group of scored rows: measured where labels are known, estimated where they are not.
+
+A row of the report is one number of one group. Its `kind` says which of the two it is; a number that cannot be had is
+None, with the reason.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ml_assets.decisions.estimate import expected
+from ml_assets.decisions.retrain import Measured
+from ml_assets.monitoring.performance.baseline import Evaluated, Scored, bootstrapped
+from ml_assets.spec.performance import PerformanceSpec
+from ml_assets.training.bootstrap import Interval
+from ml_assets.training.metrics import calibration, scores
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Kind = Literal["measured", "estimated"]
+
+METRICS = (
+    "roc_auc", "pr_auc", "log_loss", "brier", "accuracy", "calibration_error", "lift_at_10", "base_rate", "mean_score",
+)  # fmt: skip
+ESTIMATES = ("roc_auc", "log_loss", "brier", "accuracy", "base_rate")
+"""What calibrated scores tell: a calibration error they cannot, for they are taken to be calibrated."""
+
+SMALLER = "(smaller slices)"
+MISSING = "(missing)"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Whose numbers: the predictions of one version at one or several as-of dates, all of them or one slice.
+
+    `variant` is None for the batch of an as-of date; else they are answers that were served, under that name.
+    """
+
+    first: date
+    last: date
+    pooled: bool
+    model_version: int
+    slice: str | None = None
+    slice_value: str | None = None
+    variant: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number.
+
+    Args:
+        kind: `measured` on labels, or `estimated` from the scores alone.
+        first: the first as-of date of the predictions.
+        last: the last one.
+        pooled: several as-of dates together; else it is one.
+        model_version: the version that made the predictions.
+        slice: the feature that cuts the rows; None = all rows.
+        slice_value: its value.
+        rows: predictions that went in.
+        metric: one of `METRICS`.
+        value: None where it cannot be had.
+        low: the lower end of the 95 % interval; None where there is none.
+        high: the upper end.
+        evaluated: the same metric in the version's evaluation.
+        drop: how much worse than there, in units of the metric; positive is worse.
+        drop_low: the lower end of its 95 % interval, to which the test rows add their own doubt.
+        drop_high: the upper end.
+        reason: why there is no value, or no interval.
+        bins: of the calibration error: mean score, observed rate and rows of each.
+        variant: of answers that were served, under which name; None = the batch.
+    """
+
+    kind: Kind
+    first: date
+    last: date
+    pooled: bool
+    model_version: int
+    slice: str | None
+    slice_value: str | None
+    rows: int
+    metric: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    evaluated: float | None = None
+    drop: float | None = None
+    drop_low: float | None = None
+    drop_high: float | None = None
+    reason: str | None = None
+    bins: tuple[tuple[float, float, float], ...] | None = None
+    variant: str | None = None
+
+
+def measure(group: Group, rows: Scored, evaluated: Evaluated, spec: PerformanceSpec) -> list[Row]:
+    """Every metric of rows whose labels are known, as `training.metrics.scores`, and `accuracy` at the threshold."""
+    if len(rows.y) < spec.min_rows:
+        reason = f"{len(rows.y)} rows are fewer than min_rows {spec.min_rows}"
+        return [_row("measured", group, len(rows.y), metric, evaluated, reason=reason) for metric in METRICS]
+    found, why = _values(rows, evaluated.threshold)
+    known, unsure = bootstrapped(rows, evaluated.threshold, spec) if "roc_auc" in found else ({}, "")
+    bins = _bins(rows) if "roc_auc" in found and group.slice is None else None
+    return [
+        _row(
+            "measured", group, len(rows.y), metric, evaluated, value=found.get(metric), interval=known.get(metric),
+            reason=_why(metric, found, why, known, unsure), bins=bins if metric == "calibration_error" else None,
+        )
+        for metric in METRICS
+    ]  # fmt: skip
+
+
+def estimate(group: Group, p: "NDArray[np.float64]", evaluated: Evaluated, spec: PerformanceSpec) -> list[Row]:
+    """What the metrics of rows without labels are expected to be, if their scores are calibrated."""
+    found, reason = _expected(p, evaluated.threshold, spec)
+    made = []
+    for metric in ESTIMATES:
+        got = found.get(metric)
+        interval = None if got is None else Interval(got.estimate, got.low, got.high)
+        value, why = (None, reason or _NO_THRESHOLD) if got is None else (got.estimate, None)
+        made.append(_row("estimated", group, len(p), metric, evaluated, value=value, interval=interval, reason=why))
+    return made
+
+
+_NO_THRESHOLD = "no evaluation says from which score on to act"
+
+
+def _expected(
+    p: "NDArray[np.float64]", threshold: float | None, spec: PerformanceSpec
+) -> tuple[Mapping[str, Measured], str | None]:
+    if len(p) < spec.min_rows:
+        return {}, f"{len(p)} rows are fewer than min_rows {spec.min_rows}"
+    try:
+        return expected(p, seed=spec.seed, draws=spec.resamples, threshold=threshold), None
+    except ValueError as error:
+        return {}, str(error)
+
+
+def _values(rows: Scored, threshold: float | None) -> tuple[dict[str, float], str]:
+    """The metrics that the rows allow, and why they do not allow the others."""
+    rate = float(rows.y.mean())
+    found = {"base_rate": rate, "mean_score": float(rows.p.mean())}
+    if threshold is not None:
+        found["accuracy"] = float(np.mean((rows.p >= threshold) == rows.y))
+    if not 0 < rate < 1:
+        return found, f"all {len(rows.y)} rows have label {rate:.0f}"
+    return found | scores(rows.y, rows.p), _NO_THRESHOLD
+
+
+def _why(metric: str, found: Mapping[str, float], why: str, known: Mapping[str, Interval], unsure: str) -> str | None:
+    if metric not in found:
+        return _NO_THRESHOLD if metric == "accuracy" else why
+    return unsure if unsure and metric not in known and metric != "calibration_error" else None
+
+
+def _bins(rows: Scored) -> tuple[tuple[float, float, float], ...]:
+    found = calibration(rows.y, rows.p)
+    return tuple(zip(found.mean.tolist(), found.rate.tolist(), found.rows.tolist(), strict=True))
+
+
+def _row(
+    kind: Kind,
+    group: Group,
+    rows: int,
+    metric: str,
+    evaluated: Evaluated,
+    *,
+    value: float | None = None,
+    interval: Interval | None = None,
+    reason: str | None = None,
+    bins: tuple[tuple[float, float, float], ...] | None = None,
+) -> Row:
+    drop = None if value is None else evaluated.drop(metric, value, interval, group.slice, group.slice_value)
+    return Row(
+        kind=kind,
+        **asdict(group),
+        rows=rows,
+        metric=metric,
+        value=value,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        evaluated=evaluated.value(metric, group.slice, group.slice_value),
+        drop=drop.value if drop else None,
+        drop_low=drop.low if drop else None,
+        drop_high=drop.high if drop else None,
+        reason=reason,
+        bins=bins,
+    )
+
+
+def parts(words: Sequence[str | None], min_rows: int) -> "dict[str, NDArray[np.bool_]]":
+    """The rows of each value of a slice, in the order of the values; the small ones together, so nothing is lost."""
+    names = np.array([MISSING if word is None else word for word in words], dtype=object)
+    values, counts = np.unique(names, return_counts=True)
+    found = {str(value): names == value for value in values[counts >= min_rows]}
+    small = np.isin(names, values[counts < min_rows])
+    return found | ({SMALLER: small} if small.any() else {})
+
+
+def measure_slice(
+    group: Group, words: Sequence[str | None], rows: Scored, evaluated: Evaluated, spec: PerformanceSpec
+) -> list[Row]:
+    """The metrics of each value of a slice; values of fewer than `min_rows` rows are only counted, together.
+
+    Args:
+        group: of all rows, with the slice's name.
+        words: the value of each row, [n]; None = missing.
+        rows: the rows, [n].
+        evaluated: of the version.
+        spec: the bounds.
+    """
+    found = []
+    for value, chosen in parts(words, spec.min_rows).items():
+        of = Group(**(asdict(group) | {"slice_value": value}))
+        if value == SMALLER:
+            reason, few = f"each value has fewer than min_rows {spec.min_rows} rows", int(chosen.sum())
+            found += [_row("measured", of, few, metric, Evaluated(), reason=reason) for metric in METRICS]
+        else:
+            found += measure(of, rows.at(chosen), evaluated, spec)
+    return found

@@ -1,0 +1,278 @@
+"""The performance report of an as-of date: predictions joined with the labels that have matured since.
+
+What was served online stands in groups of its own (`answered`), never mixed with the batch.
+Before labels mature there is an estimate from the scores, in rows of their own kind: it never passes for a measurement.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ml_assets.features.store import fingerprints, refresh
+from ml_assets.monitoring.performance.baseline import Evaluated, Scored, entities, evaluated
+from ml_assets.monitoring.performance.groups import Group, Row, estimate, measure, measure_slice
+from ml_assets.monitoring.performance.served import Answers, answers
+from ml_assets.monitoring.performance.table import PAST, PerformanceReport, read, write
+from ml_assets.spec.performance import PerformanceSpec
+from ml_assets.storage.duck import quote
+from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.registry import Registry, Version
+from ml_assets.training.dataset import known_until
+from ml_assets.training.definition import Folder
+from ml_assets.training.frame import features
+from ml_assets.training.record import Record, record
+from ml_assets.training.score import rows as seen
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["PerformanceReport", "performance_report", "read"]
+
+_ENGINE = 2  # raised when the same rows give other numbers: all reports are then made anew
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What one version predicted: rows by as-of date, those to measure and those to estimate."""
+
+    version: Version
+    kept: Record
+    measured: Mapping[date, int]
+    estimated: tuple[date, ...]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The numbers of one version, and what a person is to know about them."""
+
+    rows: list[Row]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What goes into a report, what it is a function of, and what a person is to know about it."""
+
+    made: tuple[_Made, ...]
+    notes: tuple[str, ...]
+    fingerprint: int
+    online: Answers
+
+
+def performance_report(
+    lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpec, as_of: date, *, workers: int = 2
+) -> PerformanceReport:
+    """What the predictions were worth, as far as it is known at `as_of`; kept in the lake, one row a number.
+
+    Measured are the last `spec.window` scored dates whose labels are mature, and all that matured since the as-of date
+    before; estimated the last ones whose labels are not. Nothing is computed where the same report stands already.
+    Without predictions the report is empty and says so.
+    """
+    plan = _plan(lake, registry, folder, spec, as_of, workers)
+    table, key = f"{folder.name}/performance_report", f"as_of={as_of}"
+    reused = lake.record(table, key) == plan.fingerprint
+    if not reused:
+        parts = [_part(lake, registry, folder, spec, made, workers) for made in plan.made]
+        parts += [_served(lake, registry, folder, spec, plan.online)]
+        notes = [*plan.notes, *(note for part in parts for note in part.notes)]
+        write(lake, table, as_of, [row for part in parts for row in part.rows], notes, plan.fingerprint)
+    champion = registry.champion(folder.name)
+    return read(lake, folder.name, as_of, champion=champion.number if champion else None, reused=reused)
+
+
+def _plan(lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpec, as_of: date, workers: int) -> _Plan:
+    predictions = f"{folder.name}/predictions"
+    found = _predicted(lake, folder, predictions, as_of)
+    online = answers(lake, folder, spec.window, as_of, workers=workers)
+    if not found:
+        fingerprint = fingerprint_of(_ENGINE, "no predictions", online.fingerprint)
+        return _Plan((), ("there are no predictions yet", *online.notes), fingerprint, online)
+    measured, estimated = _dates(lake, folder, spec, sorted({row["as_of"] for row in found}), as_of)
+    # Fingerprints before rows: what arrives in between is then seen by the next run, and not lost.
+    stood = lake.records(predictions, [f"as_of={day}" for day in (*measured, *estimated)])
+    labels = sorted(fingerprints(lake, folder.labels, measured).items())
+    made, unfair = _versions(registry, folder, found, measured, estimated)
+    sliced = [_sliced(lake, folder, each) for each in made]
+    judged = [(each.version.run_id, "verdict" in each.version.tags) for each in made]
+    parts = (measured, estimated, sorted(stood.items()), folder.labels.kept, labels, folder.spec.slices, sliced, judged)
+    notes = [*unfair, *_waiting(folder, measured, estimated), *online.notes]
+    fingerprint = fingerprint_of(_ENGINE, spec.model_dump_json(), online.fingerprint, *parts)
+    return _Plan(tuple(made), tuple(notes), fingerprint, online)
+
+
+def _predicted(lake: Lake, folder: Folder, predictions: str, as_of: date) -> list[dict[str, Any]]:
+    """How many rows each version predicted at each date up to `as_of`, as far back as a report looks."""
+    if lake.version(predictions) is None:
+        return []
+    found: list[dict[str, Any]] = lake.query(
+        "SELECT as_of, model_version, count(*) AS n FROM p WHERE as_of BETWEEN $first AND $last "
+        "GROUP BY ALL ORDER BY ALL",
+        {"first": as_of - folder.spec.label.horizon - PAST, "last": as_of},
+        p=predictions,
+    ).to_pylist()
+    return found
+
+
+def _dates(
+    lake: Lake, folder: Folder, spec: PerformanceSpec, scored: Sequence[date], as_of: date
+) -> tuple[list[date], list[date]]:
+    """Scored dates whose labels are mature, and those whose are not, as many of each as the report covers."""
+    horizon, until = folder.spec.label.horizon, known_until(lake, folder, as_of)
+    mature = [day for day in scored if day + horizon <= until]
+    before = folder.spec.cadence.dates(as_of)[-2:][0]
+    since = [day for day in mature if day + horizon > before]
+    waiting = [day for day in scored if day + horizon > until]
+    return sorted({*mature[-spec.window :], *since}), waiting[-spec.window :]
+
+
+def _versions(
+    registry: Registry,
+    folder: Folder,
+    found: Sequence[Mapping[str, Any]],
+    measured: Sequence[date],
+    estimated: Sequence[date],
+) -> tuple[list[_Made], list[str]]:
+    """Who predicted what. A prediction of a day whose labels its version was fitted on is no prediction."""
+    asked = {row["model_version"] for row in found if row["as_of"] in {*measured, *estimated}}
+    made, notes = [], []
+    for number in sorted(asked):
+        version = registry.version(folder.name, number)
+        kept, rows = record(registry, version), {r["as_of"]: r["n"] for r in found if r["model_version"] == number}
+        known = max(kept.split.refit) + folder.spec.label.horizon
+        fair = {day: n for day, n in rows.items() if day in measured and day >= known}
+        if unfair := sorted(day for day in rows if day in measured and day < known):
+            notes.append(
+                f"{', '.join(map(str, unfair))}: not measured, for version {number}, which scored them, was fitted on "
+                f"labels up to {known}"
+            )
+        made.append(_Made(version, kept, fair, tuple(day for day in rows if day in estimated)))
+    return made, notes
+
+
+def _sliced(lake: Lake, folder: Folder, made: _Made) -> object:
+    """What the values of the slices are a function of."""
+    if not folder.spec.slices or not made.measured:
+        return None
+    views = (folder.population, *made.kept.features)
+    return [sorted(fingerprints(lake, view, sorted(made.measured)).items()) for view in views]
+
+
+def _waiting(folder: Folder, measured: Sequence[date], estimated: Sequence[date]) -> list[str]:
+    if measured:
+        return []
+    due = min(estimated) + folder.spec.label.horizon
+    return [f"no labels are mature yet, so all numbers are estimates: the first are due on {due}"]
+
+
+def _part(lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpec, made: _Made, workers: int) -> _Part:
+    before = evaluated(lake, registry, made.version, made.kept, spec, folder.labels.kept)
+    measured = _measured(lake, folder, spec, made, before, workers)
+    estimated = [row for day in made.estimated for row in _estimated(lake, folder, spec, made, day, before)]
+    notes = [*([before.reason] if before.reason else []), *measured.notes]
+    return _Part([*measured.rows, *estimated], notes)
+
+
+def _served(lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpec, online: Answers) -> _Part:
+    """Each version under each name that it answered by, the last dates pooled."""
+    rows, notes = list[Row](), list[str]()
+    for (number, variant), group in online.groups().items():
+        version = registry.version(folder.name, number)
+        kept = record(registry, version)
+        fair = group.since(fitted := max(kept.split.refit) + folder.spec.label.horizon)
+        if unfair := len(group.days) - len(fair.days):
+            notes.append(f"{unfair} served answers not measured: version {number} was fitted on labels up to {fitted}")
+        if fair.days:
+            before = evaluated(lake, registry, version, kept, spec, folder.labels.kept)
+            of = Group(min(fair.days), max(fair.days), True, number, variant=variant)
+            rows += measure(of, fair.scored, before, spec)
+    return _Part(rows, notes)
+
+
+def _estimated(
+    lake: Lake, folder: Folder, spec: PerformanceSpec, made: _Made, day: date, before: Evaluated
+) -> list[Row]:
+    """Of one date alone: an entity's labels at two dates are nearly the same, and pooling would take them for two."""
+    number = made.version.number
+    found = lake.query(
+        f"SELECT score FROM p WHERE as_of = $day AND model_version = $version ORDER BY {quote(folder.spec.entity)}",
+        {"day": day, "version": number},
+        p=f"{folder.name}/predictions",
+    )
+    return estimate(Group(day, day, False, number), np.asarray(found["score"]), before, spec)
+
+
+def _measured(lake: Lake, folder: Folder, spec: PerformanceSpec, made: _Made, before: Evaluated, workers: int) -> _Part:
+    """Each date on its own, the last dates pooled, and the slices of those."""
+    days, number = sorted(made.measured), made.version.number
+    if not days:
+        return _Part([], [])
+    refresh(lake, folder.labels, days, workers=workers)
+    slices = [name for name in folder.spec.slices if name in made.kept.columns.all]
+    table = _joined(lake, folder, made, days, slices, workers)
+    found, on = [], np.asarray(table["as_of"])
+    for day in days:
+        one = _scored(table.filter(pa.array(on == np.datetime64(day))))
+        found += measure(Group(day, day, False, number), one, before, spec)
+    first = days[-spec.window :][0]
+    recent = table.filter(pa.array(on >= np.datetime64(first)))
+    pooled, rows = Group(first, days[-1], True, number), _scored(recent)
+    found += measure(pooled, rows, before, spec)
+    for name in slices:
+        of = Group(**(asdict(pooled) | {"slice": name}))
+        found += measure_slice(of, recent[f"slice {name}"].to_pylist(), rows, before, spec)
+    return _Part(found, _left_out(folder, made, slices, len(table)))
+
+
+def _left_out(folder: Folder, made: _Made, slices: Sequence[str], rows: int) -> list[str]:
+    number, predicted = made.version.number, sum(made.measured.values())
+    notes = [f"{name} is no feature of version {number}: no slice" for name in folder.spec.slices if name not in slices]
+    if rows < predicted:
+        notes.append(f"{predicted - rows} of {predicted} predictions of version {number} have no label: left out")
+    return notes
+
+
+def _scored(table: pa.Table) -> Scored:
+    return Scored(np.asarray(table["label"]), np.asarray(table["score"]), entities(table["entity"]))
+
+
+def _joined(
+    lake: Lake, folder: Folder, made: _Made, days: Sequence[date], slices: Sequence[str], workers: int
+) -> pa.Table:
+    """Predictions of a version with their labels and the values of slices, ordered by date and entity.
+
+    A prediction without a label (its entity is no member any more, after late rows) is left out.
+    """
+    entity, wanted = quote(folder.spec.entity), [f"slice {name}" for name in slices]
+    label = "(l.label = p.predicted)::DOUBLE" if made.kept.classes else "l.label::DOUBLE"
+    with lake.open(p=f"{folder.name}/predictions", l=folder.labels.kept) as connection:
+        if slices:
+            connection.register("s", _words(lake, folder, made, days, slices, workers))
+        joined = f"LEFT JOIN s ON s.as_of = p.as_of AND s.{entity} = p.{entity}" if slices else ""
+        found: pa.Table = connection.sql(
+            f"SELECT {', '.join(['p.as_of', f'p.{entity} AS entity', 'p.score', f'{label} AS label'])}"
+            f"{''.join(f', s.{quote(name)}' for name in wanted)} "
+            f"FROM p JOIN l ON l.as_of = p.as_of AND l.{entity} = p.{entity} {joined} "
+            "WHERE p.model_version = $version AND p.as_of IN (SELECT unnest($days)) AND l.label IS NOT NULL "
+            f"ORDER BY p.as_of, p.{entity}",
+            params={"version": made.version.number, "days": list(days)},
+        ).to_arrow_table()
+    return found
+
+
+def _words(
+    lake: Lake, folder: Folder, made: _Made, days: Sequence[date], slices: Sequence[str], workers: int
+) -> pa.Table:
+    """The values of the slices as the evaluation writes them, by date and entity."""
+    table = seen(lake, folder, made.kept, days, workers=workers)
+    values = features(table, made.kept.columns)
+    words = {f"slice {name}": pa.array(_text(values[name].to_numpy()), pa.string()) for name in slices}
+    return pa.table({"as_of": table["as_of"], folder.spec.entity: table[folder.spec.entity], **words})
+
+
+def _text(values: "NDArray[Any]") -> list[str | None]:
+    missing = [value is None or value != value for value in values]  # noqa: PLR0124 - NaN of any type is not itself
+    return [None if gone else str(value) for value, gone in zip(values, missing, strict=True)]

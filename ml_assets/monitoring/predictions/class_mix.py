@@ -1,0 +1,120 @@
+"""What a model of several classes names and what one of running text reads, beside the same of its own test rows.
+
+The reference is by the artifact that was not fitted on those rows: of words, too, the released one knows more of them.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from statistics import fmean
+
+import pyarrow as pa
+
+from ml_assets.documents import vocabulary
+from ml_assets.monitoring.performance.baseline import Tested
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.manifest import REVIEW
+from ml_assets.storage.registry import Registry, Version
+from ml_assets.training.definition import Folder
+from ml_assets.training.record import EVALUATION, Record, required
+from ml_assets.training.score import decisions, familiar
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A share, from 0 to 1, of a class or column: at `T`, and of the test rows; None where nothing can have one."""
+
+    name: str
+    share: float | None
+    reference: float | None
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a model of several classes says; empty for another one.
+
+    Args:
+        classes: of each class, the share of entities that are `predicted` so, however sure the model is.
+        review_share: of the entities, those whose decision is `REVIEW`.
+        reference_review_share: the same of the test rows.
+    """
+
+    classes: tuple[Compared, ...] = ()
+    review_share: float | None = None
+    reference_review_share: float | None = None
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Words that a model of running text does not know; empty for another one.
+
+    Args:
+        unseen: of each text column, the share of its running words that the vocabulary does not hold.
+        unseen_share: the mean of them.
+        reference_unseen_share: the same of the test rows.
+    """
+
+    unseen: tuple[Compared, ...] = ()
+    unseen_share: float | None = None
+    reference_unseen_share: float | None = None
+
+
+def named(
+    lake: Lake, registry: Registry, folder: Folder, version: Version, kept: Record, as_of: date, test: Tested
+) -> Named:
+    """The class mix of the predictions of an as-of date, of which there is at least one.
+
+    Args:
+        lake: with `<folder>/predictions`.
+        registry: with the version's artifacts.
+        folder: its `serve` is what the reference is decided by, as the predictions were.
+        version: that predicted.
+        kept: its record.
+        as_of: `T`.
+        test: the version's test rows.
+    """
+    if not kept.classes:
+        return Named()
+    query = "SELECT predicted, decision FROM p WHERE as_of = $day"
+    now, unsure = _shares(lake.query(query, {"day": as_of}, p=f"{folder.name}/predictions"), kept)
+    known = familiar(required(registry, version, EVALUATION), folder, kept, test.rows)
+    then, unsure_then = _shares(pa.table(decisions(test.p, folder, kept, known)), kept)
+    return Named(tuple(Compared(name, now[name], then[name]) for name in kept.classes), unsure, unsure_then)
+
+
+def unseen(registry: Registry, version: Version, kept: Record, rows: pa.Table, test: Tested) -> Unseen:
+    """The words that the released artifact does not know, and of the test rows, those that the evaluated one did not.
+
+    Args:
+        registry: with both artifacts.
+        version: that predicted.
+        kept: its record.
+        rows: the population at `T`, with its text columns.
+        test: the version's test rows.
+    """
+    if not kept.columns.text:
+        return Unseen()
+    now = _unseen(registry.onnx(version), kept, rows)
+    then = _unseen(required(registry, version, EVALUATION), kept, test.rows)
+    found = tuple(Compared(name, now[name], then[name]) for name in kept.columns.text)
+    return Unseen(found, _mean(now.values()), _mean(then.values()))
+
+
+def _shares(said: pa.Table, kept: Record) -> tuple[Mapping[str, float], float]:
+    """The share of each class, and of the rows that go to review."""
+    counts, rows = Counter(said["predicted"].to_pylist()), len(said)
+    return {name: counts[name] / rows for name in kept.classes}, said["decision"].to_pylist().count(REVIEW) / rows
+
+
+def _unseen(onnx: bytes, kept: Record, rows: pa.Table) -> dict[str, float | None]:
+    known = vocabulary.vocabulary(onnx, kept.columns.text)
+    return {
+        name: vocabulary.unseen(rows[name].to_pylist(), known[name]) if name in known else None
+        for name in kept.columns.text
+    }
+
+
+def _mean(shares: Iterable[float | None]) -> float | None:
+    held = [share for share in shares if share is not None]
+    return fmean(held) if held else None

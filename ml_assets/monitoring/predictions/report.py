@@ -1,0 +1,153 @@
+"""The prediction report of an as-of date: how many were scored, what was said, what was lacking, what was served.
+
+Whether scores or features moved beyond chance is the drift report's question; here stand the shares themselves.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_assets.features.store import fingerprints, refresh
+from ml_assets.monitoring.performance.baseline import tested
+from ml_assets.monitoring.predictions.class_mix import named, unseen
+from ml_assets.monitoring.predictions.report import missing as gaps
+from ml_assets.monitoring.predictions.table import Bin, PredictionReport, Scores, from_row, to_table
+from ml_assets.monitoring.predictions.traffic import served
+from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.registry import Registry, Version
+from ml_assets.training.dataset import known_until
+from ml_assets.training.definition import Folder
+from ml_assets.training.record import Record, record
+from ml_assets.training.report import REPORT
+from ml_assets.training.score import prints, rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_ENGINE = 3  # raised when the same rows give other numbers: all reports are then made anew
+_BINS = 20
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What goes into a report, and what it is a function of. `labelled` is the latest date with mature labels."""
+
+    version: Version
+    kept: Record
+    before: date | None
+    labelled: date | None
+    silent: tuple[bool, ...]
+    fingerprint: int
+
+
+def prediction_report(
+    lake: Lake, registry: Registry, folder: Folder, as_of: date, *, workers: int = 2
+) -> PredictionReport:
+    """What was predicted at `as_of`; kept in the lake, one row a date, and not computed where it stands already.
+
+    Without predictions the report is empty and says so.
+    """
+    plan, table, key = _plan(lake, registry, folder, as_of), f"{folder.name}/prediction_report", f"as_of={as_of}"
+    online = served(lake, folder.name, as_of)
+    scored = "nothing was scored" if plan is None else plan.fingerprint
+    fingerprint = fingerprint_of(_ENGINE, scored, online.fingerprint)
+    reused = lake.record(table, key) == fingerprint
+    if not reused:
+        found = _nothing(as_of) if plan is None else _report(lake, registry, folder, as_of, plan, workers)
+        kept = to_table(replace(found, **asdict(online)))
+        lake.replace(table, kept, values=[as_of], records={key: fingerprint})
+    return read(lake, folder.name, as_of, reused=reused)
+
+
+def read(lake: Lake, name: str, as_of: date, *, reused: bool = True) -> PredictionReport:
+    """The report of a folder at an as-of date, as it stands; empty, with the reason, where there is none."""
+    table = f"{name}/prediction_report"
+    if lake.record(table, f"as_of={as_of}") is None:
+        return PredictionReport(as_of, reason=f"there is no prediction report of {name} for {as_of} yet")
+    (kept,) = lake.query("SELECT * FROM r WHERE as_of = $day", {"day": as_of}, r=table).to_pylist()
+    return from_row(kept, reused=reused, table_version=lake.version(table))
+
+
+def _nothing(as_of: date) -> PredictionReport:
+    return PredictionReport(as_of, reason=f"nothing was scored at {as_of}")
+
+
+def _plan(lake: Lake, registry: Registry, folder: Folder, as_of: date) -> _Plan | None:
+    predictions, grid = f"{folder.name}/predictions", folder.spec.cadence.dates(as_of)
+    stand = lake.records(predictions, [f"as_of={day}" for day in grid[-2:]])
+    if f"as_of={as_of}" not in stand:
+        return None
+    made = "SELECT max(model_version) AS number FROM p WHERE as_of = $day"
+    number = lake.query(made, {"day": as_of}, p=predictions)["number"][0].as_py()
+    if number is None:
+        return None
+    version = registry.version(folder.name, number)
+    kept = record(registry, version)
+    until = known_until(lake, folder, as_of)
+    mature = [day for day in grid if day + folder.spec.label.horizon <= until]
+    labelled = None if kept.classes else max(mature, default=None)  # of several classes there is no one rate
+    labels = fingerprints(lake, folder.labels, [labelled]) if labelled else {}
+    silent = gaps.silent(lake, kept, as_of)
+    before = next((day for day in grid[-2:-1] if f"as_of={day}" in stand), None)
+    parts = (sorted(stand.items()), version.run_id, "verdict" in version.tags, prints(lake, folder, kept, as_of))
+    fingerprint = fingerprint_of(_ENGINE, parts, sorted(labels.items()), silent)
+    return _Plan(version, kept, before, labelled, silent, fingerprint)
+
+
+def _report(lake: Lake, registry: Registry, folder: Folder, as_of: date, plan: _Plan, workers: int) -> PredictionReport:
+    version, kept, threshold = plan.version, plan.kept, _threshold(registry, plan.version)
+    test = tested(lake, registry, version, kept)
+    scores, reference = _scores(lake, folder, as_of), test.scores
+    count = None if plan.before is None else len(_scores(lake, folder, plan.before))
+    table = rows(lake, folder, kept, [as_of], workers=workers)
+    missing = gaps.missing(table, kept.columns.all)
+    stale = gaps.stale(lake, folder.population, kept.features, plan.silent, as_of)
+    return PredictionReport(
+        as_of,
+        rows=len(scores),
+        rows_before=count,
+        rows_change=len(scores) / count - 1 if count else None,
+        model_version=version.number,
+        scores=Scores.of(scores, threshold),
+        reference=Scores.of(reference, threshold),
+        threshold=threshold,
+        base_rate=None if plan.labelled is None else _base_rate(lake, folder, plan.labelled, workers),
+        base_rate_of=plan.labelled,
+        missing_share=fmean(each.share for each in missing),
+        stale_share=fmean(each.share for each in stale),
+        missing=missing,
+        stale=stale,
+        histogram=_histogram(scores, reference),
+        **vars(named(lake, registry, folder, version, kept, as_of, test)),
+        **vars(unseen(registry, version, kept, table, test)),
+    )
+
+
+def _scores(lake: Lake, folder: Folder, day: date) -> "Floats":
+    found = lake.query("SELECT score FROM p WHERE as_of = $day", {"day": day}, p=f"{folder.name}/predictions")
+    return np.sort(np.asarray(found["score"], dtype=np.float64))  # in one order, for the same digits every time
+
+
+def _histogram(scores: "Floats", reference: "Floats") -> tuple[Bin, ...]:
+    edges = np.linspace(0, max(float(scores.max()), float(reference.max()), 1e-9), _BINS + 1)
+    shares = [np.histogram(p, edges)[0] / len(p) for p in (scores, reference)]
+    made = zip(edges[:-1].tolist(), edges[1:].tolist(), *(share.tolist() for share in shares), strict=True)
+    return tuple(Bin(*each) for each in made)
+
+
+def _threshold(registry: Registry, version: Version) -> float | None:
+    content = registry.read(version.run_id, REPORT)
+    return None if content is None else float(json.loads(content)["evaluation"]["threshold"])
+
+
+def _base_rate(lake: Lake, folder: Folder, day: date, workers: int) -> float | None:
+    refresh(lake, folder.labels, [day], workers=workers)
+    found = lake.query("SELECT avg(label) AS rate FROM l WHERE as_of = $day", {"day": day}, l=folder.labels.kept)
+    rate: float | None = found["rate"][0].as_py()
+    return rate
