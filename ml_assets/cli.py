@@ -151,7 +151,7 @@ def reset(
 ) -> None:
     """Forget everything that was made of a model's files: tables, versions, records. The files and the folder stay."""
     from ml_assets.commands.forget import forget
-    from ml_assets.commands.places import Request
+    from ml_assets.commands.model_places import Request
 
     if source is not None:
         _project().source(model, source)
@@ -166,7 +166,7 @@ def remove(
 ) -> None:
     """Remove a model: what `reset` forgets, its folder, its files, and its name in the registry."""
     from ml_assets.commands.forget import forget
-    from ml_assets.commands.places import Request
+    from ml_assets.commands.model_places import Request
 
     echo(forget(Request(model, remove=True, keep_files=keep_files), settings(), DEFS, yes=yes))
 

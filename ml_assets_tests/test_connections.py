@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from ml_assets.commands.traces import traces
+from ml_assets.commands.telemetry_traces import traces
 from ml_assets.settings import PROJECT
 from ml_assets.telemetry import OFF
 from ml_assets_tests.modes import open_to_others

@@ -22,7 +22,7 @@ from dagster._utils.log import configure_loggers
 from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.version import __version__
 
-from ml_assets.commands.own_origin import OwnOrigin
+from ml_assets.commands.origin_guard import OwnOrigin
 from ml_assets.settings import PROJECT
 
 HOST = "127.0.0.1"

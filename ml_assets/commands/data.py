@@ -111,7 +111,7 @@ def retry(
 ) -> None:
     """Read again what was refused of a model's documents: it took too long, or an older release could not read it."""
     with bar("reading documents", kept="read") as progress:
-        from ml_assets.commands.again import read_again
+        from ml_assets.commands.retry import read_again
 
         outcomes = read_again(model, progress)
     for outcome in outcomes:

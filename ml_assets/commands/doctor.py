@@ -15,13 +15,13 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from ml_assets.commands.environment import IMPATIENT
+from ml_assets.commands.file_modes import others_may
 from ml_assets.commands.finding import Finding, Status
 from ml_assets.commands.packages import packages
-from ml_assets.commands.private import others_may
 from ml_assets.commands.progress import Show
 from ml_assets.commands.screen import echo
-from ml_assets.commands.sheet import Line, put
-from ml_assets.commands.traces import traces
+from ml_assets.commands.telemetry_traces import traces
+from ml_assets.commands.titled_table import Line, put
 from ml_assets.commands.writable import obstacle
 from ml_assets.redaction import redacted
 from ml_assets.settings import PROJECT, Settings, settings
@@ -255,7 +255,7 @@ def code_location(project: Path) -> Finding:
 
 def left_over(chosen: Settings, defs: Path) -> Finding:
     """Whether something is left of models that have no folder any more."""
-    from ml_assets.commands.orphans import remedies
+    from ml_assets.commands.leftovers import remedies
 
     found = remedies(chosen, defs)
     if not found:

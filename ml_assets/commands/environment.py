@@ -6,7 +6,7 @@ import sqlite3
 import sys
 import warnings
 
-from ml_assets.commands.private import keep_private
+from ml_assets.commands.file_modes import keep_private
 from ml_assets.errors import DataError
 from ml_assets.redaction import redact_logs
 from ml_assets.settings import PROJECT, Settings

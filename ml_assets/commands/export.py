@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ml_assets.commands.private import hand_over
+from ml_assets.commands.file_modes import hand_over
 from ml_assets.commands.project import Project
 from ml_assets.errors import DataError
 

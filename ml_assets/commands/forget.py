@@ -16,7 +16,7 @@ import typer
 from filelock import FileLock, Timeout
 
 from ml_assets.commands import history
-from ml_assets.commands.places import Part, Request, parts
+from ml_assets.commands.model_places import Part, Request, parts
 from ml_assets.commands.progress import Show, nobody, working
 from ml_assets.commands.screen import echo
 from ml_assets.errors import DataError, MlAssetsError

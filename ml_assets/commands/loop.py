@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_assets.commands.data import default_churn, default_documents
-from ml_assets.commands.delivered import state
+from ml_assets.commands.file_states import state
 from ml_assets.commands.outcome import show
 from ml_assets.commands.progress import working
 from ml_assets.commands.project import Project

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from ml_assets.commands.private import hand_over
+from ml_assets.commands.file_modes import hand_over
 from ml_assets.components.templates.folder import Place, last_sunday, write
 from ml_assets.settings import PROJECT, settings
 

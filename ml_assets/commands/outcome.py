@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.markup import escape
 
-from ml_assets.commands.sheet import Line, put
 from ml_assets.commands.summary import Summary, numbers
+from ml_assets.commands.titled_table import Line, put
 from ml_assets.settings import settings
 
 _SHOWN = 3

@@ -8,13 +8,13 @@ from typing import Any
 
 import dagster as dg
 
-from ml_assets.commands.delivered import state as _source
 from ml_assets.commands.environment import IMPATIENT
+from ml_assets.commands.file_states import state as _source
 from ml_assets.commands.progress import Show, nobody
 from ml_assets.commands.project import Project
 from ml_assets.commands.screen import echo
-from ml_assets.commands.sheet import Line, put
 from ml_assets.commands.summary import SHOWN, numbers
+from ml_assets.commands.titled_table import Line, put
 from ml_assets.components import Model, Source
 from ml_assets.monitoring.verdict import latest
 from ml_assets.redaction import redacted
@@ -72,7 +72,7 @@ def collect(project: Project, progress: Show = nobody) -> dict[str, Any]:
 
 def _left_over(project: Project) -> dict[str, str]:
     """What is left of models that are gone → the command that removes it; nothing while the registry is away."""
-    from ml_assets.commands.orphans import remedies
+    from ml_assets.commands.leftovers import remedies
 
     try:
         return remedies(settings(), project.root / "ml_assets" / "defs")

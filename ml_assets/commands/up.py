@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ml_assets.commands.instance import alone
+from ml_assets.commands.instance_lock import alone
 from ml_assets.commands.interrupt import CODE, new_line
 from ml_assets.commands.progress import Show, displaying
 from ml_assets.commands.running import Running, running
@@ -87,7 +87,7 @@ def _taken_up() -> list[str]:
     """Runs that were killed with the last daemon are marked, so that this one takes them up again."""
     import dagster as dg  # 1 s, which a refused port need not pay
 
-    from ml_assets.commands.recover import bury
+    from ml_assets.commands.dead_runs import bury
 
     with dg.DagsterInstance.get() as instance:
         dead = bury(instance)

@@ -5,7 +5,7 @@ from datetime import date
 import dagster as dg
 
 from ml_assets.components.base import Declared, Result, as_of, only
-from ml_assets.components.condition import begins
+from ml_assets.components.conditions import begins
 from ml_assets.components.metadata import table
 from ml_assets.components.resources import LakeResource, lake_here
 from ml_assets.components.source import Source

@@ -9,14 +9,14 @@ import dagster as dg
 
 from ml_assets.components import gates
 from ml_assets.components.base import Declared, Result, as_of
-from ml_assets.components.condition import Dates
+from ml_assets.components.conditions import Dates
 from ml_assets.components.feature_view import FeatureView
-from ml_assets.components.logged import logged, reviews
 from ml_assets.components.metadata import picture, table
-from ml_assets.components.online import served
+from ml_assets.components.online_features import served
+from ml_assets.components.prediction_log import logged, reviews
 from ml_assets.components.provenance import files, tags
 from ml_assets.components.resources import LakeResource, RegistryResource, lake_here
-from ml_assets.components.searched import searched
+from ml_assets.components.search_index import searched
 from ml_assets.components.sensors import automation_sensor, data_sensor, loop_job, loop_schedule
 from ml_assets.components.source import Source
 from ml_assets.components.templates.scaffold import ModelScaffolder

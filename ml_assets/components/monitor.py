@@ -10,7 +10,7 @@ import dagster as dg
 from ml_assets.components import reports
 from ml_assets.components.alerting import asset_link
 from ml_assets.components.base import Declared, Result, as_of, only
-from ml_assets.components.condition import Dates, follows
+from ml_assets.components.conditions import Dates, follows
 from ml_assets.components.metadata import picture, table
 from ml_assets.components.model import Model
 from ml_assets.components.resources import LakeResource, RegistryResource

@@ -18,7 +18,7 @@ from ml_assets.ingest.watch import Listing, changed, listing
 from ml_assets.settings import settings
 
 if TYPE_CHECKING:
-    from ml_assets.components.condition import Dates
+    from ml_assets.components.conditions import Dates
     from ml_assets.spec.cadence import Cadence
     from ml_assets.spec.source import SourceSpec
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from ml_assets.decisions.gate import Difference, Evidence, Gate, Verdict, judge
 from ml_assets.errors import TrainingError
-from ml_assets.replay.known import Known
+from ml_assets.replay.history_index import Known
 from ml_assets.replay.store import Store
 from ml_assets.storage.lake import Lake
 from ml_assets.training import dataset

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from ml_assets.decisions.retrain import Action, Verdict, decide
 from ml_assets.errors import DeclarationError, TrainingError
 from ml_assets.replay.history import History, State, against
-from ml_assets.replay.known import Say, prepare
+from ml_assets.replay.history_index import Say, prepare
 from ml_assets.replay.models import Models
 from ml_assets.replay.result import REALISED, Replay, Step, Training, Walk
 from ml_assets.replay.store import Store

@@ -16,8 +16,8 @@ import pytest
 from ml_assets.commands import forget as forgotten
 from ml_assets.commands import history
 from ml_assets.commands.forget import ForgetError, forget, pending, require_whole
-from ml_assets.commands.orphans import orphans, remedies
-from ml_assets.commands.places import Part, Request, _owners, discard, parts
+from ml_assets.commands.leftovers import orphans, remedies
+from ml_assets.commands.model_places import Part, Request, _owners, discard, parts
 from ml_assets.errors import DataError
 from ml_assets.events.store import EventStore
 from ml_assets.features.online.schema import Column, Schema, open_store

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from ml_assets.commands.outcome import champion, drift, lines, source
-from ml_assets.commands.sheet import put
 from ml_assets.commands.summary import Summary, _rows
+from ml_assets.commands.titled_table import put
 
 ADDRESS = "http://127.0.0.1:5000/#/experiments/1/runs/" + "0123456789abcdef" * 4
 SUMMARY = Summary(

@@ -17,7 +17,7 @@ from rich.markup import escape
 from ml_assets.commands import screen
 from ml_assets.commands.progress import Work
 from ml_assets.commands.screen import echo
-from ml_assets.commands.sheet import put
+from ml_assets.commands.titled_table import put
 from ml_assets.serving.log import PlainFormatter
 from ml_assets.settings import PROJECT
 from ml_assets_tests.processes import environment

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from ml_assets.commands.delivered import state as _source
-from ml_assets.commands.sheet import put
+from ml_assets.commands.file_states import state as _source
 from ml_assets.commands.status import _champion, _drift, _predictions, champions, tables
+from ml_assets.commands.titled_table import put
 from ml_assets.decisions.gate import Verdict
 from ml_assets.ingest.ingest import ingest
 from ml_assets.spec.source import SourceSpec

@@ -17,8 +17,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from ml_assets.commands import instance
-from ml_assets.commands.instance import alone
+from ml_assets.commands import instance_lock as instance
+from ml_assets.commands.instance_lock import alone
 from ml_assets.commands.running import running
 from ml_assets.commands.services import HOST, Service, UpError, require_free
 from ml_assets.commands.up import watch
@@ -114,7 +114,7 @@ def test_what_was_started_is_stopped_when_something_else_breaks() -> None:
 _HOLDING = """
 import sys, time
 from pathlib import Path
-from ml_assets.commands.instance import alone
+from ml_assets.commands.instance_lock import alone
 from ml_assets.commands.running import Running
 from ml_assets.commands.services import Service
 from ml_assets.settings import Settings

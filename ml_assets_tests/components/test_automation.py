@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from ml_assets.components.base import Result
-from ml_assets.components.condition import begins, follows, renews
+from ml_assets.components.conditions import begins, follows, renews
 from ml_assets.components.old_runs import purge
 
 FIRST = date(2026, 1, 4)

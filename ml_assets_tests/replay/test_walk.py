@@ -24,7 +24,7 @@ from ml_assets.decisions.retrain import DIRECTION, ESTIMATED
 from ml_assets.errors import TrainingError
 from ml_assets.features.join import point_in_time
 from ml_assets.replay.history import History, State
-from ml_assets.replay.known import prepare
+from ml_assets.replay.history_index import prepare
 from ml_assets.replay.models import Models
 from ml_assets.replay.plot import figure
 from ml_assets.replay.result import Step

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from ml_assets.components.base import Result
-from ml_assets.components.condition import takes
+from ml_assets.components.conditions import takes
 from ml_assets.components.metadata import check_result, table
 from ml_assets.components.resources import LakeResource, lake_here
 from ml_assets.settings import settings

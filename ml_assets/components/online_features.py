@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ml_assets.components.base import Result, as_of
-from ml_assets.components.condition import Condition, Dates, follows, renews
+from ml_assets.components.conditions import Condition, Dates, follows, renews
 from ml_assets.components.metadata import table
 from ml_assets.components.resources import LakeResource, RegistryResource, lake_here
 from ml_assets.settings import settings

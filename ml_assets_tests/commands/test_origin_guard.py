@@ -12,7 +12,7 @@ from dagster_webserver.app import create_app_from_workspace_process_context
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from ml_assets.commands.own_origin import OwnOrigin
+from ml_assets.commands.origin_guard import OwnOrigin
 
 HERE = "http://127.0.0.1:3000"
 QUERY = b'{"query": "{ __typename }"}'

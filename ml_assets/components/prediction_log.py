@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ml_assets.components.base import Result
-from ml_assets.components.condition import Dates, takes
+from ml_assets.components.conditions import Dates, takes
 from ml_assets.components.metadata import check_result, table
 from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.settings import settings

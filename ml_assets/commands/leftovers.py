@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ml_assets.commands.forget import interrupted
-from ml_assets.commands.places import Request
+from ml_assets.commands.model_places import Request
 from ml_assets.settings import Settings
 from ml_assets.storage.registry import Registry
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from ml_assets.commands.doctor import file_modes
-from ml_assets.commands.private import others_may
+from ml_assets.commands.file_modes import others_may
 from ml_assets_tests.modes import open_to_others
 from ml_assets_tests.processes import environment
 
@@ -51,7 +51,7 @@ def test_a_drop_zone_may_be_open_to_a_group_that_delivers(tmp_path: Path) -> Non
 
 def test_what_is_asked_for_elsewhere_has_the_modes_of_whoever_asked(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib; from ml_assets.commands.private import hand_over, keep_private; keep_private(); "
+        "import sys, pathlib; from ml_assets.commands.file_modes import hand_over, keep_private; keep_private(); "
         "path = pathlib.Path(sys.argv[1]); path.mkdir(); (path / 'defs.yaml').touch(); hand_over(path)"
     )
     for umask, folder, file in ((0o022, 0o755, 0o644), (0o027, 0o750, 0o640)):

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ml_assets.components.condition import follows, takes
+from ml_assets.components.conditions import follows, takes
 from ml_assets_tests.components.test_automation import WEEKS
 
 DUE = date(2026, 1, 18)
