@@ -68,8 +68,8 @@ def folder() -> "Folder":
 
 def generated(count: int, seed: int, *, held_out: bool, mask: bool, parts: bool = False) -> Rows:
     """Generated documents of the layouts that are held out, or of the others; with `parts`, some are excerpts."""
-    from ml_assets.simulation.documents.draw import texts
-    from ml_assets.simulation.documents.excerpt import delivered
+    from ml_assets.examples.documents.draw import texts
+    from ml_assets.examples.documents.excerpt import delivered
 
     whole = (truth for _, truth in texts(count, seed, held_out=held_out))
     drawn = list(delivered(count, seed, held_out=held_out) if parts else whole)

@@ -76,8 +76,8 @@ def _require_same(found: dict[str, list[Measured]]) -> None:
 
 def simulate(customers: int) -> dict[str, Any]:
     """Fill the drop zone."""
+    from ml_assets.examples.churn import simulation as churn
     from ml_assets.settings import settings
-    from ml_assets.simulation import churn
 
     churn.write(churn.Simulation(end=date.fromisoformat(AS_OF), customers=customers), settings().incoming / "churn")
     return {}

@@ -63,8 +63,8 @@ def generate(customers: int) -> dict[str, Any]:
     """Fill a drop zone; its events and size."""
     import pyarrow.dataset as ds
 
+    from ml_assets.examples.churn import simulation as churn
     from ml_assets.settings import settings
-    from ml_assets.simulation import churn
 
     folder = settings().incoming / "churn"
     churn.write(churn.Simulation(end=date.fromisoformat(AS_OF), customers=customers, months=MONTHS), folder)

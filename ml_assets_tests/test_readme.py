@@ -145,7 +145,7 @@ ELSEWHERE = {
 # What cannot run in a test, and why.
 NOT_RUN = {
     "make test": "is this suite",
-    "ml-assets data online-retail": "downloads 45 MB; commands/test_retail.py downloads from a server of its own",
+    "ml-assets data online-retail": "downloads 45 MB; examples/retail/test_retail.py downloads from a server of its own",
 }
 # What is typed instead, for the sake of time.
 SMALLER = {"--customers 60000 --months 36": "--customers 300 --months 20"}

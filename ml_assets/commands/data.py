@@ -16,7 +16,7 @@ from ml_assets.settings import PROJECT, settings
 from ml_assets.spec.cadence import Cadence
 
 if TYPE_CHECKING:
-    from ml_assets.simulation.churn import Simulation
+    from ml_assets.examples.churn.simulation import Simulation
 
 app = typer.Typer(no_args_is_help=True, help="Fill the drop zone: simulated churn, real retail invoices, documents.")
 
@@ -37,7 +37,7 @@ def simulate(
     """Simulate the churn data: subscription customers with a known churn moment."""
     folder = settings().incoming / "churn"
     with bar("simulating churn", "weeks", "simulated") as progress:
-        from ml_assets.simulation import churn
+        from ml_assets.examples.churn import simulation as churn
 
         if append:
             churn.read(folder)  # refused before anything is written
@@ -60,7 +60,7 @@ def online_retail(
     """Put the Online Retail II invoices (UCI, CC BY 4.0) into the drop zone: download, check, write."""
     incoming = settings().incoming
     with bar("reading" if source else "downloading", "lines" if source else "bytes", "read") as progress:
-        from ml_assets.commands import retail
+        from ml_assets.examples.retail import download as retail
 
         path = source or retail.fetch(retail.URL, incoming, progress)
         written = retail.convert(path, incoming, progress, lines=None if source else retail.LINES)
@@ -88,7 +88,7 @@ def documents(
         echo(f"{done} new files in {folder / 'files'}: next, `ml-assets run documents`")
         return
     with bar("writing documents", "weeks") as progress:
-        from ml_assets.simulation.documents import write
+        from ml_assets.examples.documents import write
 
         if append:
             write.read(folder)  # refused before anything is written
@@ -137,7 +137,7 @@ def undo(
 def default_churn(folder: Path, end: str = "") -> None:
     """The history that a first run simulates, or the rest of it."""
     with bar("simulating churn", "weeks", "simulated") as progress:
-        from ml_assets.simulation import churn
+        from ml_assets.examples.churn import simulation as churn
 
         day = _date(end) if end else last_sunday()
         with writing(folder, str(day), ""):
@@ -147,7 +147,7 @@ def default_churn(folder: Path, end: str = "") -> None:
 def default_documents(folder: Path, end: str = "") -> None:
     """The documents that a first run learns from, or the rest of them."""
     with bar("writing documents", "weeks") as progress:
-        from ml_assets.simulation.documents.write import write
+        from ml_assets.examples.documents.write import write
 
         day = _date(end) if end else last_sunday()
         with writing(folder, str(day), ""):

@@ -219,7 +219,7 @@ def _drift(lake: Lake, name: str, as_of: date) -> dict[str, dict[str, Any]]:
 
 def _best_possible(project: Project, name: str, found: "Report") -> float | None:
     """The ROC AUC of the latent truth on the candidate's test dates; asked once, then kept with its run."""
-    from ml_assets.simulation.churn import best_roc_auc, read
+    from ml_assets.examples.churn.simulation import best_roc_auc, read
     from ml_assets.training.record import record
 
     registry, folder = project.registry, settings().incoming / name

@@ -12,9 +12,9 @@ from ml_assets.documents.description import describe, masked
 from ml_assets.documents.document import Document, Page
 from ml_assets.documents.extract import amounts, dates
 from ml_assets.documents.parties import parties
-from ml_assets.simulation.documents.draw import texts
-from ml_assets.simulation.documents.truth import Truth
-from ml_assets.simulation.documents.wording import DATE_FORMS, day, dollars, money
+from ml_assets.examples.documents.draw import texts
+from ml_assets.examples.documents.truth import Truth
+from ml_assets.examples.documents.wording import DATE_FORMS, day, dollars, money
 from ml_assets.storage.scorer import normal
 
 DAYS = st.dates(date(1900, 1, 1), date(2100, 12, 31))
