@@ -19,11 +19,11 @@ from benchmarks.figure import Figure, figures
 from benchmarks.process import say
 from ml_assets.events.rows import Event, Prediction, Traffic, outcome, prediction_id
 from ml_assets.events.store import EventStore
-from ml_assets.features.view import ViewSpec
 from ml_assets.ingest.ingest import ingest
 from ml_assets.monitoring.log.take import take
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
+from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.training.dataset import build
 from ml_assets.training.definition import Folder, assemble

@@ -30,10 +30,11 @@ from hypothesis import settings
 
 from ml_assets.features.engine import compute
 from ml_assets.features.query import check
-from ml_assets.features.view import Relation, View, ViewSpec
+from ml_assets.features.view import Relation, View
 from ml_assets.ingest.ingest import Ingested, ingest
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
+from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 from ml_assets.training.definition import Folder, assemble

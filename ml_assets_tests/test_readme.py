@@ -18,12 +18,12 @@ from typer.core import TyperCommand, TyperGroup
 
 from ml_assets.cli import app
 from ml_assets.features.query import check
-from ml_assets.features.view import ViewSpec
 from ml_assets.ingest.ingest import ingest
 from ml_assets.settings import PROJECT, Settings
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.monitor import MonitorSpec
 from ml_assets.spec.source import SourceSpec
+from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.lake import Lake
 from ml_assets_tests import readme
 from ml_assets_tests.processes import environment
@@ -145,7 +145,7 @@ ELSEWHERE = {
 # What cannot run in a test, and why.
 NOT_RUN = {
     "make test": "is this suite",
-    "ml-assets data online-retail": "downloads 45 MB; examples/retail/test_retail.py downloads from a server of its own",
+    "ml-assets data online-retail": "downloads 45 MB; examples/retail/test_retail.py asks a server of its own",
 }
 # What is typed instead, for the sake of time.
 SMALLER = {"--customers 60000 --months 36": "--customers 300 --months 20"}

@@ -9,7 +9,7 @@ from ml_assets.components.conditions import begins
 from ml_assets.components.metadata import table
 from ml_assets.components.resources import LakeResource, lake_here
 from ml_assets.components.source import Source
-from ml_assets.features.view import ViewSpec
+from ml_assets.spec.view import ViewSpec
 
 
 class FeatureView(Declared[ViewSpec]):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.features.declarations import Declared
 from ml_assets.features.join import columns
-from ml_assets.features.view import Features, ViewSpec
+from ml_assets.features.view import Features
+from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.lake import Lake
 
 if TYPE_CHECKING:

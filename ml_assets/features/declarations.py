@@ -11,10 +11,11 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from ml_assets.errors import DeclarationError
 from ml_assets.features.query import check
-from ml_assets.features.view import Features, Relation, View, ViewSpec
+from ml_assets.features.view import Features, Relation, View
 from ml_assets.spec.base import Declaration
 from ml_assets.spec.cadence import Cadence
 from ml_assets.spec.source import SourceSpec
+from ml_assets.spec.view import ViewSpec
 
 Spec = TypeVar("Spec", bound=Declaration)
 

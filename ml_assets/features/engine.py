@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features.identity import exact_ids
-from ml_assets.features.outcome import LABEL
 from ml_assets.features.query import require_names
 from ml_assets.ingest.corrections import Corrections, corrections, seen
 from ml_assets.ingest.left_files import without_rows
+from ml_assets.spec.label_values import LABEL
 from ml_assets.storage.duck import QueryError, literal, quote
 from ml_assets.storage.lake import Lake
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from ml_assets.errors import DeclarationError
 from ml_assets.features.identity import cast
-from ml_assets.features.outcome import LABEL
 from ml_assets.features.view import Features, View
+from ml_assets.spec.label_values import LABEL
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake
 

@@ -4,42 +4,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import Field, StringConstraints, field_validator
-
-from ml_assets.features.outcome import Outcome
 from ml_assets.features.query import Query
 from ml_assets.ingest.corrections import Keyed
-from ml_assets.spec.base import Declaration, Duration
+from ml_assets.spec.label_values import Outcome
 from ml_assets.storage.timestamps import shift
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 # Raised when the engine computes something else from the same query and rows: all views are then computed anew.
 ENGINE = 2
-
-
-class ViewSpec(Declaration):
-    """A feature view: one SQL query over the sources as of a date, one row per entity."""
-
-    name: Name = Field(description="The view's name; its asset is `<folder>/features/<name>`")
-    sql: str = Field(description="The `.sql` file of the query, relative to the folder")
-    lookback: Duration | None = Field(None, description="How far back the query sees; default: all history")
-    ttl: Duration = Field(timedelta(days=14), description="How long its values may be used after their as-of date")
-    refresh: Duration | None = Field(
-        None, description="How often online values are refreshed; default: each as-of date"
-    )
-    freshness: Duration | None = Field(None, description="How old its last computation may grow; default: any age")
-    description: str = Field("", description="What the view says about the entity")
-    owners: tuple[str, ...] = Field((), description="E-mail addresses or `team:name`")
-
-    @field_validator("refresh")
-    @classmethod
-    def _whole_days(cls, refresh: timedelta | None) -> timedelta | None:
-        if refresh is not None and refresh % timedelta(days=1):
-            raise ValueError(f"refresh {refresh}: the clock is a date, so write whole days (1d, 7d, 2w)")
-        return refresh
 
 
 @dataclass(frozen=True)

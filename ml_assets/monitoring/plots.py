@@ -4,7 +4,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.monitoring.predictions.class_mix import Compared
-from ml_assets.storage.manifest import REVIEW
+from ml_assets.spec.names import REVIEW
 from ml_assets.training.task.binary_plots import any_letters, drawable
 
 if TYPE_CHECKING:

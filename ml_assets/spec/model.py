@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from ml_assets.decisions.gate import COMPARED, DIRECTION, Gate
-from ml_assets.features.outcome import Outcome
 from ml_assets.spec.base import Decides, Declaration, Duration, deciding
 from ml_assets.spec.cadence import Cadence
-from ml_assets.storage.manifest import REVIEW
-from ml_assets.training.tuning import Search
+from ml_assets.spec.label_values import Outcome
+from ml_assets.spec.names import REVIEW
+from ml_assets.spec.search import Search
 
 RANKS = {"roc_auc", "pr_auc", "lift_at_10", "single_feature_roc_auc"}
 NAMES = {"accuracy", "macro_f1"}

@@ -20,9 +20,6 @@ FEATURES = "ml_assets.features"
 """The metadata of an artifact that holds the features' names as JSON, in the order of its inputs. The inputs themselves
 are called f0, f1, …, because ONNX takes letters, digits and _ only, and a feature may be called anything."""
 
-REVIEW = "needs_review"
-"""The decision of a model of several classes that is not sure enough."""
-
 
 def tensors(session: Any) -> dict[str, str]:  # noqa: ANN401 - onnxruntime has no types
     """Feature → input of an artifact in a session, in the order of the inputs."""

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ml_assets.errors import DeclarationError, listed
 from ml_assets.features.declarations import features, relations, require_different, view
-from ml_assets.features.view import Features, View, ViewSpec
+from ml_assets.features.view import Features, View
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
+from ml_assets.spec.view import ViewSpec
 
 _OWN = ("as_of", "row_as_of", "label")
 """Columns of a training set that are no features."""

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.errors import TrainingError, listed
-from ml_assets.features.outcome import LABEL, WRITTEN, mapping
+from ml_assets.spec.label_values import LABEL, WRITTEN, mapping
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
 from ml_assets.training.definition import Folder

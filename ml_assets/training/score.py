@@ -11,8 +11,8 @@ from ml_assets.documents.vocabulary import familiarity, vocabulary
 from ml_assets.errors import DataError
 from ml_assets.features.join import point_in_time
 from ml_assets.features.store import fingerprints, refresh
+from ml_assets.spec.names import REVIEW
 from ml_assets.storage.lake import Lake, fingerprint_of
-from ml_assets.storage.manifest import REVIEW
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.definition import Folder
 from ml_assets.training.frame import features

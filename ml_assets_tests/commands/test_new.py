@@ -19,10 +19,10 @@ from ml_assets.components.templates.folder import MODEL, Place, last_sunday, ren
 from ml_assets.components.templates.sample import WEEKS, sample, start_of
 from ml_assets.errors import DeclarationError
 from ml_assets.features.query import check
-from ml_assets.features.view import ViewSpec
 from ml_assets.settings import PROJECT
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
+from ml_assets.spec.view import ViewSpec
 from ml_assets_tests.processes import environment
 
 END = date(2026, 11, 15)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from ml_assets.events.rows import EventRefusedError, EventStoreError, Prediction
 from ml_assets.events.store import EventStore
 from ml_assets.events.writer import PostgresWriter
-from ml_assets_tests.serving.conftest import Postgres
+from ml_assets_tests.event_stores import Postgres
 from ml_assets_tests.serving.traffic import prediction, writing
 
 STATES = {

@@ -4,7 +4,8 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from ml_assets.features.view import View, ViewSpec
+from ml_assets.features.view import View
+from ml_assets.spec.view import ViewSpec
 from ml_assets_tests.conftest import Shop
 
 DAY = timedelta(days=1)

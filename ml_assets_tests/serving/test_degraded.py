@@ -16,8 +16,8 @@ import pytest
 
 from ml_assets.events.rows import Prediction
 from ml_assets.events.store import PATIENCE, EventStore
+from ml_assets_tests.event_stores import Postgres
 from ml_assets_tests.serving import released
-from ml_assets_tests.serving.conftest import Postgres
 from ml_assets_tests.serving.faults import Redis, bring_back, fill, move_away, redis, remount, wire
 from ml_assets_tests.serving.process import Server, gone, serving
 from ml_assets_tests.serving.released import FEATURES, MODEL

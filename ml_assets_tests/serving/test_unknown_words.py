@@ -8,7 +8,8 @@ import pytest
 from ml_assets.serving.models.artifact import Artifact
 from ml_assets.serving.models.model import Classified, Model, Seen
 from ml_assets.serving.request import Rows
-from ml_assets.storage.manifest import REVIEW, Input, Manifest
+from ml_assets.spec.names import REVIEW
+from ml_assets.storage.manifest import Input, Manifest
 from ml_assets_tests.documents.test_vocabulary import exported
 from ml_assets_tests.serving import released
 

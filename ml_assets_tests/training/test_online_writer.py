@@ -20,8 +20,9 @@ from ml_assets.features.join import point_in_time, streamed
 from ml_assets.features.online.ledger import last, table
 from ml_assets.features.online.schema import OnlineStore, Record, open_store
 from ml_assets.features.store import refresh
-from ml_assets.features.view import Features, ViewSpec
+from ml_assets.features.view import Features
 from ml_assets.spec.model import ModelSpec
+from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.definition import Folder, assemble
 from ml_assets.training.frame import Columns

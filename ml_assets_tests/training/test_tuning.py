@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from ml_assets.errors import TrainingError
-from ml_assets.training.tuning import Choices, Range, Search, Trial, Value, search
+from ml_assets.spec.search import Choices, Range, Search, Value
+from ml_assets.training.tuning import Trial, search
 
 SPACE: dict[str, Range | Choices] = {
     "x": Range(low=-10.0, high=10.0),

@@ -51,7 +51,7 @@ def write(path: Path, page: Page) -> None:
 def render(page: Page) -> str:
     """The page as HTML. Names and categories are text, whatever they hold."""
     title = escape(page.title)
-    style = files("ml_assets.monitoring").joinpath("page.css").read_text(encoding="utf-8")
+    style = files("ml_assets.monitoring.drift").joinpath("page.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"

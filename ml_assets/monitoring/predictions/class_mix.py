@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from ml_assets.documents import vocabulary
 from ml_assets.monitoring.performance.baseline import Tested
+from ml_assets.spec.names import REVIEW
 from ml_assets.storage.lake import Lake
-from ml_assets.storage.manifest import REVIEW
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.definition import Folder
 from ml_assets.training.record import EVALUATION, Record, required

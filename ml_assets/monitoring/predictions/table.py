@@ -10,7 +10,7 @@ import pyarrow as pa
 from ml_assets.monitoring.predictions.class_mix import Compared
 from ml_assets.monitoring.predictions.missing import Share
 from ml_assets.monitoring.predictions.traffic import Served
-from ml_assets.storage.manifest import REVIEW
+from ml_assets.spec.names import REVIEW
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,7 +9,8 @@ import numpy as np
 
 from ml_assets.documents.vocabulary import familiarity, vocabulary
 from ml_assets.errors import RegistryError, listed
-from ml_assets.storage.manifest import MISSING, PROBABILITIES, REVIEW, Manifest, tensors
+from ml_assets.spec.names import REVIEW
+from ml_assets.storage.manifest import MISSING, PROBABILITIES, Manifest, tensors
 from ml_assets.storage.scorer import normal
 
 Value = float | bool | str | None

@@ -9,13 +9,13 @@ import pytest
 
 from ml_assets.events.rows import outcome
 from ml_assets.events.store import EventStore
-from ml_assets.features.view import ViewSpec
 from ml_assets.ingest.ingest import ingest
 from ml_assets.monitoring.log.reviews import deliver
 from ml_assets.monitoring.log.take import take
 from ml_assets.monitoring.performance.served import answers
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
+from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.training.definition import Folder, assemble
 from ml_assets_tests.conftest import shared

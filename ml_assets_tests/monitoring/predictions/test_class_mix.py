@@ -20,7 +20,7 @@ from ml_assets.monitoring.predictions.report import prediction_report
 from ml_assets.monitoring.predictions.table import PredictionReport, from_row, to_table
 from ml_assets.spec.alert import AlertRule
 from ml_assets.spec.drift import DriftSpec
-from ml_assets.storage.manifest import REVIEW
+from ml_assets.spec.names import REVIEW
 from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import build
 from ml_assets.training.definition import Folder

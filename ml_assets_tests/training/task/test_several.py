@@ -11,7 +11,8 @@ import pytest
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.serving.models.artifact import Artifact
 from ml_assets.spec.model import ModelSpec
-from ml_assets.storage.manifest import REVIEW, Manifest
+from ml_assets.spec.names import REVIEW
+from ml_assets.storage.manifest import Manifest
 from ml_assets.training.dataset import build, read, refresh_labels
 from ml_assets.training.definition import Folder
 from ml_assets.training.publish import manifest
