@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from ml_assets.decisions.retrain import Verdict
-    from ml_assets.monitoring.drift.compare import Drift
+    from ml_assets.decisions.retrain import RetrainVerdict
+    from ml_assets.monitoring.drift.compare import SampleComparison
 
 CUSTOMERS, REFERENCE, DATES, SIMULATIONS = 3000, 8, 200, 200
 WITHIN = 3  # dates after a shift
@@ -126,21 +126,21 @@ def _weeks(customers: Customers, weeks: int) -> "tuple[pa.Table, Customers]":
     return pa.concat_tables(rows), customers
 
 
-def _report(reference: "pa.Table", current: "pa.Table", **options: object) -> "Drift":
+def _report(reference: "pa.Table", current: "pa.Table", **options: object) -> "SampleComparison":
     from ml_assets.monitoring.drift.compare import drift
     from ml_assets.spec.drift import DriftSpec
 
     return drift(reference, current, NUMBERS, WORDS, DriftSpec.model_validate(options))
 
 
-def _decide(found: "Drift", matters: str, number: int, before: "Verdict | None") -> "Verdict":
-    from ml_assets.decisions.retrain import Evidence, Policy, decide, weigh
+def _decide(found: "SampleComparison", matters: str, number: int, before: "RetrainVerdict | None") -> "RetrainVerdict":
+    from ml_assets.decisions.retrain import Policy, RetrainEvidence, decide, weigh
 
     verdicts = {name: bool(feature.drifted) for name, feature in found.features.items()}
     weights = {name: IMPORTANCE["matters" if name == matters else "other"] for name in verdicts}
     counts = before.in_a_row if before else {}
     share = weigh(verdicts, weights)
-    evidence = Evidence(START + number * WEEK, trained=START - WEEK, drifted=share, before=counts)
+    evidence = RetrainEvidence(START + number * WEEK, trained=START - WEEK, drifted=share, before=counts)
     return decide(Policy(drift=0.3, after=2), evidence)
 
 

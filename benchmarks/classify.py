@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.classify_rows import Codes, Floats
-    from ml_assets.training.task.multiclass import Named
+    from ml_assets.training.task.multiclass import ClassPredictions
 
 TRAINED, TESTED = 1500, 600
 FEWER = (250, 600)  # what the loop begins with, and later
@@ -154,36 +154,38 @@ def _macro_f1(y: "Codes", said: "Floats") -> tuple[float, float, float]:
     return _bootstrapped(lambda y, named: _measured("macro_f1", y, named), y, said)
 
 
-def _calibration(y: "Codes", named: "Named") -> float:
+def _calibration(y: "Codes", named: "ClassPredictions") -> float:
     return _measured("calibration_error", y, named)
 
 
-def _measured(metric: str, y: "Codes", named: "Named") -> float:
+def _measured(metric: str, y: "Codes", named: "ClassPredictions") -> float:
     from ml_assets.training.task.multiclass import scores
 
     return scores(y, named)[metric]
 
 
-def _bootstrapped(measure: "Callable[[Codes, Named], float]", y: "Codes", said: "Floats") -> tuple[float, float, float]:
+def _bootstrapped(
+    measure: "Callable[[Codes, ClassPredictions], float]", y: "Codes", said: "Floats"
+) -> tuple[float, float, float]:
     """A metric between the 2.5 % and 97.5 % quantiles of what it is on rows drawn with replacement."""
-    from ml_assets.training.task.multiclass import Named
+    from ml_assets.training.task.multiclass import ClassPredictions
 
-    rng, estimate = np.random.default_rng(0), measure(y, Named.of(said))
+    rng, estimate = np.random.default_rng(0), measure(y, ClassPredictions.of(said))
     draws = (rng.integers(0, len(y), len(y)) for _ in range(DRAWS))
-    low, high = np.percentile([measure(y[at], Named.of(said[at])) for at in draws], [2.5, 97.5])
+    low, high = np.percentile([measure(y[at], ClassPredictions.of(said[at])) for at in draws], [2.5, 97.5])
     return min(float(low), estimate), estimate, max(float(high), estimate)
 
 
 def _speed(model: Model, test: Rows, quick: bool) -> list[Figure]:
     """Time of an answer to a text that was never seen, by the server's own path."""
     from ml_assets.documents.reasons import reasons
-    from ml_assets.serving.document_features import Desk
+    from ml_assets.serving.document_features import DocumentFeatures
     from ml_assets.serving.models.artifact import Artifact
     from ml_assets.storage.scorer import normal
 
     say("time of an answer")
     manifest = released(model)
-    artifact, desk = Artifact(manifest, model.onnx), Desk()
+    artifact, desk = Artifact(manifest, model.onnx), DocumentFeatures()
     taken: dict[str, list[float]] = {
         part: [] for part in ("row and features in SQL", "words and ONNX", "reasons", "all")
     }

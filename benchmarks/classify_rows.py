@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from ml_assets.documents.document import Document
     from ml_assets.storage.manifest import Input, Manifest
-    from ml_assets.training.definition import Folder
-    from ml_assets.training.frame import Columns
+    from ml_assets.training.definition import ModelDefinition
+    from ml_assets.training.frame import FeatureColumns
 
     Floats = NDArray[np.float64]
     Codes = NDArray[np.int64]
@@ -59,7 +59,7 @@ class Rows:
 
 
 @cache
-def folder() -> "Folder":
+def folder() -> "ModelDefinition":
     """The declaration of `documents`, as `defs.yaml` and its `.sql` files stand."""
     from ml_assets.commands.project import Project
 
@@ -130,7 +130,7 @@ class Model:
     """The declared model after a fit, with its export and the seconds that both took."""
 
     pipeline: "Pipeline"
-    columns: "Columns"
+    columns: "FeatureColumns"
     onnx: bytes
     seconds: float
 
@@ -151,13 +151,13 @@ class Model:
 
 def fitted(train: Rows) -> Model:
     """The declared model on some rows, by the code that the loop runs."""
-    from ml_assets.training.estimator import Words, build
+    from ml_assets.training.estimator import TermWeights, build
     from ml_assets.training.export import to_onnx
     from ml_assets.training.frame import columns, features
 
     spec, started = folder().spec, time.perf_counter()
     text = spec.text.columns if spec.text else ()
-    words = Words(spec.text.terms, spec.text.min_rows, spec.text.ngrams) if spec.text else None
+    words = TermWeights(spec.text.terms, spec.text.min_rows, spec.text.ngrams) if spec.text else None
     chosen = columns(train.table, {spec.entity}, text)
     pipeline = build(spec.estimator.type, spec.estimator.parameters, chosen, spec.seed, words)
     pipeline.fit(features(train.table, chosen), train.y)
@@ -183,12 +183,12 @@ def _all_classes(found: "Floats", known: "Codes") -> "Floats":
 
 def released(model: Model) -> "Manifest":
     """What a release of the model would tell the server."""
-    from ml_assets.storage.manifest import Manifest, Query
+    from ml_assets.storage.manifest import Manifest, RowQuery
     from ml_assets.training.terms import top_terms
 
     declared, classes = folder(), folder().spec.label.classes
     views = [item.view for item in declared.features]
-    queries = tuple(Query(view.query.sql, view.relations[0].name, bool(view.query.parameters)) for view in views)
+    queries = tuple(RowQuery(view.query.sql, view.relations[0].name, bool(view.query.parameters)) for view in views)
     blank = Manifest(
         model=declared.name, version=1, as_of="2026-01-01", entity=declared.spec.entity, inputs=tuple(_inputs(model)),
         sha256=hashlib.sha256(model.onnx).hexdigest(), ttls={}, feature_set="", bands=(), metrics={}, gates=(),

@@ -124,7 +124,7 @@ def ours() -> dict[str, Any]:
     import time
 
     from ml_assets.monitoring.drift.compare import drift
-    from ml_assets.monitoring.drift.page import Page  # noqa: F401 - imported before the clock starts, as by the peers
+    from ml_assets.monitoring.drift.page import DriftPage  # noqa: F401 - imported before the clock starts, as by the peers
     from ml_assets.monitoring.drift.samples import stored
     from ml_assets.spec.drift import DriftSpec
 

@@ -26,7 +26,7 @@ from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.training.dataset import build
-from ml_assets.training.definition import Folder, assemble
+from ml_assets.training.definition import ModelDefinition, assemble
 
 MARKS = (30, 182, 365, 730)
 FILES, COUNT, INGEST, NOTHING = 8_000, 0.5, 2.0, 3.0
@@ -158,7 +158,7 @@ class History:
                     if file.is_file() and file.stat().st_mtime >= self.real - 1:
                         os.utime(file.path, (self.now, self.now))
 
-    def _folder(self) -> Folder:
+    def _folder(self) -> ModelDefinition:
         for name, sql in _QUERIES.items():
             path = self.root / "shop" / name
             path.parent.mkdir(parents=True, exist_ok=True)

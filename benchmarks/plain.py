@@ -115,7 +115,7 @@ def _reports(project: "Project", as_of: date) -> None:
 
     drift, performance, _ = _three(project, spec, as_of)
     metric = spec.retrain.metric
-    seen = verdict.Seen(
+    seen = verdict.ReportSummary(
         {name: feature.drifted for name, feature in drift.features.items()},
         performance.evaluated(metric), performance.headline(metric), performance.estimated(metric),
     )  # fmt: skip

@@ -124,7 +124,7 @@ def spoilt(picture: Any, rng: np.random.Generator) -> Any:  # noqa: ANN401 - arr
 
 def read(folder: str) -> dict[str, Any]:
     """Our reading of every picture in a folder; the models are loaded before the clock starts."""
-    from ml_assets.documents.document import Limits
+    from ml_assets.documents.document import ReadingLimits
     from ml_assets.documents.ocr import read_picture
     from ml_assets.documents.read import read as read_file
 
@@ -132,7 +132,7 @@ def read(folder: str) -> dict[str, Any]:
     pages, seconds, before = [], [], time.process_time()
     for file in sorted(Path(folder).glob("*.png")):
         started = time.perf_counter()
-        text = read_file(file, Limits(threads=THREADS)).text
+        text = read_file(file, ReadingLimits(threads=THREADS)).text
         seconds.append(time.perf_counter() - started)
         pages.append((file.with_suffix(".txt").read_text(), text))
     return scores(pages) | {"seconds": seconds, "cpu": (time.process_time() - before) / len(pages)}
@@ -140,12 +140,12 @@ def read(folder: str) -> dict[str, Any]:
 
 def scan(file: str, folder: str) -> dict[str, Any]:
     """Our reading of the scan."""
-    from ml_assets.documents.document import Limits
+    from ml_assets.documents.document import ReadingLimits
     from ml_assets.documents.read import read as read_file
 
     known = {word.lower() for text in Path(folder, "clean").glob("*.txt") for word in words(text.read_text())}
     started = time.perf_counter()
-    document = read_file(Path(file), Limits(threads=THREADS))
+    document = read_file(Path(file), ReadingLimits(threads=THREADS))
     seconds = (time.perf_counter() - started) / len(document.pages)
     found = [word.lower() for word in words(document.text)]
     return {

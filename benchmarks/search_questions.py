@@ -6,7 +6,7 @@ from random import Random
 
 from benchmarks.search_documents import TOPICS, Document
 from ml_assets.search.query import Filters
-from ml_assets.search.relevance import Query
+from ml_assets.search.relevance import JudgedQuestion
 
 CONTRACTS = Filters(labels=("lease", "amendment"))  # they never use the words of a paraphrase: letters do
 _CALLED = {
@@ -43,7 +43,7 @@ class Truth:
         return dict.fromkeys(found, 1) | {each.document_id: 3 if topic in each.topics else 2 for each in family}
 
 
-def questions(documents: Sequence[Document], each: int, seed: int = 0) -> list[Query]:
+def questions(documents: Sequence[Document], each: int, seed: int = 0) -> list[JudgedQuestion]:
     """`each` questions of each kind, about documents drawn at random."""
     truth, rng = Truth(documents), Random(seed)  # noqa: S311 - data, not secrets
     return [made(truth, rng, kind) for kind, made in _KINDS.items() for _ in range(each)]
@@ -53,43 +53,43 @@ def _as(document: Document) -> tuple[str, int]:
     return document.label, document.signed.year
 
 
-def _party(truth: Truth, rng: Random, kind: str) -> Query:
+def _party(truth: Truth, rng: Random, kind: str) -> JudgedQuestion:
     target = rng.choice(truth.all)
-    return Query(_name_and_year(target, rng), truth.meant(target), kind)
+    return JudgedQuestion(_name_and_year(target, rng), truth.meant(target), kind)
 
 
-def _typo(truth: Truth, rng: Random, kind: str) -> Query:
+def _typo(truth: Truth, rng: Random, kind: str) -> JudgedQuestion:
     target = rng.choice(truth.all)
     words = _name_and_year(target, rng).split()
     at = rng.choice([place for place, word in enumerate(words) if len(word) > 4 and word.isalpha()])
     words[at] = _slipped(words[at], rng)
-    return Query(" ".join(words), truth.meant(target), kind)
+    return JudgedQuestion(" ".join(words), truth.meant(target), kind)
 
 
-def _amount(truth: Truth, rng: Random, kind: str) -> Query:
+def _amount(truth: Truth, rng: Random, kind: str) -> JudgedQuestion:
     target = rng.choice(truth.all)
     written = rng.choice((f"${target.amount:,.2f}", f"{target.amount:.2f}"))
-    return Query(f"{_called(target, rng)} {written}", truth.meant(target), kind)
+    return JudgedQuestion(f"{_called(target, rng)} {written}", truth.meant(target), kind)
 
 
-def _address(truth: Truth, rng: Random, kind: str) -> Query:
+def _address(truth: Truth, rng: Random, kind: str) -> JudgedQuestion:
     target = rng.choice(truth.all)
-    return Query(f"{target.address.split(',')[0]} {_called(target, rng)}", truth.meant(target), kind)
+    return JudgedQuestion(f"{target.address.split(',')[0]} {_called(target, rng)}", truth.meant(target), kind)
 
 
-def _paraphrase(truth: Truth, rng: Random, kind: str) -> Query:
+def _paraphrase(truth: Truth, rng: Random, kind: str) -> JudgedQuestion:
     topic = rng.choice(list(TOPICS))
-    return Query(_reworded(rng.choice(TOPICS[topic].asked), rng), truth.about(topic), kind, CONTRACTS)
+    return JudgedQuestion(_reworded(rng.choice(TOPICS[topic].asked), rng), truth.about(topic), kind, CONTRACTS)
 
 
-def _party_and_topic(truth: Truth, rng: Random, kind: str) -> Query:
+def _party_and_topic(truth: Truth, rng: Random, kind: str) -> JudgedQuestion:
     target = rng.choice([document for document in truth.all if document.label in CONTRACTS.labels])
     asked = rng.choice(TOPICS[target.topic or ""].asked)
     judgements = truth.about(target.topic or "", target.deal)
-    return Query(f"{asked} {target.tenant.rpartition(' ')[0]}", judgements, kind, CONTRACTS)
+    return JudgedQuestion(f"{asked} {target.tenant.rpartition(' ')[0]}", judgements, kind, CONTRACTS)
 
 
-_KINDS: dict[str, Callable[[Truth, Random, str], Query]] = {
+_KINDS: dict[str, Callable[[Truth, Random, str], JudgedQuestion]] = {
     "party, class, year": _party,
     "party with a slip of the pen": _typo,
     "amount": _amount,

@@ -102,9 +102,9 @@ def replay(
 ) -> None:
     """Replay retraining policies over history: never, at each date, on drift, on performance, the declared one."""
     project = _project()
-    from ml_assets.commands.replay import Request, read, run
+    from ml_assets.commands.replay import ReplayRequest, read, run
 
-    asked = Request(first, last, metric, read(policy or []))
+    asked = ReplayRequest(first, last, metric, read(policy or []))
     run(project, model, asked, resume=resume, as_json=json)
 
 
@@ -151,11 +151,11 @@ def reset(
 ) -> None:
     """Forget everything that was made of a model's files: tables, versions, records. The files and the folder stay."""
     from ml_assets.commands.forget import forget
-    from ml_assets.commands.model_places import Request
+    from ml_assets.commands.model_places import ForgetRequest
 
     if source is not None:
         _project().source(model, source)
-    echo(forget(Request(model, source), settings(), DEFS, yes=yes))
+    echo(forget(ForgetRequest(model, source), settings(), DEFS, yes=yes))
 
 
 @app.command()
@@ -166,9 +166,9 @@ def remove(
 ) -> None:
     """Remove a model: what `reset` forgets, its folder, its files, and its name in the registry."""
     from ml_assets.commands.forget import forget
-    from ml_assets.commands.model_places import Request
+    from ml_assets.commands.model_places import ForgetRequest
 
-    echo(forget(Request(model, remove=True, keep_files=keep_files), settings(), DEFS, yes=yes))
+    echo(forget(ForgetRequest(model, remove=True, keep_files=keep_files), settings(), DEFS, yes=yes))
 
 
 @app.command()

@@ -37,7 +37,7 @@ from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
-from ml_assets.training.definition import Folder, assemble
+from ml_assets.training.definition import ModelDefinition, assemble
 
 settings.register_profile("untimed", settings.default, deadline=None)  # machines of tests are not idle
 settings.load_profile("untimed")
@@ -190,7 +190,7 @@ class Tiny(Shop):
         (self.root / "mlflow").mkdir(parents=True)
         shutil.copy(empty, self.root / "mlflow" / "mlflow.db")
 
-    def folder(self, **changes: Any) -> Folder:
+    def folder(self, **changes: Any) -> ModelDefinition:
         """The folder, checked."""
         views = [ViewSpec(name="habits", sql="features/habits.sql", lookback=timedelta(weeks=8))]
         return assemble("shop", self.path, ModelSpec(**(MODEL | changes)), [*SOURCES.values()], views)

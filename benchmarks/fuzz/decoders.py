@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.fuzz.mutation import Chance, spoilt, spoilt_json
 from ml_assets.errors import MlAssetsError
-from ml_assets.serving.auth import Guard
+from ml_assets.serving.auth import Authenticator
 from ml_assets.serving.content import content, gunzipped, media_type, require_utf8
 from ml_assets.serving.dataframes import of_csv, of_json
 from ml_assets.serving.models.releases import Releases
@@ -132,7 +132,7 @@ def _request(body: bytes, kind: bytes) -> tuple[dict[str, Any], Callable[[], Any
     return plain | {"headers": [(b"content-type", kind)]}, receive
 
 
-def _headers(guard: Guard, value: bytes) -> None:
+def _headers(guard: Authenticator, value: bytes) -> None:
     """A value of each header that is looked at; the last problem is raised, once all were."""
     names = (b"content-type", b"content-encoding", b"host", b"authorization", b"origin", b"sec-fetch-site")
     problem: Problem | None = None

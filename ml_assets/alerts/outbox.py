@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml_assets.decisions.alert import Event, Kind, Rule, Severity, State, judge
+from ml_assets.decisions.alert import Event, Kind, MetricRule, RuleState, Severity, judge
 from ml_assets.redaction import redacted
 from ml_assets.storage.lake import Lake, fingerprint_of
 
@@ -78,7 +78,7 @@ def alerts(lake: Lake, folder: str) -> list[Alert]:
     return [Alert(folder, **row | {"kind": Kind(row["kind"]), "severity": Severity(row["severity"])}) for row in found]
 
 
-def states(lake: Lake, folder: str) -> Mapping[str, State]:
+def states(lake: Lake, folder: str) -> Mapping[str, RuleState]:
     """Rule → its state, of every rule that ever fired; `since` is None where it does not fire now."""
     judged = lake.record(outbox(folder), _JUDGED)
     if judged is None:
@@ -90,14 +90,14 @@ def states(lake: Lake, folder: str) -> Mapping[str, State]:
     ).to_pylist()
     seen = date.fromordinal(judged)
     return {
-        row["rule"]: State(None if row["kind"] == "recovered" else row["since"], row["said"], seen) for row in found
+        row["rule"]: RuleState(None if row["kind"] == "recovered" else row["since"], row["said"], seen) for row in found
     }
 
 
 def evaluate(
     lake: Lake,
     folder: str,
-    rules: Sequence[Rule],
+    rules: Sequence[MetricRule],
     metrics: Mapping[str, float | None],
     as_of: date,
     *,
@@ -124,7 +124,7 @@ def evaluate(
     with lake.lock(outbox(folder)):
         judged = lake.record(outbox(folder), _JUDGED)
         seen, known = None if judged is None else date.fromordinal(judged), states(lake, folder)
-        state = {rule.name: replace(known.get(rule.name, State()), seen=seen) for rule in rules}
+        state = {rule.name: replace(known.get(rule.name, RuleState()), seen=seen) for rule in rules}
         events, _ = judge(rules, metrics, state, as_of)
         rows = [_row(folder, event, link, decided_at) for event in events]
         newer = {_JUDGED: as_of.toordinal()} if rules and (seen is None or as_of > seen) else {}

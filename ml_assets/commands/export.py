@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ml_assets.storage.lake import Lake
-    from ml_assets.training.record import Record
+    from ml_assets.training.record import TrainingRecord
 
 What = Literal["predictions", "features", "training-set"]
 FORMATS = (".parquet", ".csv", ".csv.gz")
@@ -189,7 +189,7 @@ def _predicted(lake: "Lake", model: str) -> list[date]:
     return days
 
 
-def _record(project: Project, model: str, version: int | None) -> "tuple[Record, int]":
+def _record(project: Project, model: str, version: int | None) -> "tuple[TrainingRecord, int]":
     """What a version was trained from; by default the champion."""
     from ml_assets.training.record import record
 

@@ -16,7 +16,7 @@ import typer
 from filelock import FileLock, Timeout
 
 from ml_assets.commands import history
-from ml_assets.commands.model_places import Part, Request, parts
+from ml_assets.commands.model_places import ForgetRequest, ModelPlace, parts
 from ml_assets.commands.progress import Show, nobody, working
 from ml_assets.commands.screen import echo
 from ml_assets.errors import DataError, MlAssetsError
@@ -30,7 +30,7 @@ class ForgetError(MlAssetsError):
     """A model that cannot be reset or removed."""
 
 
-def forget(request: Request, chosen: Settings, defs: Path, *, yes: bool) -> str:
+def forget(request: ForgetRequest, chosen: Settings, defs: Path, *, yes: bool) -> str:
     """Say what goes, ask, and delete it; the sentence that says what came of it.
 
     Raises:
@@ -54,7 +54,7 @@ def forget(request: Request, chosen: Settings, defs: Path, *, yes: bool) -> str:
     return f"{request.model} was {'removed' if request.remove else 'reset'}{again}"
 
 
-def delete(found: Sequence[Part], note: Path, command: str, show: Show = nobody) -> None:
+def delete(found: Sequence[ModelPlace], note: Path, command: str, show: Show = nobody) -> None:
     """Delete all parts, in their order, with a note of it as long as it is not done."""
     note.parent.mkdir(parents=True, exist_ok=True)
     part = note.with_suffix(".part")
@@ -103,7 +103,7 @@ def alone(chosen: Settings, model: str) -> Iterator[None]:
         raise ForgetError(f"another process runs the loop of {model}: wait for it, or stop it (lock {path})") from error
 
 
-def _ask(request: Request, found: Sequence[Part], chosen: Settings, waiting: str | None) -> None:
+def _ask(request: ForgetRequest, found: Sequence[ModelPlace], chosen: Settings, waiting: str | None) -> None:
     if waiting:
         echo(f"`{waiting}` was interrupted; this goes on with it.")
     echo(f"{request.command} deletes, for ever:")

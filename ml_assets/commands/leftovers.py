@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ml_assets.commands.forget import interrupted
-from ml_assets.commands.model_places import Request
+from ml_assets.commands.model_places import ForgetRequest
 from ml_assets.settings import Settings
 from ml_assets.storage.registry import Registry
 
@@ -22,7 +22,7 @@ def remedies(chosen: Settings, defs: Path) -> dict[str, str]:
     """What is left over, in one line each, and what to do about it."""
     begun = interrupted(chosen)
     left = {
-        f"{name} has no model folder, and is still {', '.join(where)}": Request(name, remove=True).command
+        f"{name} has no model folder, and is still {', '.join(where)}": ForgetRequest(name, remove=True).command
         for name, where in orphans(chosen, defs).items()
         if name not in begun
     }

@@ -16,7 +16,7 @@ from ml_assets.settings import Settings
 from ml_assets.storage.registry import Registry
 
 
-class Part(NamedTuple):
+class ModelPlace(NamedTuple):
     """One place where something of a model is.
 
     Args:
@@ -31,7 +31,7 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Request:
+class ForgetRequest:
     """What was asked for.
 
     Args:
@@ -54,7 +54,7 @@ class Request:
         return shlex.join(words + source + ["--keep-files"] * self.keep_files)
 
 
-def parts(request: Request, chosen: Settings, defs: Path, instance: dg.DagsterInstance) -> list[Part]:
+def parts(request: ForgetRequest, chosen: Settings, defs: Path, instance: dg.DagsterInstance) -> list[ModelPlace]:
     """Where something of the model may be, in the order in which it goes: who answers first, what it stands on last."""
     model, data = request.model, chosen.data
     remembered = history.of(instance, model)
@@ -65,7 +65,9 @@ def parts(request: Request, chosen: Settings, defs: Path, instance: dg.DagsterIn
         _events(model, chosen),
         _tables(request, chosen),
         *(_folder(name, path / model) for name, path in _derived(chosen).items()),
-        Part("runs", history.describe(remembered), lambda: history.forget(instance, model, remove=request.remove)),
+        ModelPlace(
+            "runs", history.describe(remembered), lambda: history.forget(instance, model, remove=request.remove)
+        ),
     ]
     if request.remove and not request.keep_files:
         found.append(_folder("delivered files", chosen.incoming / model))
@@ -78,9 +80,9 @@ def _derived(chosen: Settings) -> dict[str, Path]:
     return {"search index": chosen.search, "reports": chosen.reports, "replays": chosen.replays}
 
 
-def _versions(request: Request, chosen: Settings) -> Part:
+def _versions(request: ForgetRequest, chosen: Settings) -> ModelPlace:
     if _not_made(chosen.tracking_uri):
-        return Part("versions", "", lambda: None)
+        return ModelPlace("versions", "", lambda: None)
     registry = Registry(chosen.tracking_uri)
     with registry.asked():
         versions = [version.number for version in registry.versions(request.model)]
@@ -94,7 +96,7 @@ def _versions(request: Request, chosen: Settings) -> Part:
         if chosen.mlflow_tracking_uri is None:
             discard(chosen.data / "mlflow" / "artifacts" / request.model)
 
-    return Part("versions", what, delete)
+    return ModelPlace("versions", what, delete)
 
 
 def _not_made(url: str) -> bool:
@@ -103,14 +105,16 @@ def _not_made(url: str) -> bool:
     return file != url and not Path(file).exists()
 
 
-def _releases(model: str, data: Path) -> Part:
+def _releases(model: str, data: Path) -> ModelPlace:
     from ml_assets.serving.models.releases import Releases
 
     releases = Releases.at(data)
-    return Part("releases of the server", _listed(len(releases.files(model)), "file"), lambda: releases.forget(model))
+    return ModelPlace(
+        "releases of the server", _listed(len(releases.files(model)), "file"), lambda: releases.forget(model)
+    )
 
 
-def _online(model: str, chosen: Settings) -> Part:
+def _online(model: str, chosen: Settings) -> ModelPlace:
     from ml_assets.features.online.schema import open_store
 
     def delete() -> None:
@@ -118,13 +122,13 @@ def _online(model: str, chosen: Settings) -> Part:
             store.forget(model)
 
     if _not_made(chosen.online_url):
-        return Part("online features", "", lambda: None)
+        return ModelPlace("online features", "", lambda: None)
     with closing(open_store(chosen.online_url)) as store:
         sets = store.sets(model)
-    return Part("online features", f"{_listed(len(sets), 'feature set')}", delete)
+    return ModelPlace("online features", f"{_listed(len(sets), 'feature set')}", delete)
 
 
-def _events(model: str, chosen: Settings) -> Part:
+def _events(model: str, chosen: Settings) -> ModelPlace:
     from ml_assets.events.store import EventStore
 
     def delete() -> None:
@@ -134,12 +138,12 @@ def _events(model: str, chosen: Settings) -> Part:
 
     with EventStore(chosen.event_store_url) as store:
         rows = store.count(model) if store.exists else 0
-    return Part(
+    return ModelPlace(
         "events of the server", f"{rows:,} of predictions, outcomes, searches and traffic" if rows else "", delete
     )
 
 
-def _tables(request: Request, chosen: Settings) -> Part:
+def _tables(request: ForgetRequest, chosen: Settings) -> ModelPlace:
     """All tables; where one source is named, the raw tables of the others stay."""
     root = chosen.lake / request.model
     raw = root / "raw"
@@ -155,7 +159,7 @@ def _tables(request: Request, chosen: Settings) -> Part:
         for path in going:
             discard(path)
 
-    return Part("tables", what, delete)
+    return ModelPlace("tables", what, delete)
 
 
 def _owners(tables: Sequence[str]) -> dict[str, str]:
@@ -167,10 +171,10 @@ def _owners(tables: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _folder(name: str, path: Path) -> Part:
+def _folder(name: str, path: Path) -> ModelPlace:
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else []
     what = f"{_count(len(files), 'file')} in {path}" if path.exists() else ""
-    return Part(name, what, lambda: discard(path))
+    return ModelPlace(name, what, lambda: discard(path))
 
 
 def discard(path: Path) -> None:

@@ -17,7 +17,7 @@ from ml_assets.components.tree import FolderTree
 from ml_assets.errors import DeclarationError, listed
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 
 # Dagster marks parts of its own component loader as beta; the user of a command can do nothing about it.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
@@ -73,7 +73,7 @@ class Project:
             raise DeclarationError(f"no model {name!r} in ml_assets/defs: {meant}")
         return self.models[name]
 
-    def folder(self, name: str) -> Folder:
+    def folder(self, name: str) -> ModelDefinition:
         """A model folder, checked."""
         return self.model(name).assemble(self.tree)
 

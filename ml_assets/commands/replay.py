@@ -25,7 +25,7 @@ from ml_assets.components.monitor import Monitor
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.ingest.ingest import ingests
 from ml_assets.replay.store import put
-from ml_assets.replay.walk import Replay, Store, replay, span, standard
+from ml_assets.replay.walk import Replay, ReplayStore, replay, span, standard
 from ml_assets.settings import settings
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 
@@ -36,7 +36,7 @@ _REQUEST = "request.json"
 
 
 @dataclass(frozen=True)
-class Request:
+class ReplayRequest:
     """What a replay was asked for.
 
     Args:
@@ -52,7 +52,7 @@ class Request:
     policies: Mapping[str, str] = field(default_factory=dict)
 
 
-def run(project: Project, name: str, asked: Request, *, resume: bool, as_json: bool) -> None:
+def run(project: Project, name: str, asked: ReplayRequest, *, resume: bool, as_json: bool) -> None:
     """Replay the policies of a model and print the comparison: a table, or one JSON object.
 
     Raises:
@@ -63,7 +63,7 @@ def run(project: Project, name: str, asked: Request, *, resume: bool, as_json: b
     from rich.console import Console
 
     started, root = time.perf_counter(), settings().replays / project.model(name).folder
-    store = Store(root)
+    store = ReplayStore(root)
     with working(f"replay {name}", within=f"the replay of {name}, ") as progress, _alone(name, root):
         from ml_assets.replay.plot import figure
 
@@ -147,7 +147,7 @@ def _refused(where: str, lines: Mapping[str, int], item: Any) -> str:  # noqa: A
     return f"{where}{at}: {f'{named}: ' if item['loc'] else ''}{said}{given}"
 
 
-def _replayed(project: Project, name: str, asked: Request, store: Store, progress: Show) -> Replay:
+def _replayed(project: Project, name: str, asked: ReplayRequest, store: ReplayStore, progress: Show) -> Replay:
     folder, lake = project.folder(name), project.lake
     found = project.model(name).siblings(project.tree, Monitor)
     monitor = found[0].spec if found else MonitorSpec()
@@ -177,13 +177,13 @@ def _policies(known: dict[str, RetrainSpec], files: Mapping[str, str]) -> dict[s
     return known
 
 
-def _resumed(store: Store, name: str, asked: Request) -> Request:
-    if asked != Request():
+def _resumed(store: ReplayStore, name: str, asked: ReplayRequest) -> ReplayRequest:
+    if asked != ReplayRequest():
         raise DataError("--resume goes on with the dates and policies of the interrupted replay: leave the others out")
     kept = store.read(_REQUEST)
     if kept is None:
         raise DataError(f"no replay of {name} was interrupted: run it without --resume; what stands is reused anyway")
-    return Request(**json.loads(kept))
+    return ReplayRequest(**json.loads(kept))
 
 
 def _date(option: str, text: str) -> date | None:

@@ -14,7 +14,7 @@ from ml_assets.errors import DeclarationError
 from ml_assets.spec.cadence import Cadence
 
 Spec = TypeVar("Spec", bound=BaseModel)
-Other = TypeVar("Other", bound="Declared[Any]")
+Other = TypeVar("Other", bound="SpecComponent[Any]")
 
 if TYPE_CHECKING:
     Result = dg.MaterializeResult[None]
@@ -25,7 +25,7 @@ LOOP = "ml_assets/loop"
 """The tag of the assets of a model's loop; its value is the model's name."""
 
 
-class Declared(dg.Component, Generic[Spec]):
+class SpecComponent(dg.Component, Generic[Spec]):
     """A component whose `attributes` are a plain pydantic declaration, which the work below takes as it is.
 
     Dagster checks the declaration against the YAML and names file and line of what is wrong.

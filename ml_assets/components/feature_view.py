@@ -4,7 +4,7 @@ from datetime import date
 
 import dagster as dg
 
-from ml_assets.components.base import Declared, Result, as_of, only
+from ml_assets.components.base import Result, SpecComponent, as_of, only
 from ml_assets.components.conditions import begins
 from ml_assets.components.metadata import table
 from ml_assets.components.resources import LakeResource, lake_here
@@ -12,7 +12,7 @@ from ml_assets.components.source import Source
 from ml_assets.spec.view import ViewSpec
 
 
-class FeatureView(Declared[ViewSpec]):
+class FeatureView(SpecComponent[ViewSpec]):
     """A feature view: one SQL query over the sources as of a date, one row per entity."""
 
     declaration = ViewSpec

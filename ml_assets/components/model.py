@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ml_assets.components import gates
-from ml_assets.components.base import Declared, Result, as_of
+from ml_assets.components.base import Result, SpecComponent, as_of
 from ml_assets.components.conditions import Dates
 from ml_assets.components.feature_view import FeatureView
 from ml_assets.components.metadata import picture, table
@@ -23,12 +23,12 @@ from ml_assets.components.templates.scaffold import ModelScaffolder
 from ml_assets.spec.model import ModelSpec
 
 if TYPE_CHECKING:
-    from ml_assets.training.definition import Folder
+    from ml_assets.training.definition import ModelDefinition
     from ml_assets.training.report import Report
 
 
 @dg.scaffold_with(ModelScaffolder)
-class Model(Declared[ModelSpec]):
+class Model(SpecComponent[ModelSpec]):
     """A model: labels, training set, version, evaluation with gates, champion and what it says; a job, a schedule."""
 
     declaration = ModelSpec
@@ -64,7 +64,7 @@ class Model(Declared[ModelSpec]):
 
         return dates
 
-    def assemble(self, tree: dg.ComponentTree) -> "Folder":
+    def assemble(self, tree: dg.ComponentTree) -> "ModelDefinition":
         """The folder, checked as a whole: a bad query or name is refused at load."""
         from ml_assets.training.definition import assemble
 
@@ -72,7 +72,7 @@ class Model(Declared[ModelSpec]):
         views = [view.spec for view in self.siblings(tree, FeatureView)]
         return assemble(self.folder, self.path, self.spec, sources, views)
 
-    def _labels(self, folder: "Folder") -> dg.AssetsDefinition:
+    def _labels(self, folder: "ModelDefinition") -> dg.AssetsDefinition:
         raw = [dg.AssetKey.from_user_string(relation.table) for relation in folder.labels.relations]
 
         @self._asset("labels", "duckdb", "deltalake", deps=raw)
@@ -87,7 +87,7 @@ class Model(Declared[ModelSpec]):
 
         return labels
 
-    def _training_set(self, folder: "Folder") -> dg.AssetsDefinition:
+    def _training_set(self, folder: "ModelDefinition") -> dg.AssetsDefinition:
         window = dg.TimeWindowPartitionMapping(
             start_offset=-self._reach(), end_offset=0, allow_nonexistent_upstream_partitions=True
         )
@@ -102,7 +102,7 @@ class Model(Declared[ModelSpec]):
 
         return training_set
 
-    def _model(self, folder: "Folder") -> dg.AssetsDefinition:
+    def _model(self, folder: "ModelDefinition") -> dg.AssetsDefinition:
         @self._asset("model", "scikitlearn", "mlflow", deps=[self.key("training_set")])
         def model(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
             """A version: searched, fitted, exported, and registered with everything that traces it."""
@@ -119,7 +119,7 @@ class Model(Declared[ModelSpec]):
 
         return model
 
-    def _evaluation_report(self, folder: "Folder") -> dg.AssetsDefinition:
+    def _evaluation_report(self, folder: "ModelDefinition") -> dg.AssetsDefinition:
         named = gates.checks(self.key("evaluation_report"), self.spec.gates)
 
         @self._asset("evaluation_report", "scikitlearn", "mlflow", deps=[self.key("model")], checks=named)
@@ -136,7 +136,7 @@ class Model(Declared[ModelSpec]):
 
         return evaluation_report
 
-    def _champion(self, folder: "Folder") -> dg.AssetsDefinition:
+    def _champion(self, folder: "ModelDefinition") -> dg.AssetsDefinition:
         report, window = self.key("evaluation_report"), self.spec.freshness
 
         @self._asset("champion", "mlflow", "deltalake", deps=[report], freshness=window)
@@ -172,12 +172,12 @@ class Model(Declared[ModelSpec]):
         return self.spec.window.train + self.spec.window.test + embargoes
 
 
-def _views(folder: "Folder") -> list[dg.AssetKey]:
+def _views(folder: "ModelDefinition") -> list[dg.AssetKey]:
     return [dg.AssetKey.from_user_string(item.view.table) for item in folder.features]
 
 
 def _report(
-    context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource, folder: "Folder"
+    context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource, folder: "ModelDefinition"
 ) -> "Report":
     """The report of the candidate at the run's as-of date; it is kept, so asking again costs nothing."""
     from ml_assets.training.report import report

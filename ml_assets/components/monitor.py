@@ -9,7 +9,7 @@ import dagster as dg
 
 from ml_assets.components import reports
 from ml_assets.components.alerting import asset_link
-from ml_assets.components.base import Declared, Result, as_of, only
+from ml_assets.components.base import Result, SpecComponent, as_of, only
 from ml_assets.components.conditions import Dates, follows
 from ml_assets.components.metadata import picture, table
 from ml_assets.components.model import Model
@@ -21,11 +21,11 @@ from ml_assets.settings import settings
 from ml_assets.spec.monitor import MonitorSpec
 
 if TYPE_CHECKING:
-    from ml_assets.decisions.alert import Rule
-    from ml_assets.training.definition import Folder
+    from ml_assets.decisions.alert import MetricRule
+    from ml_assets.training.definition import ModelDefinition
 
 
-class Monitor(Declared[MonitorSpec]):
+class Monitor(SpecComponent[MonitorSpec]):
     """Watches the champion: reports, verdicts, alerts, retraining."""
 
     declaration = MonitorSpec
@@ -42,7 +42,7 @@ class Monitor(Declared[MonitorSpec]):
             sensors=[retrain_sensor(self.folder)],
         )
 
-    def _drift(self, folder: "Folder", due: Dates) -> dg.AssetsDefinition:
+    def _drift(self, folder: "ModelDefinition", due: Dates) -> dg.AssetsDefinition:
         key, spec = self.key("drift_report"), self.spec.drift
         named = [dg.AssetCheckSpec(name, asset=key) for name in reports.checks(spec)]
 
@@ -53,7 +53,7 @@ class Monitor(Declared[MonitorSpec]):
 
         return drift_report
 
-    def _performance(self, folder: "Folder", due: Dates) -> dg.AssetsDefinition:
+    def _performance(self, folder: "ModelDefinition", due: Dates) -> dg.AssetsDefinition:
         @self._report(folder, due, "performance_report", "scikitlearn", deps=["predictions", "prediction_log"])
         def performance_report(
             context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
@@ -64,7 +64,7 @@ class Monitor(Declared[MonitorSpec]):
 
         return performance_report
 
-    def _predictions(self, folder: "Folder", due: Dates) -> dg.AssetsDefinition:
+    def _predictions(self, folder: "ModelDefinition", due: Dates) -> dg.AssetsDefinition:
         @self._report(folder, due, "prediction_report", "duckdb", deps=["predictions", "prediction_log"])
         def prediction_report(
             context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
@@ -74,7 +74,7 @@ class Monitor(Declared[MonitorSpec]):
 
         return prediction_report
 
-    def _verdict(self, folder: "Folder", due: Dates) -> dg.AssetsDefinition:
+    def _verdict(self, folder: "ModelDefinition", due: Dates) -> dg.AssetsDefinition:
         deps = ["drift_report", "performance_report", "prediction_report"]
 
         @self._report(folder, due, "retraining_verdict", deps=deps)
@@ -87,7 +87,7 @@ class Monitor(Declared[MonitorSpec]):
             retrain = self.spec.retrain
             drift = reports.drift(context, lake, registry, folder, self.spec.drift)
             found = reports.performance(context, lake, registry, folder, self.spec.performance)
-            seen = verdict.Seen(
+            seen = verdict.ReportSummary(
                 {} if isinstance(drift, str) else {name: feature.drifted for name, feature in drift.features.items()},
                 found.evaluated(retrain.metric), found.headline(retrain.metric), found.estimated(retrain.metric),
             )  # fmt: skip
@@ -99,7 +99,7 @@ class Monitor(Declared[MonitorSpec]):
 
         return retraining_verdict
 
-    def _alerts(self, folder: "Folder", due: Dates) -> dg.AssetsDefinition:
+    def _alerts(self, folder: "ModelDefinition", due: Dates) -> dg.AssetsDefinition:
         @self._report(folder, due, "alerts", deps=["retraining_verdict"])
         def alerts(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
             """What people are told of the as-of date; the sensor `alerts` delivers it."""
@@ -114,7 +114,7 @@ class Monitor(Declared[MonitorSpec]):
 
         return alerts
 
-    def _replay(self, folder: "Folder") -> dg.AssetsDefinition:
+    def _replay(self, folder: "ModelDefinition") -> dg.AssetsDefinition:
         """Not of the loop: it takes minutes, and a person asks for it."""
         past = [dg.AssetKey.from_user_string(relation.table) for relation in folder.labels.relations]
 
@@ -122,10 +122,10 @@ class Monitor(Declared[MonitorSpec]):
         def policy_replay(context: dg.AssetExecutionContext, lake: LakeResource) -> Result:
             """What each retraining policy would have done over history, and what would have come of it."""
             from ml_assets.replay.plot import figure
-            from ml_assets.replay.store import Store
+            from ml_assets.replay.store import ReplayStore
             from ml_assets.replay.walk import replay, span, standard
 
-            store, lake_ = Store(settings().replays / folder.name), lake.open()
+            store, lake_ = ReplayStore(settings().replays / folder.name), lake.open()
             done = replay(
                 lake_, folder, self.spec, standard(folder, self.spec), span(lake_, folder), store=store,
                 workers=lake.workers, say=lambda done, of, what: context.log.debug("%s of %s: %s", done, of, what),
@@ -135,7 +135,7 @@ class Monitor(Declared[MonitorSpec]):
 
         return policy_replay
 
-    def _rules(self, lake: LakeResource, day: date) -> list["Rule"]:
+    def _rules(self, lake: LakeResource, day: date) -> list["MetricRule"]:
         """The rules; one on a number of the verdict tells its reason."""
         from ml_assets.monitoring import verdict
 
@@ -149,7 +149,11 @@ class Monitor(Declared[MonitorSpec]):
         ]
 
     def _numbers(
-        self, context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource, folder: "Folder"
+        self,
+        context: dg.AssetExecutionContext,
+        lake: LakeResource,
+        registry: RegistryResource,
+        folder: "ModelDefinition",
     ) -> dict[str, float]:
         """The metrics that a rule may name: every number of the reports and the verdict."""
         from ml_assets.monitoring import verdict
@@ -168,7 +172,7 @@ class Monitor(Declared[MonitorSpec]):
 
     def _report(
         self,
-        folder: "Folder",
+        folder: "ModelDefinition",
         due: Dates,
         name: str,
         *kinds: str,

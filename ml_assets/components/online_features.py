@@ -16,25 +16,25 @@ from ml_assets.settings import settings
 
 if TYPE_CHECKING:
     from ml_assets.components.model import Model
-    from ml_assets.training.definition import Folder
-    from ml_assets.training.online_writer import Written
+    from ml_assets.training.definition import ModelDefinition
+    from ml_assets.training.online_writer import OnlineWriteResult
 
 Decorator = Callable[[Callable[..., Result]], dg.AssetsDefinition]
 
 
-def served(model: "Model", folder: "Folder", due: Dates) -> list[dg.AssetsDefinition]:
+def served(model: "Model", folder: "ModelDefinition", due: Dates) -> list[dg.AssetsDefinition]:
     """The assets of whichever champion stands at the as-of date that is due."""
     follow = follows(due, whether_or_not=model.key("champion"))
     return [_predictions(model, folder, follow), _online_features(model, folder, follow | renews(_lacking(folder)))]
 
 
-def _asset(model: "Model", folder: "Folder", name: str, *kinds: str, when: Condition) -> Decorator:
+def _asset(model: "Model", folder: "ModelDefinition", name: str, *kinds: str, when: Condition) -> Decorator:
     views = [dg.AssetKey.from_user_string(item.view.table) for item in folder.features]
     deps = [model.key("champion"), *views]
     return model.asset(model.key(name), *kinds, deps=deps, cadence=model.spec.cadence, automation_condition=when)
 
 
-def _predictions(model: "Model", folder: "Folder", when: Condition) -> dg.AssetsDefinition:
+def _predictions(model: "Model", folder: "ModelDefinition", when: Condition) -> dg.AssetsDefinition:
     @_asset(model, folder, "predictions", "onnx", "deltalake", when=when)
     def predictions(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
         """The champion's scores of the population at the as-of date."""
@@ -48,7 +48,7 @@ def _predictions(model: "Model", folder: "Folder", when: Condition) -> dg.Assets
     return predictions
 
 
-def _online_features(model: "Model", folder: "Folder", when: Condition) -> dg.AssetsDefinition:
+def _online_features(model: "Model", folder: "ModelDefinition", when: Condition) -> dg.AssetsDefinition:
     @_asset(model, folder, "online_features", "duckdb", _kind(settings().online_url), when=when)
     def online_features(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
         """The champion's features of the population, in the online store.
@@ -73,7 +73,7 @@ def _kind(url: str) -> str:
     return "sqlite" if url.startswith("sqlite") else "redis"
 
 
-def _lacking(folder: "Folder") -> Dates:
+def _lacking(folder: "ModelDefinition") -> Dates:
     """Where the store lacks something, asked when a condition is evaluated."""
 
     def dates() -> list[date]:
@@ -91,7 +91,7 @@ def _lacking(folder: "Folder") -> Dates:
     return dates
 
 
-def _metadata(done: "Written", folder: "Folder") -> Mapping[str, Any]:
+def _metadata(done: "OnlineWriteResult", folder: "ModelDefinition") -> Mapping[str, Any]:
     declared = {item.view.table: item.refresh for item in folder.features}
     views = [
         {"view": item.name, "ttl": str(item.ttl), "refresh": str(declared.get(item.view.table) or "each as-of date")}

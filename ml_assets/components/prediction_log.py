@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from ml_assets.monitoring.log.consistency import Consistency
     from ml_assets.spec.source import SourceSpec
     from ml_assets.storage.lake import Lake
-    from ml_assets.training.definition import Folder
+    from ml_assets.training.definition import ModelDefinition
 
 CHECK = "online_offline_consistency"
 
 
-def logged(model: "Model", folder: "Folder", due: Dates, drop: "Path | None" = None) -> dg.AssetsDefinition:
+def logged(model: "Model", folder: "ModelDefinition", due: Dates, drop: "Path | None" = None) -> dg.AssetsDefinition:
     """The asset; it has no as-of date of its own, for servers know the calendar only.
 
     `drop` is where reviews become files, for a model that declares a source of them.
@@ -62,7 +62,7 @@ def logged(model: "Model", folder: "Folder", due: Dates, drop: "Path | None" = N
     return prediction_log
 
 
-def _taken(lake: "Lake", folder: "Folder", due: Dates) -> Mapping[str, Any]:
+def _taken(lake: "Lake", folder: "ModelDefinition", due: Dates) -> Mapping[str, Any]:
     from ml_assets.monitoring.log.take import take
 
     with _store() as store:
@@ -89,7 +89,7 @@ def reviews(model: "Model", sources: "Sequence[SourceSpec]") -> "Path | None":
     return None if "://" in files else settings().incoming / files.rpartition("/")[0]
 
 
-def _reviews(lake: "Lake", folder: "Folder", drop: "Path | None") -> Mapping[str, int]:
+def _reviews(lake: "Lake", folder: "ModelDefinition", drop: "Path | None") -> Mapping[str, int]:
     if drop is None:
         return {}
     from ml_assets.monitoring.log.reviews import deliver

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ml_assets.monitoring.predictions.table import PredictionReport
     from ml_assets.spec.drift import DriftSpec
     from ml_assets.spec.performance import PerformanceSpec
-    from ml_assets.training.definition import Folder
+    from ml_assets.training.definition import ModelDefinition
 
 NOBODY = "there is no champion yet: nobody to watch"
 
@@ -27,7 +27,7 @@ def drift(
     context: dg.AssetExecutionContext,
     lake: LakeResource,
     registry: RegistryResource,
-    folder: "Folder",
+    folder: "ModelDefinition",
     spec: "DriftSpec",
 ) -> "DriftReport | str":
     """The drift report of the run's as-of date; it is kept, so asking again costs little. Text: why there is none."""
@@ -49,7 +49,7 @@ def performance(
     context: dg.AssetExecutionContext,
     lake: LakeResource,
     registry: RegistryResource,
-    folder: "Folder",
+    folder: "ModelDefinition",
     spec: "PerformanceSpec",
 ) -> "PerformanceReport":
     """The performance report of the run's as-of date; it is kept."""
@@ -59,7 +59,7 @@ def performance(
 
 
 def predicted(
-    context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource, folder: "Folder"
+    context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource, folder: "ModelDefinition"
 ) -> "PredictionReport":
     """The prediction report of the run's as-of date; it is kept."""
     from ml_assets.monitoring.predictions.report import prediction_report

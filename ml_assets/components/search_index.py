@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from ml_assets.components.model import Model
     from ml_assets.search.relevance_gate import Relevance
     from ml_assets.spec.model import DocumentsSpec
-    from ml_assets.training.definition import Folder
+    from ml_assets.training.definition import ModelDefinition
 
 CHECK = "relevance"
 
 
-def searched(model: "Model", folder: "Folder") -> list[dg.AssetsDefinition]:
+def searched(model: "Model", folder: "ModelDefinition") -> list[dg.AssetsDefinition]:
     """The asset, where the model declares `documents`; it has no as-of date: a search is about what there is now."""
     spec = model.spec.documents
     if spec is None:
@@ -63,7 +63,7 @@ def _checked(found: "Relevance", least: float) -> dg.AssetCheckResult:
     )
 
 
-def _behind(folder: "Folder", spec: "DocumentsSpec") -> bool:
+def _behind(folder: "ModelDefinition", spec: "DocumentsSpec") -> bool:
     """Whether the lake holds what cannot be found yet; asked when a condition is evaluated."""
     from ml_assets.search.sync import behind
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from ml_assets.components.base import Declared, Result, spoken
+from ml_assets.components.base import Result, SpecComponent, spoken
 from ml_assets.components.metadata import check_result, table
 from ml_assets.components.naming import check_names
 from ml_assets.components.resources import LakeResource
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ml_assets.ingest.ingest import Checked, Ingested, Note
 
 
-class Source(Declared[SourceSpec]):
+class Source(SpecComponent[SourceSpec]):
     """A raw table: files that arrive below `data/incoming`, ingested exactly once and checked."""
 
     declaration = SourceSpec

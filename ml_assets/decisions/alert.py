@@ -31,7 +31,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Rule:
+class MetricRule:
     """One metric and its limit; exactly one of `above` and `below` is set.
 
     Args:
@@ -73,7 +73,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class State:
+class RuleState:
     """What is known of a rule before an as-of date.
 
     Args:
@@ -102,8 +102,8 @@ class Event:
 
 
 def judge(
-    rules: Sequence[Rule], metrics: Mapping[str, float | None], state: Mapping[str, State], as_of: date
-) -> tuple[tuple[Event, ...], Mapping[str, State]]:
+    rules: Sequence[MetricRule], metrics: Mapping[str, float | None], state: Mapping[str, RuleState], as_of: date
+) -> tuple[tuple[Event, ...], Mapping[str, RuleState]]:
     """The events of an as-of date, in the order of the rules, and the state that the next one takes.
 
     Args:
@@ -114,7 +114,7 @@ def judge(
     """
     events, after = list[Event](), dict(state)
     for rule in rules:
-        before, value = state.get(rule.name, State()), metrics.get(rule.metric)
+        before, value = state.get(rule.name, RuleState()), metrics.get(rule.metric)
         if value is None or math.isnan(value) or not _new(before, as_of):
             continue
         kind = _kind(rule, value, before, as_of)
@@ -129,11 +129,11 @@ def backoff(attempts: int) -> timedelta:
     return min(timedelta(minutes=2 ** min(attempts - 1, 10)), _LONGEST) if attempts > 0 else timedelta(0)
 
 
-def _new(state: State, as_of: date) -> bool:
+def _new(state: RuleState, as_of: date) -> bool:
     return (state.seen is None or as_of >= state.seen) and (state.said is None or as_of > state.said)
 
 
-def _kind(rule: Rule, value: float, state: State, as_of: date) -> Kind | None:
+def _kind(rule: MetricRule, value: float, state: RuleState, as_of: date) -> Kind | None:
     if not rule.fires(value):
         return None if state.since is None else Kind.RECOVERED
     if state.since is None:
@@ -142,19 +142,19 @@ def _kind(rule: Rule, value: float, state: State, as_of: date) -> Kind | None:
     return Kind.REMINDER if over else None
 
 
-def _after(kind: Kind | None, before: State, as_of: date) -> State:
+def _after(kind: Kind | None, before: RuleState, as_of: date) -> RuleState:
     since = {Kind.FIRED: as_of, Kind.RECOVERED: None}.get(kind, before.since) if kind else before.since
-    return State(since, as_of if kind else before.said, as_of)
+    return RuleState(since, as_of if kind else before.said, as_of)
 
 
-def _event(kind: Kind, rule: Rule, value: float, before: State, as_of: date) -> Event:
+def _event(kind: Kind, rule: MetricRule, value: float, before: RuleState, as_of: date) -> Event:
     sentence = _sentence(kind, rule, value, before.since or as_of, as_of)
     if rule.description and kind is not Kind.RECOVERED:
         sentence = f"{sentence} ({rule.description})"
     return Event(kind, rule.name, rule.metric, value, rule.limit, as_of, rule.severity, sentence)
 
 
-def _sentence(kind: Kind, rule: Rule, value: float, since: date, as_of: date) -> str:
+def _sentence(kind: Kind, rule: MetricRule, value: float, since: date, as_of: date) -> str:
     shown, limit = _numbers(value, rule.limit)
     days = (as_of - since).days
     lasted = f"{days} day{'' if days == 1 else 's'}"

@@ -83,7 +83,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class GateEvidence:
     """What was measured.
 
     Args:
@@ -115,7 +115,7 @@ class GateResult:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     """Ship or not, the reason in one sentence, and every gate's numbers."""
 
     ship: bool
@@ -123,7 +123,7 @@ class Verdict:
     gates: tuple[GateResult, ...]
 
 
-def judge(gates: Sequence[Gate], evidence: Evidence) -> Verdict:
+def judge(gates: Sequence[Gate], evidence: GateEvidence) -> GateVerdict:
     """Ship if every gate passes and no newer champion stands.
 
     Raises:
@@ -132,12 +132,12 @@ def judge(gates: Sequence[Gate], evidence: Evidence) -> Verdict:
     results = tuple(_result(gate, evidence) for gate in gates)
     failed = [result for result in results if not result.passed]
     if failed:
-        return Verdict(False, "; ".join(result.reason for result in failed) + leak(evidence.suspects), results)
+        return GateVerdict(False, "; ".join(result.reason for result in failed) + leak(evidence.suspects), results)
     if evidence.as_of and evidence.champion_as_of and evidence.champion_as_of > evidence.as_of:
         older = f"the champion is of {evidence.champion_as_of}, newer than this candidate of {evidence.as_of}"
-        return Verdict(False, older, results)
+        return GateVerdict(False, older, results)
     passed = f"all {len(results)} gates passed" if results else "no gates are declared"
-    return Verdict(True, passed + leak(evidence.suspects), results)
+    return GateVerdict(True, passed + leak(evidence.suspects), results)
 
 
 def leak(suspects: Mapping[str, float]) -> str:
@@ -149,7 +149,7 @@ def leak(suspects: Mapping[str, float]) -> str:
     return f"; suspected leak: {name} alone ranks with roc_auc {auc:.4f}{more}: does it know the label?"
 
 
-def _result(gate: Gate, evidence: Evidence) -> GateResult:
+def _result(gate: Gate, evidence: GateEvidence) -> GateResult:
     if gate.against:
         return _against(gate, evidence)
     value = _measured(gate.metric, evidence.candidate)
@@ -159,7 +159,7 @@ def _result(gate: Gate, evidence: Evidence) -> GateResult:
     return _outcome(gate, value, limit, value <= limit, "at most")
 
 
-def _against(gate: Gate, evidence: Evidence) -> GateResult:
+def _against(gate: Gate, evidence: GateEvidence) -> GateResult:
     direction = DIRECTION.get(gate.metric)
     if direction is None:
         raise UnknownMetricError(f"gate {gate.name}: {gate.metric} has no better or worse: use {sorted(DIRECTION)}")

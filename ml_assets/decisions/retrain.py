@@ -58,7 +58,7 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredMetric:
     """A metric with its confidence interval."""
 
     estimate: float
@@ -67,7 +67,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RetrainEvidence:
     """What is known at an as-of date; None where it is not known, which never triggers anything.
 
     Args:
@@ -91,8 +91,8 @@ class Evidence:
     new_rows: int = 0
     drifted: float | None = None
     evaluated: float | None = None
-    measured: Measured | None = None
-    estimated: Measured | None = None
+    measured: MeasuredMetric | None = None
+    estimated: MeasuredMetric | None = None
     direction: int = 1
     before: Mapping[str, int] = field(default_factory=dict)
 
@@ -116,11 +116,11 @@ class Trigger:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RetrainVerdict:
     """What to do, why in one sentence, and every trigger that could be asked.
 
-    `in_a_row` is what the next as-of date takes as `Evidence.before`: what could not be asked keeps its count, for
-    silence neither confirms nor clears a suspicion.
+    `in_a_row` is what the next as-of date takes as `RetrainEvidence.before`: what could not be asked keeps its count,
+    for silence neither confirms nor clears a suspicion.
     """
 
     action: Action
@@ -142,28 +142,28 @@ def weigh(drifted: Mapping[str, bool], importance: Mapping[str, float]) -> float
     return math.fsum(weight for name, weight in weights.items() if drifted[name]) / total
 
 
-def decide(policy: Policy, evidence: Evidence) -> Verdict:
+def decide(policy: Policy, evidence: RetrainEvidence) -> RetrainVerdict:
     """Retrain, wait, or suspect."""
     if evidence.trained is None:
         return _first(policy, evidence)
     triggers = tuple(found for found in _triggers(policy, evidence) if found is not None)
     action, reason = _weighed(policy, evidence, triggers)
     counts = {trigger.name: trigger.in_a_row for trigger in triggers}
-    return Verdict(action, reason, triggers, {**evidence.before, **counts})
+    return RetrainVerdict(action, reason, triggers, {**evidence.before, **counts})
 
 
-def _first(policy: Policy, evidence: Evidence) -> Verdict:
+def _first(policy: Policy, evidence: RetrainEvidence) -> RetrainVerdict:
     """Nobody answers: nothing but the cooldown speaks against the next try."""
     if evidence.attempted is None:
-        return Verdict(Action.RETRAIN, "there is no model yet", (), {})
+        return RetrainVerdict(Action.RETRAIN, "there is no model yet", (), {})
     why = f"there is no champion: the candidate of {evidence.attempted} was not released"
     ready = _ready(policy, evidence)
     if evidence.as_of <= evidence.attempted or ready > evidence.as_of:
-        return Verdict(Action.WAIT, f"{why}; but the cooldown lasts until {ready}", (), {})
-    return Verdict(Action.RETRAIN, why, (), {})
+        return RetrainVerdict(Action.WAIT, f"{why}; but the cooldown lasts until {ready}", (), {})
+    return RetrainVerdict(Action.RETRAIN, why, (), {})
 
 
-def _weighed(policy: Policy, evidence: Evidence, triggers: tuple[Trigger, ...]) -> tuple[Action, str]:
+def _weighed(policy: Policy, evidence: RetrainEvidence, triggers: tuple[Trigger, ...]) -> tuple[Action, str]:
     detected = [trigger for trigger in triggers if trigger.detected]
     suspected = [trigger for trigger in triggers if trigger.fired and not trigger.detected]
     why = "; ".join(trigger.reason for trigger in detected or suspected)
@@ -176,12 +176,12 @@ def _weighed(policy: Policy, evidence: Evidence, triggers: tuple[Trigger, ...]) 
     return Action.WAIT, "nothing speaks for a retraining" if triggers else "no trigger could be asked"
 
 
-def _ready(policy: Policy, evidence: Evidence) -> date:
+def _ready(policy: Policy, evidence: RetrainEvidence) -> date:
     last = _last(evidence)
     return date.min if last is None else last + policy.cooldown
 
 
-def _triggers(policy: Policy, evidence: Evidence) -> "list[Trigger | None]":
+def _triggers(policy: Policy, evidence: RetrainEvidence) -> "list[Trigger | None]":
     return [
         _rows(policy, evidence),
         _calendar("age", policy.age, evidence.trained, "the champion is", evidence),
@@ -193,11 +193,11 @@ def _triggers(policy: Policy, evidence: Evidence) -> "list[Trigger | None]":
     ]
 
 
-def _last(evidence: Evidence) -> date | None:
+def _last(evidence: RetrainEvidence) -> date | None:
     return max(filter(None, (evidence.trained, evidence.attempted)), default=None)
 
 
-def _rows(policy: Policy, evidence: Evidence) -> Trigger | None:
+def _rows(policy: Policy, evidence: RetrainEvidence) -> Trigger | None:
     if policy.rows is None or not evidence.rows:
         return None
     share = evidence.new_rows / evidence.rows
@@ -205,7 +205,9 @@ def _rows(policy: Policy, evidence: Evidence) -> Trigger | None:
     return _sure("rows", share, policy.rows, f"{reason}, limit {policy.rows:.0%}")
 
 
-def _calendar(name: str, limit: timedelta | None, since: date | None, what: str, evidence: Evidence) -> Trigger | None:
+def _calendar(
+    name: str, limit: timedelta | None, since: date | None, what: str, evidence: RetrainEvidence
+) -> Trigger | None:
     if limit is None or since is None:
         return None
     days = (evidence.as_of - since).days
@@ -217,14 +219,14 @@ def _sure(name: str, value: float, limit: float, reason: str) -> Trigger:
     return Trigger(name, fired, value, limit, int(fired), 1, reason)
 
 
-def _drift(policy: Policy, evidence: Evidence) -> Trigger | None:
+def _drift(policy: Policy, evidence: RetrainEvidence) -> Trigger | None:
     if policy.drift is None or evidence.drifted is None:
         return None
     reason = f"drifted features hold {evidence.drifted:.0%} of the importance, limit {policy.drift:.0%}"
     return _unsure("drift", evidence.drifted >= policy.drift, evidence.drifted, policy.drift, reason, policy, evidence)
 
 
-def _floor(policy: Policy, evidence: Evidence) -> Trigger | None:
+def _floor(policy: Policy, evidence: RetrainEvidence) -> Trigger | None:
     if policy.floor is None or evidence.measured is None:
         return None
     found, sign = evidence.measured, evidence.direction
@@ -234,7 +236,7 @@ def _floor(policy: Policy, evidence: Evidence) -> Trigger | None:
 
 
 def _worse(
-    name: str, limit: float | None, found: Measured | None, how: str, policy: Policy, evidence: Evidence
+    name: str, limit: float | None, found: MeasuredMetric | None, how: str, policy: Policy, evidence: RetrainEvidence
 ) -> Trigger | None:
     if limit is None or found is None or evidence.evaluated is None:
         return None
@@ -245,17 +247,17 @@ def _worse(
     return _unsure(name, fired, lost, limit, f"{reason}, limit {limit:.4g}", policy, evidence)
 
 
-def _best(found: Measured, sign: int) -> float:
+def _best(found: MeasuredMetric, sign: int) -> float:
     """The end of the interval that speaks for the champion: chance alone shall not accuse it."""
     return found.high if sign > 0 else found.low
 
 
-def _shown(found: Measured) -> str:
+def _shown(found: MeasuredMetric) -> str:
     return f"{found.estimate:.4g} ({found.low:.4g} to {found.high:.4g})"
 
 
 def _unsure(
-    name: str, fired: bool, value: float, limit: float, reason: str, policy: Policy, evidence: Evidence
+    name: str, fired: bool, value: float, limit: float, reason: str, policy: Policy, evidence: RetrainEvidence
 ) -> Trigger:
     in_a_row = evidence.before.get(name, 0) + 1 if fired else 0
     counted = f" ({min(in_a_row, policy.after)} of {policy.after} in a row)" if fired and policy.after > 1 else ""

@@ -12,15 +12,15 @@ from multiprocessing.connection import Connection
 
 import msgspec
 
-from ml_assets.documents.document import Limits, UnreadableError
-from ml_assets.documents.sandbox import Answer
+from ml_assets.documents.document import ReadingLimits, UnreadableError
+from ml_assets.documents.sandbox import SandboxResult
 
 Pipe = Connection  # a socket to our parent
 
 
 def main() -> None:
-    """Answer one file after the other, until the parent is gone."""
-    pipe, limits = Connection(int(sys.argv[1])), msgspec.json.decode(sys.argv[3], type=Limits)
+    """SandboxResult one file after the other, until the parent is gone."""
+    pipe, limits = Connection(int(sys.argv[1])), msgspec.json.decode(sys.argv[3], type=ReadingLimits)
     end_with_parent(int(sys.argv[2]))
     files: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(pipe, files), daemon=True).start()
@@ -31,7 +31,7 @@ def main() -> None:
         pipe.send_bytes(msgspec.json.encode(_answer(name, data, limits, pipe)))
 
 
-def restrict(limits: Limits) -> None:
+def restrict(limits: ReadingLimits) -> None:
     """Bound the address space of this process, and leave no core file."""
     with suppress(ImportError, ValueError):  # there is no such thing on Windows, nor on every macOS
         import resource
@@ -58,7 +58,7 @@ def end_with_parent(lifeline: int) -> None:
             os._exit(0)
 
 
-def allow(limits: Limits, seconds: float) -> None:
+def allow(limits: ReadingLimits, seconds: float) -> None:
     """Bound the processor time from now on; the system ends the process where it takes more.
 
     Whoever reads may be unable to look at the clock: stopped, or busy. All threads together get what they could take in
@@ -81,7 +81,7 @@ def _receive(pipe: "Connection", files: "queue.SimpleQueue[tuple[str, bytes]]") 
     os._exit(0)  # nobody waits for the file that is being read
 
 
-def _answer(name: str, data: bytes, limits: Limits, pipe: "Connection") -> Answer:
+def _answer(name: str, data: bytes, limits: ReadingLimits, pipe: "Connection") -> SandboxResult:
     try:
         from ml_assets.documents.read import read_bytes  # under the limit, like everything that it imports
 
@@ -89,11 +89,11 @@ def _answer(name: str, data: bytes, limits: Limits, pipe: "Connection") -> Answe
             allow(limits, limits.seconds_per_page)
             pipe.send_bytes(b"")
 
-        return Answer(read_bytes(data, name, limits, on_page))
+        return SandboxResult(read_bytes(data, name, limits, on_page))
     except UnreadableError as error:
-        return Answer(code=error.code, message=str(error))
+        return SandboxResult(code=error.code, message=str(error))
     except (MemoryError, ImportError) as error:
-        return Answer(code="memory", message=f"{name}: {error or 'no memory left'}: raise Limits.memory")
+        return SandboxResult(code="memory", message=f"{name}: {error or 'no memory left'}: raise Limits.memory")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Limits:
+class ReadingLimits:
     """What a document may cost.
 
     Args:
@@ -115,10 +115,10 @@ class UnreadableError(DataError):
         return type(self), (self.code, str(self))
 
 
-LIMITS = Limits()
+LIMITS = ReadingLimits()
 
 
-def too_many(pages: int, name: str, limits: Limits) -> UnreadableError:
+def too_many(pages: int, name: str, limits: ReadingLimits) -> UnreadableError:
     """The error for a document with more pages than it may have."""
     return UnreadableError(
         "too-many-pages", f"{name} has {pages:,} pages, more than {limits.pages:,}: split it, or raise Limits.pages"

@@ -16,7 +16,7 @@ _OVERLAP = 0.5  # of the lower line: what stands in one row
 
 
 @dataclass(frozen=True)
-class Line:
+class TextLine:
     """A recognised line.
 
     Args:
@@ -43,12 +43,12 @@ class Line:
         return self.right - self.left
 
 
-def arranged(lines: Sequence[Line]) -> str:
+def arranged(lines: Sequence[TextLine]) -> str:
     """The text of lines in reading order, a row on each line."""
     return "\n".join(" ".join(line.text for line in row) for block in blocks(lines) for row in rows(block))
 
 
-def blocks(lines: Sequence[Line]) -> list[list[Line]]:
+def blocks(lines: Sequence[TextLine]) -> list[list[TextLine]]:
     """Lines as blocks to be read one after the other; every line is in one of them."""
     if len(lines) < 2 * _COLUMN_LINES:
         return [list(lines)] if lines else []
@@ -63,9 +63,9 @@ def blocks(lines: Sequence[Line]) -> list[list[Line]]:
     return [*above, *below]
 
 
-def rows(lines: Sequence[Line]) -> list[list[Line]]:
+def rows(lines: Sequence[TextLine]) -> list[list[TextLine]]:
     """Lines that stand beside each other, rows from top to bottom, each from left to right."""
-    found: list[list[Line]] = []
+    found: list[list[TextLine]] = []
     for line in sorted(lines, key=lambda line: line.top + line.bottom):
         if found and _beside(found[-1], line):
             found[-1].append(line)
@@ -74,14 +74,14 @@ def rows(lines: Sequence[Line]) -> list[list[Line]]:
     return [sorted(row, key=lambda line: line.left) for row in found]
 
 
-def _beside(row: Sequence[Line], line: Line) -> bool:
+def _beside(row: Sequence[TextLine], line: TextLine) -> bool:
     last = row[-1]
     shared = min(last.bottom, line.bottom) - max(last.top, line.top)
     free = all(min(other.right, line.right) - max(other.left, line.left) < line.height for other in row)
     return free and shared > _OVERLAP * min(last.height, line.height)
 
 
-def _columns(lines: Sequence[Line]) -> tuple[list[Line], list[Line]] | None:
+def _columns(lines: Sequence[TextLine]) -> tuple[list[TextLine], list[TextLine]] | None:
     """The lines left and right of the widest white space that runs down between running text."""
     least = _GAP * median(line.height for line in lines)
     for width, middle in sorted(_gaps([(line.left, line.right) for line in lines]), reverse=True):
@@ -92,7 +92,7 @@ def _columns(lines: Sequence[Line]) -> tuple[list[Line], list[Line]] | None:
     return None
 
 
-def _running(column: Sequence[Line], lines: Sequence[Line]) -> bool:
+def _running(column: Sequence[TextLine], lines: Sequence[TextLine]) -> bool:
     """Whether some of the lines are a column of text: several, wide enough, and most as wide as the column."""
     if len(column) < _COLUMN_LINES:
         return False
@@ -100,11 +100,11 @@ def _running(column: Sequence[Line], lines: Sequence[Line]) -> bool:
     return width >= _COLUMN_SHARE * _width(lines) and median(line.width for line in column) >= _COLUMN_WIDTH * width
 
 
-def _width(lines: Sequence[Line]) -> float:
+def _width(lines: Sequence[TextLine]) -> float:
     return max(line.right for line in lines) - min(line.left for line in lines)
 
 
-def _facing(left: Sequence[Line], right: Sequence[Line]) -> bool:
+def _facing(left: Sequence[TextLine], right: Sequence[TextLine]) -> bool:
     """Whether two columns stand beside each other and not one below the other."""
     shared = min(max(line.bottom for line in side) for side in (left, right)) - max(
         min(line.top for line in side) for side in (left, right)
@@ -112,7 +112,7 @@ def _facing(left: Sequence[Line], right: Sequence[Line]) -> bool:
     return shared > _COLUMN_LINES * median(line.height for line in (*left, *right)) / 2
 
 
-def _bands(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
+def _bands(lines: Sequence[TextLine]) -> tuple[list[TextLine], list[TextLine]]:
     """The lines above and below the widest white space that runs across; one is empty where there is none."""
     # The middle half of each line: the boxes of close lines overlap.
     gaps = _gaps([(line.top + line.height / 4, line.bottom - line.height / 4) for line in lines])

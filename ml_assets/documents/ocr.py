@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_assets.documents.document import Page
-from ml_assets.documents.layout import Line, arranged
+from ml_assets.documents.layout import TextLine, arranged
 from ml_assets.documents.orientation import Boxes, as_read, sides, skew, straightened, turned, vertical
 from ml_assets.documents.picture import Grey
 from ml_assets.documents.plain_text import tidy
@@ -123,7 +123,7 @@ def _page(boxes: Boxes, said: Sequence[tuple[str, float]], rotation: int) -> Pag
     places = straightened(boxes, degrees)
     low, high = places.min(axis=1), places.max(axis=1)
     lines = [
-        Line(text, score, *map(float, (*low[i], *high[i])))
+        TextLine(text, score, *map(float, (*low[i], *high[i])))
         for i, (text, score) in enumerate(said)
         if text and score >= _LEAST
     ]

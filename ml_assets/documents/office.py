@@ -12,9 +12,9 @@ from typing import Any
 from ml_assets.documents import html as markup
 from ml_assets.documents import mail
 from ml_assets.documents import plain_text as plain
-from ml_assets.documents.document import Limits, Page, UnreadableError
+from ml_assets.documents.document import Page, ReadingLimits, UnreadableError
 from ml_assets.documents.file_type import kind_of
-from ml_assets.documents.package import Package, R, W
+from ml_assets.documents.package import OpenPackage, R, W
 from ml_assets.documents.plain_text import page, tidy
 
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
@@ -28,7 +28,7 @@ _NOTES = ("footnotes", "endnotes")
 Element = Any  # lxml ships no types
 
 
-def pages(content: bytes, name: str, limits: Limits) -> tuple[tuple[Page, ...], str | None]:
+def pages(content: bytes, name: str, limits: ReadingLimits) -> tuple[tuple[Page, ...], str | None]:
     """The one page of a DOCX file (where its pages end is decided when it is printed), and its title.
 
     Raises:
@@ -36,14 +36,14 @@ def pages(content: bytes, name: str, limits: Limits) -> tuple[tuple[Page, ...], 
     """
     refuse_bomb(content, name, limits)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        package = Package(archive, name)
+        package = OpenPackage(archive, name)
         main = package.main()
         if main is None:
             raise UnreadableError("damaged", f"{name} holds no document (word/document.xml is missing): save it anew")
         return (page("\n".join(_story(package, main, name, limits))),), tidy(package.title()).strip() or None
 
 
-def refuse_bomb(content: bytes, name: str, limits: Limits) -> None:
+def refuse_bomb(content: bytes, name: str, limits: ReadingLimits) -> None:
     """Look at what a zip file says that it holds before anything is unpacked.
 
     Raises:
@@ -57,7 +57,7 @@ def refuse_bomb(content: bytes, name: str, limits: Limits) -> None:
         _require_small(sum(entry.file_size for entry in entries), len(content), name, limits)
 
 
-def _require_small(unpacked: int, size: int, name: str, limits: Limits) -> None:
+def _require_small(unpacked: int, size: int, name: str, limits: ReadingLimits) -> None:
     if unpacked <= min(limits.unpacked, limits.ratio * size):
         return
     raise UnreadableError(
@@ -67,7 +67,7 @@ def _require_small(unpacked: int, size: int, name: str, limits: Limits) -> None:
     )
 
 
-def _story(package: Package, main: str, name: str, limits: Limits) -> Iterator[str]:
+def _story(package: OpenPackage, main: str, name: str, limits: ReadingLimits) -> Iterator[str]:
     root, relations = package.root(main), package.relations(main)
 
     def parts(*tags: str) -> Iterator[str]:
@@ -85,7 +85,7 @@ def _story(package: Package, main: str, name: str, limits: Limits) -> Iterator[s
         yield from _blocks(package.root(part))
 
 
-def _embedded(content: bytes, name: str, limits: Limits) -> str:
+def _embedded(content: bytes, name: str, limits: ReadingLimits) -> str:
     """The text of a file within: some programs write a Word file as one web page in a shell.
 
     Raises:

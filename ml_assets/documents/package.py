@@ -25,14 +25,14 @@ Element = Any  # lxml ships no types
 
 
 @dataclass(frozen=True)
-class Relation:
+class PackageRelation:
     """What a part refers to: the last word of the relation's type (`header`, `footnotes`), and the part's name."""
 
     kind: str
     part: str
 
 
-class Package:
+class OpenPackage:
     """The parts of a file by their names, which are compared without case (ECMA-376, part 2, 6.2.2.3).
 
     Args:
@@ -79,7 +79,7 @@ class Package:
             f"{self._name}: {part} declares a document type, which DOCX forbids (ECMA-376, part 2): do not open it",
         )
 
-    def relations(self, part: str = "") -> dict[str, Relation]:
+    def relations(self, part: str = "") -> dict[str, PackageRelation]:
         """What a part refers to, by id; of the package where none is named. What is not there is left out."""
         folder, name = posixpath.split(part)
         listed = posixpath.join(folder, "_rels", f"{name}.rels")
@@ -99,12 +99,12 @@ class Package:
         return next((str(self.root(part).findtext(_TITLE) or "") for part in properties), "")
 
 
-def _relation(node: Element, folder: str) -> Relation | None:
+def _relation(node: Element, folder: str) -> PackageRelation | None:
     if node.get("TargetMode") == "External":
         return None
     target = node.get("Target", "").partition("#")[0]
     kind = node.get("Type", "").rpartition("/")[2].lower()
-    return Relation(kind, _normal(posixpath.join("/", folder, target)))
+    return PackageRelation(kind, _normal(posixpath.join("/", folder, target)))
 
 
 def _normal(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ml_assets.documents.document import Limits, Page, UnreadableError, too_many
+from ml_assets.documents.document import Page, ReadingLimits, UnreadableError, too_many
 from ml_assets.documents.ocr import read_picture
 from ml_assets.documents.pdf_rotation import upright
 from ml_assets.documents.pdf_text_layer import doubtful, refuted
@@ -30,7 +30,7 @@ Pdf = Any  # pypdfium2 ships no types
 
 
 def pages(
-    content: bytes, name: str, limits: Limits, progress: Callable[[int, int], None]
+    content: bytes, name: str, limits: ReadingLimits, progress: Callable[[int, int], None]
 ) -> tuple[tuple[Page, ...], str | None]:
     """The pages of a PDF, and its title.
 
@@ -85,7 +85,7 @@ def _refused(content: bytes, name: str) -> UnreadableError:
     return UnreadableError("damaged", f"{name} is a damaged PDF: send it again, or print it to a new one")
 
 
-def _page(pdf: Pdf, number: int, name: str, size: int, limits: Limits) -> Page:
+def _page(pdf: Pdf, number: int, name: str, size: int, limits: ReadingLimits) -> Page:
     page, layer = upright(pdf, _loaded(pdf, number, name), number)
     with closing(page):
         covered, hidden = _under(page)
@@ -144,7 +144,7 @@ def _pictures(page: Pdf) -> Iterator[Pdf]:
     yield from page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE])
 
 
-def _rendered(page: Pdf, name: str, size: int, limits: Limits) -> Grey:
+def _rendered(page: Pdf, name: str, size: int, limits: ReadingLimits) -> Grey:
     for picture in _pictures(page):
         width, height = picture.get_px_size()
         require_pixels(width, height, size, name, limits)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.documents.document import Limits, UnreadableError, too_many
+from ml_assets.documents.document import ReadingLimits, UnreadableError, too_many
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,7 +19,7 @@ _FORMATS = ("PNG", "JPEG", "TIFF")  # no other decoder of Pillow's is ever fed
 _BOMB = 500  # pixels for a byte of the file: a page of text in the coding of a fax has about 300
 
 
-def frames(content: bytes, name: str, limits: Limits) -> int:
+def frames(content: bytes, name: str, limits: ReadingLimits) -> int:
     """How many pages a picture has: more than one only in a TIFF.
 
     Raises:
@@ -32,7 +32,7 @@ def frames(content: bytes, name: str, limits: Limits) -> int:
     return found
 
 
-def pictures(content: bytes, name: str, limits: Limits) -> Iterator[Grey]:
+def pictures(content: bytes, name: str, limits: ReadingLimits) -> Iterator[Grey]:
     """Each page of a picture, as it is meant to be seen.
 
     Raises:
@@ -46,7 +46,7 @@ def pictures(content: bytes, name: str, limits: Limits) -> Iterator[Grey]:
             yield _grey(image)
 
 
-def require_pixels(width: int, height: int, size: int, name: str, limits: Limits) -> None:
+def require_pixels(width: int, height: int, size: int, name: str, limits: ReadingLimits) -> None:
     """Refuse a picture that is too large to decode.
 
     Raises:
@@ -62,7 +62,7 @@ def require_pixels(width: int, height: int, size: int, name: str, limits: Limits
     )
 
 
-def _opened(content: bytes, name: str, limits: Limits) -> "Image.Image":
+def _opened(content: bytes, name: str, limits: ReadingLimits) -> "Image.Image":
     from PIL import Image
 
     with warnings.catch_warnings():

@@ -4,7 +4,7 @@ import codecs
 import re
 import unicodedata
 
-from ml_assets.documents.document import Limits, Page, too_many
+from ml_assets.documents.document import Page, ReadingLimits, too_many
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -54,7 +54,7 @@ def page(text: str) -> Page:
     return Page(tidied, "text", 1.0 if tidied.strip() else 0.0)
 
 
-def pages(content: bytes, name: str, limits: Limits) -> tuple[Page, ...]:
+def pages(content: bytes, name: str, limits: ReadingLimits) -> tuple[Page, ...]:
     """Plain text, a page for each form feed.
 
     Raises:

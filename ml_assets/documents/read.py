@@ -7,7 +7,7 @@ from pathlib import Path
 from ml_assets.documents import html as markup
 from ml_assets.documents import mail, office, pdf
 from ml_assets.documents import plain_text as plain
-from ml_assets.documents.document import LIMITS, Document, Kind, Limits, Page, UnreadableError
+from ml_assets.documents.document import LIMITS, Document, Kind, Page, ReadingLimits, UnreadableError
 from ml_assets.documents.file_type import kind_of
 from ml_assets.documents.ocr import read_picture
 from ml_assets.documents.picture import frames, pictures
@@ -18,7 +18,7 @@ _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")  # of an object in this process: it
 _MEMORY = ("bad_alloc", "memory", "allocate", "failed to map segment")  # as C++ libraries say that there is none left
 
 
-def read(content: bytes | Path, limits: Limits = LIMITS, progress: Progress | None = None) -> Document:
+def read(content: bytes | Path, limits: ReadingLimits = LIMITS, progress: Progress | None = None) -> Document:
     """Read a file: its kind is told from the content, whatever its name says.
 
     Args:
@@ -33,7 +33,7 @@ def read(content: bytes | Path, limits: Limits = LIMITS, progress: Progress | No
     return read_bytes(data, name, limits, progress or (lambda _done, _pages: None))
 
 
-def load(content: bytes | Path, limits: Limits) -> tuple[bytes, str]:
+def load(content: bytes | Path, limits: ReadingLimits) -> tuple[bytes, str]:
     """The bytes of a file, and what messages call it.
 
     Raises:
@@ -51,7 +51,7 @@ def load(content: bytes | Path, limits: Limits) -> tuple[bytes, str]:
         raise UnreadableError("missing", f"{content} cannot be opened ({error.strerror}): check the path") from error
 
 
-def read_bytes(data: bytes, name: str, limits: Limits, progress: Progress) -> Document:
+def read_bytes(data: bytes, name: str, limits: ReadingLimits, progress: Progress) -> Document:
     """Read a file that is in memory.
 
     Raises:
@@ -75,7 +75,7 @@ def read_bytes(data: bytes, name: str, limits: Limits, progress: Progress) -> Do
 
 
 def _pages(
-    kind: Kind, data: bytes, name: str, limits: Limits, progress: Progress
+    kind: Kind, data: bytes, name: str, limits: ReadingLimits, progress: Progress
 ) -> tuple[tuple[Page, ...], str | None]:
     readers: dict[Kind, Callable[[], tuple[tuple[Page, ...], str | None]]] = {
         "pdf": lambda: pdf.pages(data, name, limits, progress),
@@ -88,7 +88,7 @@ def _pages(
     return readers[kind]() if kind in readers else (_recognised(data, name, limits, progress), None)
 
 
-def _recognised(data: bytes, name: str, limits: Limits, progress: Progress) -> tuple[Page, ...]:
+def _recognised(data: bytes, name: str, limits: ReadingLimits, progress: Progress) -> tuple[Page, ...]:
     count, found = frames(data, name, limits), []
     for done, picture in enumerate(pictures(data, name, limits)):
         progress(done, count)
@@ -96,7 +96,7 @@ def _recognised(data: bytes, name: str, limits: Limits, progress: Progress) -> t
     return tuple(found)
 
 
-def require_size(size: int, name: str, limits: Limits) -> None:
+def require_size(size: int, name: str, limits: ReadingLimits) -> None:
     """Refuse a file by its size, before it is read.
 
     Raises:

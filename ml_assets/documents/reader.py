@@ -11,14 +11,14 @@ from queue import LifoQueue
 from types import TracebackType
 from typing import Self
 
-from ml_assets.documents.document import LIMITS, Document, Limits, UnreadableError
+from ml_assets.documents.document import LIMITS, Document, ReadingLimits, UnreadableError
 from ml_assets.documents.read import load
 from ml_assets.documents.sandbox import Sandbox
 
 _AHEAD = 2  # files for each process that are loaded before they are asked for
 
 
-class Reader:
+class DocumentReader:
     """A context manager that reads files in child processes; any number of threads may use it.
 
     A child is started when it is needed, kept for the next file, and replaced when a file killed it.
@@ -28,7 +28,7 @@ class Reader:
         processes: children at once; default: as many as there are processors for `limits.threads` each.
     """
 
-    def __init__(self, limits: Limits = LIMITS, processes: int | None = None) -> None:
+    def __init__(self, limits: ReadingLimits = LIMITS, processes: int | None = None) -> None:
         self._limits = limits
         self._processes = processes or max(1, (os.cpu_count() or 1) // limits.threads)
         self._lock = threading.Lock()
@@ -46,7 +46,7 @@ class Reader:
         self.close()
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> ReadingLimits:
         """Of each file."""
         return self._limits
 

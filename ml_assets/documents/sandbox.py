@@ -15,14 +15,14 @@ from multiprocessing import Pipe
 
 import msgspec
 
-from ml_assets.documents.document import Code, Document, Limits, UnreadableError
+from ml_assets.documents.document import Code, Document, ReadingLimits, UnreadableError
 from ml_assets.telemetry import OFF
 
 _KEPT = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
 _CHILD = "ml_assets.documents.child"
 
 
-class Answer(msgspec.Struct):
+class SandboxResult(msgspec.Struct):
     """What a child says about a file: a document, or why there is none."""
 
     document: Document | None = None
@@ -37,7 +37,7 @@ class Sandbox:
         limits: of each file.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ReadingLimits) -> None:
         self._limits = limits
         self._pipe, theirs = Pipe()
         ours, self._lifeline = Pipe(duplex=False)  # nothing is ever said on it: it breaks when we are gone
@@ -72,7 +72,7 @@ class Sandbox:
         try:
             self._pipe.send_bytes(name.encode(errors="replace"))
             self._pipe.send_bytes(data)
-            answer = msgspec.json.decode(self._received(name), type=Answer)
+            answer = msgspec.json.decode(self._received(name), type=SandboxResult)
         except (EOFError, OSError, msgspec.MsgspecError) as error:
             self.end()
             raise self._crashed(name) from error

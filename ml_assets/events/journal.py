@@ -32,7 +32,7 @@ class _Record(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Written:
+class JournalCounts:
     """What a journal has done since it was made.
 
     Args:
@@ -98,10 +98,10 @@ class Journal:
         await done
 
     @property
-    def written(self) -> Written:
+    def written(self) -> JournalCounts:
         """The numbers for health and metrics."""
         waiting = len(self._waiting) + len(self._writing)
-        return Written(self._records, self._transactions, self._failed, waiting, self._trouble)
+        return JournalCounts(self._records, self._transactions, self._failed, waiting, self._trouble)
 
     async def close(self) -> None:
         """Take no more, write what waits, give the store back."""

@@ -36,7 +36,7 @@ E = TypeVar("E", Prediction, Exposure, Outcome, Search, Traffic)
 
 
 @dataclass(frozen=True)
-class Page(Generic[E]):
+class EventPage(Generic[E]):
     """Rows in the order of their commits.
 
     Args:
@@ -108,7 +108,7 @@ class EventStore:
             return SqliteWriter(file, self._patience, self._create)
         return PostgresWriter(engine(self._url, self._patience, statements=True), self._create)
 
-    def read_since(self, kind: type[E], sequence: int, limit: int, *, model: str) -> Page[E]:
+    def read_since(self, kind: type[E], sequence: int, limit: int, *, model: str) -> EventPage[E]:
         """At most `limit` rows of a model after `sequence`, none skipped and none twice, whoever writes meanwhile.
 
         Keep `last` in the same transaction as the rows, and start again from there: then each row is taken once.
@@ -123,7 +123,7 @@ class EventStore:
             with self._begin() as connection:
                 found = connection.execute(chosen.order_by(table.c.sequence).limit(limit)).all()
         rows = tuple(kind._make(row[1:]) for row in found)
-        return Page(rows, int(found[-1][0]) if len(found) == limit else max(sequence, last))
+        return EventPage(rows, int(found[-1][0]) if len(found) == limit else max(sequence, last))
 
     def find(self, prediction_id: str) -> Prediction | None:
         """The prediction of that id; None where none was recorded, or it was deleted."""

@@ -6,9 +6,9 @@ from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.features.declarations import Declared
+from ml_assets.features.declarations import DeclaredViews
 from ml_assets.features.join import columns
-from ml_assets.features.view import Features
+from ml_assets.features.view import TimedView
 from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.lake import Lake
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Registered:
+class CatalogEntry:
     """A feature view.
 
     Args:
@@ -47,7 +47,7 @@ class Registered:
     sql: str
 
 
-class Registry(tuple[Registered, ...]):
+class FeatureCatalog(tuple[CatalogEntry, ...]):
     """Feature views; a notebook shows them as a table."""
 
     __slots__ = ()
@@ -56,28 +56,28 @@ class Registry(tuple[Registered, ...]):
         """One row for each view."""
         import pandas as pd
 
-        return pd.DataFrame([asdict(view) for view in self], columns=[field.name for field in fields(Registered)])
+        return pd.DataFrame([asdict(view) for view in self], columns=[field.name for field in fields(CatalogEntry)])
 
     def _repr_html_(self) -> str:
-        names = [field.name for field in fields(Registered)]
+        names = [field.name for field in fields(CatalogEntry)]
         head = "".join(f"<th>{name}</th>" for name in names)
         rows = "".join(f"<tr>{''.join(_cell(name, getattr(view, name)) for name in names)}</tr>" for view in self)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def registered(lake: Lake, folders: Iterable[Declared]) -> Registry:
+def registered(lake: Lake, folders: Iterable[DeclaredViews]) -> FeatureCatalog:
     """The views of model folders, with the columns that the lake holds of them.
 
     Raises:
         DeclarationError: an `.sql` file is missing or says what a query may not.
     """
-    return Registry(
+    return FeatureCatalog(
         _registered(lake, folder, spec, folder.features[spec.name]) for folder in folders for spec in folder.views
     )
 
 
-def _registered(lake: Lake, folder: Declared, spec: ViewSpec, features: Features) -> Registered:
-    return Registered(
+def _registered(lake: Lake, folder: DeclaredViews, spec: ViewSpec, features: TimedView) -> CatalogEntry:
+    return CatalogEntry(
         folder=folder.name,
         view=spec.name,
         entity=folder.model.entity,
@@ -92,7 +92,7 @@ def _registered(lake: Lake, folder: Declared, spec: ViewSpec, features: Features
     )
 
 
-def _columns(lake: Lake, features: Features) -> tuple[tuple[str, str], ...] | None:
+def _columns(lake: Lake, features: TimedView) -> tuple[tuple[str, str], ...] | None:
     if lake.version(features.view.kept) is None:
         return None
     schema = lake.schema(features.view.kept)

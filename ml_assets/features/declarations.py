@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from ml_assets.errors import DeclarationError
 from ml_assets.features.query import check
-from ml_assets.features.view import Features, Relation, View
+from ml_assets.features.view import Relation, TimedView, View
 from ml_assets.spec.base import Declaration
 from ml_assets.spec.cadence import Cadence
 from ml_assets.spec.source import SourceSpec
@@ -20,7 +20,7 @@ from ml_assets.spec.view import ViewSpec
 Spec = TypeVar("Spec", bound=Declaration)
 
 
-class Scored(Declaration):
+class ScoredModel(Declaration):
     """What views must know of the model that they are of; its other fields are of no concern here."""
 
     model_config = ConfigDict(extra="ignore")
@@ -30,7 +30,7 @@ class Scored(Declaration):
 
 
 @dataclass(frozen=True)
-class Declared:
+class DeclaredViews:
     """The feature views of a model folder.
 
     Args:
@@ -41,7 +41,7 @@ class Declared:
     """
 
     path: Path
-    model: Scored
+    model: ScoredModel
     sources: tuple[SourceSpec, ...]
     views: tuple[ViewSpec, ...]
 
@@ -51,7 +51,7 @@ class Declared:
         return self.path.name
 
     @cached_property
-    def features(self) -> dict[str, Features]:
+    def features(self) -> dict[str, TimedView]:
         """The views by name, checked.
 
         Raises:
@@ -61,7 +61,7 @@ class Declared:
         return {spec.name: features(self.name, self.path, spec, self.model.entity, known) for spec in self.views}
 
 
-class Folders(dict[str, Declared]):
+class Folders(dict[str, DeclaredViews]):
     """Model folders by name; `broken` says of each that cannot be read why, and no other is concerned."""
 
     def __init__(self) -> None:
@@ -89,19 +89,19 @@ def declared(defs: Path) -> Folders:
     return folders
 
 
-def _read(path: Path) -> Declared | None:
+def _read(path: Path) -> DeclaredViews | None:
     """A folder; None where it declares no model."""
     try:
         documents = [part for part in yaml.safe_load_all(path.read_text(encoding="utf-8")) if isinstance(part, dict)]
     except yaml.YAMLError as error:
         raise DeclarationError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    models = _of(path, documents, "Model", Scored)
+    models = _of(path, documents, "Model", ScoredModel)
     if not models:
         return None
     if len(models) > 1:
         raise DeclarationError(f"{path} declares {len(models)} components Model: declare exactly one")
     sources, views = _of(path, documents, "Source", SourceSpec), _of(path, documents, "FeatureView", ViewSpec)
-    return Declared(path.parent, models[0], tuple(sources), tuple(views))
+    return DeclaredViews(path.parent, models[0], tuple(sources), tuple(views))
 
 
 def _of(path: Path, documents: Sequence[dict[str, Any]], kind: str, spec: type[Spec]) -> list[Spec]:
@@ -145,9 +145,9 @@ def feature_view(name: str, path: Path, spec: ViewSpec, entity: str, sources: Ma
     return view(name, path, spec.sql, f"features/{spec.name}", entity, sources, lookback=spec.lookback)
 
 
-def features(name: str, path: Path, spec: ViewSpec, entity: str, sources: Mapping[str, Relation]) -> Features:
+def features(name: str, path: Path, spec: ViewSpec, entity: str, sources: Mapping[str, Relation]) -> TimedView:
     """One feature view of a folder, with how long and how often."""
-    return Features(feature_view(name, path, spec, entity, sources), spec.ttl, spec.refresh)
+    return TimedView(feature_view(name, path, spec, entity, sources), spec.ttl, spec.refresh)
 
 
 def view(

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ml_assets.errors import DeclarationError
 from ml_assets.features.identity import cast
-from ml_assets.features.view import Features, View
+from ml_assets.features.view import TimedView, View
 from ml_assets.spec.label_values import LABEL
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake
@@ -34,7 +34,7 @@ def point_in_time(
     lake: Lake,
     spine: View,
     days: Sequence[date],
-    features: Sequence[Features],
+    features: Sequence[TimedView],
     *,
     computed: Mapping[str, Sequence[date]] | None = None,
     label: View | None = None,
@@ -62,7 +62,7 @@ def point_in_time(
 
 
 @contextmanager
-def streamed(lake: Lake, spine: View, day: date, features: Sequence[Features]) -> Iterator[pa.RecordBatchReader]:
+def streamed(lake: Lake, spine: View, day: date, features: Sequence[TimedView]) -> Iterator[pa.RecordBatchReader]:
     """The same rows at one day, in no order, some thousand at a time: what is in memory is a view's day at most.
 
     Raises:
@@ -77,7 +77,7 @@ def _joined(
     lake: Lake,
     spine: View,
     days: Sequence[date],
-    features: Sequence[Features],
+    features: Sequence[TimedView],
     computed: Mapping[str, Sequence[date]],
     label: View | None,
 ) -> str:

@@ -11,13 +11,13 @@ import pyarrow as pa
 
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features import entities as rows_of
-from ml_assets.features.catalog import Registry, registered
+from ml_assets.features.catalog import FeatureCatalog, registered
 from ml_assets.features.declarations import Folders, declared
 from ml_assets.features.online.ledger import last
-from ml_assets.features.online.reader import Answer, Reader
+from ml_assets.features.online.reader import OnlineReader, OnlineRow
 from ml_assets.features.online.schema import OnlineStore, open_store
-from ml_assets.features.refs import Named, folder_of, named, view_of
-from ml_assets.features.training_set import Rows, features_at
+from ml_assets.features.refs import FeatureRef, folder_of, named, view_of
+from ml_assets.features.training_set import EntityRows, features_at
 from ml_assets.settings import PROJECT, settings
 from ml_assets.storage.lake import Lake
 
@@ -52,9 +52,9 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
         self._online = settings().online_url if online is None else online
         self._defs = defs or PROJECT / "ml_assets" / "defs"
         self._workers = settings().workers if workers is None else workers
-        self._readers: dict[tuple[str, ...], Reader] = {}
+        self._readers: dict[tuple[str, ...], OnlineReader] = {}
 
-    def registered(self) -> Registry:
+    def registered(self) -> FeatureCatalog:
         """Every feature view: columns, sources, TTL, refresh, owners, query. A folder that is broken is warned of.
 
         Raises:
@@ -90,7 +90,7 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
         for name in table.column_names:
             rows_of.require(table[name], name)
         moments = rows_of.moments(table[when], when)
-        rows = {name: Rows(table[keys[name]], moments, self._folders[name].model.cadence) for name in keys}
+        rows = {name: EntityRows(table[keys[name]], moments, self._folders[name].model.cadence) for name in keys}
         found = {
             key: features_at(self.lake, rows[key[0]], view, _columns(asked, *key), workers=self._workers)
             for key, view in views.items()
@@ -98,7 +98,7 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
         parts = [found[one.folder, one.view] for one in asked]
         return cast("Entities", rows_of.joined(entities, parts, [one.column for one in asked]))
 
-    def online(self, entities: Sequence[object], features: Sequence[str]) -> list[Answer | None]:
+    def online(self, entities: Sequence[object], features: Sequence[str]) -> list[OnlineRow | None]:
         """What the online store holds of entities for the champion of one model; None where it knows nobody.
 
         Args:
@@ -133,7 +133,7 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
     def _store(self) -> OnlineStore:
         return open_store(self._online) if isinstance(self._online, str) else self._online
 
-    def _reader(self, names: tuple[str, ...]) -> Reader:
+    def _reader(self, names: tuple[str, ...]) -> OnlineReader:
         asked = named(names)
         folders = sorted({one.folder for one in asked})
         if len(folders) > 1:
@@ -143,7 +143,7 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
         written = last(self.lake, folder_of(folders[0], self._folders).name)
         if written is None:
             raise DataError(f"{folders[0]} has no online features yet: materialize {folders[0]}/online_features")
-        made = Reader(self._store, written["feature_set"], [(one.view, one.column) for one in asked])
+        made = OnlineReader(self._store, written["feature_set"], [(one.view, one.column) for one in asked])
         return self._readers.setdefault(names, made)
 
 
@@ -152,7 +152,7 @@ def _text(entity: object) -> str:
     return str(int(entity)) if isinstance(entity, float) and entity.is_integer() else str(entity)
 
 
-def _columns(asked: Sequence[Named], folder: str, view: str) -> tuple[str, ...] | None:
+def _columns(asked: Sequence[FeatureRef], folder: str, view: str) -> tuple[str, ...] | None:
     """The columns that are asked for of a view; None = all."""
     names = [one.column for one in asked if (one.folder, one.view) == (folder, view)]
     chosen = [name for name in names if name is not None]

@@ -33,7 +33,7 @@ _POSITIONS = {"query_location", "query_location_length"}
 
 
 @dataclass(frozen=True)
-class Query:
+class FeatureQuery:
     """A checked query.
 
     Args:
@@ -65,7 +65,7 @@ class Query:
         return f"{where}: {shortened(' '.join(said.split()), 300)}"
 
 
-def check(sql: str, relations: Collection[str], *, where: str) -> Query:
+def check(sql: str, relations: Collection[str], *, where: str) -> FeatureQuery:
     """Parse and check one query; `where` names it in errors.
 
     Raises:
@@ -75,7 +75,7 @@ def check(sql: str, relations: Collection[str], *, where: str) -> Query:
 
 
 @cache  # a folder is put together for each of its components
-def _checked(sql: str, relations: tuple[str, ...], where: str) -> Query:
+def _checked(sql: str, relations: tuple[str, ...], where: str) -> FeatureQuery:
     nodes = list(_walk(tree := _parse(sql, where)))
     columns = _columns(tree["statements"][0]["node"])
     require_names(columns or (), where)
@@ -94,7 +94,7 @@ def _checked(sql: str, relations: tuple[str, ...], where: str) -> Query:
     if unknown := parameters - {"as_of"}:
         raise DeclarationError(f"{where} uses the parameter ${min(unknown)}: the only one is $as_of")
     used = tuple(sorted(read.keys() & set(relations)))
-    return Query(sql, used, tuple(sorted(parameters)), _meaning(tree), where, columns)
+    return FeatureQuery(sql, used, tuple(sorted(parameters)), _meaning(tree), where, columns)
 
 
 def _bare(sql: str) -> str:

@@ -6,11 +6,11 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from ml_assets.errors import DeclarationError
-from ml_assets.features.declarations import Declared, Folders
-from ml_assets.features.view import Features
+from ml_assets.features.declarations import DeclaredViews, Folders
+from ml_assets.features.view import TimedView
 
 
-class Named(NamedTuple):
+class FeatureRef(NamedTuple):
     """A view of a folder, and one of its columns; None = all."""
 
     folder: str
@@ -18,7 +18,7 @@ class Named(NamedTuple):
     column: str | None
 
 
-def named(features: Sequence[str]) -> list[Named]:
+def named(features: Sequence[str]) -> list[FeatureRef]:
     """What names mean.
 
     Raises:
@@ -29,7 +29,7 @@ def named(features: Sequence[str]) -> list[Named]:
         match = re.fullmatch(r"([^/:]+)/([^/:]+)(?::(.+))?", text)
         if not match:
             raise DeclarationError(f"feature {text!r}: write folder/view or folder/view:column")
-        found.append(Named(match[1], match[2], match[3]))
+        found.append(FeatureRef(match[1], match[2], match[3]))
     if not found:
         raise DeclarationError("no feature is asked for: name some, as folder/view or folder/view:column")
     if repeated := [name for name in features if list(features).count(name) > 1]:
@@ -37,7 +37,7 @@ def named(features: Sequence[str]) -> list[Named]:
     return found
 
 
-def folder_of(name: str, folders: Folders) -> Declared:
+def folder_of(name: str, folders: Folders) -> DeclaredViews:
     """A model folder.
 
     Raises:
@@ -50,7 +50,7 @@ def folder_of(name: str, folders: Folders) -> Declared:
     return folders[name]
 
 
-def view_of(one: Named, folders: Folders) -> Features:
+def view_of(one: FeatureRef, folders: Folders) -> TimedView:
     """A feature view.
 
     Raises:

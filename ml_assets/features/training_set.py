@@ -22,7 +22,7 @@ from ml_assets.errors import DataError, DeclarationError, listed
 from ml_assets.features.identity import exact_ids
 from ml_assets.features.join import columns
 from ml_assets.features.store import refresh
-from ml_assets.features.view import Features, View
+from ml_assets.features.view import TimedView, View
 from ml_assets.spec.cadence import Cadence
 from ml_assets.storage.lake import Lake
 
@@ -36,7 +36,7 @@ _EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
-class Rows:
+class EntityRows:
     """Entities at moments, grouped by the as-of date in force.
 
     Args:
@@ -111,7 +111,7 @@ class Rows:
 
 
 def features_at(
-    lake: Lake, rows: Rows, features: Features, names: Sequence[str] | None = None, *, workers: int = 2
+    lake: Lake, rows: EntityRows, features: TimedView, names: Sequence[str] | None = None, *, workers: int = 2
 ) -> pa.Table:
     """The columns of a view for each row, in order; null where nothing is in force. It is computed where it must be.
 

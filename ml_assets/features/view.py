@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any, Self
 
-from ml_assets.features.query import Query
+from ml_assets.features.query import FeatureQuery
 from ml_assets.ingest.corrections import Keyed
-from ml_assets.spec.label_values import Outcome
+from ml_assets.spec.label_values import LabelValues
 from ml_assets.storage.timestamps import shift
 
 # Raised when the engine computes something else from the same query and rows: all views are then computed anew.
@@ -53,13 +53,13 @@ class View:
     """
 
     table: str
-    query: Query
+    query: FeatureQuery
     entity: str
     relations: tuple[Relation, ...]
     views: tuple[tuple[str, "View"], ...] = ()
     lookback: timedelta | None = None
     horizon: timedelta | None = None
-    outcome: Outcome | None = None
+    outcome: LabelValues | None = None
 
     def window(self, as_of: date) -> tuple[datetime | None, datetime]:
         """The event times that the query sees at `as_of`: from (inclusive, None = unbounded), to (exclusive)."""
@@ -103,7 +103,7 @@ class View:
             name: tuple(plain["query"][name]) for name in listed if plain["query"].get(name) is not None
         }
         made = {
-            "query": Query(**query),
+            "query": FeatureQuery(**query),
             "relations": tuple(Relation(**one | {"key": tuple(one.get("key", ()))}) for one in plain["relations"]),
             "views": tuple((name, cls.from_json(view)) for name, view in plain["views"]),
         }
@@ -119,7 +119,7 @@ def _duration(seconds: float | None) -> timedelta | None:
 
 
 @dataclass(frozen=True)
-class Features:
+class TimedView:
     """A view, how long its values may be used after their as-of date, and how often online ones are refreshed.
 
     `refresh` is None where each as-of date is often enough. It decides no value, and so no feature set.
@@ -135,7 +135,7 @@ class Features:
         return self.view.table.rpartition("/")[2]
 
 
-def feature_set(folder: str, used: Sequence[Features]) -> str:
+def feature_set(folder: str, used: Sequence[TimedView]) -> str:
     """Under which name the online records of a model are kept: `churn@1a2b…`, one for each set of queries and TTLs.
 
     So a version with other queries finds records of its own, and those of the version before stay as they are.

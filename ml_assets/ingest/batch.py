@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     import duckdb
     from numpy.typing import NDArray
 
-    from ml_assets.ingest.expectations import Found
-    from ml_assets.ingest.report import Drift
+    from ml_assets.ingest.expectations import ExpectationResult
+    from ml_assets.ingest.report import SchemaDrift
     from ml_assets.storage.lake import Lake
 
 
 @dataclass
-class Loaded:
+class LoadedFile:
     """A file that fits the table, before it is decided what becomes of its rows.
 
     Args:
@@ -48,12 +48,12 @@ class Loaded:
     arrival: Arrival
     sha: str
     shape: Shape
-    drift: "tuple[Drift, ...]"
+    drift: "tuple[SchemaDrift, ...]"
     rows: Spool
     bad: Spool
     held: ExitStack
     waiting: tuple[str, ...] = ()
-    found: "list[Found]" = field(default_factory=list)
+    found: "list[ExpectationResult]" = field(default_factory=list)
     replaces: str = ""
     attempt: int = 1
 
@@ -95,7 +95,7 @@ def load(
     spec: SourceSpec,
     connection: "duckdb.DuckDBPyConnection",
     now: datetime,
-) -> Loaded:
+) -> LoadedFile:
     """Read a file into the shape of the table; close it when its rows are no longer needed.
 
     `now` is when it is taken, in naive UTC.
@@ -121,7 +121,9 @@ def load(
             raise DataError(f"{arrival.name}: holds no rows, deliver it again or remove it")
         _require_times(arrival, spec, unfit, rows, bad)
         require_unchanged(arrival, identity)
-        return Loaded(arrival, identity.sha, plan.shape, counted(plan, unfit), rows, bad, held.pop_all(), plan.waiting)
+        return LoadedFile(
+            arrival, identity.sha, plan.shape, counted(plan, unfit), rows, bad, held.pop_all(), plan.waiting
+        )
 
 
 def _require_times(arrival: Arrival, spec: SourceSpec, unfit: Counter[str], rows: Spool, bad: Spool) -> None:
@@ -138,7 +140,7 @@ def _require_times(arrival: Arrival, spec: SourceSpec, unfit: Counter[str], rows
 def commit(
     lake: "Lake",
     table: str,
-    files: list[Loaded],
+    files: list[LoadedFile],
     spec: SourceSpec,
     connection: "duckdb.DuckDBPyConnection",
     delivered: datetime,
@@ -182,7 +184,7 @@ def commit(
 
 
 def _settle(
-    file: Loaded,
+    file: LoadedFile,
     batch: int,
     spec: SourceSpec,
     quarantine: Spool,
@@ -219,7 +221,7 @@ def _settle(
     )
 
 
-def _results(file: Loaded, spec: SourceSpec) -> dict[str, Any]:
+def _results(file: LoadedFile, spec: SourceSpec) -> dict[str, Any]:
     pairs = zip(spec.expectations, file.found, strict=True)
     return {
         expectation.key: {
@@ -232,12 +234,12 @@ def _results(file: Loaded, spec: SourceSpec) -> dict[str, Any]:
     }
 
 
-def _quarantining(file: Loaded, spec: SourceSpec) -> "list[tuple[Expectation, Found]]":
+def _quarantining(file: LoadedFile, spec: SourceSpec) -> "list[tuple[Expectation, ExpectationResult]]":
     pairs = zip(spec.expectations, file.found, strict=True)
     return [(expectation, found) for expectation, found in pairs if expectation.severity == "quarantine"]
 
 
-def _accepted(file: Loaded, spec: SourceSpec) -> Iterator[pa.Table]:
+def _accepted(file: LoadedFile, spec: SourceSpec) -> Iterator[pa.Table]:
     """The rows of a file that no quarantining expectation names."""
     bad = [found.rows for _, found in _quarantining(file, spec)]
     barred = np.unique(np.concatenate([np.array([], np.int64), *bad]))
@@ -249,7 +251,7 @@ def _accepted(file: Loaded, spec: SourceSpec) -> Iterator[pa.Table]:
         yield rows.filter(pa.array(keep)).drop_columns([POSITION])
 
 
-def _breaking(file: Loaded, rows: pa.Table, start: int, spec: SourceSpec) -> pa.Table:
+def _breaking(file: LoadedFile, rows: pa.Table, start: int, spec: SourceSpec) -> pa.Table:
     """Number and reason of the rows in one table of a file that a quarantining expectation names."""
     schema = pa.schema([(POSITION, pa.int64()), (REASON, pa.string())])
     tables = [schema.empty_table()]
@@ -282,7 +284,7 @@ def _within(rows: "NDArray[np.int64]", start: int, count: int) -> "NDArray[np.in
     return found
 
 
-def _signed(rows: pa.Table, file: Loaded, *, named: bool = False) -> pa.Table:
+def _signed(rows: pa.Table, file: LoadedFile, *, named: bool = False) -> pa.Table:
     """`rows` with the file that they came from: its content, and for people its path."""
     signed = rows.append_column(FILE_COLUMN, pa.array([file.sha] * rows.num_rows, pa.string()))
     if not named:

@@ -8,13 +8,13 @@ from ml_assets.ingest.report import Checked
 
 if TYPE_CHECKING:
     from ml_assets.ingest import ledger
-    from ml_assets.ingest.batch import Loaded
+    from ml_assets.ingest.batch import LoadedFile
     from ml_assets.spec.source import Expectation, SourceSpec
 
 _EXAMPLES = 3
 
 
-def blocked_by(spec: "SourceSpec", files: "Sequence[Loaded]") -> dict[str, str]:
+def blocked_by(spec: "SourceSpec", files: "Sequence[LoadedFile]") -> dict[str, str]:
     """The files that are held back, by content, and why; each file is told what every expectation found in it.
 
     Raises:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from ml_assets.ingest import ledger
 from ml_assets.ingest.deliveries import ALWAYS, Delivery, standing
-from ml_assets.ingest.report import Ingest, Part
+from ml_assets.ingest.report import FilePart, Ingest
 from ml_assets.spec.source import FILE_COLUMN
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import PATH, ROW
@@ -54,7 +54,7 @@ class Corrections:
 
     files: dict[str, Delivery]
     rows: pa.Table | None = None
-    parts: dict[str, tuple[Part, ...]] | None = None
+    parts: dict[str, tuple[FilePart, ...]] | None = None
 
     def hidden(self, end: datetime) -> list[str]:
         """The files of which a window that ends at `end` (exclusive) sees no row."""
@@ -205,7 +205,9 @@ def _placed(rows: pa.Table, files: list[str]) -> pa.Table:
     return rows.append_column("place", pc.add(pc.shift_left(nr, 40), rows[ROW]))
 
 
-def _parts(connection: "duckdb.DuckDBPyConnection", rows: str, event: str, known: str) -> dict[str, tuple[Part, ...]]:
+def _parts(
+    connection: "duckdb.DuckDBPyConnection", rows: str, event: str, known: str
+) -> dict[str, tuple[FilePart, ...]]:
     """By file that holds rows of a shared key: those that are seen by their own times, and those that correct."""
     sql = (
         f"SELECT r.{FILE_COLUMN} AS sha, min(greatest(r.{event}, r.{known})) AS earliest, "
@@ -214,7 +216,7 @@ def _parts(connection: "duckdb.DuckDBPyConnection", rows: str, event: str, known
         f"FROM {rows} AS r LEFT JOIN _shared AS s ON s.{PATH} = r.{PATH} AND s.{ROW} = r.{ROW} "
         f"WHERE r.{FILE_COLUMN} IN (SELECT {FILE_COLUMN} FROM _shared) GROUP BY ALL"
     )
-    parts: dict[str, tuple[Part, ...]] = {}
+    parts: dict[str, tuple[FilePart, ...]] = {}
     for row in connection.sql(sql).to_arrow_table().to_pylist():
-        parts[row["sha"]] = (*parts.get(row["sha"], ()), Part(row["earliest"], row["latest"], row["since"]))
+        parts[row["sha"]] = (*parts.get(row["sha"], ()), FilePart(row["earliest"], row["latest"], row["since"]))
     return parts

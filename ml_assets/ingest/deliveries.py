@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Interval:
+class Visibility:
     """When the rows of a delivery are seen, by the end of an as-of window: after `since`, up to and including `until`.
 
     None leaves it open. Whatever else hides a row (its event time, when it was known) hides it as well.
@@ -25,7 +25,7 @@ class Interval:
         return (self.since is None or self.since < end) and (self.until is None or end <= self.until)
 
 
-ALWAYS = (Interval(),)
+ALWAYS = (Visibility(),)
 """Of a file that neither replaced another nor was replaced."""
 
 
@@ -41,7 +41,7 @@ class Delivery:
     """
 
     entry: "Entry"
-    shown: tuple[Interval, ...] = ALWAYS
+    shown: tuple[Visibility, ...] = ALWAYS
     by: str = ""
     attempts: int = 1
 
@@ -72,18 +72,18 @@ def at_path(entries: "Sequence[Entry]") -> "dict[str, Entry]":
 
 def _closed(one: Delivery, entry: "Entry") -> Delivery:
     *before, last = one.shown
-    return replace(one, shown=(*before, Interval(last.since, entry.delivered)), by=entry.sha)
+    return replace(one, shown=(*before, Visibility(last.since, entry.delivered)), by=entry.sha)
 
 
 def _reopened(one: Delivery) -> Delivery:
     *before, last = one.shown
-    return replace(one, shown=(*before, Interval(last.since)), by="")
+    return replace(one, shown=(*before, Visibility(last.since)), by="")
 
 
 def _opened(before: Delivery | None, entry: "Entry") -> Delivery:
-    since = (Interval(entry.delivered),) if entry.replaces else ALWAYS
+    since = (Visibility(entry.delivered),) if entry.replaces else ALWAYS
     if before is None:
         return Delivery(entry, since)
     if not before.entry.accepted:  # refused then, and read again
         return Delivery(entry, since, attempts=before.attempts + 1)
-    return replace(before, shown=(*before.shown, Interval(entry.delivered)), by="")
+    return replace(before, shown=(*before.shown, Visibility(entry.delivered)), by="")

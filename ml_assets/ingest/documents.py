@@ -12,7 +12,7 @@ from ml_assets.documents.description import describe
 from ml_assets.documents.document import READER, Document, UnreadableError
 from ml_assets.documents.read import require_size
 from ml_assets.errors import DataError
-from ml_assets.ingest.batch import Loaded
+from ml_assets.ingest.batch import LoadedFile
 from ml_assets.ingest.conform import QUARANTINED
 from ml_assets.ingest.files import Arrival, Identity, require_unchanged
 from ml_assets.ingest.refusals import Refusal
@@ -21,7 +21,7 @@ from ml_assets.ingest.spool import Spool
 from ml_assets.spec.source import POSITION
 
 if TYPE_CHECKING:
-    from ml_assets.documents.reader import Reader
+    from ml_assets.documents.reader import DocumentReader
 
 _PAGE = pa.struct([
     ("method", pa.string()), ("confidence", pa.float64()), ("rotation", pa.int64()), ("skew", pa.float64()),
@@ -80,7 +80,7 @@ class Inbox:
 
     def __init__(
         self,
-        reader: "Reader",
+        reader: "DocumentReader",
         now: datetime,
         register: Mapping[str, datetime],
         refusals: Mapping[str, Refusal],
@@ -94,7 +94,7 @@ class Inbox:
         self.again = {sha for sha, refusal in refusals.items() if retry or refusal.due}
         """The contents that are read again."""
 
-    def load(self, arrival: Arrival, identity: Identity) -> Loaded:
+    def load(self, arrival: Arrival, identity: Identity) -> LoadedFile:
         """A file as a batch of one row: accepted, or, where it cannot be read, in the quarantine with the reason.
 
         Raises:
@@ -110,7 +110,7 @@ class Inbox:
             except UnreadableError as error:
                 bad.add(_refused(error, Refusal(arrival.name, arrival.size, error.code, READER, attempt, f"{came}")))
             require_unchanged(arrival, identity)
-            return Loaded(arrival, identity.sha, SHAPE, (), rows, bad, held.pop_all(), attempt=attempt)
+            return LoadedFile(arrival, identity.sha, SHAPE, (), rows, bad, held.pop_all(), attempt=attempt)
 
     def close(self) -> None:
         """End the processes that read."""
@@ -126,7 +126,7 @@ class Inbox:
         return known or (before and before.seen) or self._now
 
 
-def _read(arrival: Arrival, reader: "Reader") -> Document:
+def _read(arrival: Arrival, reader: "DocumentReader") -> Document:
     require_size(arrival.size, "the document", reader.limits)
     try:
         with arrival.system.open(arrival.path, "rb") as stream:

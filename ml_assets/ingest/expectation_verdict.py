@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml_assets.ingest.content import BATCH
-from ml_assets.ingest.expectations import Found, Suite, mostly
+from ml_assets.ingest.expectations import ExpectationResult, Suite, mostly
 
 if TYPE_CHECKING:
     from ml_assets.ingest.spool import Spool
@@ -27,8 +27,8 @@ class _Part:
     rows: pa.Table
 
 
-def judge(files: Sequence["Spool"], suite: Suite) -> list[list[Found]]:
-    """What each expectation says of each file; `Found.rows` counts from 0 in the file.
+def judge(files: Sequence["Spool"], suite: Suite) -> list[list[ExpectationResult]]:
+    """What each expectation says of each file; `ExpectationResult.rows` counts from 0 in the file.
 
     An expectation that judges each row by itself runs over chunks of about 250,000 rows, across small files
     and within a large one. Every other one (aggregates, uniqueness, order, several columns, `row_condition`)
@@ -43,7 +43,7 @@ def judge(files: Sequence["Spool"], suite: Suite) -> list[list[Found]]:
     return [[result[nr] for nr in range(len(suite.expectations))] for result in results]
 
 
-def verdict(expectations: Sequence["Expectation"], found: Sequence[Found]) -> str:
+def verdict(expectations: Sequence["Expectation"], found: Sequence[ExpectationResult]) -> str:
     """Why a file is held back: the `block` expectations that fail in it; empty where it is not."""
     failed = [
         (expectation, result)
@@ -53,7 +53,7 @@ def verdict(expectations: Sequence["Expectation"], found: Sequence[Found]) -> st
     return "; ".join(f"{expectation.name} fails: {_evidence(result)}" for expectation, result in failed)
 
 
-def _evidence(found: Found) -> str:
+def _evidence(found: ExpectationResult) -> str:
     seen = ", ".join(found.examples) or "nothing"
     return f"{found.unexpected} of {found.elements} values, such as {seen}" if len(found.rows) else f"observed {seen}"
 
@@ -62,8 +62,8 @@ def _shown(value: object) -> str:
     return "null" if value is None else str(value)[:100]
 
 
-def _row_wise(files: Sequence["Spool"], suite: Suite, chosen: list[int]) -> list[dict[int, Found]]:
-    tallies: list[dict[int, list[Found]]] = [{nr: [] for nr in chosen} for _ in files]
+def _row_wise(files: Sequence["Spool"], suite: Suite, chosen: list[int]) -> list[dict[int, ExpectationResult]]:
+    tallies: list[dict[int, list[ExpectationResult]]] = [{nr: [] for nr in chosen} for _ in files]
     columns = sorted({column for nr in chosen for column in suite.expectations[nr].columns})
     for chunk in _chunks(files, columns) if chosen else []:
         rows = pa.concat_tables([part.rows for part in chunk])
@@ -87,10 +87,10 @@ def _chunks(files: Sequence["Spool"], columns: list[str]) -> Iterator[list[_Part
 
 
 def _share(
-    tallies: list[dict[int, list[Found]]],
+    tallies: list[dict[int, list[ExpectationResult]]],
     chunk: list[_Part],
     nr: int,
-    found: Found,
+    found: ExpectationResult,
     expectation: "Expectation",
 ) -> None:
     """Give each file of a chunk its part of what was found."""
@@ -101,21 +101,21 @@ def _share(
         column = part.rows[expectation.columns[0]]
         elements = part.rows.num_rows - (0 if expectation.type in _NULLS else column.null_count)
         examples = tuple(_shown(value) for value in column.take(pa.array(rows[:_EXAMPLES])).to_pylist())
-        tallies[part.file][nr].append(Found(True, elements, rows + part.start, len(rows), examples))
+        tallies[part.file][nr].append(ExpectationResult(True, elements, rows + part.start, len(rows), examples))
         offset += part.rows.num_rows
 
 
-def _sum(expectation: "Expectation", parts: list[Found]) -> Found:
+def _sum(expectation: "Expectation", parts: list[ExpectationResult]) -> ExpectationResult:
     elements, unexpected = sum(part.elements for part in parts), sum(part.unexpected for part in parts)
     rows = np.concatenate([np.array([], np.int64), *(part.rows for part in parts)])
     examples = tuple(example for part in parts for example in part.examples)[:_EXAMPLES]
-    return Found(mostly(expectation, elements, unexpected), elements, rows, unexpected, examples)
+    return ExpectationResult(mostly(expectation, elements, unexpected), elements, rows, unexpected, examples)
 
 
-def _whole(file: "Spool", suite: Suite, chosen: list[int]) -> dict[int, Found]:
+def _whole(file: "Spool", suite: Suite, chosen: list[int]) -> dict[int, ExpectationResult]:
     if not file.rows:
-        return {nr: Found(True, 0, np.array([], np.int64), 0, ()) for nr in chosen}
-    found: dict[int, Found] = {}
+        return {nr: ExpectationResult(True, 0, np.array([], np.int64), 0, ()) for nr in chosen}
+    found: dict[int, ExpectationResult] = {}
     groups: dict[str, list[int]] = {}
     for nr in chosen:
         groups.setdefault(_need(suite.expectations[nr]), []).append(nr)

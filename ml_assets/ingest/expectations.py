@@ -32,7 +32,7 @@ _TIMES = ("min_value", "max_value", "value_set")
 
 
 @dataclass(frozen=True)
-class Found:
+class ExpectationResult:
     """What one expectation says of one table.
 
     Args:
@@ -69,7 +69,7 @@ class Suite:
     built: tuple[Any, ...]
     batches: Any
 
-    def check(self, rows: pa.Table, chosen: Sequence[int]) -> dict[int, Found]:
+    def check(self, rows: pa.Table, chosen: Sequence[int]) -> dict[int, ExpectationResult]:
         """What the `chosen` expectations (by number) say of `rows`.
 
         Raises:
@@ -79,7 +79,7 @@ class Suite:
         one = [nr for nr in chosen if nr not in several]
         return {**self._check(lambda: _frame(rows), one), **self._check(lambda: _compared(rows), several)}
 
-    def _check(self, frame: "Callable[[], pd.DataFrame]", chosen: Sequence[int]) -> dict[int, Found]:
+    def _check(self, frame: "Callable[[], pd.DataFrame]", chosen: Sequence[int]) -> dict[int, ExpectationResult]:
         import great_expectations as gx
 
         if not chosen:
@@ -93,7 +93,7 @@ class Suite:
         numbered = {int(result.expectation_config.meta["nr"]): result for result in answer.results}
         return {nr: self._found(nr, numbered[nr]) for nr in chosen}
 
-    def _found(self, nr: int, result: Any) -> Found:  # noqa: ANN401 - great_expectations has no types
+    def _found(self, nr: int, result: Any) -> ExpectationResult:  # noqa: ANN401 - great_expectations has no types
         if error := _error(result.exception_info):
             raise DeclarationError(
                 f"source {self.source}: {self.expectations[nr].name} cannot be evaluated ({error}): "
@@ -103,11 +103,11 @@ class Suite:
         success = bool(result.success)
         if not self.row_level[nr]:
             observed = (str(values["observed_value"]),) if "observed_value" in values else ()
-            return Found(success, 1, np.array([], np.int64), int(not success), observed)
+            return ExpectationResult(success, 1, np.array([], np.int64), int(not success), observed)
         elements = int(values["element_count"]) - int(values.get("missing_count") or 0)
         rows = np.sort(np.array(values.get("unexpected_index_list") or [], np.int64))
         examples = tuple(str(value) for value in values["partial_unexpected_list"][:_EXAMPLES])
-        return Found(success, elements, rows, int(values["unexpected_count"]), examples)
+        return ExpectationResult(success, elements, rows, int(values["unexpected_count"]), examples)
 
 
 def mostly(expectation: "Expectation", elements: int, unexpected: int) -> bool:

@@ -23,7 +23,7 @@ _TICK = timedelta(microseconds=1)
 _RESUMED = timedelta(days=1)  # an ingest that was killed and is run again so soon goes on with its delivery
 
 
-class History:
+class FileHistory:
     """The files of a table as its ledger has them.
 
     Args:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from ml_assets.errors import DataError
 from ml_assets.ingest import ledger
-from ml_assets.ingest.batch import Loaded, commit, load
+from ml_assets.ingest.batch import LoadedFile, commit, load
 from ml_assets.ingest.blocking import blocked_by, totals
 from ml_assets.ingest.content import BATCH
 from ml_assets.ingest.deliveries import Delivery, standing
 from ml_assets.ingest.faults import fault
 from ml_assets.ingest.files import Arrival, Identity, arrivals, beside, identify
-from ml_assets.ingest.history import Delivering, History, post, reached
+from ml_assets.ingest.history import Delivering, FileHistory, post, reached
 from ml_assets.ingest.left_files import note, reasons
 from ml_assets.ingest.remedies import valueless
-from ml_assets.ingest.report import Checked, Drift, Ingest, Ingested, Note
+from ml_assets.ingest.report import Checked, Ingest, Ingested, Note, SchemaDrift
 from ml_assets.ingest.schema import Shape, stored_shape
 from ml_assets.storage.timestamps import clock
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ml_assets.spec.source import SourceSpec
     from ml_assets.storage.lake import Lake
 
-__all__ = ["Checked", "Drift", "Ingest", "Ingested", "Note", "Progress", "ingest", "ingests"]
+__all__ = ["Checked", "Ingest", "Ingested", "Note", "Progress", "SchemaDrift", "ingest", "ingests"]
 
 Progress = Callable[[int, int, str], None]
 """Called before each file that may be new with: files done, files to do, the file's name."""
@@ -108,15 +108,15 @@ class _Run:
     refused: list[Note] = field(default_factory=list)
     held_back: list[Note] = field(default_factory=list)
     new: list[ledger.Entry] = field(default_factory=list)
-    drift: list[Drift] = field(default_factory=list)
+    drift: list[SchemaDrift] = field(default_factory=list)
     waiting: dict[str, None] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
-    batch: list[Loaded] = field(default_factory=list)
+    batch: list[LoadedFile] = field(default_factory=list)
     shape: Shape | None = None
     inbox: "Inbox | None" = None
 
     def __post_init__(self) -> None:
-        self.history = History(self.entries, self.spec)
+        self.history = FileHistory(self.entries, self.spec)
         self.seen = set(self.history.shown)
         self.opened = ExitStack()
         self.connection = self.opened.enter_context(self.lake.connect())
@@ -135,13 +135,13 @@ class _Run:
         Raises:
             DataError: a line of the source's `arrivals` cannot be understood.
         """
-        from ml_assets.documents.reader import Reader
+        from ml_assets.documents.reader import DocumentReader
         from ml_assets.ingest.arrivals import register
         from ml_assets.ingest.documents import Inbox  # the readers of documents
         from ml_assets.ingest.refusals import refusals
 
         before = refusals(self.lake, self.table)
-        self.inbox = Inbox(Reader(), self.now, register(self.spec, location), before, retry=retry)
+        self.inbox = Inbox(DocumentReader(), self.now, register(self.spec, location), before, retry=retry)
         self.seen -= self.inbox.again
 
     def unknown(self, found: list[Arrival]) -> list[Arrival]:
@@ -169,7 +169,7 @@ class _Run:
             return
         self._add(identity.sha, file)
 
-    def _add(self, sha: str, file: Loaded) -> None:
+    def _add(self, sha: str, file: LoadedFile) -> None:
         self.seen.add(sha)
         changing = file.shape != self.shape
         if changing:
@@ -180,7 +180,7 @@ class _Run:
         if changing or rows >= BATCH or len(self.batch) >= most:
             self.flush()
 
-    def _load(self, arrival: Arrival, identity: Identity) -> Loaded:
+    def _load(self, arrival: Arrival, identity: Identity) -> LoadedFile:
         if self.inbox is not None:
             return self.inbox.load(arrival, identity)
         return load(arrival, identity, self.shape, self.spec, self.connection, self.now)
@@ -211,7 +211,7 @@ class _Run:
             for file in files:
                 file.held.close()
 
-    def _keep_alone(self, file: Loaded) -> None:
+    def _keep_alone(self, file: LoadedFile) -> None:
         try:
             self._keep([file])
         except BaseException as error:  # noqa: BLE001 - as in `take`
@@ -219,7 +219,7 @@ class _Run:
                 self._refuse(file.arrival.name, error)
                 self.seen.discard(file.sha)
 
-    def _uncommitted(self, files: list[Loaded]) -> list[Loaded]:
+    def _uncommitted(self, files: list[LoadedFile]) -> list[LoadedFile]:
         """Remove what a commit that failed left behind; it may have failed after its last write, which then counts."""
         if self.lake.version(self.table) == 0:
             self.lake.drop(self.table)  # it was made for the file that failed, and has its columns
@@ -228,7 +228,7 @@ class _Run:
         self.new += found
         return [file for file in files if file.sha not in {entry.sha for entry in found}]
 
-    def _keep(self, files: list[Loaded]) -> None:
+    def _keep(self, files: list[LoadedFile]) -> None:
         """Commit files; those that a `block` expectation fails are left out."""
         blocked = blocked_by(self.spec, files)
         if passed := [file for file in files if file.sha not in blocked]:

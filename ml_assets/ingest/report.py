@@ -4,11 +4,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from ml_assets.ingest.deliveries import ALWAYS, Interval
+from ml_assets.ingest.deliveries import ALWAYS, Visibility
 
 
 @dataclass(frozen=True)
-class Part:
+class FilePart:
     """Rows of a file that are seen from one moment on.
 
     Args:
@@ -45,12 +45,12 @@ class Ingest:
     earliest: datetime
     latest: datetime
     reached: datetime | None
-    shown: tuple[Interval, ...] = ALWAYS
-    parts: tuple[Part, ...] | None = None
+    shown: tuple[Visibility, ...] = ALWAYS
+    parts: tuple[FilePart, ...] | None = None
 
     def touches(self, start: datetime | None, end: datetime) -> bool:
         """Whether a window from `start` (None: unbounded) to `end` (exclusive) is another with this file."""
-        parts = (Part(self.earliest, self.latest),) if self.parts is None else self.parts
+        parts = (FilePart(self.earliest, self.latest),) if self.parts is None else self.parts
         shown = any(interval.holds(end) for interval in self.shown)
         return shown and any(part.touches(start, end) for part in parts)
 
@@ -72,7 +72,7 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Drift:
+class SchemaDrift:
     """How a column of a file differs from the table.
 
     Args:
@@ -154,7 +154,7 @@ class Ingested:
     in_quarantine: int
     refused: tuple[Note, ...]
     held_back: tuple[Note, ...]
-    drift: tuple[Drift, ...]
+    drift: tuple[SchemaDrift, ...]
     warnings: tuple[str, ...]
     beside: tuple[str, ...]
     expectations: tuple[Checked, ...]

@@ -13,7 +13,7 @@ from ml_assets.ingest.casts import TYPES, cast, named
 from ml_assets.ingest.content import COLUMNS
 from ml_assets.ingest.inference import infer
 from ml_assets.ingest.remedies import listed, question
-from ml_assets.ingest.report import Drift
+from ml_assets.ingest.report import SchemaDrift
 from ml_assets.ingest.storable import stored_type
 from ml_assets.spec.source import FILE_COLUMN, RESERVED, SourceSpec
 from ml_assets.spec.text_format import TextFormat
@@ -57,7 +57,7 @@ class Fit:
 
     file: str
     shape: Shape
-    drift: tuple[Drift, ...]
+    drift: tuple[SchemaDrift, ...]
     sources: dict[str, pa.DataType]
     times: tuple[str, ...]
     text: TextFormat
@@ -135,11 +135,11 @@ def _require_cast(file: str, column: str, source: pa.DataType, target: pa.DataTy
         raise DataError(f"{file}: {error}") from None
 
 
-def counted(plan: Fit, unfit: dict[str, int]) -> tuple[Drift, ...]:
+def counted(plan: Fit, unfit: dict[str, int]) -> tuple[SchemaDrift, ...]:
     """The verdicts of a file after its last row: those of the plan, with how many values did not fit."""
     known = {verdict.column for verdict in plan.drift if verdict.verdict == "cast"}
     late = [
-        Drift(plan.file, column, "cast", f"some values are not of type {named(plan.shape.fields[column])}")
+        SchemaDrift(plan.file, column, "cast", f"some values are not of type {named(plan.shape.fields[column])}")
         for column in unfit
         if column not in known
     ]
@@ -197,19 +197,22 @@ def _types(
     return types | inferred
 
 
-def _added(file: str, column: str, shape: Shape) -> Drift:
-    return Drift(file, column, "added", f"new column of type {named(shape.fields[column])}, null in older rows")
+def _added(file: str, column: str, shape: Shape) -> SchemaDrift:
+    return SchemaDrift(file, column, "added", f"new column of type {named(shape.fields[column])}, null in older rows")
 
 
-def _absent(file: str, shape: Shape, sources: dict[str, pa.DataType]) -> list[Drift]:
+def _absent(file: str, shape: Shape, sources: dict[str, pa.DataType]) -> list[SchemaDrift]:
     absent = [column for column in shape.fields if column not in sources]
-    return [Drift(file, column, "absent", "a later column that this file lacks, null in its rows") for column in absent]
+    return [
+        SchemaDrift(file, column, "absent", "a later column that this file lacks, null in its rows")
+        for column in absent
+    ]
 
 
-def _cast(file: str, shape: Shape, sources: dict[str, pa.DataType], *, text: bool) -> list[Drift]:
+def _cast(file: str, shape: Shape, sources: dict[str, pa.DataType], *, text: bool) -> list[SchemaDrift]:
     changed = [column for column, source in sources.items() if source != shape.fields[column] and not text]
     return [
-        Drift(
+        SchemaDrift(
             file,
             column,
             "cast",

@@ -10,10 +10,10 @@ from ml_assets.spec.model import RANKS
 from ml_assets.spec.monitor import MonitorSpec
 
 if TYPE_CHECKING:
-    from ml_assets.training.definition import Folder
+    from ml_assets.training.definition import ModelDefinition
 
 
-def require_fitting(spec: MonitorSpec, folder: "Folder") -> None:
+def require_fitting(spec: MonitorSpec, folder: "ModelDefinition") -> None:
     """Check a monitor against the model of its folder.
 
     Raises:

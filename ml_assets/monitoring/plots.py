@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ml_assets.monitoring.performance.groups import Row
+    from ml_assets.monitoring.performance.groups import MetricRow
     from ml_assets.monitoring.performance.table import PerformanceReport
     from ml_assets.monitoring.predictions.table import PredictionReport
 
@@ -72,7 +72,7 @@ def _empty(panel: "Axes", words: str) -> None:
     panel.text(0.5, 0.5, words, ha="center", color=_GREY, fontsize=9.5, transform=panel.transAxes)
 
 
-def _over_time(panel: "Axes", rows: "Sequence[Row]", metric: str) -> None:
+def _over_time(panel: "Axes", rows: "Sequence[MetricRow]", metric: str) -> None:
     _labels(panel, f"{metric} of predictions", "scored as-of date", metric)
     if not rows:
         _empty(panel, "neither measured nor estimated yet")
@@ -93,7 +93,7 @@ def _over_time(panel: "Axes", rows: "Sequence[Row]", metric: str) -> None:
     panel.legend(fontsize=8, frameon=False)
 
 
-def _calibration(panel: "Axes", row: "Row | None") -> None:
+def _calibration(panel: "Axes", row: "MetricRow | None") -> None:
     if row is None or not row.bins:
         _empty(panel, "calibration: no labels are mature yet")
         return

@@ -12,13 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml_assets.decisions.retrain import Action, Evidence, Measured, Policy, Verdict, decide, weigh
+from ml_assets.decisions.retrain import Action, MeasuredMetric, Policy, RetrainEvidence, RetrainVerdict, decide, weigh
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features.store import refresh
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.dataset import known_until
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.reach import reach
 from ml_assets.training.record import record, required
 from ml_assets.training.report import REPORT
@@ -36,7 +36,7 @@ _LEDGER = pa.schema([
 
 
 @dataclass(frozen=True)
-class Seen:
+class ReportSummary:
     """What the reports of an as-of date say of the champion; None where they cannot tell.
 
     Args:
@@ -48,12 +48,12 @@ class Seen:
 
     drifted: Mapping[str, bool | None]
     evaluated: float | None = None
-    measured: Measured | None = None
-    estimated: Measured | None = None
+    measured: MeasuredMetric | None = None
+    estimated: MeasuredMetric | None = None
 
 
 @dataclass(frozen=True)
-class Decided:
+class RecordedVerdict:
     """A verdict in the ledger.
 
     Args:
@@ -62,8 +62,8 @@ class Decided:
         reused: it stood already.
     """
 
-    verdict: Verdict
-    evidence: Evidence
+    verdict: RetrainVerdict
+    evidence: RetrainEvidence
     reused: bool
 
     def metadata(self) -> dict[str, Any]:
@@ -86,15 +86,15 @@ def ledger(model: str) -> str:
 def judge(
     lake: Lake,
     registry: Registry,
-    folder: Folder,
+    folder: ModelDefinition,
     policy: Policy,
-    seen: Seen,
+    seen: ReportSummary,
     as_of: date,
     *,
     direction: int,
     decided_at: datetime,
     workers: int = 2,
-) -> Decided:
+) -> RecordedVerdict:
     """Decide at `as_of`, and keep the verdict unless the one that stands there is of the same evidence.
 
     Args:
@@ -116,7 +116,7 @@ def judge(
         reused = stands is not None and stands["evidence"] == mark
         if not reused:
             _append(lake, folder.name, as_of, champion, verdict, mark, decided_at)
-    return Decided(verdict, found, reused)
+    return RecordedVerdict(verdict, found, reused)
 
 
 def latest(lake: Lake, model: str) -> dict[str, Any] | None:
@@ -156,7 +156,7 @@ def history(lake: Lake, model: str, rows: int = 20) -> list[dict[str, Any]]:
     return found
 
 
-def due(lake: Lake, folder: Folder, today: date) -> date | None:
+def due(lake: Lake, folder: ModelDefinition, today: date) -> date | None:
     """The as-of date that the loop works on: both the calendar and the data have reached it. None before the first.
 
     A loop that was off for weeks catches up one date after the other, because each verdict counts on the one before. A
@@ -177,18 +177,18 @@ def due(lake: Lake, folder: Folder, today: date) -> date | None:
 def _evidence(
     lake: Lake,
     registry: Registry,
-    folder: Folder,
+    folder: ModelDefinition,
     champion: Version | None,
     last: Version | None,
-    seen: Seen,
+    seen: ReportSummary,
     as_of: date,
     direction: int,
     workers: int,
-) -> Evidence:
+) -> RetrainEvidence:
     attempted = last.as_of if last and last.as_of <= as_of else None
     if champion is None:
-        return Evidence(as_of, trained=None, attempted=attempted)
-    return Evidence(
+        return RetrainEvidence(as_of, trained=None, attempted=attempted)
+    return RetrainEvidence(
         as_of=as_of,
         trained=champion.as_of,
         attempted=attempted,
@@ -203,7 +203,9 @@ def _evidence(
     )
 
 
-def _new_rows(lake: Lake, registry: Registry, folder: Folder, champion: Version, as_of: date, workers: int) -> int:
+def _new_rows(
+    lake: Lake, registry: Registry, folder: ModelDefinition, champion: Version, as_of: date, workers: int
+) -> int:
     """Members of the population at the dates whose labels matured since the champion was fitted."""
     fitted = max(record(registry, champion).split.refit)
     known = known_until(lake, folder, as_of) - folder.spec.label.horizon
@@ -229,7 +231,7 @@ def _weighed(registry: Registry, champion: Version, drifted: Mapping[str, bool |
         return None
 
 
-def _before(lake: Lake, folder: Folder, champion: Version, as_of: date) -> dict[str, int]:
+def _before(lake: Lake, folder: ModelDefinition, champion: Version, as_of: date) -> dict[str, int]:
     """The counts of the as-of date before; those of another champion are not of this one."""
     previous = _last(lake, folder.name, f"as_of < DATE '{as_of}'")
     if previous is None or previous["model_version"] != champion.number:
@@ -251,7 +253,7 @@ def _append(
     model: str,
     as_of: date,
     champion: Version | None,
-    verdict: Verdict,
+    verdict: RetrainVerdict,
     mark: int,
     decided_at: datetime,
 ) -> None:

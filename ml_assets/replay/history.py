@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ml_assets.decisions.retrain import DIRECTION, Evidence, Measured, weigh
+from ml_assets.decisions.retrain import DIRECTION, MeasuredMetric, RetrainEvidence, weigh
 from ml_assets.errors import DataError, TrainingError
 from ml_assets.features.join import point_in_time
 from ml_assets.monitoring.drift.reference import Reference, choose, opened
-from ml_assets.replay.models import Model, Models, realised
-from ml_assets.replay.store import Store
+from ml_assets.replay.models import Models, ReplayedModel, realised
+from ml_assets.replay.store import ReplayStore
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.storage.registry import Version
-from ml_assets.training.definition import Folder
-from ml_assets.training.record import Record
+from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.record import TrainingRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class State:
+class PolicyState:
     """Where a policy stands between two as-of dates.
 
     Args:
@@ -41,13 +41,13 @@ class State:
         answered: the as-of dates that this champion answered, in order.
     """
 
-    champion: Model | None = None
+    champion: ReplayedModel | None = None
     attempted: date | None = None
     before: Mapping[str, int] = field(default_factory=dict)
     answered: tuple[date, ...] = ()
 
 
-class History:
+class ReplayHistory:
     """The evidence and the outcomes of one folder; everything is kept in the store under what it depends on."""
 
     def __init__(self, models: Models, monitor: MonitorSpec) -> None:
@@ -56,25 +56,25 @@ class History:
         # The population of one date is held at a time: memory does not grow with history.
         self._rows = lru_cache(maxsize=1)(self._load)
         self._outcomes = lru_cache(maxsize=2 * monitor.performance.window)(self._labelled)
-        self._placed: dict[str, Record] = {}
+        self._placed: dict[str, TrainingRecord] = {}
 
     @property
-    def folder(self) -> Folder:
+    def folder(self) -> ModelDefinition:
         """The model folder."""
         return self.models.folder
 
     @property
-    def store(self) -> Store:
+    def store(self) -> ReplayStore:
         """Where answers are kept."""
         return self.models.store
 
-    def evidence(self, spec: RetrainSpec, state: State, as_of: date) -> Evidence:
+    def evidence(self, spec: RetrainSpec, state: PolicyState, as_of: date) -> RetrainEvidence:
         """What a policy may know at `as_of`; what it does not ask for is not computed."""
         champion = state.champion
         if champion is None:
-            return Evidence(as_of, trained=None)
+            return RetrainEvidence(as_of, trained=None)
         measured = spec.floor is not None or spec.drop is not None
-        return Evidence(
+        return RetrainEvidence(
             as_of=as_of,
             trained=champion.record.as_of,
             attempted=state.attempted,
@@ -88,12 +88,12 @@ class History:
             before=state.before,
         )
 
-    def new_rows(self, champion: Model, as_of: date) -> int:
+    def new_rows(self, champion: ReplayedModel, as_of: date) -> int:
         """Members of the population at the dates whose labels matured since the champion was fitted."""
         fitted, last = max(champion.record.split.refit), as_of - self.folder.spec.label.horizon
         return sum(n for day, n in self.known.members.items() if fitted < day <= last)
 
-    def drifted(self, champion: Model, as_of: date) -> float | None:
+    def drifted(self, champion: ReplayedModel, as_of: date) -> float | None:
         """The share of the champion's importance that drifted features hold; None where that cannot be told."""
         spec, chosen = self.monitor.drift, against(self.folder, self.monitor.drift, champion.record.as_of, as_of)
         if chosen.missing is not None:
@@ -104,7 +104,9 @@ class History:
         found: float | None = self.store.fact("drifted", *key, make=lambda: self._drifted(champion, as_of, chosen))
         return found
 
-    def measured(self, champion: Model, answered: Sequence[date], as_of: date, metric: str) -> Measured | None:
+    def measured(
+        self, champion: ReplayedModel, answered: Sequence[date], as_of: date, metric: str
+    ) -> MeasuredMetric | None:
         """The metric of what the champion said on the last dates whose labels are mature, with its interval."""
         spec = self.monitor.performance
         days = [day for day in answered if day + self.folder.spec.label.horizon <= as_of][-spec.window :]
@@ -114,12 +116,12 @@ class History:
         key = (champion.recipe, prints, metric, spec.model_dump_json())
         return _measure(self.store.fact("measured", *key, make=lambda: self._measured(champion, days, metric)))
 
-    def estimated(self, champion: Model, as_of: date, metric: str) -> Measured | None:
+    def estimated(self, champion: ReplayedModel, as_of: date, metric: str) -> MeasuredMetric | None:
         """The metric that calibrated scores of `as_of` let expect."""
         key = (champion.recipe, self.known.features[as_of], metric, self.monitor.performance.model_dump_json())
         return _measure(self.store.fact("estimated", *key, make=lambda: self._estimated(champion, as_of, metric)))
 
-    def realised(self, champion: Model, as_of: date) -> dict[str, float] | None:
+    def realised(self, champion: ReplayedModel, as_of: date) -> dict[str, float] | None:
         """All metrics of what the champion said at `as_of`, by labels that were known a horizon later.
 
         For the comparison only. None where the population holds one class.
@@ -128,7 +130,7 @@ class History:
         found: dict[str, float] | None = self.store.fact("realised", *key, make=lambda: self._realised(champion, as_of))
         return found
 
-    def scores(self, champion: Model, as_of: date) -> "Floats":
+    def scores(self, champion: ReplayedModel, as_of: date) -> "Floats":
         """P(label = 1) of each member at `as_of`, in the order of the entities."""
         from ml_assets.training.score import scores
 
@@ -151,12 +153,12 @@ class History:
         entities, labels = (found[name].to_numpy() for name in (folder.spec.entity, "label"))
         return entities, labels
 
-    def _record(self, champion: Model) -> Record:
+    def _record(self, champion: ReplayedModel) -> TrainingRecord:
         if champion.recipe not in self._placed:
             self._placed[champion.recipe] = self.models.placed(champion)
         return self._placed[champion.recipe]
 
-    def _drifted(self, champion: Model, as_of: date, chosen: Reference) -> float | None:
+    def _drifted(self, champion: ReplayedModel, as_of: date, chosen: Reference) -> float | None:
         from ml_assets.monitoring.drift.compare import drift
 
         if not self.known.members.get(as_of):
@@ -172,7 +174,7 @@ class History:
         # As in the loop: a feature whose drift is not known did not drift, unless none is known.
         return _weighed({name: bool(drifted) for name, drifted in verdicts.items()}, self.models.importance(champion))
 
-    def _measured(self, champion: Model, days: Sequence[date], metric: str) -> dict[str, float] | None:
+    def _measured(self, champion: ReplayedModel, days: Sequence[date], metric: str) -> dict[str, float] | None:
         import numpy as np
 
         from ml_assets.training.bootstrap import intervals
@@ -190,7 +192,7 @@ class History:
             return None
         return asdict(found[metric])
 
-    def _estimated(self, champion: Model, as_of: date, metric: str) -> dict[str, float] | None:
+    def _estimated(self, champion: ReplayedModel, as_of: date, metric: str) -> dict[str, float] | None:
         from ml_assets.decisions.estimate import expected
 
         spec, p = self.monitor.performance, self.scores(champion, as_of)
@@ -201,18 +203,18 @@ class History:
         except ValueError:  # hardly both labels
             return None
 
-    def _realised(self, champion: Model, as_of: date) -> dict[str, float] | None:
+    def _realised(self, champion: ReplayedModel, as_of: date) -> dict[str, float] | None:
         try:
             return realised(self._outcomes(as_of)[1], self.scores(champion, as_of), champion.threshold)
         except TrainingError:  # one class only, or nobody
             return None
 
 
-def _measure(found: dict[str, float] | None) -> Measured | None:
-    return None if found is None else Measured(**found)
+def _measure(found: dict[str, float] | None) -> MeasuredMetric | None:
+    return None if found is None else MeasuredMetric(**found)
 
 
-def against(folder: Folder, spec: DriftSpec, trained: date, as_of: date) -> Reference:
+def against(folder: ModelDefinition, spec: DriftSpec, trained: date, as_of: date) -> Reference:
     """What the drift report of `as_of` compares with, where the champion was trained at `trained`."""
     champion = Version(folder.name, 0, "", {"as_of": str(trained)})  # no number: the registry does not know it
     return choose(spec, folder.spec.cadence, as_of, champion)

@@ -8,14 +8,14 @@ from ml_assets.features.store import kept, refresh
 from ml_assets.features.view import View
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.training.dataset import views
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 
 Say = Callable[[int, int, str], None]
 """Told steps done, all steps, and what is being done."""
 
 
 @dataclass(frozen=True)
-class Known:
+class HistoryIndex:
     """Fingerprints and sizes by as-of date.
 
     Args:
@@ -31,7 +31,7 @@ class Known:
     labels: Mapping[date, int]
 
 
-def prepare(lake: Lake, folder: Folder, days: Sequence[date], *, workers: int, say: Say) -> Known:
+def prepare(lake: Lake, folder: ModelDefinition, days: Sequence[date], *, workers: int, say: Say) -> HistoryIndex:
     """Compute every view at every date that lacks it; what stands in the feature store is not touched."""
     found: dict[str, Mapping[date, int]] = {}
     asked = views(folder)
@@ -41,7 +41,7 @@ def prepare(lake: Lake, folder: Folder, days: Sequence[date], *, workers: int, s
         found[view.kept] = kept(lake, view, days)  # of the rows that stand, whatever came in since they were computed
     seen = [found[view.kept] for view in asked if view is not folder.labels]
     labels = found[folder.labels.kept]
-    return Known(
+    return HistoryIndex(
         views=found,
         members=_members(lake, folder.population),
         # With the day: one file may hold the rows of many dates, whose fingerprints are then the same number.

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.decisions.gate import Difference, Evidence, Gate, Verdict, judge
+from ml_assets.decisions.gate import Difference, Gate, GateEvidence, GateVerdict, judge
 from ml_assets.errors import TrainingError
-from ml_assets.replay.history_index import Known
-from ml_assets.replay.store import Store
+from ml_assets.replay.history_index import HistoryIndex
+from ml_assets.replay.store import ReplayStore
 from ml_assets.storage.lake import Lake
 from ml_assets.training import dataset
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.frame import Frame, frame
-from ml_assets.training.record import Record
+from ml_assets.training.record import TrainingRecord
 from ml_assets.training.train import Fitted, fit, recipe, recorded
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _SHIPPED, _EVALUATION, _DONE = "model.onnx", "evaluation.onnx", "version.json"
 
 
 @dataclass(frozen=True)
-class Model:
+class ReplayedModel:
     """A trained version that only the replay knows.
 
     Args:
@@ -47,7 +47,7 @@ class Model:
     """
 
     recipe: str
-    record: Record
+    record: TrainingRecord
     metrics: Mapping[str, float]
     threshold: float
     seconds: float
@@ -66,12 +66,12 @@ class Models:
     """
 
     lake: Lake
-    folder: Folder
-    store: Store
-    known: Known
+    folder: ModelDefinition
+    store: ReplayStore
+    known: HistoryIndex
     workers: int = 2
 
-    def at(self, as_of: date) -> Model:
+    def at(self, as_of: date) -> ReplayedModel:
         """The candidate of an as-of date: trained now, or found where the same rows and recipe were trained before.
 
         Raises:
@@ -81,11 +81,11 @@ class Models:
         found = self._kept(recipe(self.folder, dataset.identity(self.known.views, window)))
         return found or self._trained(as_of)
 
-    def shipped(self, model: Model) -> bytes:
+    def shipped(self, model: ReplayedModel) -> bytes:
         """The artifact that answers (ONNX)."""
         return self._artifact(model, _SHIPPED)
 
-    def judge(self, candidate: Model, champion: Model | None) -> Verdict:
+    def judge(self, candidate: ReplayedModel, champion: ReplayedModel | None) -> GateVerdict:
         """Whether a candidate may ship, by the gates of the folder that need no latency."""
         left_out = ("latency", "single_feature")  # of the machine, and of the data, whatever the policy is
         gates = [gate for gate in self.folder.spec.gates if not gate.metric.startswith(left_out)]
@@ -96,7 +96,7 @@ class Models:
         }
         return judge(gates, _evidence(gates, candidate, champion, differences))
 
-    def importance(self, model: Model) -> Mapping[str, float]:
+    def importance(self, model: ReplayedModel) -> Mapping[str, float]:
         """How much a model leans on each feature, on its test rows; computed for those whose drift is asked for."""
         seed = self.folder.spec.seed
         found: dict[str, float] = self.store.fact(
@@ -104,7 +104,7 @@ class Models:
         )
         return found
 
-    def placed(self, model: Model) -> Record:
+    def placed(self, model: ReplayedModel) -> TrainingRecord:
         """The record of a model, with its training set as it stands in the lake today.
 
         The lake may have been built anew since: the rows are the same, the numbers of its versions are not.
@@ -112,7 +112,7 @@ class Models:
         built = dataset.build(self.lake, self.folder, model.record.as_of, workers=self.workers)
         return replace(model.record, table=built.table, version=built.version, tables=built.tables)
 
-    def _trained(self, as_of: date) -> Model:
+    def _trained(self, as_of: date) -> ReplayedModel:
         built = dataset.build(self.lake, self.folder, as_of, workers=self.workers)
         identity = recipe(self.folder, built.fingerprint)
         started = time.perf_counter()
@@ -128,16 +128,16 @@ class Models:
         self.store.write("versions", identity, _DONE, content=json.dumps(kept, indent=1).encode())
         return _model(identity, kept)
 
-    def _kept(self, identity: str) -> Model | None:
+    def _kept(self, identity: str) -> ReplayedModel | None:
         if not all(self.store.holds("versions", identity, name) for name in (_DONE, _SHIPPED, _EVALUATION)):
             return None
         return _model(identity, json.loads(self.store.read("versions", identity, _DONE) or b""))
 
-    def _rows(self, model: Model) -> pa.Table:
+    def _rows(self, model: ReplayedModel) -> pa.Table:
         kept = self.placed(model)
         return dataset.read(self.lake, kept.table, kept.as_of, kept.version)
 
-    def _importance(self, model: Model, seed: int) -> dict[str, float]:
+    def _importance(self, model: ReplayedModel, seed: int) -> dict[str, float]:
         from ml_assets.training.explain import importance
         from ml_assets.training.export import score, session
 
@@ -147,13 +147,15 @@ class Models:
         found = importance(partial(score, judged), tested.X, tested.y, seed=seed)
         return {name: leaned.mean for name, leaned in found.items()}
 
-    def _artifact(self, model: Model, name: str) -> bytes:
+    def _artifact(self, model: ReplayedModel, name: str) -> bytes:
         content = self.store.read("versions", model.recipe, name)
         if content is None:
             raise TrainingError(f"{name} of {model.recipe} was removed from {self.store.root}: replay again")
         return content
 
-    def _differences(self, candidate: Model, other: Model | None, gates: Sequence[Gate]) -> dict[str, Difference]:
+    def _differences(
+        self, candidate: ReplayedModel, other: ReplayedModel | None, gates: Sequence[Gate]
+    ) -> dict[str, Difference]:
         """Candidate minus `other` (None = the best single feature) on the candidate's test rows."""
         from ml_assets.training.bootstrap import METRICS
 
@@ -167,7 +169,7 @@ class Models:
         return {metric: Difference(**numbers) for metric, numbers in found.items()}
 
     def _compare(
-        self, candidate: Model, other: Model | None, metrics: Sequence[str], resamples: int
+        self, candidate: ReplayedModel, other: ReplayedModel | None, metrics: Sequence[str], resamples: int
     ) -> dict[str, dict[str, float]]:
         from ml_assets.training.bootstrap import compare
         from ml_assets.training.export import score
@@ -181,7 +183,7 @@ class Models:
         found = compare(test.y, mine, theirs, test.groups, metrics=metrics, resamples=resamples, seed=seed)
         return {metric: asdict(interval) for metric, interval in found.items()}
 
-    def _other(self, champion: Model, candidate: Model, rows: pa.Table) -> "NDArray[np.float64]":
+    def _other(self, champion: ReplayedModel, candidate: ReplayedModel, rows: pa.Table) -> "NDArray[np.float64]":
         """The champion's scores of the test rows, by an artifact that was not fitted on them (as `report` does)."""
         from ml_assets.training.score import scores
 
@@ -199,9 +201,9 @@ class _Nobody:
         """Nothing."""
 
 
-def _model(identity: str, kept: Mapping[str, Any]) -> Model:
-    record = Record.from_json(json.dumps(kept["record"]).encode())
-    return Model(identity, record, kept["metrics"], kept["threshold"], kept["seconds"])
+def _model(identity: str, kept: Mapping[str, Any]) -> ReplayedModel:
+    record = TrainingRecord.from_json(json.dumps(kept["record"]).encode())
+    return ReplayedModel(identity, record, kept["metrics"], kept["threshold"], kept["seconds"])
 
 
 def realised(y: "NDArray[Any]", p: "NDArray[np.float64]", threshold: float) -> dict[str, float]:
@@ -215,7 +217,7 @@ def realised(y: "NDArray[Any]", p: "NDArray[np.float64]", threshold: float) -> d
     return scores(y, p) | {"accuracy": float(((p >= threshold) == y).mean())}
 
 
-def _evaluated(made: Fitted, folder: Folder) -> dict[str, Any]:
+def _evaluated(made: Fitted, folder: ModelDefinition) -> dict[str, Any]:
     from ml_assets.training.export import score
     from ml_assets.training.metrics import threshold
 
@@ -224,7 +226,7 @@ def _evaluated(made: Fitted, folder: Folder) -> dict[str, Any]:
     return {"metrics": realised(y, p, cut) | {"onnx_parity": made.parity}, "threshold": cut}
 
 
-def _baseline(data: Frame, test: Frame, kept: Record) -> "NDArray[np.float64]":
+def _baseline(data: Frame, test: Frame, kept: TrainingRecord) -> "NDArray[np.float64]":
     from ml_assets.training.baseline import baseline
 
     return baseline(data.at(kept.split.train), test.X)[1]
@@ -232,12 +234,12 @@ def _baseline(data: Frame, test: Frame, kept: Record) -> "NDArray[np.float64]":
 
 def _evidence(
     gates: Sequence[Gate],
-    candidate: Model,
-    champion: Model | None,
+    candidate: ReplayedModel,
+    champion: ReplayedModel | None,
     differences: Mapping[str, Mapping[str, Difference]],
-) -> Evidence:
+) -> GateEvidence:
     asked = {gate.against for gate in gates if gate.against}
-    return Evidence(
+    return GateEvidence(
         candidate.metrics,
         {name: found for name, found in differences.items() if name in asked},
         candidate.record.as_of,

@@ -25,7 +25,7 @@ _WRITING = "_writing"
 
 
 @dataclass(frozen=True)
-class Store:
+class ReplayStore:
     """Files below `root`, one folder for each kind: `<data>/replay/<model>`."""
 
     root: Path

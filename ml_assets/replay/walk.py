@@ -12,26 +12,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from ml_assets.decisions.retrain import Action, Verdict, decide
+from ml_assets.decisions.retrain import Action, RetrainVerdict, decide
 from ml_assets.errors import DeclarationError, TrainingError
-from ml_assets.replay.history import History, State, against
+from ml_assets.replay.history import PolicyState, ReplayHistory, against
 from ml_assets.replay.history_index import Say, prepare
 from ml_assets.replay.models import Models
 from ml_assets.replay.result import REALISED, Replay, Step, Training, Walk
-from ml_assets.replay.store import Store
+from ml_assets.replay.store import ReplayStore
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.training.dataset import known_until, window
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.split import Split, validation
 
-__all__ = ["Replay", "Store", "replay", "span", "standard"]
+__all__ = ["Replay", "ReplayStore", "replay", "span", "standard"]
 
 _OFF = {"rows": None, "drift": None, "floor": None, "drop": None, "estimate": None, "age": None, "every": None}
 _STEPS = {"daily": 1, "weekly": 7, "monthly": 28}
 
 
-def standard(folder: Folder, monitor: MonitorSpec) -> dict[str, RetrainSpec]:
+def standard(folder: ModelDefinition, monitor: MonitorSpec) -> dict[str, RetrainSpec]:
     """The policies that every replay compares: never, at every as-of date, on drift, on performance, the declared one.
 
     "On drift" and "on performance" are the declared policy with those triggers alone; where it has none of them, with
@@ -51,7 +51,7 @@ def standard(folder: Folder, monitor: MonitorSpec) -> dict[str, RetrainSpec]:
     }
 
 
-def span(lake: Lake, folder: Folder, first: date | None = None, last: date | None = None) -> list[date]:
+def span(lake: Lake, folder: ModelDefinition, first: date | None = None, last: date | None = None) -> list[date]:
     """The as-of dates that can be replayed: from the first at which a model can be trained to the last with labels.
 
     Args:
@@ -80,12 +80,12 @@ def span(lake: Lake, folder: Folder, first: date | None = None, last: date | Non
 
 def replay(
     lake: Lake,
-    folder: Folder,
+    folder: ModelDefinition,
     monitor: MonitorSpec,
     policies: Mapping[str, RetrainSpec],
     dates: Sequence[date],
     *,
-    store: Store,
+    store: ReplayStore,
     metric: str | None = None,
     workers: int = 2,
     say: Say = lambda _done, _all, _what: None,
@@ -114,15 +114,17 @@ def replay(
     with lake.lock(f"replay/{folder.name}"):
         store.sweep()
         known = prepare(lake, folder, _needed(folder, monitor, dates), workers=workers, say=say)
-        history = History(Models(lake, folder, store, known, workers), monitor)
+        history = ReplayHistory(Models(lake, folder, store, known, workers), monitor)
         walks = _walk(history, policies, dates, say)
     after = folder.spec.cadence.step(dates[-1])
     return Replay(folder.name, compared, tuple(dates), after, walks)
 
 
-def _walk(history: History, policies: Mapping[str, RetrainSpec], dates: Sequence[date], say: Say) -> dict[str, Walk]:
+def _walk(
+    history: ReplayHistory, policies: Mapping[str, RetrainSpec], dates: Sequence[date], say: Say
+) -> dict[str, Walk]:
     """All policies at one date before any at the next: the rows of a date are read once, whoever asks."""
-    states = dict.fromkeys(policies, State())
+    states = dict.fromkeys(policies, PolicyState())
     steps: dict[str, list[Step]] = {name: [] for name in policies}
     for nr, day in enumerate(dates):
         for place, (name, spec) in enumerate(policies.items()):
@@ -133,7 +135,7 @@ def _walk(history: History, policies: Mapping[str, RetrainSpec], dates: Sequence
     return {name: Walk(spec, tuple(steps[name])) for name, spec in policies.items()}
 
 
-def _step(history: History, spec: RetrainSpec, state: State, day: date) -> tuple[State, Step]:
+def _step(history: ReplayHistory, spec: RetrainSpec, state: PolicyState, day: date) -> tuple[PolicyState, Step]:
     verdict = decide(spec.policy, history.evidence(spec, state, day))
     moved, training = _moved(history, state, verdict, day)
     realised = history.realised(moved.champion, day) if moved.champion else None
@@ -148,7 +150,9 @@ def _step(history: History, spec: RetrainSpec, state: State, day: date) -> tuple
     )
 
 
-def _moved(history: History, state: State, verdict: Verdict, day: date) -> tuple[State, Training | None]:
+def _moved(
+    history: ReplayHistory, state: PolicyState, verdict: RetrainVerdict, day: date
+) -> tuple[PolicyState, Training | None]:
     """The state after a decision: the champion of `day` has answered `day`."""
     if verdict.action is not Action.RETRAIN:
         answered = (*state.answered, day) if state.champion else ()
@@ -157,12 +161,12 @@ def _moved(history: History, state: State, verdict: Verdict, day: date) -> tuple
     gates = history.models.judge(candidate, state.champion)
     training = Training(candidate.recipe, candidate.seconds, gates.ship, gates.reason)
     if gates.ship:
-        return State(candidate, attempted=day, answered=(day,)), training
+        return PolicyState(candidate, attempted=day, answered=(day,)), training
     answered = (*state.answered, day) if state.champion else ()
     return replace(state, attempted=day, before=verdict.in_a_row, answered=answered), training
 
 
-def _window(folder: Folder, day: date) -> Split | None:
+def _window(folder: ModelDefinition, day: date) -> Split | None:
     """The split at an as-of date of the past; None where history is too short to train."""
     spec = folder.spec
     try:
@@ -174,7 +178,7 @@ def _window(folder: Folder, day: date) -> Split | None:
     return None if short else found
 
 
-def _needed(folder: Folder, monitor: MonitorSpec, dates: Sequence[date]) -> list[date]:
+def _needed(folder: ModelDefinition, monitor: MonitorSpec, dates: Sequence[date]) -> list[date]:
     """Every as-of date that is trained, tested or scored on, or that drift is told against."""
     windows = [found for day in dates if (found := _window(folder, day)) is not None]
     references = {against(folder, monitor.drift, day, day).day for day in dates}

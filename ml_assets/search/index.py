@@ -21,7 +21,7 @@ from ml_assets.search.query import Filters, QueryError, Signals, require_page
 from ml_assets.search.reader import Candidates, Snapshot
 from ml_assets.search.results import DEPTH, Hit, Results
 from ml_assets.search.snippet import snippet
-from ml_assets.search.store import Store
+from ml_assets.search.store import SearchStore
 from ml_assets.search.terms import asked_terms
 from ml_assets.search.writer import Rows, Updated, write
 
@@ -58,7 +58,7 @@ class SearchIndex:
     """
 
     def __init__(self, location: Path | str, *, fusion: Fusion = "convex", weight: float = 0.2) -> None:
-        self._store = Store(Path(location))
+        self._store = SearchStore(Path(location))
         self._fusion: Fusion = fusion
         self._weight = weight
         self._snapshot: Snapshot | None = None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ml_assets.search.embedding import Embedder
     from ml_assets.search.fusion import Mode
-    from ml_assets.search.store import Current, Store
+    from ml_assets.search.store import Current, SearchStore
 
 _DIGITS = 4  # scores are of 32 bits: equal documents agree to here
 _PROBES = 40  # partitions: finds all of the 100 nearest of 100,000
@@ -59,7 +59,7 @@ class Snapshot:
         self._table = table
 
     @classmethod
-    def of(cls, store: "Store", current: "Current", before: "Snapshot | None") -> Self:
+    def of(cls, store: "SearchStore", current: "Current", before: "Snapshot | None") -> Self:
         """Open a version; the embedder of the one before is kept where it is the same."""
         same = before is not None and before.current.embedder == current.embedder
         embedder = before.embedder if before and same else store.embedder(current.embedder)

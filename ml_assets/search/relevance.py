@@ -23,7 +23,7 @@ _FEWEST = 10  # queries; with fewer, draws repeat and the interval is far too sh
 
 
 @dataclass(frozen=True)
-class Query:
+class JudgedQuestion:
     """A question and what its answers are worth.
 
     Args:
@@ -40,7 +40,7 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Interval:
+class MeanInterval:
     """A mean over queries with its confidence interval."""
 
     estimate: float
@@ -97,7 +97,7 @@ METRICS: Mapping[str, Callable[[Sequence[str], Judgements, int], float]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class RelevanceEvaluation:
     """What each query was answered with.
 
     Args:
@@ -110,7 +110,7 @@ class Evaluation:
     kinds: Sequence[str]
     values: Mapping[str, "Floats"]
 
-    def mean(self, metric: str, *, kind: str | None = None, seed: int = 0) -> Interval:
+    def mean(self, metric: str, *, kind: str | None = None, seed: int = 0) -> MeanInterval:
         """The mean over queries, of one kind or of all.
 
         Raises:
@@ -118,7 +118,9 @@ class Evaluation:
         """
         return interval(self.of(metric, kind), seed=seed)
 
-    def minus(self, other: "Evaluation", metric: str, *, kind: str | None = None, seed: int = 0) -> Interval:
+    def minus(
+        self, other: "RelevanceEvaluation", metric: str, *, kind: str | None = None, seed: int = 0
+    ) -> MeanInterval:
         """The mean of the differences to another evaluation of the same queries.
 
         Raises:
@@ -134,7 +136,9 @@ class Evaluation:
         return np.asarray(self.values[metric][np.array(chosen, bool)])
 
 
-def evaluate(index: "SearchIndex", queries: Sequence[Query], *, mode: Mode = "hybrid", k: int = 10) -> Evaluation:
+def evaluate(
+    index: "SearchIndex", queries: Sequence[JudgedQuestion], *, mode: Mode = "hybrid", k: int = 10
+) -> RelevanceEvaluation:
     """Ask every query and measure the answers, without boosts by class or age.
 
     Args:
@@ -153,10 +157,10 @@ def evaluate(index: "SearchIndex", queries: Sequence[Query], *, mode: Mode = "hy
         )
         for name, metric in METRICS.items()
     }
-    return Evaluation(mode, tuple(query.kind for query in queries), values)
+    return RelevanceEvaluation(mode, tuple(query.kind for query in queries), values)
 
 
-def interval(values: "Floats", *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> Interval:
+def interval(values: "Floats", *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> MeanInterval:
     """The mean and its percentile bootstrap interval: queries are drawn with replacement (Efron & Tibshirani 1993).
 
     Args:
@@ -173,7 +177,7 @@ def interval(values: "Floats", *, resamples: int = 2000, confidence: float = 0.9
     rng = np.random.default_rng(seed)
     means = [values[rng.integers(len(values), size=len(values))].mean() for _ in range(resamples)]
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(values.mean()), float(low), float(high))
+    return MeanInterval(float(values.mean()), float(low), float(high))
 
 
 def _gain(grades: Sequence[int]) -> float:

@@ -15,13 +15,13 @@ from zlib import crc32
 
 from ml_assets.search.fusion import Mode
 from ml_assets.search.index import SearchIndex
-from ml_assets.search.relevance import Interval, Query, evaluate
+from ml_assets.search.relevance import JudgedQuestion, MeanInterval, evaluate
 from ml_assets.search.sync import bind
 from ml_assets.storage.lake import Lake
 
 if TYPE_CHECKING:
     from ml_assets.spec.model import DocumentsSpec
-    from ml_assets.training.definition import Folder
+    from ml_assets.training.definition import ModelDefinition
 
 QUESTIONS = 40
 """Documents that are asked for; each gives at most one question of each sort."""
@@ -50,9 +50,9 @@ class Relevance:
     """
 
     questions: int
-    ndcg: Mapping[str, Interval]
-    mrr: Mapping[str, Interval]
-    gains: Mapping[str, Interval]
+    ndcg: Mapping[str, MeanInterval]
+    mrr: Mapping[str, MeanInterval]
+    gains: Mapping[str, MeanInterval]
 
     def passes(self, least: float) -> bool:
         """Whether hybrid reaches `least` nDCG, and no part is better beyond chance."""
@@ -64,7 +64,7 @@ class Relevance:
         return [{"mode": mode, "ndcg": _shown(each), "mrr": _shown(self.mrr[mode])} for mode, each in self.ndcg.items()]
 
 
-def relevance(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path) -> Relevance:
+def relevance(lake: Lake, folder: "ModelDefinition", spec: "DocumentsSpec", location: Path) -> Relevance:
     """Ask the index, once in each state; fewer than ten questions say nothing, and the answer is empty."""
     index, kept = SearchIndex(location), location / _KEPT
     held = _held(kept, index.serial)
@@ -74,7 +74,7 @@ def relevance(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Pat
     return held
 
 
-def _asked(index: SearchIndex, asked: Sequence[Query]) -> Relevance:
+def _asked(index: SearchIndex, asked: Sequence[JudgedQuestion]) -> Relevance:
     if len(asked) < _FEWEST:
         return Relevance(0, {}, {}, {})
     found = {mode: evaluate(index, asked, mode=mode) for mode in get_args(Mode)}
@@ -95,7 +95,7 @@ def _held(kept: Path, serial: int) -> Relevance | None:
     if content["serial"] != serial:
         return None
     found = content["relevance"]
-    intervals = {name: {key: Interval(**each) for key, each in found[name].items()} for name in _NUMBERS}
+    intervals = {name: {key: MeanInterval(**each) for key, each in found[name].items()} for name in _NUMBERS}
     return Relevance(found["questions"], **intervals)
 
 
@@ -105,7 +105,7 @@ def _keep(kept: Path, serial: int, found: Relevance) -> None:
     part.replace(kept)
 
 
-def questions(lake: Lake, folder: "Folder", spec: "DocumentsSpec") -> list[Query]:
+def questions(lake: Lake, folder: "ModelDefinition", spec: "DocumentsSpec") -> list[JudgedQuestion]:
     """The questions that the documents of the lake give, in one order."""
     with lake.connect() as connection:
         bind(lake, connection, folder, spec)
@@ -114,22 +114,24 @@ def questions(lake: Lake, folder: "Folder", spec: "DocumentsSpec") -> list[Query
     return [question for row in rows for question in (*_known(row), *_topic(row, named))]
 
 
-def _known(row: Mapping[str, Any]) -> Iterator[Query]:
+def _known(row: Mapping[str, Any]) -> Iterator[JudgedQuestion]:
     """Every second word of a stretch that the document's id chooses."""
     words = _WORD.findall(row["text"].lower())
     if len(words) >= 4 * _REMEMBERED:
         start = crc32(row["document_id"].encode()) % (len(words) - 2 * _REMEMBERED)
-        yield Query(" ".join(words[start : start + 2 * _REMEMBERED : 2]), {row["document_id"]: 3}, "known item")
+        yield JudgedQuestion(
+            " ".join(words[start : start + 2 * _REMEMBERED : 2]), {row["document_id"]: 3}, "known item"
+        )
 
 
-def _topic(row: Mapping[str, Any], named: Sequence[Mapping[str, Any]]) -> Iterator[Query]:
+def _topic(row: Mapping[str, Any], named: Sequence[Mapping[str, Any]]) -> Iterator[JudgedQuestion]:
     party = next((name.lower() for name in row["parties"] or ()), None)
     if party and row["label"]:
         related = [each for each in named if each["party"] == party]
         grades = {each["document_id"]: 2 if each["label"] == row["label"] else 1 for each in related}
-        yield Query(f"{row['label'].replace('_', ' ')} {party}", grades, "topic")
+        yield JudgedQuestion(f"{row['label'].replace('_', ' ')} {party}", grades, "topic")
 
 
-def _shown(found: Interval) -> str:
+def _shown(found: MeanInterval) -> str:
     one, low, high = asdict(found).values()
     return f"{one:.3f} ({low:.3f} to {high:.3f})"

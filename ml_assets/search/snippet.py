@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
 
-from ml_assets.search.terms import Span, spans
+from ml_assets.search.terms import TermSpan, spans
 
 _LONG = 200  # characters
 _READ = 60_000  # characters: some twenty pages, read in 20 ms
@@ -31,7 +31,7 @@ def snippet(text: str, weights: Mapping[str, float]) -> str:
     return f"{'…' if start else ''}{body}{'…' if end < len(text.rstrip()) else ''}"
 
 
-def _best(found: Sequence[Span], weights: Mapping[str, float]) -> Sequence[Span]:
+def _best(found: Sequence[TermSpan], weights: Mapping[str, float]) -> Sequence[TermSpan]:
     """The heaviest run of spans that fits; the first of equals."""
     best, most, first = (0, 0), 0.0, 0
     counts = Counter[str]()
@@ -47,12 +47,12 @@ def _best(found: Sequence[Span], weights: Mapping[str, float]) -> Sequence[Span]
     return found[slice(*best)]
 
 
-def _together(inside: Sequence[Span], weights: Mapping[str, float]) -> float:
+def _together(inside: Sequence[TermSpan], weights: Mapping[str, float]) -> float:
     pairs = {(a.term, b.term) for a, b in pairwise(inside) if b.start - a.end in {1, -1}}  # a blank, or a shared letter
     return sum(min(weights[a], weights[b]) for a, b in pairs if a != b)
 
 
-def _window(text: str, inside: Sequence[Span]) -> tuple[int, int]:
+def _window(text: str, inside: Sequence[TermSpan]) -> tuple[int, int]:
     """A window around the spans, between words."""
     low, high = (inside[0].start, inside[-1].end) if inside else (0, 0)
     start = max(0, low - max(0, _LONG - (high - low)) // 2) if inside else 0
@@ -64,7 +64,7 @@ def _window(text: str, inside: Sequence[Span]) -> tuple[int, int]:
     return start, end
 
 
-def _marked(text: str, start: int, end: int, inside: Sequence[Span]) -> str:
+def _marked(text: str, start: int, end: int, inside: Sequence[TermSpan]) -> str:
     """Escaped text in which each run of found words is one mark; white space becomes one space."""
     parts, at = list[str](), start
     for low, high in _runs(text, inside):
@@ -73,7 +73,7 @@ def _marked(text: str, start: int, end: int, inside: Sequence[Span]) -> str:
     return "".join([*parts, _plain(text[at:end])]).strip()
 
 
-def _runs(text: str, inside: Sequence[Span]) -> list[tuple[int, int]]:
+def _runs(text: str, inside: Sequence[TermSpan]) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for span in inside:
         if found and not text[found[-1][1] : span.start].strip():

@@ -47,7 +47,7 @@ class Current:
     longest: dict[str, int] = field(default_factory=dict)
 
 
-class Store:
+class SearchStore:
     """The files of one search index; nothing is made before the first update."""
 
     def __init__(self, location: Path) -> None:

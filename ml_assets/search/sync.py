@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ml_assets.search.embedding import Embedder
     from ml_assets.spec.model import DocumentsSpec
-    from ml_assets.training.definition import Folder
+    from ml_assets.training.definition import ModelDefinition
 
 _FOLLOWED = "followed.json"
 _ROWS = 1_000  # documents in memory
@@ -46,7 +46,9 @@ class Indexed:
     serial: int
 
 
-def index(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path, model: Path | None = None) -> Indexed:
+def index(
+    lake: Lake, folder: "ModelDefinition", spec: "DocumentsSpec", location: Path, model: Path | None = None
+) -> Indexed:
     """Bring the index up to what the lake holds; nothing is written where it stands already.
 
     The same documents give the same vectors: the embedder is fitted on them when there is none, and again when there
@@ -78,7 +80,9 @@ def index(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path, m
     return Indexed(done.written, done.unchanged, done.removed, count, fitted=fitted, serial=done.serial)
 
 
-def behind(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path, model: Path | None = None) -> bool:
+def behind(
+    lake: Lake, folder: "ModelDefinition", spec: "DocumentsSpec", location: Path, model: Path | None = None
+) -> bool:
     """Whether the lake, or what makes the vectors, has changed since the index followed it."""
     try:
         held = json.loads((location / _FOLLOWED).read_text(encoding="utf-8"))
@@ -87,13 +91,13 @@ def behind(lake: Lake, folder: "Folder", spec: "DocumentsSpec", location: Path, 
     return bool(held != _followed(lake, folder, spec, model))
 
 
-def _followed(lake: Lake, folder: "Folder", spec: "DocumentsSpec", model: Path | None) -> dict[str, int | str]:
+def _followed(lake: Lake, folder: "ModelDefinition", spec: "DocumentsSpec", model: Path | None) -> dict[str, int | str]:
     found = {table: lake.version(table) for table in _tables(folder, spec)}
     held: dict[str, int | str] = {table: version for table, version in found.items() if version is not None}
     return held | {"layout": LAYOUT, "model": str(model)}
 
 
-def _tables(folder: "Folder", spec: "DocumentsSpec") -> tuple[str, str, str, str]:
+def _tables(folder: "ModelDefinition", spec: "DocumentsSpec") -> tuple[str, str, str, str]:
     """Of the documents, of what they are taken for, of what was withdrawn, and of what people say."""
     raw = f"{folder.name}/raw"
     return f"{raw}/{spec.source}", f"{folder.name}/predictions", f"{raw}/{spec.withdrawn}", f"{raw}/{spec.reviewed}"
@@ -137,7 +141,7 @@ def _rows(connection: "duckdb.DuckDBPyConnection") -> Iterator[pa.RecordBatch]:
     yield from connection.sql("SELECT * FROM documents").to_arrow_reader(_ROWS)
 
 
-def bind(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "Folder", spec: "DocumentsSpec") -> None:
+def bind(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "ModelDefinition", spec: "DocumentsSpec") -> None:
     """The views `documents`, as `text.rows.DOCUMENTS`, and `withdrawn`."""
     empty = zip(_tables(folder, spec), (_NO_TEXT, _NO_CLASS, _NO_ID), strict=False)
     read, said, left = (_relation(lake, connection, table, schema) for table, schema in empty)
@@ -157,7 +161,9 @@ def bind(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "Folder", 
         WHERE document_id NOT IN (SELECT document_id FROM withdrawn)""")
 
 
-def _reviewed(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "Folder", spec: "DocumentsSpec") -> str:
+def _reviewed(
+    lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "ModelDefinition", spec: "DocumentsSpec"
+) -> str:
     """What people said last of each document."""
     found = next((relation for relation in folder.labels.relations if relation.name == spec.reviewed), None)
     if found is None or lake.version(found.table) is None:

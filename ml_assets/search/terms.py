@@ -33,7 +33,7 @@ _POINTS, _ACCENTS = range(10, 37), range(200, 241)
 _KEPT = 1 << 17  # words whose term is remembered: far more than a language has, some 20 MB
 
 
-class Span(NamedTuple):
+class TermSpan(NamedTuple):
     """Where a term stands in a text."""
 
     start: int
@@ -51,17 +51,17 @@ def asked_terms(query: str) -> list[str]:
     return [span.term for span in _spans(query, shortest=2)]
 
 
-def spans(text: str) -> Iterator[Span]:
+def spans(text: str) -> Iterator[TermSpan]:
     """The terms of a text with their places in it; pairs of characters overlap."""
     return _spans(text, shortest=1)
 
 
-def _spans(text: str, shortest: int) -> Iterator[Span]:
+def _spans(text: str, shortest: int) -> Iterator[TermSpan]:
     for match in _WORD.finditer(text):
         parts = _parts(match, shortest) if match["unspaced"] else ((match.start(), match.end()),)
         for start, end in parts:
             if found := term(text[start:end]):
-                yield Span(start, end, found)
+                yield TermSpan(start, end, found)
 
 
 def _parts(run: re.Match[str], shortest: int) -> Iterator[tuple[int, int]]:

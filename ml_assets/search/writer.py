@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow as pa
 
 from ml_assets.search.index_schema import AMOUNTS, BATCH, DATES, DOCUMENTS, batches, prepared, sql_text, stored
-from ml_assets.search.store import Current, Store
+from ml_assets.search.store import Current, SearchStore
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -60,7 +60,7 @@ class _Counts:
         return self.written + self.removed
 
 
-def write(store: Store, rows: Rows, removed: Iterable[str], embedder: "Embedder") -> Updated:
+def write(store: SearchStore, rows: Rows, removed: Iterable[str], embedder: "Embedder") -> Updated:
     """See `SearchIndex.update`; the caller holds the lock."""
     before = store.current()
     store.cleaned(before)
@@ -75,7 +75,7 @@ def write(store: Store, rows: Rows, removed: Iterable[str], embedder: "Embedder"
 
 
 def _elsewhere(
-    store: Store, before: Current | None, rows: Rows, removed: Iterable[str], embedder: "Embedder"
+    store: SearchStore, before: Current | None, rows: Rows, removed: Iterable[str], embedder: "Embedder"
 ) -> Updated:
     """Into a table of its own: vectors of two embedders cannot be compared, nor columns be added."""
     serial, counts = before.serial + 1 if before else 1, _Counts()
@@ -92,7 +92,7 @@ def _fits(table: "Table", embedder: "Embedder") -> bool:
     return bool(table.schema.names == stored(embedder.size).names)
 
 
-def _published(store: Store, table: "Table", counts: _Counts, target: Current, grace: timedelta) -> Updated:
+def _published(store: SearchStore, table: "Table", counts: _Counts, target: Current, grace: timedelta) -> Updated:
     folded = _fold(table)
     store.point(replace(target, version=table.version, longest=counts.longest))
     if folded:

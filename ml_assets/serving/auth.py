@@ -15,7 +15,7 @@ from ml_assets.serving.tokens import Scope, Token, Tokens, find
 _ADD = "make a token with `ml-assets token add NAME`"
 
 
-class Guard:
+class Authenticator:
     """Lets requests in.
 
     Without a file of tokens only this machine is answered, and only under its own name: a page of another site that a

@@ -10,7 +10,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from ml_assets.serving.connection_limits import HEADS, PATIENCE, QUEUED, Room
+from ml_assets.serving.connection_limits import HEADS, PATIENCE, QUEUED, ConnectionLimits
 from ml_assets.serving.http import JSON, PROBLEM, WHOLE
 from ml_assets.serving.problem import Problem, unavailable
 
@@ -36,7 +36,7 @@ class Connection(HttpToolsProtocol):
         """Since when it is the client's turn to begin or to go on; None: it is not, or the keep-alive clock runs."""
         self.stalled: float | None = None
         """Since when the client has not taken what it is answered."""
-        self._room = Room.of(self.server_state, self.loop)
+        self._room = ConnectionLimits.of(self.server_state, self.loop)
         self._came = False  # whether something came out of the parser
         self._dry = 0  # bytes since then
         self._rest = b""  # what waits until the requests before it are answered

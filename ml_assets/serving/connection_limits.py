@@ -28,7 +28,7 @@ _DESCRIPTORS = 0.75  # share of them that connections may take; files, stores an
 _SHARE = 8  # an eighth goes at a time, so that to look for the oldest costs little for each
 
 
-class Guest(Protocol):
+class HeldConnection(Protocol):
     """What the room knows of a connection."""
 
     since: float | None
@@ -45,7 +45,7 @@ class Guest(Protocol):
         """Close, or where that was done and the client does not take the rest, cut."""
 
 
-class Room:
+class ConnectionLimits:
     """The connections of one worker.
 
     When it is full, those go that have asked nothing for the longest time: unfinished heads, or idle ones, which a
@@ -61,7 +61,7 @@ class Room:
         """Requests that wait for the one before them."""
         self.heads = 0
         """Bytes of heads that are not finished."""
-        self._guests: set[Guest] = state.connections  # type: ignore[assignment]  # uvicorn names its own classes
+        self._guests: set[HeldConnection] = state.connections  # type: ignore[assignment]  # uvicorn names its own classes
         self._loop = loop
         self._spare = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -130,4 +130,4 @@ def raise_descriptors() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
 
 
-_ROOMS: WeakKeyDictionary[ServerState, Room] = WeakKeyDictionary()
+_ROOMS: WeakKeyDictionary[ServerState, ConnectionLimits] = WeakKeyDictionary()

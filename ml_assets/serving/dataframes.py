@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ml_assets.serving.json_body import Decoder, parsed
-from ml_assets.serving.models.model import Model
+from ml_assets.serving.models.model import ServedModel
 from ml_assets.serving.problem import Problem
 from ml_assets.storage.manifest import Input
 
@@ -46,7 +46,7 @@ class _Split(msgspec.Struct):
 _SPLIT: Decoder[_Split] = Decoder(_Split, "send columns and data as pandas' to_dict(orient='split') writes them")
 
 
-def of_json(model: Model, body: bytes) -> Table:
+def of_json(model: ServedModel, body: bytes) -> Table:
     """The rows of a body of JSON.
 
     Raises:
@@ -71,7 +71,7 @@ def of_json(model: Model, body: bytes) -> Table:
     return Table(rows, lambda path: path.replace("$.instances", f"$.{form}", 1))
 
 
-def of_csv(model: Model, body: bytes) -> Table:
+def of_csv(model: ServedModel, body: bytes) -> Table:
     """The rows of CSV with a header. An empty cell and NaN are missing values.
 
     Raises:
@@ -98,7 +98,7 @@ def of_csv(model: Model, body: bytes) -> Table:
     return _of_lists(head, cells, "$", lambda at, name: f"$[{at}].{name}")
 
 
-def _most(model: Model) -> int:
+def _most(model: ServedModel) -> int:
     """Rows that are looked at: one more than there may be, by which the request is refused."""
     return model.manifest.max_rows + 1
 

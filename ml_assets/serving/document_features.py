@@ -7,29 +7,29 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.documents.document import Document, Limits
-from ml_assets.storage.manifest import Manifest, Query
+from ml_assets.documents.document import Document, ReadingLimits
+from ml_assets.storage.manifest import Manifest, RowQuery
 
 if TYPE_CHECKING:
-    from ml_assets.documents.reader import Reader
+    from ml_assets.documents.reader import DocumentReader
 
 _NOBODY = "sent"  # the entity within the queries, which are pure functions of its one row
-LIMITS = Limits(size=20 << 20, pages=50, seconds=15, seconds_per_page=10, characters=1_000_000)
+LIMITS = ReadingLimits(size=20 << 20, pages=50, seconds=15, seconds_per_page=10, characters=1_000_000)
 """Of a file that is sent: somebody waits for the answer."""
 
 READERS = max(1, (os.cpu_count() or 1) // LIMITS.threads)
 """Files that a worker reads at once."""
 
 
-class Desk:
+class DocumentFeatures:
     """A reader in child processes, and DuckDB in memory; both are started by the first document."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held = ExitStack()
-        self._reader: Reader | None = None
+        self._reader: DocumentReader | None = None
         self._connection: Any = None
-        self._deep: dict[Query, bool] = {}
+        self._deep: dict[RowQuery, bool] = {}
 
     def read(self, content: bytes) -> Document:
         """Read a file; blocks.
@@ -39,9 +39,9 @@ class Desk:
         """
         with self._lock:
             if self._reader is None:
-                from ml_assets.documents.reader import Reader
+                from ml_assets.documents.reader import DocumentReader
 
-                self._reader = self._held.enter_context(Reader(LIMITS, READERS))
+                self._reader = self._held.enter_context(DocumentReader(LIMITS, READERS))
         return self._reader.read(content)
 
     def features(self, manifest: Manifest, documents: Sequence[Document]) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ class Desk:
             found |= rows[0] if rows else {}
         return found
 
-    def _looks_deep(self, query: Query) -> bool:
+    def _looks_deep(self, query: RowQuery) -> bool:
         """Whether a query sees what is extracted from a text, which takes longer than all the rest."""
         if query not in self._deep:
             from ml_assets.ingest.documents import READ, SHAPE
@@ -89,5 +89,5 @@ class Desk:
         return self._deep[query]
 
 
-def _asked(query: Query, now: datetime) -> tuple[str, dict[str, Any]]:
+def _asked(query: RowQuery, now: datetime) -> tuple[str, dict[str, Any]]:
     return query.sql.strip().rstrip(";"), {"as_of": now} if query.as_of else {}

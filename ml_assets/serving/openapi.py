@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ml_assets.serving.models.model import Model
+from ml_assets.serving.models.model import ServedModel
 from ml_assets.serving.schemas import csv, named, schemas
 from ml_assets.serving.uploads import FILES
 
@@ -28,7 +28,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _MEANS[status], "content": content} for status in statuses}
 
 
-def completed(found: dict[str, Any], models: Sequence[Model], *, open_: bool) -> dict[str, Any]:
+def completed(found: dict[str, Any], models: Sequence[ServedModel], *, open_: bool) -> dict[str, Any]:
     """FastAPI's document, with the schemas of champions; `open_`: no token is asked for."""
     found["components"]["schemas"] = schemas(models)
     names = [model.manifest.model for model in models]

@@ -25,7 +25,7 @@ class Text(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=1_000_000)]
 
 
-class Rows:
+class RequestRows:
     """Rows of one request: values in the order of the manifest, and the entity of each; None where nobody named it."""
 
     __slots__ = ("entities", "texts", "values")
@@ -58,7 +58,7 @@ class Requests:
         instance, entity = (msgspec.json.schema(each)["$defs"][each.__name__] for each in self._rows)
         return instance, entity
 
-    def decode(self, body: bytes) -> Rows:
+    def decode(self, body: bytes) -> RequestRows:
         """The rows of a body.
 
         Raises:
@@ -66,7 +66,7 @@ class Requests:
         """
         return self._checked(self._decoder.decode(body))
 
-    def convert(self, instances: object, place: Callable[[str], str]) -> Rows:
+    def convert(self, instances: object, place: Callable[[str], str]) -> RequestRows:
         """Rows that were parsed already, as objects.
 
         Args:
@@ -78,7 +78,7 @@ class Requests:
         """
         return self._checked(self._decoder.convert({"instances": instances}, place), place)
 
-    def _checked(self, found: Any, place: Callable[[str], str] = str) -> Rows:  # noqa: ANN401 - made from the manifest
+    def _checked(self, found: Any, place: Callable[[str], str] = str) -> RequestRows:  # noqa: ANN401 - made from the manifest
         instances, entities, documents = found.instances, found.entities, getattr(found, "documents", None)
         if (instances is None) + (entities is None) + (documents is None) != 2:
             raise Problem(
@@ -87,14 +87,14 @@ class Requests:
             )  # fmt: skip
         if documents is not None:
             texts = [document.text for document in documents]
-            return Rows([sha256(text.encode("utf-8", "replace")).hexdigest() for text in texts], None, texts)
+            return RequestRows([sha256(text.encode("utf-8", "replace")).hexdigest() for text in texts], None, texts)
         if entities is not None:
-            return Rows(self._names([row.entity for row in entities], "entities", place), None)
+            return RequestRows(self._names([row.entity for row in entities], "entities", place), None)
         rows = [msgspec.structs.astuple(row) for row in instances]
         names = [row[-1] for row in rows]
         if names.count(None) < len(names):
             names = self._names(names, "instances", place)
-        return Rows(names, [row[: self._count] for row in rows])
+        return RequestRows(names, [row[: self._count] for row in rows])
 
     def _names(self, entities: Sequence[str | int | None], form: str, place: Callable[[str], str]) -> list[str | None]:
         names = [None if entity is None else str(entity) for entity in entities]

@@ -9,7 +9,7 @@ from fastapi.params import Depends as Dependency
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
-from ml_assets.serving.auth import Guard
+from ml_assets.serving.auth import Authenticator
 from ml_assets.serving.tokens import Scope
 
 _BEARER = HTTPBearer(
@@ -20,7 +20,7 @@ _BEARER = HTTPBearer(
 
 
 @dataclass(frozen=True)
-class Door:
+class ScopeRequirement:
     """What FastAPI calls before a route.
 
     Args:
@@ -28,23 +28,23 @@ class Door:
         scope: that a token must have; None: anybody may.
     """
 
-    guard: Guard | None
+    guard: Authenticator | None
     scope: Scope | None
 
     async def __call__(self, request: Request) -> None:
-        """Return if the request may; raises as `Guard.require` does."""
+        """Return if the request may; raises as `Authenticator.require` does."""
         if self.guard is not None:
             self.guard.require(request.scope, self.scope)
 
 
-def asks_for(guard: Guard, scope: Scope) -> list[Dependency]:
+def asks_for(guard: Authenticator, scope: Scope) -> list[Dependency]:
     """The dependencies of a route that asks for a token with a scope; its document names the scope."""
-    return [Security(_BEARER, scopes=[scope]), Depends(Door(guard, scope))]
+    return [Security(_BEARER, scopes=[scope]), Depends(ScopeRequirement(guard, scope))]
 
 
 def asks_for_nothing() -> list[Dependency]:
     """The dependencies of a route that anybody may ask who may speak to the server at all."""
-    return [Depends(Door(None, None))]
+    return [Depends(ScopeRequirement(None, None))]
 
 
 class ScopedRoute(APIRoute):
@@ -58,7 +58,7 @@ class ScopedRoute(APIRoute):
         dependencies: Sequence[Dependency] | None = None,
         **more: Any,  # noqa: ANN401 - of FastAPI
     ) -> None:
-        doors = [found.dependency for found in dependencies or () if isinstance(found.dependency, Door)]
+        doors = [found.dependency for found in dependencies or () if isinstance(found.dependency, ScopeRequirement)]
         if len(doors) != 1:
             raise TypeError(f"route {path}: say what it asks for, by dependencies=asks_for(…) or asks_for_nothing()")
         self.scope = doors[0].scope

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from ml_assets.serving.models.model import Answer, Answers, Classified, Model
+from ml_assets.serving.models.model import Answer, Answers, Classified, ServedModel
 from ml_assets.serving.routes.outcomes import Outcomes
-from ml_assets.serving.routes.search import Found, Query
-from ml_assets.storage.manifest import Band, Gate, Input
+from ml_assets.serving.routes.search import SearchRequest, SearchResponse
+from ml_assets.storage.manifest import Band, Input, PassedGate
 
 Schema = dict[str, Any]
 
@@ -69,11 +69,11 @@ _FIXED: dict[str, Schema] = {
     "Predictions": _object({"predictions": _list({"type": ["number", "string"]}), "prediction_ids": _WORDS}),
     "Listed": _object(_LISTED),
     "Models": _object({"models": _list(named("Listed"))}),
-    "Model": _object({
+    "ServedModel": _object({
         **_LISTED, "entity": _TEXT, "features": _list(named("Input")), "ttl_seconds": _map(_NUMBER),
         "features_as_of": _DAY, "bands": _list(named("Band")), "classes": _WORDS, "review_below": _NUMBER,
         "review_unseen": _NUMBER, "review_words": _WHOLE, "max_rows": _WHOLE, "metrics": _map(_NUMBER),
-        "gates": _list(named("Gate")), "reason": _TEXT, "mlflow_run": _TEXT,
+        "gates": _list(named("PassedGate")), "reason": _TEXT, "mlflow_run": _TEXT,
     }),
     "Health": _object({"status": {"enum": ["ok", "degraded"]}, "degraded": _map(_TEXT, description="Part → why")}),
     "Ready": _object({"status": {"const": "ready"}}),
@@ -106,9 +106,9 @@ _FIXED: dict[str, Schema] = {
 }  # fmt: skip
 
 
-def schemas(models: Sequence[Model]) -> dict[str, Schema]:
+def schemas(models: Sequence[ServedModel]) -> dict[str, Schema]:
     """The named schemas, with what each champion is sent."""
-    types = [Answers, Answer, Classified, Outcomes, Query, Found, Input, Band, Gate]
+    types = [Answers, Answer, Classified, Outcomes, SearchRequest, SearchResponse, Input, Band, PassedGate]
     _, found = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     for schema in found.values():
         if "description" in schema:  # what follows in the docstring are the fields
@@ -120,7 +120,7 @@ def schemas(models: Sequence[Model]) -> dict[str, Schema]:
     return {**found, **_FIXED, **{name: some[0] if len(some) == 1 else {"anyOf": some} for name, some in forms.items()}}
 
 
-def _said(plain: Schema, models: Sequence[Model]) -> Schema:
+def _said(plain: Schema, models: Sequence[ServedModel]) -> Schema:
     """An outcome: of kind `label` what its model predicts, of another kind anything."""
     names = "|".join(re.escape(model.manifest.model) for model in models) or "[A-Za-z0-9_]+"
     properties = plain["properties"]
@@ -137,13 +137,13 @@ def _said(plain: Schema, models: Sequence[Model]) -> Schema:
     return forms[0] if len(forms) == 1 else {"anyOf": forms}
 
 
-def csv(models: Sequence[Model]) -> Schema:
+def csv(models: Sequence[ServedModel]) -> Schema:
     """A table of a champion, as text."""
     found = [_table(model) for model in models]
     return {"type": "string"} | ({"pattern": f"^({'|'.join(found)})$"} if found else {})
 
 
-def _sent(model: Model) -> tuple[Schema, Schema]:
+def _sent(model: ServedModel) -> tuple[Schema, Schema]:
     """Bodies for `predict` and for `invocations`."""
     manifest, (instance, entity) = model.manifest, model.requests.schemas()
     instance = {**instance, "title": f"{manifest.model}: instance", "example": _example(model)}
@@ -174,11 +174,11 @@ def _sent(model: Model) -> tuple[Schema, Schema]:
     return predict, {"oneOf": [_object({name: form}) for name, form in bodies]}
 
 
-def _example(model: Model) -> dict[str, Any]:
+def _example(model: ServedModel) -> dict[str, Any]:
     return {column.name: column.example for column in model.manifest.inputs}
 
 
-def _table(model: Model) -> str:
+def _table(model: ServedModel) -> str:
     """A pattern of plain tables: names and words with commas or quotes are sent in quotes."""
     cells = [
         "(-?[0-9]{1,9}([.][0-9]{1,9})?)?" if column.kind == "number" else "[A-Za-z0-9 _-]{0,30}"

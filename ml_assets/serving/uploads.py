@@ -9,9 +9,9 @@ from ml_assets.documents.document import Document, Page, UnreadableError
 from ml_assets.serving.content import BOM, FORM, TEXT, content, is_json, media_type, require_utf8, unsupported
 from ml_assets.serving.document_features import LIMITS
 from ml_assets.serving.http import BODY, Receive, headers
-from ml_assets.serving.models.model import Model, Seen
+from ml_assets.serving.models.model import ModelInput, ServedModel
 from ml_assets.serving.problem import Problem
-from ml_assets.serving.request import Rows
+from ml_assets.serving.request import RequestRows
 from ml_assets.serving.worker import Worker
 
 UPLOAD = 20 << 20
@@ -61,7 +61,7 @@ async def sent(worker: Worker, scope: Any, receive: Receive) -> tuple[bytes, boo
     return body.removeprefix(BOM), False
 
 
-async def uploaded(worker: Worker, model: Model, content: bytes) -> tuple[Rows, list[Seen]]:
+async def uploaded(worker: Worker, model: ServedModel, content: bytes) -> tuple[RequestRows, list[ModelInput]]:
     """The one document that was sent, and what the model sees of it.
 
     Its name is not looked at: nothing is ever written under it, and what a file is its content says.
@@ -76,10 +76,10 @@ async def uploaded(worker: Worker, model: Model, content: bytes) -> tuple[Rows, 
     except UnreadableError as error:
         status = 503 if error.code in _OURS else 422
         raise Problem(status, f"unreadable-{error.code}", str(error), "send another file", field="file") from None
-    return Rows([name], None), await _seen(worker, model, [document])
+    return RequestRows([name], None), await _seen(worker, model, [document])
 
 
-async def texts(worker: Worker, model: Model, found: Sequence[str]) -> list[Seen]:
+async def texts(worker: Worker, model: ServedModel, found: Sequence[str]) -> list[ModelInput]:
     """What the model sees of documents that were sent as text.
 
     Raises:
@@ -96,9 +96,9 @@ async def texts(worker: Worker, model: Model, found: Sequence[str]) -> list[Seen
     return await _seen(worker, model, [Document("text", *each) for each in zip(sizes, read, strict=True)])
 
 
-async def _seen(worker: Worker, model: Model, documents: Sequence[Document]) -> list[Seen]:
+async def _seen(worker: Worker, model: ServedModel, documents: Sequence[Document]) -> list[ModelInput]:
     rows = await worker.lanes.describing.run(worker.desk.features, model.manifest, documents)
-    return [Seen([row.get(name) for name in model.artifact.names]) for row in rows]
+    return [ModelInput([row.get(name) for name in model.artifact.names]) for row in rows]
 
 
 def _read(worker: Worker, content: bytes) -> tuple[Document, str]:

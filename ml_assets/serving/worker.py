@@ -14,11 +14,11 @@ from ml_assets.events.journal import Journal
 from ml_assets.events.rows import Event, EventRefusedError, EventStoreError
 from ml_assets.events.store import EventStore
 from ml_assets.redaction import redacted
-from ml_assets.serving.auth import Guard, mark
-from ml_assets.serving.document_features import Desk
+from ml_assets.serving.auth import Authenticator, mark
+from ml_assets.serving.document_features import DocumentFeatures
 from ml_assets.serving.lanes import Lanes
 from ml_assets.serving.metrics import Metrics, Minutes, forget_dead
-from ml_assets.serving.models.loading import Loaded
+from ml_assets.serving.models.loading import LoadedModels
 from ml_assets.serving.models.lookups import Lookups
 from ml_assets.serving.models.releases import Releases
 from ml_assets.serving.problem import Problem, unavailable
@@ -44,17 +44,17 @@ class Worker:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.guard = Guard(Tokens(settings.tokens), mark())
+        self.guard = Authenticator(Tokens(settings.tokens), mark())
         self.releases = Releases.at(settings.data)
         self.metrics = Metrics()
         self.lookups = Lookups(settings.online_url)
-        self.desk = Desk()
+        self.desk = DocumentFeatures()
         self.lanes = Lanes()
         self._search = settings.search
         self._indexes: dict[str, SearchIndex] = {}
         self._store = settings.event_store_url
         self.events = EventStore(self._store)
-        self.loaded = Loaded(self.releases, self.lookups)
+        self.loaded = LoadedModels(self.releases, self.lookups)
         self.models = self.loaded.models
         self.model = self.loaded.model
         self.written: dict[str, Any] = {}

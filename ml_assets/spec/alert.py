@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from ml_assets.decisions.alert import Rule, Severity
+from ml_assets.decisions.alert import MetricRule, Severity
 from ml_assets.spec.base import Declaration, Duration
 
 PROJECT = "project"
@@ -35,11 +35,11 @@ class AlertRule(Declaration):
         return self
 
     @property
-    def rule(self) -> Rule:
+    def rule(self) -> MetricRule:
         """The rule that `decisions` judges."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         side = "below" if self.above is None else "above"
-        return Rule(**fields | {"name": self.name or f"{self.metric}_{side}"})
+        return MetricRule(**fields | {"name": self.name or f"{self.metric}_{side}"})
 
 
 class AlertSpec(Declaration):
@@ -56,6 +56,6 @@ class AlertSpec(Declaration):
         return self
 
     @property
-    def judged(self) -> tuple[Rule, ...]:
+    def judged(self) -> tuple[MetricRule, ...]:
         """The rules that `decisions` judges."""
         return tuple(rule.rule for rule in self.rules)

@@ -7,7 +7,7 @@ from pydantic import Field
 from ml_assets.spec.base import Declaration
 
 
-class Limits(Declaration):
+class DriftLimits(Declaration):
     """What counts as drift. A limit that is null decides nothing; its number is reported all the same.
 
     The limits say what is worth knowing, the tests (`false_alarms`) what is no chance: drift is both. A normal
@@ -25,10 +25,10 @@ class Limits(Declaration):
     missing: float | None = Field(0.1, gt=0, le=1, description="Change of the share of missing values from")
 
 
-class DriftSpec(Limits):
+class DriftSpec(DriftLimits):
     """A drift report: limits for all features, for single ones, and its bounds."""
 
-    features: dict[str, Limits] = Field(default_factory=dict, description="Limits of single features")
+    features: dict[str, DriftLimits] = Field(default_factory=dict, description="Limits of single features")
     reference: Literal["training", "release", "previous", "same_season"] = Field(
         "training",
         description="What the population is compared with: the champion's training sample, the population at the "

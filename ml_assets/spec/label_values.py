@@ -18,7 +18,7 @@ _PAIRS = (("0", "1"), ("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LabelValues:
     """How the values of a label are read.
 
     Args:

@@ -8,9 +8,9 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from ml_assets.decisions.gate import COMPARED, DIRECTION, Gate
 from ml_assets.spec.base import Decides, Declaration, Duration, deciding
 from ml_assets.spec.cadence import Cadence
-from ml_assets.spec.label_values import Outcome
+from ml_assets.spec.label_values import LabelValues
 from ml_assets.spec.names import REVIEW
-from ml_assets.spec.search import Search
+from ml_assets.spec.search import SearchSpec
 
 RANKS = {"roc_auc", "pr_auc", "lift_at_10", "single_feature_roc_auc"}
 NAMES = {"accuracy", "macro_f1"}
@@ -57,9 +57,9 @@ class LabelSpec(Declaration):
         return self
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> LabelValues:
         """How the engine reads the values."""
-        return Outcome(self.classes, None if self.positive is None else str(self.positive))
+        return LabelValues(self.classes, None if self.positive is None else str(self.positive))
 
 
 class TextSpec(Declaration):
@@ -209,7 +209,7 @@ class ModelSpec(Declaration):
         None, description="The entities are documents; default: they are rows"
     )
     estimator: EstimatorSpec = Field(EstimatorSpec(), description="What is fitted")
-    search: Search | None = Field(None, description="Hyperparameter search; default: the parameters as written")
+    search: SearchSpec | None = Field(None, description="Hyperparameter search; default: the parameters as written")
     window: WindowSpec = Field(WindowSpec(), description="Training and test as-of dates")
     slices: Annotated[tuple[str, ...], Decides("evaluation")] = Field(
         (), description="Feature columns by whose values the metrics are also reported"

@@ -88,7 +88,7 @@ Entry = Annotated[
 ]
 
 
-class Search(Declaration):
+class SearchSpec(Declaration):
     """`search: {trials: 20, learning_rate: {low: 0.01, high: 0.3, log: true}}`: other keys are parameters."""
 
     model_config = ConfigDict(extra="allow")

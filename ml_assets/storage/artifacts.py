@@ -18,7 +18,7 @@ _LOADER = "ml_assets_scorer"
 
 
 @dataclass(frozen=True)
-class Package:
+class ModelPackage:
     """A version's artifact and what MLflow is told about it.
 
     Args:
@@ -76,7 +76,7 @@ def fetch(uri: str, location: str) -> bytes:
         return Path(found).read_bytes()
 
 
-def log_model(uri: str, run_id: str, package: Package) -> Logged:
+def log_model(uri: str, run_id: str, package: ModelPackage) -> Logged:
     """Keep a package as an MLflow model of a run, and end the run."""
     with warnings.catch_warnings():
         # mlflow.pyfunc warns of a type hint of its own, and of an example, which would be somebody's own values
@@ -95,7 +95,7 @@ class _Flavour:
     """How `Model.log` writes the files: MLflow's `onnx` flavour for who wants the graph, ours to score rows."""
 
     @staticmethod
-    def save_model(path: str, mlflow_model: Any, package: Package) -> None:  # noqa: ANN401 - mlflow's Model
+    def save_model(path: str, mlflow_model: Any, package: ModelPackage) -> None:  # noqa: ANN401 - mlflow's Model
         import mlflow.pyfunc
 
         with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +119,7 @@ def _requirements(*names: str) -> list[str]:
     return [f"{name}=={installed(name)}" for name in names]
 
 
-def _signature(package: Package) -> Any:  # noqa: ANN401 - mlflow's ModelSignature
+def _signature(package: ModelPackage) -> Any:  # noqa: ANN401 - mlflow's ModelSignature
     """The names of the columns. Of any type: MLflow's own would refuse 64-bit integers and booleans as numbers."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema

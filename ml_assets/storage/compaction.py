@@ -26,7 +26,7 @@ _DAY = 86_400_000  # milliseconds
 _MONTH = 32  # days
 
 
-class Part(NamedTuple):
+class TableFile(NamedTuple):
     """A file of a table.
 
     Args:
@@ -40,7 +40,7 @@ class Part(NamedTuple):
     at: int
 
 
-def due(files: Sequence[Part], now: int, *, most: int = MOST) -> list[Part]:
+def due(files: Sequence[TableFile], now: int, *, most: int = MOST) -> list[TableFile]:
     """Consecutive files to write anew as one, the oldest first; none where there is nothing to gain.
 
     Args:
@@ -67,9 +67,9 @@ def _period(at: int, now: int) -> tuple[str, int] | None:
     return ("day", day) if day + 1 < today else None
 
 
-def _first(files: list[Part]) -> list[Part]:
+def _first(files: list[TableFile]) -> list[TableFile]:
     """The first files of a period that fit into one. Those of one moment stay together: their order is by name."""
-    chosen: list[Part] = []
+    chosen: list[TableFile] = []
     for _, same in groupby(files, lambda file: file.at):
         moment = [*same]
         size = sum(file.size for file in (*chosen, *moment))

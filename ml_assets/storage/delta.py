@@ -14,7 +14,7 @@ from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, RemoveAction
 
 from ml_assets.storage import parquet
-from ml_assets.storage.compaction import Part, due
+from ml_assets.storage.compaction import TableFile, due
 from ml_assets.storage.timestamps import shift
 
 Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"
@@ -88,14 +88,14 @@ def appending(rows: Rows, at: int) -> Callable[[Any, deltalake.CommitProperties]
     return append
 
 
-def parts(found: Any, within: Window | None = None) -> list[Part]:  # noqa: ANN401 - deltalake has no types
+def parts(found: Any, within: Window | None = None) -> list[TableFile]:  # noqa: ANN401 - deltalake has no types
     """The files of a version, in the order of `Lake.files`; of a window those that may hold rows of it."""
     actions = pa.table(found.get_add_actions(flatten=True))
     chosen = actions if within is None else actions.filter(overlap(actions, within))
     dates = [name for name in chosen.column_names if name.startswith("partition.")]
     ordered = chosen.sort_by([(name, "ascending") for name in (*dates, "modification_time", "path")])
     columns = (ordered[name].to_pylist() for name in ("path", "size_bytes", "modification_time"))
-    return [Part(*row) for row in zip(*columns, strict=True)]
+    return [TableFile(*row) for row in zip(*columns, strict=True)]
 
 
 def compact(found: Any, now: int, kept: timedelta | None) -> bool:  # noqa: ANN401 - deltalake has no types
@@ -112,7 +112,7 @@ def compact(found: Any, now: int, kept: timedelta | None) -> bool:  # noqa: ANN4
     return True
 
 
-def _gathered(found: Any, files: Sequence[Part], now: int) -> list[AddAction | RemoveAction]:  # noqa: ANN401 - deltalake has no types
+def _gathered(found: Any, files: Sequence[TableFile], now: int) -> list[AddAction | RemoveAction]:  # noqa: ANN401 - deltalake has no types
     """What puts one file, in the place of the last, where consecutive ones are; its rows are theirs, in their order."""
     store, schema = _store(found), pa.schema(found.schema().to_arrow())
     batches = (batch for file in files for batch in _rows_of(store, file.path, schema).to_batches())

@@ -62,7 +62,7 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Gate:
+class PassedGate:
     """A gate that the version passed: its numbers and the sentence that a person reads."""
 
     name: str
@@ -72,7 +72,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Query:
+class RowQuery:
     """A feature view that reads one row: SQL, under which name it reads the row, whether it asks for `$as_of`."""
 
     sql: str
@@ -121,7 +121,7 @@ class Manifest:
     bands: tuple[Band, ...]
     max_rows: int
     metrics: dict[str, float]
-    gates: tuple[Gate, ...]
+    gates: tuple[PassedGate, ...]
     reason: str
     run_id: str
     run_url: str
@@ -131,7 +131,7 @@ class Manifest:
     review_below: float = 0.0
     review_unseen: float = 1.0
     review_words: int = 0
-    documents: tuple[Query, ...] = ()
+    documents: tuple[RowQuery, ...] = ()
     terms: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def to_json(self) -> bytes:

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from ml_assets.storage import artifacts as files_of
-from ml_assets.storage.artifacts import Package
+from ml_assets.storage.artifacts import ModelPackage
 
 PARENT = "mlflow.parentRunId"
 
@@ -70,7 +70,7 @@ class Run:
             made.append(DatasetInput(entity, [InputTag("mlflow.data.context", context)]))
         self.client.log_inputs(self.run_id, made)
 
-    def register(self, package: Package, files: Mapping[str, bytes]) -> Version:
+    def register(self, package: ModelPackage, files: Mapping[str, bytes]) -> Version:
         """End the run and register its model: the version's appearance is the training's commit point.
 
         Args:

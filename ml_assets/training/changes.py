@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ml_assets.training import dataset
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 
 _SAID = {"description", "owners"}
 """Fields that people read and nobody fits."""
@@ -17,7 +17,7 @@ _SHOWN = 40
 Parts = Mapping[str, Any]
 
 
-def parts(folder: Folder, built: dataset.TrainingSet, libraries: Mapping[str, str]) -> Parts:
+def parts(folder: ModelDefinition, built: dataset.TrainingSet, libraries: Mapping[str, str]) -> Parts:
     """What a version is made of, short enough for a tag of the registry.
 
     Returns:

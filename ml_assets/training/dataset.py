@@ -17,7 +17,7 @@ from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.timestamps import FIRST
 from ml_assets.training import dates
 from ml_assets.training.dates import ROW, read
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.label_check import labelled, reading
 from ml_assets.training.split import Split, split
 
@@ -94,7 +94,7 @@ class Labels:
         }
 
 
-def refresh_labels(lake: Lake, folder: Folder, as_of: date, *, workers: int = 2) -> Labels:
+def refresh_labels(lake: Lake, folder: ModelDefinition, as_of: date, *, workers: int = 2) -> Labels:
     """Compute the labels that are mature at `as_of` and that the training window needs."""
     days = _window(lake, folder, as_of).refit
     done = refresh(lake, folder.labels, days, workers=workers)
@@ -108,7 +108,7 @@ def refresh_labels(lake: Lake, folder: Folder, as_of: date, *, workers: int = 2)
     return Labels(days, rows, known, rate, len(done.computed), reading(lake, folder, days))
 
 
-def known_until(lake: Lake, folder: Folder, as_of: date, *, step: timedelta | None = None) -> date:
+def known_until(lake: Lake, folder: ModelDefinition, as_of: date, *, step: timedelta | None = None) -> date:
     """Up to when the sources of the label are known at `as_of`.
 
     A feed that stopped is no evidence that nothing happened: labels past its last event (and one `step`, by default of
@@ -133,7 +133,7 @@ def known_until(lake: Lake, folder: Folder, as_of: date, *, step: timedelta | No
 
 def build(
     lake: Lake,
-    folder: Folder,
+    folder: ModelDefinition,
     as_of: date,
     *,
     workers: int = 2,
@@ -171,14 +171,19 @@ class _Standing:
     prints: dict[str, dict[date, int]]
 
 
-def _standing(lake: Lake, folder: Folder, needed: Split) -> _Standing:
+def _standing(lake: Lake, folder: ModelDefinition, needed: Split) -> _Standing:
     tables = {view.kept: _version(lake, view.kept) for view in views(folder)}
     prints = {view.kept: kept(lake, view, needed.refit, tables[view.kept]) for view in views(folder)}
     return _Standing(tables, prints)
 
 
 def _built(
-    lake: Lake, folder: Folder, as_of: date, needed: Split, standing: _Standing, refreshed: dict[str, Refreshed]
+    lake: Lake,
+    folder: ModelDefinition,
+    as_of: date,
+    needed: Split,
+    standing: _Standing,
+    refreshed: dict[str, Refreshed],
 ) -> TrainingSet | None:
     """The training set of what stands; None where that was overwritten before it was read."""
     name, fingerprint = table(folder), identity(standing.prints, needed)
@@ -197,7 +202,7 @@ def _built(
     return TrainingSet(name, version, as_of, needed, fingerprint, refreshed, standing.tables)
 
 
-def table(folder: Folder) -> str:
+def table(folder: ModelDefinition) -> str:
     """The lake table of a folder's training sets: one for each set of queries, as for the views.
 
     In one table for all, columns of an older query would stay as features without a value, and a column that changed
@@ -206,7 +211,7 @@ def table(folder: Folder) -> str:
     return f"{folder.name}/training_set/{fingerprint_of('by date', [view.recipe for view in views(folder)]):016x}"
 
 
-def views(folder: Folder) -> list[View]:
+def views(folder: ModelDefinition) -> list[View]:
     """The views of a training set: population, labels, features."""
     return [folder.population, folder.labels, *(item.view for item in folder.features)]
 
@@ -222,7 +227,7 @@ def identity(prints: Mapping[str, Mapping[date, int]], needed: Split) -> int:
     return fingerprint_of(parts, needed)
 
 
-def window(folder: Folder, as_of: date, until: date) -> Split:
+def window(folder: ModelDefinition, as_of: date, until: date) -> Split:
     """Which dates train, test and refit a model at `as_of`, with labels known `until` then.
 
     Raises:
@@ -232,11 +237,11 @@ def window(folder: Folder, as_of: date, until: date) -> Split:
     return split(spec.cadence.dates(as_of), until, spec.label.horizon, train=spec.window.train, test=spec.window.test)
 
 
-def _window(lake: Lake, folder: Folder, as_of: date) -> Split:
+def _window(lake: Lake, folder: ModelDefinition, as_of: date) -> Split:
     return window(folder, as_of, known_until(lake, folder, as_of))
 
 
-def _rows(lake: Lake, folder: Folder, days: Sequence[date], beside: Sequence[date]) -> pa.Table:
+def _rows(lake: Lake, folder: ModelDefinition, days: Sequence[date], beside: Sequence[date]) -> pa.Table:
     """The rows of some dates of a training set; `beside` are its others, which stand."""
     rows = point_in_time(lake, folder.population, days, folder.features, label=folder.labels)
     members = lake.query(

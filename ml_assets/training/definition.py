@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ml_assets.errors import DeclarationError, listed
 from ml_assets.features.declarations import features, relations, require_different, view
-from ml_assets.features.view import Features, View
+from ml_assets.features.view import TimedView, View
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
@@ -17,7 +17,7 @@ _OWN = ("as_of", "row_as_of", "label")
 
 
 @dataclass(frozen=True)
-class Folder:
+class ModelDefinition:
     """What a `defs.yaml` and its `.sql` files declare.
 
     Args:
@@ -32,7 +32,7 @@ class Folder:
     spec: ModelSpec
     population: View
     labels: View
-    features: tuple[Features, ...]
+    features: tuple[TimedView, ...]
 
     @property
     def columns(self) -> tuple[str, ...] | None:
@@ -46,7 +46,7 @@ class Folder:
 
 def assemble(
     name: str, path: Path, spec: ModelSpec, sources: Sequence[SourceSpec], views: Sequence[ViewSpec]
-) -> Folder:
+) -> ModelDefinition:
     """Check a folder as a whole.
 
     Raises:
@@ -75,7 +75,7 @@ def assemble(
         outcome=spec.label.outcome,
     )
     used = tuple(features(name, path, declared[feature], spec.entity, known) for feature in spec.features)
-    folder = Folder(name, spec, population, labels, used)
+    folder = ModelDefinition(name, spec, population, labels, used)
     _check_columns(folder)
     _check_documents(spec, sources)
     return folder
@@ -94,7 +94,7 @@ def require_features(names: Iterable[str], columns: Sequence[str], field: str) -
             raise DeclarationError(f"{field} names {name!r}, which is not a feature: {meant}")
 
 
-def _check_columns(folder: Folder) -> None:
+def _check_columns(folder: ModelDefinition) -> None:
     """What the texts of the queries tell before any row is there."""
     views = [folder.population, folder.labels, *(item.view for item in folder.features)]
     for each in views:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.errors import TrainingError, listed
-from ml_assets.training.frame import Columns
+from ml_assets.training.frame import FeatureColumns
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -21,7 +21,7 @@ WIDEST = 50
 
 
 @dataclass(frozen=True)
-class Words:
+class TermWeights:
     """How running text becomes numbers: a weight for each term, all of a text of length one.
 
     A term counts 1 + ln(tf) (Manning, Raghavan & Schütze 2008, Introduction to Information Retrieval, 6.4.1), and no
@@ -39,15 +39,15 @@ class Words:
 
 
 def build(
-    path: str, parameters: Mapping[str, object], columns: Columns, seed: int, words: Words | None = None
+    path: str, parameters: Mapping[str, object], columns: FeatureColumns, seed: int, words: TermWeights | None = None
 ) -> "Pipeline":
     """An unfitted pipeline of two steps, `columns` and `model`, for a DataFrame with the named columns.
 
     Numbers (float32, NaN = missing) reach an estimator that accepts NaN as they are; for others the median
     fills the gaps, and those that are not trees get standardised numbers. Categories (`str`, NaN = missing)
     become 0/1 columns; missing is a category, rare ones share a column, and one that the fit has not seen
-    counts as rare. Running text becomes weights of its terms (`Words`); words are runs of the letters a to z: whoever
-    writes the text lower-cases it, for ONNX Runtime does so only where the machine has a locale for it.
+    counts as rare. Running text becomes weights of its terms (`TermWeights`); words are runs of the letters a to z:
+    whoever writes the text lower-cases it, for ONNX Runtime does so only where the machine has a locale for it.
 
     Args:
         path: import path of a classifier class, or of a function that returns a classifier.
@@ -68,10 +68,10 @@ def build(
         raise TrainingError(f"{path}: there is no feature to train on: declare at least one feature view")
     model = _seeded(_instance(path, parameters), seed)
     _require_classifier(path, model)
-    return Pipeline([("columns", _columns(model, columns, words or Words())), ("model", model)])
+    return Pipeline([("columns", _columns(model, columns, words or TermWeights())), ("model", model)])
 
 
-def _columns(model: "BaseEstimator", columns: Columns, words: Words) -> "BaseEstimator":
+def _columns(model: "BaseEstimator", columns: FeatureColumns, words: TermWeights) -> "BaseEstimator":
     import numpy as np
     from sklearn.compose import ColumnTransformer
     from sklearn.preprocessing import OneHotEncoder
@@ -89,7 +89,7 @@ def _columns(model: "BaseEstimator", columns: Columns, words: Words) -> "BaseEst
     return ColumnTransformer([*(step for step in steps if step[2]), *texts], verbose_feature_names_out=False)
 
 
-def _terms(words: Words) -> "BaseEstimator":
+def _terms(words: TermWeights) -> "BaseEstimator":
     import numpy as np
     from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
     from sklearn.pipeline import Pipeline

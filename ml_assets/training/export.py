@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from sklearn.pipeline import Pipeline
 
-    from ml_assets.training.frame import Columns
+    from ml_assets.training.frame import FeatureColumns
 
 _OPSET = {"": 21, "ai.onnx.ml": 3, "com.microsoft": 1}
 _ROWS = 100_000  # of one call; a row of text is a row of its whole vocabulary
 
 
-def to_onnx(pipeline: "Pipeline", columns: "Columns") -> bytes:
+def to_onnx(pipeline: "Pipeline", columns: "FeatureColumns") -> bytes:
     """The serialised model: one input per column, in their order; the output `probabilities` is float [n, classes].
 
     The inputs are called f0, f1, …, and the metadata `FEATURES` says which columns they are.

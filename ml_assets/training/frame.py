@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Columns:
+class FeatureColumns:
     """Feature columns in their order: numbers (float32, NaN = missing), categories, running text (null = missing)."""
 
     numeric: tuple[str, ...]
@@ -54,7 +54,7 @@ class Frame:
         return Frame(self.X.loc[chosen].reset_index(drop=True), self.y[chosen], self.groups[chosen], self.days[chosen])
 
 
-def columns(rows: pa.Table, leave_out: Collection[str], text: Collection[str] = ()) -> Columns:
+def columns(rows: pa.Table, leave_out: Collection[str], text: Collection[str] = ()) -> FeatureColumns:
     """Which columns are numbers, which are categories and which are running `text`; booleans are numbers.
 
     A column without one value is no feature: nothing can be learned from it, and `SELECT *` has one for each column
@@ -68,14 +68,14 @@ def columns(rows: pa.Table, leave_out: Collection[str], text: Collection[str] = 
     if strange := set(text) - set(words):
         found = listed(words, 8) or "there is none"
         raise TrainingError(f"text names {min(strange)!r}, which is not a feature that holds text: {found}")
-    return Columns(
+    return FeatureColumns(
         tuple(field.name for field in chosen if field.name not in words),
         tuple(name for name in words if name not in text),
         tuple(name for name in words if name in text),
     )
 
 
-def features(rows: pa.Table, chosen: Columns) -> "pd.DataFrame":
+def features(rows: pa.Table, chosen: FeatureColumns) -> "pd.DataFrame":
     """The feature columns as pandas: float32 numbers, `str` categories, and text as `text.features.normal` writes it.
 
     Raises:
@@ -91,7 +91,7 @@ def features(rows: pa.Table, chosen: Columns) -> "pd.DataFrame":
     return frame.astype(dict.fromkeys(named, "str")) if named else frame
 
 
-def frame(rows: pa.Table, chosen: Columns, entity: str, day: str, classes: Sequence[str] = ()) -> Frame:
+def frame(rows: pa.Table, chosen: FeatureColumns, entity: str, day: str, classes: Sequence[str] = ()) -> Frame:
     """Training rows as a frame; with `classes`, a label is the number of its class."""
     return Frame(
         features(rows, chosen),

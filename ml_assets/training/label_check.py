@@ -10,10 +10,10 @@ from ml_assets.errors import TrainingError, listed
 from ml_assets.spec.label_values import LABEL, WRITTEN, mapping
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 
 
-def labelled(lake: Lake, folder: Folder, rows: pa.Table, beside: Sequence[date]) -> pa.Table:
+def labelled(lake: Lake, folder: ModelDefinition, rows: pa.Table, beside: Sequence[date]) -> pa.Table:
     """The rows that have a label; of several classes, null says that nobody knows it.
 
     Args:
@@ -38,7 +38,7 @@ def labelled(lake: Lake, folder: Folder, rows: pa.Table, beside: Sequence[date])
     return rows.filter(pc.is_valid(rows[LABEL])) if classes else rows
 
 
-def _counts(lake: Lake, folder: Folder, days: Sequence[date]) -> dict[object, int]:
+def _counts(lake: Lake, folder: ModelDefinition, days: Sequence[date]) -> dict[object, int]:
     """How many members of the population at some dates have each label."""
     if not days:
         return {}
@@ -53,7 +53,7 @@ def _counts(lake: Lake, folder: Folder, days: Sequence[date]) -> dict[object, in
     return dict(zip(rows["label"].to_pylist(), rows["n"].to_pylist(), strict=True))
 
 
-def reading(lake: Lake, folder: Folder, days: Sequence[date]) -> str:
+def reading(lake: Lake, folder: ModelDefinition, days: Sequence[date]) -> str:
     """How the labels of some dates were read: `no → 0, yes → 1`; empty where they are 0 and 1, or classes, already.
 
     Raises:

@@ -11,19 +11,19 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 
 from ml_assets.features.join import columns, streamed
-from ml_assets.features.online.ledger import Row, last, note, table
+from ml_assets.features.online.ledger import OnlineWrite, last, note, table
 from ml_assets.features.online.schema import OnlineStore, schema_of
 from ml_assets.features.store import refresh
-from ml_assets.features.view import Features, feature_set
+from ml_assets.features.view import TimedView, feature_set
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import known_until
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.score import prints, standing
 
 
 @dataclass(frozen=True)
-class Written:
+class OnlineWriteResult:
     """What stands in the online store for the champion.
 
     Args:
@@ -32,21 +32,21 @@ class Written:
         reused: nothing was written.
     """
 
-    row: Row
-    features: tuple[Features, ...]
+    row: OnlineWrite
+    features: tuple[TimedView, ...]
     reused: bool
 
 
 def write_online(
     lake: Lake,
     registry: Registry,
-    folder: Folder,
+    folder: ModelDefinition,
     store: OnlineStore,
     as_of: date,
     *,
     written_at: datetime,
     workers: int = 2,
-) -> Written:
+) -> OnlineWriteResult:
     """Write the features of the population at `as_of`; nothing where the same rows, or those of a later date, stand.
 
     Args:
@@ -68,7 +68,7 @@ def write_online(
     with lake.lock(table(folder.name)):
         stands = _standing(lake, folder, store, name, as_of, fingerprint)
         rows = stands["rows"] if stands else _stream(lake, folder, features, name, store, as_of, workers)
-        row: Row = {
+        row: OnlineWrite = {
             "as_of": stands["as_of"] if stands else as_of,
             "feature_set": name,
             "model_version": champion.number,
@@ -78,10 +78,10 @@ def write_online(
             "written_at": written_at,
         }
         note(lake, folder.name, row)
-    return Written(row, features, stands is not None)
+    return OnlineWriteResult(row, features, stands is not None)
 
 
-def target(lake: Lake, folder: Folder, as_of: date, today: date) -> date:
+def target(lake: Lake, folder: ModelDefinition, as_of: date, today: date) -> date:
     """As of which date a run at the as-of date `as_of` of the loop writes.
 
     The date itself at first; once it was written, the latest date that a view's `refresh` asks for before the next
@@ -97,7 +97,7 @@ def target(lake: Lake, folder: Folder, as_of: date, today: date) -> date:
     return as_of + often * max(0, (min(end, cadence.end or end) - as_of) // often)
 
 
-def lacking(lake: Lake, folder: Folder, store: OnlineStore, today: date) -> date | None:
+def lacking(lake: Lake, folder: ModelDefinition, store: OnlineStore, today: date) -> date | None:
     """The as-of date of the loop whose run would refresh the online store, or fill one that lost its records.
 
     None where nothing is lacking, and before the first write: that follows from the loop itself.
@@ -110,7 +110,9 @@ def lacking(lake: Lake, folder: Folder, store: OnlineStore, today: date) -> date
     return as_of if written is None or written < target(lake, folder, as_of, today) else None
 
 
-def _standing(lake: Lake, folder: Folder, store: OnlineStore, name: str, as_of: date, fingerprint: int) -> Row | None:
+def _standing(
+    lake: Lake, folder: ModelDefinition, store: OnlineStore, name: str, as_of: date, fingerprint: int
+) -> OnlineWrite | None:
     """The row of what stands already: the same rows, or those of a later date; the store itself must know of them."""
     row, written = last(lake, folder.name, feature_set=name, store=store.name), store.written(name)
     if row is None or written != row["as_of"]:
@@ -120,8 +122,8 @@ def _standing(lake: Lake, folder: Folder, store: OnlineStore, name: str, as_of: 
 
 def _stream(
     lake: Lake,
-    folder: Folder,
-    features: tuple[Features, ...],
+    folder: ModelDefinition,
+    features: tuple[TimedView, ...],
     name: str,
     store: OnlineStore,
     as_of: date,

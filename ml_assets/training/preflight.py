@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.errors import TrainingError, shortened
-from ml_assets.training.frame import Columns
+from ml_assets.training.frame import FeatureColumns
 
 if TYPE_CHECKING:
     from ml_assets.spec.model import ModelSpec
-    from ml_assets.training.definition import Folder
+    from ml_assets.training.definition import ModelDefinition
 
 
-def require_trainable(folder: "Folder") -> None:
+def require_trainable(folder: "ModelDefinition") -> None:
     """Make the declared estimator once, and with the ends of each range of the search; nothing is fitted.
 
     Raises:
@@ -29,12 +29,12 @@ def _combinations(spec: "ModelSpec") -> Iterator[dict[str, Any]]:
             yield declared | {name: value}
 
 
-def _require(folder: "Folder", parameters: Mapping[str, Any]) -> None:
+def _require(folder: "ModelDefinition", parameters: Mapping[str, Any]) -> None:
     from ml_assets.training.estimator import build
 
     spec, where = folder.spec, f"{folder.name}/defs.yaml: estimator"
     try:
-        model = build(spec.estimator.type, parameters, Columns(("feature",), ()), spec.seed)[-1]
+        model = build(spec.estimator.type, parameters, FeatureColumns(("feature",), ()), spec.seed)[-1]
         for part in (model, *model.get_params(deep=True).values()):
             if hasattr(part, "_parameter_constraints"):  # other libraries have none
                 part._validate_params()  # noqa: SLF001 - what its fit does first

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from ml_assets.features.view import View, feature_set
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
-from ml_assets.storage.manifest import Band, Gate, Input, Manifest, Query
+from ml_assets.storage.manifest import Band, Input, Manifest, PassedGate, RowQuery
 from ml_assets.storage.registry import Registry
 from ml_assets.training import dataset
-from ml_assets.training.definition import Folder
-from ml_assets.training.record import Record, record
+from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.record import TrainingRecord, record
 
 if TYPE_CHECKING:
     from ml_assets.training.report import Report
@@ -19,7 +19,7 @@ _EXAMPLE = "this lease is made between the landlord and the tenant"
 _TAGS = ("dagster_run_id", "mlflow.source.git.commit")
 
 
-def manifest(lake: Lake, registry: Registry, folder: Folder, report: "Report") -> bytes:
+def manifest(lake: Lake, registry: Registry, folder: ModelDefinition, report: "Report") -> bytes:
     """The manifest of a reported version; the same version and declaration give the same bytes."""
     version, kept = report.version, record(registry, report.version)
     return Manifest(
@@ -34,7 +34,7 @@ def manifest(lake: Lake, registry: Registry, folder: Folder, report: "Report") -
         bands=() if kept.classes else _bands(folder, report.evaluation),
         max_rows=folder.spec.serve.max_rows,
         metrics=report.metrics,
-        gates=tuple(Gate(gate.name, gate.value, gate.limit, gate.reason) for gate in report.verdict.gates),
+        gates=tuple(PassedGate(gate.name, gate.value, gate.limit, gate.reason) for gate in report.verdict.gates),
         reason=report.verdict.reason,
         run_id=version.run_id,
         run_url=registry.link(version),
@@ -49,20 +49,20 @@ def manifest(lake: Lake, registry: Registry, folder: Folder, report: "Report") -
     ).to_json()
 
 
-def _documents(folder: Folder, kept: Record) -> tuple[Query, ...]:
+def _documents(folder: ModelDefinition, kept: TrainingRecord) -> tuple[RowQuery, ...]:
     """The views, where each needs nothing but the document itself; else a file that is sent has no features."""
     source = folder.spec.documents and folder.spec.documents.source
     alone = [view for view in kept.features if [relation.name for relation in view.relations] == [source]]
     if not source or len(alone) < len(kept.features):
         return ()
-    return tuple(Query(view.query.sql, source, bool(view.query.parameters)) for view in alone)
+    return tuple(RowQuery(view.query.sql, source, bool(view.query.parameters)) for view in alone)
 
 
 def _short(view: View) -> str:
     return view.table.rpartition("/")[2]
 
 
-def _inputs(lake: Lake, kept: Record) -> tuple[Input, ...]:
+def _inputs(lake: Lake, kept: TrainingRecord) -> tuple[Input, ...]:
     owners = {name: _short(view) for view in kept.features for name in lake.schema(view.kept).names}
     common = _common(lake, kept)
     numeric = tuple(Input(name, "number", owners[name], common[name]) for name in kept.columns.numeric)
@@ -72,7 +72,7 @@ def _inputs(lake: Lake, kept: Record) -> tuple[Input, ...]:
     return numeric + words + text
 
 
-def _common(lake: Lake, kept: Record) -> dict[str, Any]:
+def _common(lake: Lake, kept: TrainingRecord) -> dict[str, Any]:
     """The median of each number and the most frequent of each text, of the training set: nobody's own values."""
     numbers = [f"median({quote(name)}::DOUBLE) AS {quote(name)}" for name in kept.columns.numeric]
     words = [f"mode({quote(name)}) AS {quote(name)}" for name in kept.columns.categorical]
@@ -83,7 +83,7 @@ def _common(lake: Lake, kept: Record) -> dict[str, Any]:
     return dict(row)
 
 
-def _bands(folder: Folder, evaluation: Mapping[str, Any]) -> tuple[Band, ...]:
+def _bands(folder: ModelDefinition, evaluation: Mapping[str, Any]) -> tuple[Band, ...]:
     cut = float(evaluation["threshold"])
     cheapest = {"no": 0.0, "yes": cut} if cut > 0 else {"yes": 0.0}
     return tuple(Band(name, start) for name, start in (folder.spec.serve.bands or cheapest).items())

@@ -7,7 +7,7 @@ from ml_assets.errors import DataError
 from ml_assets.ingest.ingest import ingests
 from ml_assets.ingest.left_files import without_rows
 from ml_assets.storage.lake import Lake
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Reach:
     ended: bool
 
 
-def reach(lake: Lake, folder: Folder, today: date) -> Reach:
+def reach(lake: Lake, folder: ModelDefinition, today: date) -> Reach:
     """How far a model can go today, by the sources of its population and its label.
 
     A feed may be quiet for one step of the cadence, so a date counts as reached up to a step after the last event. Data
@@ -51,7 +51,7 @@ def reach(lake: Lake, folder: Folder, today: date) -> Reach:
     return Reach(calendar, last, dates[-1] if dates else None, ended)
 
 
-def _last_event(lake: Lake, folder: Folder) -> date:
+def _last_event(lake: Lake, folder: ModelDefinition) -> date:
     """The day of the last event that is not after its delivery."""
     for relation in folder.labels.relations:
         if not ingests(lake, relation.table):

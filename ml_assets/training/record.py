@@ -6,9 +6,9 @@ from datetime import date, timedelta
 from typing import Any
 
 from ml_assets.errors import TrainingError
-from ml_assets.features.view import Features, View
+from ml_assets.features.view import TimedView, View
 from ml_assets.storage.registry import Registry, Version
-from ml_assets.training.frame import Columns
+from ml_assets.training.frame import FeatureColumns
 from ml_assets.training.split import Split
 
 EVALUATION = "evaluation/model.onnx"
@@ -18,7 +18,7 @@ RECORD = "training.json"
 
 
 @dataclass(frozen=True)
-class Record:
+class TrainingRecord:
     """What a version was trained from; kept with its run.
 
     Args:
@@ -41,7 +41,7 @@ class Record:
     version: int
     as_of: date
     split: Split
-    columns: Columns
+    columns: FeatureColumns
     features: tuple[View, ...]
     ttls: tuple[float, ...]
     parameters: dict[str, Any]
@@ -50,9 +50,9 @@ class Record:
     terms: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
-    def used(self) -> list[Features]:
+    def used(self) -> list[TimedView]:
         """The feature views with their TTL."""
-        return [Features(view, timedelta(seconds=ttl)) for view, ttl in zip(self.features, self.ttls, strict=True)]
+        return [TimedView(view, timedelta(seconds=ttl)) for view, ttl in zip(self.features, self.ttls, strict=True)]
 
     def to_json(self) -> bytes:
         """As JSON."""
@@ -60,14 +60,16 @@ class Record:
         return json.dumps(plain, default=str, indent=1).encode()
 
     @classmethod
-    def from_json(cls, content: bytes) -> "Record":
+    def from_json(cls, content: bytes) -> "TrainingRecord":
         """The record that `to_json` wrote."""
         plain = json.loads(content)
         dates = {name: tuple(map(date.fromisoformat, days)) for name, days in plain["split"].items()}
         made = {
             "as_of": date.fromisoformat(plain["as_of"]),
             "split": Split(**dates),
-            "columns": Columns(*(tuple(plain["columns"].get(name, ())) for name in ("numeric", "categorical", "text"))),
+            "columns": FeatureColumns(
+                *(tuple(plain["columns"].get(name, ())) for name in ("numeric", "categorical", "text"))
+            ),
             "features": tuple(View.from_json(view) for view in plain["features"]),
             "ttls": tuple(plain["ttls"]),
             "classes": tuple(plain.get("classes", ())),
@@ -75,9 +77,9 @@ class Record:
         return cls(**(plain | made))
 
 
-def record(registry: Registry, version: Version) -> Record:
+def record(registry: Registry, version: Version) -> TrainingRecord:
     """What a version was trained from."""
-    return Record.from_json(required(registry, version, RECORD))
+    return TrainingRecord.from_json(required(registry, version, RECORD))
 
 
 def required(registry: Registry, version: Version, path: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 
-from ml_assets.decisions.gate import Verdict
+from ml_assets.decisions.gate import GateVerdict
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 
@@ -65,7 +65,7 @@ def release(
     lake: Lake,
     registry: Registry,
     version: Version,
-    verdict: Verdict,
+    verdict: GateVerdict,
     *,
     manifest: bytes,
     as_of: date,
@@ -99,7 +99,7 @@ def release(
     return Released(version, True, verdict.reason)
 
 
-def obstacle(lake: Lake, registry: Registry, candidate: Version, verdict: Verdict) -> str | None:
+def obstacle(lake: Lake, registry: Registry, candidate: Version, verdict: GateVerdict) -> str | None:
     """Why a candidate that is not the champion is not made one; None: nothing keeps it from that."""
     if not verdict.ship:
         return verdict.reason

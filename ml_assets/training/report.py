@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.decisions.gate import Difference, Evidence, Verdict, judge, leak
+from ml_assets.decisions.gate import Difference, GateEvidence, GateVerdict, judge, leak
 from ml_assets.errors import TrainingError
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training import dataset
 from ml_assets.training.bootstrap import PROPER, RANKING
-from ml_assets.training.definition import Folder, require_features
+from ml_assets.training.definition import ModelDefinition, require_features
 from ml_assets.training.frame import Frame, frame
-from ml_assets.training.record import EVALUATION, Record, record, required
+from ml_assets.training.record import EVALUATION, TrainingRecord, record, required
 from ml_assets.training.score import probabilities, rows
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Report:
 
     version: Version
     evaluation: Mapping[str, Any]
-    verdict: Verdict
+    verdict: GateVerdict
     plots: bytes
     against: str | None
 
@@ -76,7 +76,7 @@ class Report:
         return {"baseline": said, **({"suspected_leak": leak(self.suspects).lstrip("; ")} if self.suspects else {})}
 
 
-def report(lake: Lake, registry: Registry, folder: Folder, version: Version, *, workers: int = 2) -> Report:
+def report(lake: Lake, registry: Registry, folder: ModelDefinition, version: Version, *, workers: int = 2) -> Report:
     """Evaluate a version, or read the report that stands for the same version, champion and costs."""
     champion = _other(registry.champion(folder.name), version)
     stands = _stored(registry, version)
@@ -101,7 +101,7 @@ def _other(champion: Version | None, version: Version) -> Version | None:
     return None if champion is None or champion.number == version.number else champion
 
 
-def _word(verdict: Verdict) -> str:
+def _word(verdict: GateVerdict) -> str:
     return "passed" if verdict.ship else "failed"
 
 
@@ -110,7 +110,7 @@ def _stored(registry: Registry, version: Version) -> dict[str, Any] | None:
     return None if content is None else dict(json.loads(content))
 
 
-def _judge(registry: Registry, folder: Folder, version: Version, stands: Mapping[str, Any]) -> Verdict:
+def _judge(registry: Registry, folder: ModelDefinition, version: Version, stands: Mapping[str, Any]) -> GateVerdict:
     evaluation = stands["evaluation"]
     operations = {
         name: value for name, value in registry.metrics(version.run_id).items() if name not in evaluation["metrics"]
@@ -122,7 +122,7 @@ def _judge(registry: Registry, folder: Folder, version: Version, stands: Mapping
     champion = _other(registry.champion(folder.name), version)
     best = evaluation.get("baseline") or {}  # of several classes there is none
     alone = {"single_feature_roc_auc": best["roc_auc"]} if best else {}
-    evidence = Evidence(
+    evidence = GateEvidence(
         {**operations, **alone, **evaluation["metrics"]},
         differences,
         version.as_of,
@@ -134,7 +134,7 @@ def _judge(registry: Registry, folder: Folder, version: Version, stands: Mapping
 
 
 def _evaluate(
-    lake: Lake, registry: Registry, folder: Folder, version: Version, champion: Version | None, workers: int
+    lake: Lake, registry: Registry, folder: ModelDefinition, version: Version, champion: Version | None, workers: int
 ) -> dict[str, Any]:
     from ml_assets.training import export  # onnxruntime
     from ml_assets.training.task.candidate import Candidate
@@ -158,9 +158,9 @@ def _evaluate(
 def _champion(
     lake: Lake,
     registry: Registry,
-    folder: Folder,
+    folder: ModelDefinition,
     champion: Version,
-    candidate: Record,
+    candidate: TrainingRecord,
     test: Frame,
     workers: int,
 ) -> "tuple[NDArray[np.float64], str]":
@@ -183,12 +183,12 @@ def _champion(
     ), f"version {champion.number}, {'as released' if fresh else 'as evaluated'}"
 
 
-def _slices(folder: Folder, test: Frame) -> "dict[str, NDArray[Any]]":
+def _slices(folder: ModelDefinition, test: Frame) -> "dict[str, NDArray[Any]]":
     require_features(folder.spec.slices, [*map(str, test.X.columns)], f"{folder.name}/defs.yaml: slices")
     return {name: test.X[name].to_numpy() for name in folder.spec.slices}
 
 
-def _tested(lake: Lake, candidate: Record, table: pa.Table) -> pa.Table:
+def _tested(lake: Lake, candidate: TrainingRecord, table: pa.Table) -> pa.Table:
     """The rows of the population that have a label: of several classes, some have none."""
     if not candidate.classes:
         return table

@@ -14,9 +14,9 @@ from ml_assets.features.store import fingerprints, refresh
 from ml_assets.spec.names import REVIEW
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry, Version
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.frame import features
-from ml_assets.training.record import Record, record
+from ml_assets.training.record import TrainingRecord, record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ class Predicted:
     reused: bool
 
 
-def standing(registry: Registry, folder: Folder) -> tuple[Version, Record]:
+def standing(registry: Registry, folder: ModelDefinition) -> tuple[Version, TrainingRecord]:
     """The champion, and what it was trained from.
 
     Raises:
@@ -46,7 +46,7 @@ def standing(registry: Registry, folder: Folder) -> tuple[Version, Record]:
     return champion, record(registry, champion)
 
 
-def prints(lake: Lake, folder: Folder, kept: Record, as_of: date) -> list[int]:
+def prints(lake: Lake, folder: ModelDefinition, kept: TrainingRecord, as_of: date) -> list[int]:
     """The fingerprints of what a version sees of the population at a date: `rows` are a function of them.
 
     Ask for them before the rows: what arrives in between is then seen by the next run, and not lost.
@@ -54,28 +54,30 @@ def prints(lake: Lake, folder: Folder, kept: Record, as_of: date) -> list[int]:
     return [fingerprints(lake, view, [as_of])[as_of] for view in (folder.population, *kept.features)]
 
 
-def rows(lake: Lake, folder: Folder, kept: Record, days: Sequence[date], *, workers: int = 2) -> pa.Table:
+def rows(
+    lake: Lake, folder: ModelDefinition, kept: TrainingRecord, days: Sequence[date], *, workers: int = 2
+) -> pa.Table:
     """The population at some dates with the features that a version was trained on."""
     for view in (folder.population, *kept.features):
         refresh(lake, view, days, workers=workers)
     return point_in_time(lake, folder.population, days, kept.used)
 
 
-def scores(onnx: bytes, kept: Record, table: pa.Table) -> "NDArray[np.float64]":
+def scores(onnx: bytes, kept: TrainingRecord, table: pa.Table) -> "NDArray[np.float64]":
     """P(label = 1) of each row, from a released artifact; of several classes, of the most probable one."""
     from ml_assets.training.export import score  # onnxruntime
 
     return score(onnx, features(table, kept.columns))
 
 
-def probabilities(onnx: bytes, kept: Record, table: pa.Table) -> "NDArray[np.float64]":
+def probabilities(onnx: bytes, kept: TrainingRecord, table: pa.Table) -> "NDArray[np.float64]":
     """The probability of each class of each row, [n, classes], from an artifact."""
     from ml_assets.training import export  # onnxruntime
 
     return export.probabilities(onnx, features(table, kept.columns))
 
 
-def predict(lake: Lake, registry: Registry, folder: Folder, as_of: date, *, workers: int = 2) -> Predicted:
+def predict(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date, *, workers: int = 2) -> Predicted:
     """Score the population at `as_of` with the champion; nothing is computed where the same scores stand already.
 
     Raises:
@@ -102,7 +104,7 @@ def predict(lake: Lake, registry: Registry, folder: Folder, as_of: date, *, work
     return Predicted(table, version, champion, fingerprint, reused)
 
 
-def familiar(onnx: bytes, folder: Folder, kept: Record, table: pa.Table) -> "NDArray[np.bool_]":
+def familiar(onnx: bytes, folder: ModelDefinition, kept: TrainingRecord, table: pa.Table) -> "NDArray[np.bool_]":
     """Whether a model knows enough of the words of each row, [n], by `serve.review_words` and `review_unseen`."""
     import numpy as np
 
@@ -115,7 +117,7 @@ def familiar(onnx: bytes, folder: Folder, kept: Record, table: pa.Table) -> "NDA
 
 
 def decisions(
-    p: "NDArray[np.float64]", folder: Folder, kept: Record, known: "NDArray[np.bool_]"
+    p: "NDArray[np.float64]", folder: ModelDefinition, kept: TrainingRecord, known: "NDArray[np.bool_]"
 ) -> dict[str, pa.Array]:
     """`score`; of several classes also `predicted`, the most probable, and `decision`, the same if sure enough.
 

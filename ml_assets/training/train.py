@@ -9,15 +9,15 @@ from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ml_assets.errors import TrainingError
-from ml_assets.storage.artifacts import Package
+from ml_assets.storage.artifacts import ModelPackage
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.manifest import MISSING, PROBABILITIES
 from ml_assets.storage.registry import Registry, Run, Version
 from ml_assets.training import dataset
 from ml_assets.training.changes import Parts, changes, from_tag, parts
-from ml_assets.training.definition import Folder, require_features
-from ml_assets.training.frame import Columns, Frame, columns, frame
-from ml_assets.training.record import EVALUATION, RECORD, Record
+from ml_assets.training.definition import ModelDefinition, require_features
+from ml_assets.training.frame import FeatureColumns, Frame, columns, frame
+from ml_assets.training.record import EVALUATION, RECORD, TrainingRecord
 from ml_assets.training.split import Split, validation
 from ml_assets.training.terms import top_terms
 
@@ -42,7 +42,7 @@ class Trained:
         return {"trained": self.trained, "reason": self.reason, "run_id": self.version.run_id}
 
 
-def recipe(folder: Folder, fingerprint: int) -> str:
+def recipe(folder: ModelDefinition, fingerprint: int) -> str:
     """The same text for the same rows, declaration and libraries: what was trained once need not be again."""
     libraries = [*_libraries().items()]
     return hashlib.sha256(repr((folder.spec.trains_on, fingerprint, libraries)).encode()).hexdigest()[:24]
@@ -52,7 +52,7 @@ def _libraries() -> dict[str, str]:
     return {name: installed(name) for name in _LIBRARIES}
 
 
-def declaration(folder: Folder) -> str:
+def declaration(folder: ModelDefinition) -> str:
     """The same text for the same declaration and queries, whatever the rows are."""
     views = [folder.population, folder.labels, *(item.view for item in folder.features)]
     ttls = [item.ttl.total_seconds() for item in folder.features]
@@ -60,7 +60,7 @@ def declaration(folder: Folder) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
 
-def candidate(lake: Lake, registry: Registry, folder: Folder, as_of: date) -> Version:
+def candidate(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date) -> Version:
     """The version that was trained for the training set of `as_of`."""
     fingerprint = lake.record(dataset.table(folder), f"as_of={as_of}")
     found = None if fingerprint is None else registry.find(folder.name, recipe(folder, fingerprint))
@@ -72,7 +72,7 @@ def candidate(lake: Lake, registry: Registry, folder: Folder, as_of: date) -> Ve
 def train(
     lake: Lake,
     registry: Registry,
-    folder: Folder,
+    folder: ModelDefinition,
     built: dataset.TrainingSet,
     *,
     tags: Mapping[str, str],
@@ -136,7 +136,7 @@ class Fitted:
         terms: class → word → weight, of running text.
     """
 
-    columns: Columns
+    columns: FeatureColumns
     parameters: dict[str, Any]
     evaluation: bytes
     shipped: bytes
@@ -146,7 +146,9 @@ class Fitted:
     terms: dict[str, dict[str, float]]
 
 
-def fit(lake: Lake, folder: Folder, built: dataset.TrainingSet, trials: Trials, say: Say = lambda _: None) -> Fitted:
+def fit(
+    lake: Lake, folder: ModelDefinition, built: dataset.TrainingSet, trials: Trials, say: Say = lambda _: None
+) -> Fitted:
     """Search, fit, export and refit on a training set; the registry is not asked, so a replay fits in the same way."""
     from ml_assets.training.export import parity, to_onnx  # onnxruntime, skl2onnx
 
@@ -170,7 +172,7 @@ def fit(lake: Lake, folder: Folder, built: dataset.TrainingSet, trials: Trials, 
     return Fitted(chosen, parameters, artifact, shipped, difference, data, tested, terms)
 
 
-def _require_classes(folder: Folder, data: Frame) -> None:
+def _require_classes(folder: ModelDefinition, data: Frame) -> None:
     """A class that no training row has would have no probability."""
     absent = [name for nr, name in enumerate(folder.spec.label.classes) if nr not in data.y]
     if absent:
@@ -180,7 +182,7 @@ def _require_classes(folder: Folder, data: Frame) -> None:
 
 
 def _fit_and_register(
-    lake: Lake, folder: Folder, built: dataset.TrainingSet, run: Run, files: Mapping[str, bytes], say: Say
+    lake: Lake, folder: ModelDefinition, built: dataset.TrainingSet, run: Run, files: Mapping[str, bytes], say: Say
 ) -> Version:
     from ml_assets.training.export import latency  # onnxruntime, skl2onnx
 
@@ -193,12 +195,14 @@ def _fit_and_register(
     run.inputs([(table, f"{lake.root}/{table}", number, "training") for table, number in built.tables.items()])
     kept = recorded(folder, built, made)
     return run.register(
-        Package(made.shipped, made.columns.kinds, folder.spec.label.classes, PROBABILITIES, MISSING),
+        ModelPackage(made.shipped, made.columns.kinds, folder.spec.label.classes, PROBABILITIES, MISSING),
         {RECORD: kept.to_json(), EVALUATION: made.evaluation, **files},
     )
 
 
-def _search(folder: Folder, data: Frame, window: Split, chosen: Columns, trials: Trials, say: Say) -> dict[str, Any]:
+def _search(
+    folder: ModelDefinition, data: Frame, window: Split, chosen: FeatureColumns, trials: Trials, say: Say
+) -> dict[str, Any]:
     """The best parameters on validation rows inside the training dates; the test rows are not looked at."""
     declared = folder.spec.search
     if declared is None or not declared.trials:
@@ -230,11 +234,11 @@ def _search(folder: Folder, data: Frame, window: Split, chosen: Columns, trials:
     return dict(found.parameters)
 
 
-def _fit(folder: Folder, chosen: Columns, parameters: Mapping[str, Any], data: Frame) -> "Pipeline":
-    from ml_assets.training.estimator import Words, build
+def _fit(folder: ModelDefinition, chosen: FeatureColumns, parameters: Mapping[str, Any], data: Frame) -> "Pipeline":
+    from ml_assets.training.estimator import TermWeights, build
 
     path, text = folder.spec.estimator.type, folder.spec.text
-    words = Words(text.terms, text.min_rows, text.ngrams) if text else None
+    words = TermWeights(text.terms, text.min_rows, text.ngrams) if text else None
     made = build(path, parameters, chosen, folder.spec.seed, words)
     try:
         return made.fit(data.X, data.y)
@@ -249,9 +253,9 @@ def _counts(window: Split) -> dict[str, object]:
     return {f"{name}_dates": f"{days[0]} to {days[-1]} ({len(days)})" for name, days in asdict(window).items()}
 
 
-def recorded(folder: Folder, built: dataset.TrainingSet, made: Fitted) -> Record:
+def recorded(folder: ModelDefinition, built: dataset.TrainingSet, made: Fitted) -> TrainingRecord:
     """What a fitted model was trained from."""
-    return Record(
+    return TrainingRecord(
         entity=folder.spec.entity,
         table=built.table,
         version=built.version,

@@ -20,7 +20,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Found:
+class TuningResult:
     """The best trial (the earliest among equals), and all of them in order."""
 
     parameters: dict[str, Value]
@@ -34,7 +34,7 @@ def search(
     objective: Callable[[dict[str, Value]], float],
     seed: int,
     on_trial: Callable[[Trial], None] = lambda _: None,
-) -> Found:
+) -> TuningResult:
     """The parameters of `space` with the largest `objective`, the same for the same seed.
 
     Bergstra et al. (2011), Algorithms for Hyper-Parameter Optimization. A combination that comes up again is
@@ -65,7 +65,7 @@ def search(
         done.append(Trial(number, parameters, value))
         on_trial(done[-1])
     best = max(done, key=lambda trial: trial.value)
-    return Found(best.parameters, best.value, tuple(done))
+    return TuningResult(best.parameters, best.value, tuple(done))
 
 
 def _finite(value: float, parameters: Mapping[str, Value]) -> float:

@@ -27,7 +27,7 @@ from pydantic import SecretStr
 from ml_assets.alerts.delivery import Delivered, deliver, pending
 from ml_assets.alerts.message import message
 from ml_assets.alerts.outbox import Alert, alerts, evaluate, failed_run, succeeded_run
-from ml_assets.decisions.alert import Kind, Rule, Severity
+from ml_assets.decisions.alert import Kind, MetricRule, Severity
 from ml_assets.spec.alert import PROJECT
 from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import shared
@@ -41,8 +41,8 @@ NOW = datetime(2026, 6, 7, 12)
 LINK = "http://127.0.0.1:3000/assets/churn/drift_report"
 SECRET = "hunter2-s3cr3t-token"  # noqa: S105 - that of a server of this test
 RULES = (
-    Rule("drift", "drifted_importance", above=0.3, severity=Severity.CRITICAL),
-    Rule("few", "predictions", below=100),
+    MetricRule("drift", "drifted_importance", above=0.3, severity=Severity.CRITICAL),
+    MetricRule("few", "predictions", below=100),
 )
 # What the sensor does, in a process of its own.
 TICK = """
@@ -320,7 +320,7 @@ def test_a_url_that_apprise_does_not_know_holds_nothing_up(lake: Lake) -> None:
 
 
 def test_thousands_of_alerts_are_one_message(lake: Lake) -> None:
-    rules = [Rule(f"rule_{number}", "m", above=0.5) for number in range(3000)] + [RULES[0]]
+    rules = [MetricRule(f"rule_{number}", "m", above=0.5) for number in range(3000)] + [RULES[0]]
     metrics = {"m": 1.0, "drifted_importance": 0.9}
     evaluate(lake, "churn", rules, metrics, DAY, link=LINK, decided_at=NOW)
     with web() as hook:

@@ -19,7 +19,7 @@ from ml_assets.alerts.outbox import (
     states,
     succeeded_run,
 )
-from ml_assets.decisions.alert import Kind, Rule, Severity, State
+from ml_assets.decisions.alert import Kind, MetricRule, RuleState, Severity
 from ml_assets.spec.alert import PROJECT, AlertRule, AlertSpec
 from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import shared
@@ -41,7 +41,7 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(str(tmp_path / "lake"), shared)
 
 
-def at(lake: Lake, week: int, rules: tuple[Rule, ...] = RULES, **metrics: float | None) -> list[Alert]:
+def at(lake: Lake, week: int, rules: tuple[MetricRule, ...] = RULES, **metrics: float | None) -> list[Alert]:
     when = DAY + week * WEEK
     return evaluate(lake, "churn", rules, metrics, when, link=LINK, decided_at=NOW + week * WEEK)
 
@@ -61,8 +61,8 @@ def test_an_outbox_tells_the_whole_story(lake: Lake) -> None:
         ("predictions_below", "fired"),
     ]
     assert states(lake, "churn") == {
-        "drifted_importance_above": State(DAY + WEEK, DAY + 2 * WEEK, DAY + 2 * WEEK),
-        "predictions_below": State(DAY + 2 * WEEK, DAY + 2 * WEEK, DAY + 2 * WEEK),
+        "drifted_importance_above": RuleState(DAY + WEEK, DAY + 2 * WEEK, DAY + 2 * WEEK),
+        "predictions_below": RuleState(DAY + 2 * WEEK, DAY + 2 * WEEK, DAY + 2 * WEEK),
     }
     (over,) = at(lake, 3, drifted_importance=0.2)
     assert (over.kind, "it fired for 14 days" in over.text) == (Kind.RECOVERED, True)
@@ -162,8 +162,8 @@ def test_a_declaration_becomes_rules() -> None:
         "failed_runs": None,
     })  # fmt: skip
     assert spec.judged == (
-        Rule("drifted_importance_above", "drifted_importance", 0.3, None, Severity.CRITICAL, 4 * WEEK),
-        Rule("some_drift", "drifted_importance", 0.1, None, Severity.WARNING, WEEK, "look at it"),
+        MetricRule("drifted_importance_above", "drifted_importance", 0.3, None, Severity.CRITICAL, 4 * WEEK),
+        MetricRule("some_drift", "drifted_importance", 0.1, None, Severity.WARNING, WEEK, "look at it"),
     )
     assert AlertSpec().failed_runs is Severity.CRITICAL
 

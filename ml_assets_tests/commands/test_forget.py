@@ -17,14 +17,14 @@ from ml_assets.commands import forget as forgotten
 from ml_assets.commands import history
 from ml_assets.commands.forget import ForgetError, forget, pending, require_whole
 from ml_assets.commands.leftovers import orphans, remedies
-from ml_assets.commands.model_places import Part, Request, _owners, discard, parts
+from ml_assets.commands.model_places import ForgetRequest, ModelPlace, _owners, discard, parts
 from ml_assets.errors import DataError
 from ml_assets.events.store import EventStore
 from ml_assets.features.online.schema import Column, Schema, open_store
 from ml_assets.serving.models.follower import Follower
 from ml_assets.serving.models.releases import Releases
 from ml_assets.settings import Settings
-from ml_assets.storage.artifacts import Package
+from ml_assets.storage.artifacts import ModelPackage
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 from ml_assets.training.release import history as champions
@@ -79,7 +79,7 @@ class World:
     def train(self, model: str) -> None:
         with self.registry.run(model, "x", {"as_of": str(AS_OF), "recipe": "r"}) as run:
             kinds = {each.name: each.kind for each in released.INPUTS}
-            version = run.register(Package(released.onnx(), kinds, (), "probabilities", ""), {})
+            version = run.register(ModelPackage(released.onnx(), kinds, (), "probabilities", ""), {})
         made = released.manifest(version.number, model=model)
         self.registry.promote(self.registry.publish(version, made.to_json()))
         self.follower.look()
@@ -93,10 +93,10 @@ class World:
             identity = named(model, model)
             write(events, prediction(model=model, identity=identity), truth(identity))
 
-    def parts(self, request: Request) -> list[Part]:
+    def parts(self, request: ForgetRequest) -> list[ModelPlace]:
         return parts(request, self.settings, self.defs, self.instance)
 
-    def delete(self, request: Request) -> None:
+    def delete(self, request: ForgetRequest) -> None:
         note = self.settings.data / "forgetting" / f"{request.model}.json"
         forgotten.delete(self.parts(request), note, request.command)
 
@@ -168,8 +168,8 @@ def _open(instance: dg.DagsterInstance) -> _Opened:
 
 def test_a_reset_forgets_everything_but_the_folder_and_the_files(world: World) -> None:
     other = world.state("shop_2")
-    assert [part.name for part in world.parts(Request("shop")) if not part.what] == []
-    said = forget(Request("shop"), world.settings, world.defs, yes=True)
+    assert [part.name for part in world.parts(ForgetRequest("shop")) if not part.what] == []
+    said = forget(ForgetRequest("shop"), world.settings, world.defs, yes=True)
     assert said == "shop was reset; `ml-assets run shop` starts anew"
     found = world.state("shop")
     assert found.pop("files") == ["data/incoming/shop/orders/a.csv", "defs/shop/a.csv"]
@@ -185,20 +185,20 @@ def test_a_reset_forgets_everything_but_the_folder_and_the_files(world: World) -
 
 def test_a_removal_leaves_nothing_and_frees_the_name(world: World) -> None:
     other = world.state("shop_2")
-    assert forget(Request("shop", remove=True), world.settings, world.defs, yes=True) == "shop was removed"
+    assert forget(ForgetRequest("shop", remove=True), world.settings, world.defs, yes=True) == "shop was removed"
     found = world.state("shop")
     assert not any(found.pop(name) for name in ("files", "known", "served", "assets", "champion", "versions"))
     assert found == {"online": ([], False), "server": (False, [])}
     assert world.state("shop_2") == other
     with pytest.raises(ForgetError, match="there is nothing of a model 'shop' here"):
-        forget(Request("shop", remove=True), world.settings, world.defs, yes=True)
+        forget(ForgetRequest("shop", remove=True), world.settings, world.defs, yes=True)
     world.stock("shop")
     assert world.state("shop")["versions"] == [1]
 
 
 def test_the_last_model_is_removed_from_the_server_too_and_a_lost_database_is_not_believed(world: World) -> None:
     for model in ("shop", "shop_2"):
-        forget(Request(model, remove=True), world.settings, world.defs, yes=True)
+        forget(ForgetRequest(model, remove=True), world.settings, world.defs, yes=True)
         assert model not in world.follower.look().models
     assert world.follower.look().trouble is None
     world.stock("shop")
@@ -208,14 +208,14 @@ def test_the_last_model_is_removed_from_the_server_too_and_a_lost_database_is_no
 
 
 def test_one_source_is_read_again_and_the_tables_of_the_others_stay(world: World) -> None:
-    world.delete(Request("shop", "orders"))
+    world.delete(ForgetRequest("shop", "orders"))
     tables = [str(path.parent.relative_to(world.settings.lake)) for path in world.settings.lake.rglob("_delta_log")]
     assert [table for table in sorted(tables) if table.startswith("shop/")] == ["shop/raw/tickets"]
     assert world.state("shop")["versions"] == []
 
 
 def test_a_command_that_is_killed_at_any_part_ends_as_if_it_had_not_been(world: World) -> None:
-    request_ = Request("shop", remove=True)
+    request_ = ForgetRequest("shop", remove=True)
     killed = [_copy(world, f"killed{number}") for number in range(len(world.parts(request_)))]
     world.delete(request_)
     expected = world.state("shop")
@@ -230,7 +230,7 @@ def test_a_command_that_is_killed_at_any_part_ends_as_if_it_had_not_been(world: 
             require_whole(other.settings, "shop")
         assert remedies(other.settings, other.defs)["shop is half deleted"] == request_.command
         with pytest.raises(ForgetError, match="was interrupted: run it again first"):
-            forget(Request("shop"), other.settings, other.defs, yes=True)
+            forget(ForgetRequest("shop"), other.settings, other.defs, yes=True)
         other.delete(request_)
         assert other.state("shop") == expected, found[number].name
         assert pending(other.settings, "shop") is None
@@ -241,7 +241,7 @@ def _copy(world: World, name: str) -> World:
     return World(root, _settings(root / "data"), world.instance)
 
 
-def _half(part: Part) -> Any:
+def _half(part: ModelPlace) -> Any:
     """Deletes, and dies before anybody knows."""
 
     def delete() -> None:
@@ -268,14 +268,14 @@ def test_what_is_left_of_models_without_a_folder_is_named_with_the_command(world
     ((said, command),) = remedies(world.settings, world.defs).items()
     assert said.startswith("shop has no model folder, and is still in the lake, in the drop zone")
     assert command == "ml-assets remove shop"
-    forget(Request("shop", remove=True), world.settings, world.defs, yes=True)
+    forget(ForgetRequest("shop", remove=True), world.settings, world.defs, yes=True)
     assert remedies(world.settings, world.defs) == {}
 
 
 def test_nothing_is_deleted_where_nobody_can_be_asked(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     before = world.state("shop")
     with pytest.raises(ForgetError, match="nobody is there to ask: `ml-assets reset shop --yes`"):
-        forget(Request("shop"), world.settings, world.defs, yes=False)
+        forget(ForgetRequest("shop"), world.settings, world.defs, yes=False)
     assert world.state("shop") == before
     said = capsys.readouterr().out
     assert "versions: 1 version in the registry, version 1 is the champion" in said
@@ -287,7 +287,7 @@ def test_nothing_is_deleted_while_a_run_is_in_progress(world: World) -> None:
     run = dg.DagsterRun(job_name="shop_loop", status=dg.DagsterRunStatus.STARTED)
     world.instance.add_run(run)
     with pytest.raises(DataError, match=r"a run of shop is started .*terminate it in the Dagster UI"):
-        forget(Request("shop"), world.settings, world.defs, yes=True)
+        forget(ForgetRequest("shop"), world.settings, world.defs, yes=True)
     assert world.state("shop")["versions"] == [1]
     assert champions(world.lake, "shop") == []
 
@@ -301,11 +301,11 @@ def test_the_tables_of_a_source_are_told_from_those_of_a_source_with_a_longer_na
 def test_what_is_left_is_removed_whatever_somebody_called_it(world: World) -> None:
     (world.settings.incoming / "my own-files.2").mkdir()
     assert [*remedies(world.settings, world.defs).values()] == ["ml-assets remove 'my own-files.2'"]
-    forget(Request("my own-files.2", remove=True), world.settings, world.defs, yes=True)
+    forget(ForgetRequest("my own-files.2", remove=True), world.settings, world.defs, yes=True)
     assert remedies(world.settings, world.defs) == {}
 
 
 @pytest.mark.parametrize("name", ["../shop", "", "a/b", ".", "..", "_locks", "a'b", ".git"])
 def test_what_is_not_a_name_is_refused(world: World, name: str) -> None:
     with pytest.raises(DataError, match="is not the name of a model"):
-        forget(Request(name), world.settings, world.defs, yes=True)
+        forget(ForgetRequest(name), world.settings, world.defs, yes=True)

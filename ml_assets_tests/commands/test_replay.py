@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ml_assets.commands.replay import Request, _policies, _resumed, policy, read, table
+from ml_assets.commands.replay import ReplayRequest, _policies, _resumed, policy, read, table
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.replay.result import Step, Training, Walk
-from ml_assets.replay.walk import Replay, Store
+from ml_assets.replay.walk import Replay, ReplayStore
 from ml_assets.spec.monitor import RetrainSpec
 from ml_assets_tests.processes import environment
 from ml_assets_tests.real_data import INVOICES, needs_invoices
@@ -56,13 +56,13 @@ def test_a_policy_file_that_is_not_there_or_has_a_name_that_is_taken_is_named(tm
 
 
 def test_resume_takes_what_was_asked_for_and_nothing_else(tmp_path: Path) -> None:
-    store, asked = Store(tmp_path), Request("2026-01-04", "2026-03-01", "", {"p.yaml": "drift: 0.1"})
+    store, asked = ReplayStore(tmp_path), ReplayRequest("2026-01-04", "2026-03-01", "", {"p.yaml": "drift: 0.1"})
     with pytest.raises(DataError, match="no replay of m was interrupted"):
-        _resumed(store, "m", Request())
+        _resumed(store, "m", ReplayRequest())
     store.write("request.json", content=json.dumps(vars(asked)).encode())
-    assert _resumed(store, "m", Request()) == asked
+    assert _resumed(store, "m", ReplayRequest()) == asked
     with pytest.raises(DataError, match="leave the others out"):
-        _resumed(store, "m", Request(first="2026-01-04"))
+        _resumed(store, "m", ReplayRequest(first="2026-01-04"))
 
 
 def _step(week: int, champion: int, trigger: str | None, roc_auc: float) -> Step:

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from ml_assets import components
 from ml_assets.components import Model
-from ml_assets.components.base import LOOP, Declared
+from ml_assets.components.base import LOOP, SpecComponent
 from ml_assets.components.sensors import loop_schedule
 from ml_assets.settings import PROJECT
 from ml_assets.spec.base import Declaration
@@ -76,7 +76,7 @@ def _types(annotation: Any) -> Iterator[type[BaseModel]]:
 def test_there_are_folders_and_at_most_six_component_types() -> None:
     assert {"churn", "retail"} <= set(FOLDERS)
     assert 0 < len(TYPES) <= 6
-    assert all(issubclass(kind, Declared) for kind in TYPES)
+    assert all(issubclass(kind, SpecComponent) for kind in TYPES)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -101,7 +101,7 @@ def test_every_query_of_a_folder_is_declared(folder: str) -> None:
 
 
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.__name__)
-def test_every_component_type_and_every_field_is_described(kind: type[Declared[Any]]) -> None:
+def test_every_component_type_and_every_field_is_described(kind: type[SpecComponent[Any]]) -> None:
     assert kind.__doc__
     for declaration in declarations(kind.declaration):
         assert issubclass(declaration, Declaration), declaration
@@ -111,7 +111,7 @@ def test_every_component_type_and_every_field_is_described(kind: type[Declared[A
 
 
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.__name__)
-def test_an_unknown_field_is_refused(kind: type[Declared[Any]]) -> None:
+def test_an_unknown_field_is_refused(kind: type[SpecComponent[Any]]) -> None:
     with pytest.raises(ValueError, match="unknown field 'nonsense'"):
         kind.declaration.model_validate({"nonsense": 1})
 

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.decisions.alert import Event, Kind, Rule, Severity, State, backoff, judge
+from ml_assets.decisions.alert import Event, Kind, MetricRule, RuleState, Severity, backoff, judge
 
 DAY = date(2026, 6, 7)
 WEEK = timedelta(weeks=1)
-DRIFT = Rule("drift", "drifted_importance", above=0.3, cooldown=3 * WEEK)
-AUC = Rule("auc", "roc_auc_measured", below=0.7, severity=Severity.CRITICAL)
+DRIFT = MetricRule("drift", "drifted_importance", above=0.3, cooldown=3 * WEEK)
+AUC = MetricRule("auc", "roc_auc_measured", below=0.7, severity=Severity.CRITICAL)
 
 values = st.one_of(st.none(), st.just(math.nan), st.floats(-1, 1), st.sampled_from([0.3, math.inf, -math.inf]))
 histories = st.lists(values, min_size=1, max_size=30)
 rules = st.builds(
-    Rule,
+    MetricRule,
     st.just("rule"),
     st.just("metric"),
     above=st.floats(-1, 1),
@@ -29,8 +29,8 @@ rules = st.builds(
 
 
 def walk(
-    rule: Rule, history: Sequence[float | None], state: Mapping[str, State] | None = None
-) -> tuple[list[Event], Mapping[str, State]]:
+    rule: MetricRule, history: Sequence[float | None], state: Mapping[str, RuleState] | None = None
+) -> tuple[list[Event], Mapping[str, RuleState]]:
     """The events of weekly as-of dates, and the state after the last one."""
     said, known = list[Event](), dict(state or {})
     for number, value in enumerate(history):
@@ -40,13 +40,13 @@ def walk(
 
 
 @given(rules, histories)
-def test_fired_and_recovered_alternate(rule: Rule, history: Sequence[float | None]) -> None:
+def test_fired_and_recovered_alternate(rule: MetricRule, history: Sequence[float | None]) -> None:
     changes = [event.kind for event in walk(rule, history)[0] if event.kind is not Kind.REMINDER]
     assert changes == [Kind.FIRED, Kind.RECOVERED][:2] * (len(changes) // 2) + [Kind.FIRED] * (len(changes) % 2)
 
 
 @given(rules, histories)
-def test_it_says_nothing_twice_within_the_cooldown(rule: Rule, history: Sequence[float | None]) -> None:
+def test_it_says_nothing_twice_within_the_cooldown(rule: MetricRule, history: Sequence[float | None]) -> None:
     for before, event in pairwise(walk(rule, history)[0]):
         assert event.as_of > before.as_of
         if event.kind is Kind.REMINDER:
@@ -54,7 +54,7 @@ def test_it_says_nothing_twice_within_the_cooldown(rule: Rule, history: Sequence
 
 
 @given(rules, histories)
-def test_no_reminder_is_forgotten(rule: Rule, history: Sequence[float | None]) -> None:
+def test_no_reminder_is_forgotten(rule: MetricRule, history: Sequence[float | None]) -> None:
     """A date at which it fires has an event, unless one within the cooldown went before."""
     said = walk(rule, history)[0]
     for number, value in enumerate(history):
@@ -64,14 +64,14 @@ def test_no_reminder_is_forgotten(rule: Rule, history: Sequence[float | None]) -
 
 
 @given(rules, histories)
-def test_an_as_of_date_that_is_judged_again_says_nothing(rule: Rule, history: Sequence[float | None]) -> None:
+def test_an_as_of_date_that_is_judged_again_says_nothing(rule: MetricRule, history: Sequence[float | None]) -> None:
     _, state = walk(rule, history)
     for number, value in enumerate(history):
         assert judge([rule], {rule.metric: value}, state, DAY + number * WEEK) == ((), state)
 
 
 @given(rules, histories)
-def test_silence_is_no_evidence(rule: Rule, history: Sequence[float | None]) -> None:
+def test_silence_is_no_evidence(rule: MetricRule, history: Sequence[float | None]) -> None:
     said, state = walk(rule, history)
     for missing in ({}, {rule.metric: None}, {rule.metric: math.nan}):
         assert judge([rule], missing, state, DAY + 99 * WEEK) == ((), state)
@@ -82,7 +82,7 @@ def test_silence_is_no_evidence(rule: Rule, history: Sequence[float | None]) -> 
 
 @given(histories)
 def test_below_is_the_mirror_of_above(history: Sequence[float | None]) -> None:
-    above, below = Rule("r", "m", above=0.25), Rule("r", "m", below=-0.25)
+    above, below = MetricRule("r", "m", above=0.25), MetricRule("r", "m", below=-0.25)
     mirrored = [None if value is None else -value for value in history]
     assert [(event.kind, event.as_of) for event in walk(above, history)[0]] == [
         (event.kind, event.as_of) for event in walk(below, mirrored)[0]
@@ -91,7 +91,7 @@ def test_below_is_the_mirror_of_above(history: Sequence[float | None]) -> None:
 
 @given(st.lists(st.tuples(values, values), max_size=20))
 def test_rules_do_not_disturb_each_other(history: Sequence[tuple[float | None, float | None]]) -> None:
-    together, state = list[Event](), dict[str, State]()
+    together, state = list[Event](), dict[str, RuleState]()
     for number, (one, two) in enumerate(history):
         metrics = {DRIFT.metric: one, AUC.metric: two}
         events, after = judge([DRIFT, AUC], metrics, state, DAY + number * WEEK)
@@ -115,12 +115,16 @@ def test_what_a_person_reads() -> None:
 @pytest.mark.parametrize(
     ("rule", "value", "words"),
     [
-        (Rule("r", "m", above=0.3), 0.300001, "m is 0.300001, above 0.3"),
-        (Rule("r", "predictions", below=10_000), 1234, "predictions is 1,234, below 10,000"),
-        (Rule("r", "m", above=0, description="ask the data team"), math.inf, "m is inf, above 0 (ask the data team)"),
+        (MetricRule("r", "m", above=0.3), 0.300001, "m is 0.300001, above 0.3"),
+        (MetricRule("r", "predictions", below=10_000), 1234, "predictions is 1,234, below 10,000"),
+        (
+            MetricRule("r", "m", above=0, description="ask the data team"),
+            math.inf,
+            "m is inf, above 0 (ask the data team)",
+        ),
     ],
 )
-def test_a_sentence_tells_value_and_limit_apart(rule: Rule, value: float, words: str) -> None:
+def test_a_sentence_tells_value_and_limit_apart(rule: MetricRule, value: float, words: str) -> None:
     ((event,), _) = judge([rule], {rule.metric: value}, {}, DAY)
     assert event.sentence == words
 
@@ -136,7 +140,7 @@ def test_a_correction_of_the_last_date_counts_and_an_older_date_does_not() -> No
 @pytest.mark.parametrize("limits", [{}, {"above": 1.0, "below": 0.0}, {"above": math.nan}, {"below": -math.inf}])
 def test_a_rule_has_one_limit(limits: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="alert r: exactly one of above and below is needed, a finite number"):
-        Rule("r", "m", **limits)
+        MetricRule("r", "m", **limits)
 
 
 def test_the_waiting_time_doubles_up_to_an_hour_and_never_ends() -> None:

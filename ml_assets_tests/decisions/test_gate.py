@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ml_assets.decisions.gate import DIRECTION, Difference, Evidence, Gate, UnknownMetricError, judge
+from ml_assets.decisions.gate import DIRECTION, Difference, Gate, GateEvidence, UnknownMetricError, judge
 
 DAY = date(2025, 6, 1)
 metrics = st.sampled_from(sorted(DIRECTION))
@@ -24,8 +24,8 @@ def differences(draw: st.DrawFn) -> Difference:
     return Difference(estimate, low, high)
 
 
-def measured(metric: str, value: float = 0.5, **against: Any) -> Evidence:
-    return Evidence({metric: value}, {other: {metric: found} for other, found in against.items()}, DAY)
+def measured(metric: str, value: float = 0.5, **against: Any) -> GateEvidence:
+    return GateEvidence({metric: value}, {other: {metric: found} for other, found in against.items()}, DAY)
 
 
 @given(metrics, numbers, numbers, numbers)
@@ -131,7 +131,7 @@ def test_a_reason_holds_the_numbers_and_names_every_gate_that_failed() -> None:
         Gate("brier", at_most=0.3),
     ]
     difference = {"champion": {"roc_auc": Difference(-0.02, -0.05, 0.01)}}
-    verdict = judge(gates, Evidence({"roc_auc": 0.6543, "brier": 0.2}, difference, DAY))
+    verdict = judge(gates, GateEvidence({"roc_auc": 0.6543, "brier": 0.2}, difference, DAY))
     assert verdict.reason == (
         "roc_auc is 0.6543, at least 0.7; roc_auc is -0.0200 against the champion (-0.0500 to +0.0100), limit -0.0100"
     )
@@ -163,7 +163,7 @@ def test_a_gate_says_its_condition_in_words() -> None:
 
 def test_the_baseline_and_a_suspected_leak_are_named_in_the_reason() -> None:
     difference = {"baseline": {"roc_auc": Difference(0.001, -0.01, 0.012)}}
-    evidence = Evidence(
+    evidence = GateEvidence(
         {"roc_auc": 0.99},
         difference,
         DAY,

@@ -8,43 +8,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.decisions.retrain import Action, Evidence, Measured, Policy, Verdict, decide, weigh
+from ml_assets.decisions.retrain import Action, MeasuredMetric, Policy, RetrainEvidence, RetrainVerdict, decide, weigh
 
 DAY = date(2026, 6, 7)
 WEEK = timedelta(weeks=1)
-STANDING = Evidence(DAY, trained=DAY - 10 * WEEK, rows=1000, evaluated=0.8)
+STANDING = RetrainEvidence(DAY, trained=DAY - 10 * WEEK, rows=1000, evaluated=0.8)
 ALL = Policy(
     rows=0.5, drift=0.3, floor=0.7, drop=0.05, estimate=0.05, age=52 * WEEK, every=26 * WEEK, cooldown=4 * WEEK
 )
 shares = st.floats(0, 1)
 
 
-def walk(policy: Policy, evidences: list[Evidence]) -> list[Verdict]:
+def walk(policy: Policy, evidences: list[RetrainEvidence]) -> list[RetrainVerdict]:
     """Verdicts of consecutive as-of dates, each with the counts of the one before."""
-    found: list[Verdict] = []
+    found: list[RetrainVerdict] = []
     for number, evidence in enumerate(evidences):
         before = found[-1].in_a_row if found else {}
         found.append(decide(policy, replace(evidence, as_of=DAY + number * WEEK, before=before)))
     return found
 
 
-def actions(verdicts: list[Verdict]) -> list[str]:
+def actions(verdicts: list[RetrainVerdict]) -> list[str]:
     return [verdict.action.value for verdict in verdicts]
 
 
 def test_without_a_model_there_is_nothing_to_wait_for() -> None:
-    verdict = decide(Policy(), Evidence(DAY, trained=None))
+    verdict = decide(Policy(), RetrainEvidence(DAY, trained=None))
     assert (verdict.action, verdict.reason) == (Action.RETRAIN, "there is no model yet")
 
 
 def test_a_candidate_that_did_not_ship_is_not_trained_again_at_once() -> None:
-    failed = Evidence(DAY, trained=None, attempted=DAY - WEEK, drifted=1.0, before={"drift": 5})
+    failed = RetrainEvidence(DAY, trained=None, attempted=DAY - WEEK, drifted=1.0, before={"drift": 5})
     assert decide(replace(ALL, after=1), failed).action is Action.WAIT
     assert "cooldown lasts until 2026-06-28" in decide(ALL, failed).reason
 
 
 def test_what_is_not_known_triggers_nothing() -> None:
-    verdict = decide(ALL, Evidence(DAY, trained=DAY - WEEK))
+    verdict = decide(ALL, RetrainEvidence(DAY, trained=DAY - WEEK))
     assert verdict.action is Action.WAIT
     assert {trigger.name for trigger in verdict.triggers} == {"age", "schedule"}
     assert decide(Policy(), STANDING).reason == "no trigger could be asked"
@@ -92,17 +92,17 @@ def test_a_metric_is_accused_only_by_the_whole_interval(
     estimate: float, half: float, evaluated: float, after: int
 ) -> None:
     policy = Policy(drop=0.05, after=after)
-    measured = Measured(estimate, estimate - half, estimate + half)
+    measured = MeasuredMetric(estimate, estimate - half, estimate + half)
     (trigger,) = decide(policy, replace(STANDING, evaluated=evaluated, measured=measured)).triggers
     assert trigger.fired == (evaluated - (estimate + half) > 0.05)
-    mirrored = Measured(-estimate, -estimate - half, -estimate + half)
+    mirrored = MeasuredMetric(-estimate, -estimate - half, -estimate + half)
     (other,) = decide(policy, replace(STANDING, evaluated=-evaluated, measured=mirrored, direction=-1)).triggers
     assert other.fired == trigger.fired
     assert other.value == pytest.approx(trigger.value)
 
 
 def test_a_reason_holds_the_numbers() -> None:
-    bad = replace(STANDING, measured=Measured(0.6, 0.55, 0.65), drifted=0.4)
+    bad = replace(STANDING, measured=MeasuredMetric(0.6, 0.55, 0.65), drifted=0.4)
     verdict = decide(ALL, bad)
     assert verdict.action is Action.SUSPECTED
     assert verdict.reason == (

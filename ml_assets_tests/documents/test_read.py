@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.documents.document import Document, Limits, Page, UnreadableError
+from ml_assets.documents.document import Document, Page, ReadingLimits, UnreadableError
 from ml_assets.documents.plain_text import decoded, tidy
 from ml_assets.documents.read import read
 from ml_assets_tests.documents import made
@@ -144,7 +144,7 @@ def test_progress_tells_each_page_of_a_pdf() -> None:
 def test_an_error_names_the_file_the_value_and_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "long.txt").write_bytes(b"x" * 1001)
     with pytest.raises(UnreadableError, match=r"long\.txt has 1,001 bytes, more than 1,000: .*Limits\.size") as caught:
-        read(tmp_path / "long.txt", Limits(size=1000))
+        read(tmp_path / "long.txt", ReadingLimits(size=1000))
     assert caught.value.code == "too-large"
 
 

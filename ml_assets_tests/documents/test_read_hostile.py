@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_assets.documents.document import Document, Limits, UnreadableError
+from ml_assets.documents.document import Document, ReadingLimits, UnreadableError
 from ml_assets.documents.read import read
-from ml_assets.documents.reader import Reader
+from ml_assets.documents.reader import DocumentReader
 from ml_assets_tests.documents import made
 
 GOOD = "\n".join(made.LEASE).encode()
@@ -90,13 +90,13 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes]]] = {
 
 
 @pytest.fixture(scope="module")
-def reader() -> Iterator[Reader]:
-    with Reader(processes=1) as reader:
+def reader() -> Iterator[DocumentReader]:
+    with DocumentReader(processes=1) as reader:
         yield reader
 
 
 @pytest.mark.parametrize("name", list(HOSTILE))
-def test_each_is_refused_by_its_code_and_the_next_file_is_read(name: str, reader: Reader) -> None:
+def test_each_is_refused_by_its_code_and_the_next_file_is_read(name: str, reader: DocumentReader) -> None:
     code, make = HOSTILE[name]
     with pytest.raises(UnreadableError) as caught:
         reader.read(make())
@@ -113,7 +113,7 @@ def test_without_a_child_the_answer_is_the_same(name: str) -> None:
     assert caught.value.code == code
 
 
-def test_html_called_pdf_is_read_as_html(reader: Reader, tmp_path: Path) -> None:
+def test_html_called_pdf_is_read_as_html(reader: DocumentReader, tmp_path: Path) -> None:
     (tmp_path / "invoice.pdf").write_bytes(b"<html><body>Log in first</body></html>")
     assert reader.read(tmp_path / "invoice.pdf").kind == "html"
 
@@ -139,7 +139,7 @@ def slow_file() -> bytes:
 @pytest.mark.slow
 def test_a_page_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     (tmp_path / "scan.pdf").write_bytes(slow_file())
-    with Reader(Limits(seconds_per_page=0.05), processes=1) as reader:
+    with DocumentReader(ReadingLimits(seconds_per_page=0.05), processes=1) as reader:
         assert reader.read(GOOD).kind == "text"
         (child,) = reader.pids
         with pytest.raises(UnreadableError, match=r"scan\.pdf took more than 0\.05 s") as caught:
@@ -151,7 +151,7 @@ def test_a_page_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_file_that_needs_too_much_memory_is_given_up() -> None:
-    with Reader(Limits(memory=400 << 20), processes=1) as reader:
+    with DocumentReader(ReadingLimits(memory=400 << 20), processes=1) as reader:
         with pytest.raises(UnreadableError) as caught:
             reader.read(slow_file())
         assert caught.value.code in {"memory", "crashed"}
@@ -161,7 +161,7 @@ def test_a_file_that_needs_too_much_memory_is_given_up() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV], ids=["killed", "segmentation fault"])
 def test_a_child_that_dies_costs_one_file(how: signal.Signals) -> None:
-    with Reader(processes=1) as reader:
+    with DocumentReader(processes=1) as reader:
         assert reader.read(GOOD).kind == "text"
         (child,) = reader.pids
         killer = threading.Timer(1.5, os.kill, (child, how))
@@ -173,7 +173,7 @@ def test_a_child_that_dies_costs_one_file(how: signal.Signals) -> None:
         assert reader.read(GOOD).kind == "text"
 
 
-def test_a_child_that_was_killed_between_two_files_is_replaced(reader: Reader) -> None:
+def test_a_child_that_was_killed_between_two_files_is_replaced(reader: DocumentReader) -> None:
     assert reader.read(GOOD).kind == "text"
     for child in reader.pids:
         os.kill(child, signal.SIGKILL)
@@ -183,14 +183,14 @@ def test_a_child_that_was_killed_between_two_files_is_replaced(reader: Reader) -
 
 
 def test_many_files_come_back_in_their_order_with_the_errors_in_their_places() -> None:
-    with Reader(processes=2) as reader:
+    with DocumentReader(processes=2) as reader:
         answers = list(reader.read_all([GOOD, b"", made.pdf([["one"]]), b"{\\rtf1}", made.docx(["two"])] * 3))
     shown = [answer.text if isinstance(answer, Document) else answer.code for answer in answers]
     assert shown == [GOOD.decode(), "empty", "one", "unknown-kind", "two"] * 3
 
 
 def test_when_a_reader_is_closed_its_children_are_gone() -> None:
-    with Reader(processes=1) as reader:
+    with DocumentReader(processes=1) as reader:
         reader.read(GOOD)
         (child,) = reader.pids
     with pytest.raises(ProcessLookupError):
@@ -199,7 +199,7 @@ def test_when_a_reader_is_closed_its_children_are_gone() -> None:
 
 def test_a_child_sees_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_PASSWORD", "secret")
-    with Reader(processes=1) as reader:
+    with DocumentReader(processes=1) as reader:
         reader.read(GOOD)
         (child,) = reader.pids
         environment = Path(f"/proc/{child}/environ")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ml_assets.documents.decode import Decode
 from ml_assets.documents.document import Page
-from ml_assets.documents.layout import Line, arranged
+from ml_assets.documents.layout import TextLine, arranged
 from ml_assets.documents.orientation import Boxes, skew, straightened, turned, vertical
 from ml_assets.documents.pdf_text_layer import broken, doubtful, english, refuted
 from ml_assets_tests.documents import made
@@ -18,8 +18,8 @@ CHARACTERS = ["blank", *"abcdefgh", " "]
 PLACES = st.tuples(st.integers(0, 800), st.integers(0, 1000), st.integers(5, 400), st.integers(8, 40))
 
 
-def line(text: str, left: float, top: float, width: float, height: float = 20) -> Line:
-    return Line(text, 1.0, left, top, left + width, top + height)
+def line(text: str, left: float, top: float, width: float, height: float = 20) -> TextLine:
+    return TextLine(text, 1.0, left, top, left + width, top + height)
 
 
 @given(places=st.lists(PLACES, max_size=30))

@@ -7,14 +7,14 @@ from contextlib import suppress
 import pytest
 
 from ml_assets.documents.description import describe
-from ml_assets.documents.document import LIMITS, Limits, UnreadableError
+from ml_assets.documents.document import LIMITS, ReadingLimits, UnreadableError
 from ml_assets.documents.read import read
 from ml_assets.search.terms import terms
 from ml_assets_tests.documents import made
 
 pytestmark = pytest.mark.timeout(60)
 
-ROOM = Limits(characters=1 << 30, pages=1 << 30)
+ROOM = ReadingLimits(characters=1 << 30, pages=1 << 30)
 SMALL = 1 << 15  # bytes: enough for a quadratic loop to take minutes of four times as many
 HEADS = {
     "text": b"x",
@@ -96,14 +96,14 @@ LONG = {
 @pytest.mark.parametrize("name", LONG)
 def test_the_characters_of_a_document_are_bounded(name: str) -> None:
     with pytest.raises(UnreadableError, match=r"has 1,\d\d\d characters, more than 1,000: split it") as caught:
-        read(LONG[name], Limits(characters=1000))
+        read(LONG[name], ReadingLimits(characters=1000))
     assert caught.value.code == "too-long"
-    assert read(LONG[name], Limits(characters=1300))
+    assert read(LONG[name], ReadingLimits(characters=1300))
 
 
 def test_a_document_of_pages_is_bounded_as_a_whole() -> None:
     content = made.pdf([made.LEASE] * 5)
     whole = len(read(content).text)
     with pytest.raises(UnreadableError, match="characters"):
-        read(content, Limits(characters=whole // 2))
+        read(content, ReadingLimits(characters=whole // 2))
     assert LIMITS.characters >= 500 * 5000  # as many pages as there may be, full of text

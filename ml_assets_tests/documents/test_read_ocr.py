@@ -9,7 +9,7 @@ import pytest
 from ml_assets.documents.document import Page
 from ml_assets.documents.ocr import read_picture
 from ml_assets.documents.read import read
-from ml_assets.documents.reader import Reader
+from ml_assets.documents.reader import DocumentReader
 from ml_assets_tests.documents import made
 from ml_assets_tests.real_data import ROOT
 
@@ -128,5 +128,5 @@ def test_the_genuine_scan_is_english() -> None:
 
 
 def test_a_scan_is_read_within_the_default_limits_of_a_child() -> None:
-    with Reader(processes=1) as reader:
+    with DocumentReader(processes=1) as reader:
         assert all(made.found(page.text) >= 0.97 for page in reader.read(made.scanned(picture(), pages=2)).pages)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ml_assets.documents import sandbox
-from ml_assets.documents.document import LIMITS, Limits, UnreadableError
+from ml_assets.documents.document import LIMITS, ReadingLimits, UnreadableError
 from ml_assets.documents.sandbox import Sandbox
 from ml_assets_tests.serving.process import gone
 
@@ -44,7 +44,7 @@ def test_it_ends_with_its_parent_though_it_cannot_listen(tmp_path: Path) -> None
 
 def test_it_ends_when_it_takes_more_processor_time_than_a_step_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "_CHILD", _HOG)
-    child = Sandbox(Limits(seconds=0.1, threads=1))
+    child = Sandbox(ReadingLimits(seconds=0.1, threads=1))
     child._limits = LIMITS  # so that its parent has all the patience of the world
     with pytest.raises(UnreadableError) as caught:
         child.read(b"any", "any")

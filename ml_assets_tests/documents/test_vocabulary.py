@@ -13,11 +13,11 @@ from onnx import TensorProto, helper
 
 from ml_assets.documents.vocabulary import Familiarity, familiarity, vocabulary
 from ml_assets.errors import TrainingError
-from ml_assets.training.estimator import Words, build
+from ml_assets.training.estimator import TermWeights, build
 from ml_assets.training.export import to_onnx
-from ml_assets.training.frame import Columns
+from ml_assets.training.frame import FeatureColumns
 
-COLUMNS = Columns(("pages",), ("kind",), ("story", "title"))
+COLUMNS = FeatureColumns(("pages",), ("kind",), ("story", "title"))
 STORY, TITLE = {"a", "big", "cat", "dog", "red"}, {"one", "two", "three"}
 
 
@@ -29,7 +29,7 @@ def exported(**changed: object) -> bytes:
         "story": ["big red dog", "a cat", "red cat", "dog"] * 5,
         "title": ["one", "two", "one two", "three"] * 5,
     }).astype(dict.fromkeys(("kind", "story", "title"), "str"))  # fmt: skip
-    pipeline = build("sklearn.linear_model.LogisticRegression", {}, COLUMNS, 0, Words(min_rows=1, ngrams=1))
+    pipeline = build("sklearn.linear_model.LogisticRegression", {}, COLUMNS, 0, TermWeights(min_rows=1, ngrams=1))
     (vectorizer,) = [step for name, step, _ in pipeline["columns"].transformers if name == "text_0"]
     vectorizer[0].set_params(**changed)
     return to_onnx(pipeline.fit(X, np.array([0, 1, 2, 0] * 5)), COLUMNS)

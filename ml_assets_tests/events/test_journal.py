@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ml_assets.events.database import parse
-from ml_assets.events.journal import Journal, Written
+from ml_assets.events.journal import Journal, JournalCounts
 from ml_assets.events.rows import Event, EventRefusedError, EventStoreError, Exposure, Outcome, Prediction
 from ml_assets.events.store import EventStore
 from ml_assets.events.writer import SqliteWriter, Writer
@@ -25,10 +25,10 @@ PATIENCE = 0.4
 DECLARED = PATIENCE * 1.25 + 0.6  # a quarter more, and what a busy machine adds
 
 
-def on(store: EventStore, work: Callable[[Journal], Awaitable[None]], **options: float) -> Written:
+def on(store: EventStore, work: Callable[[Journal], Awaitable[None]], **options: float) -> JournalCounts:
     """Do work with a journal of the store."""
 
-    async def run() -> Written:
+    async def run() -> JournalCounts:
         async with Journal(store.writer(), **({"patience": 1.0} | options)) as journal:  # type: ignore[arg-type]
             await work(journal)
         return journal.written
@@ -44,7 +44,7 @@ def test_a_hundred_records_at_once_share_one_transaction(store: EventStore) -> N
     async def work(journal: Journal) -> None:
         await asyncio.gather(*(journal.record(prediction(str(number)), exposure(str(number))) for number in range(100)))
 
-    assert on(store, work) == Written(records=100, transactions=1)
+    assert on(store, work) == JournalCounts(records=100, transactions=1)
     assert entities(store) == [str(number) for number in range(100)]
     assert len(store.read_since(Exposure, 0, 1000, model="churn").rows) == 100
 

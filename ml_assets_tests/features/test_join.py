@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ml_assets.errors import DeclarationError
 from ml_assets.features.join import in_force, point_in_time
 from ml_assets.features.store import refresh
-from ml_assets.features.view import Features, View
+from ml_assets.features.view import TimedView, View
 from ml_assets_tests.conftest import Row, Shop
 
 DAYS = [date(2025, 3, 2) + timedelta(days=7 * i) for i in range(4)]
@@ -64,7 +64,7 @@ def test_the_rows_are_those_of_the_population_and_the_values_those_in_force(
         shop.append("orders", [order(customer, DAYS[0] + timedelta(days=at)) for customer, at in orders])
         view = shop.view("SELECT customer, count(*) AS n FROM orders GROUP BY customer", lookback=2 * WEEK)
         refresh(shop.lake, view, sorted(computed))
-        used = Features(view, timedelta(days=ttl))
+        used = TimedView(view, timedelta(days=ttl))
         spine = everybody(shop)
         found = point_in_time(shop.lake, spine, DAYS, [used], computed={view.table: sorted(computed)}).to_pylist()
         members = [(day, row["customer"]) for day in DAYS for row in shop.at(spine, day)[0]]
@@ -81,7 +81,7 @@ def test_an_entity_that_a_view_does_not_return_has_nulls_and_keeps_its_row(shop:
     shop.append("orders", [order(1, date(2025, 3, 1)), order(2, date(2025, 1, 1))])
     view = shop.view("SELECT customer, 1 AS seen, 'a' AS word FROM orders GROUP BY customer", lookback=WEEK)
     refresh(shop.lake, view, DAYS[:1])
-    rows = point_in_time(shop.lake, everybody(shop), DAYS[:1], [Features(view, WEEK)]).to_pylist()
+    rows = point_in_time(shop.lake, everybody(shop), DAYS[:1], [TimedView(view, WEEK)]).to_pylist()
     assert rows == [
         {"as_of": DAYS[0], "customer": 1, "seen": 1, "word": "a"},
         {"as_of": DAYS[0], "customer": 2, "seen": None, "word": None},
@@ -108,7 +108,7 @@ def test_two_columns_of_one_name_are_refused(shop: Shop, name: str) -> None:
     )
     for view in (one, two, label):
         refresh(shop.lake, view, DAYS[:1])
-    used = [Features(one, WEEK), Features(two, WEEK)]
+    used = [TimedView(one, WEEK), TimedView(two, WEEK)]
     with pytest.raises(DeclarationError, match=r"both return '[nN]'|both return 'label'"):
         point_in_time(shop.lake, everybody(shop), DAYS[:1], used, label=label)
 

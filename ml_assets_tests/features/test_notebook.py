@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ml_assets.errors import DataError, DeclarationError, MlAssetsError
 from ml_assets.features import FeatureStore
-from ml_assets.features.online.ledger import Row, note
+from ml_assets.features.online.ledger import OnlineWrite, note
 from ml_assets.features.online.schema import Column, Schema
 from ml_assets.spec.cadence import Cadence
 from ml_assets_tests.conftest import Tiny
@@ -238,7 +238,8 @@ def serve(project: Project, number: int = 1, most: float = 1.5) -> None:
     store = project.features._store
     store.write(of, [rows], FIRST)
     store.finish(of, FIRST)
-    row: Row = {"as_of": FIRST, "feature_set": of.model, "model_version": number, "store": store.name, "rows": 2,
+    row: OnlineWrite = {"as_of": FIRST, "feature_set": of.model, "model_version": number, "store": store.name,
+                "rows": 2,
                 "fingerprint": number, "written_at": MIDNIGHT + number * DAY}  # fmt: skip
     note(project.lake, "shop", row)
 

@@ -8,13 +8,13 @@ from datetime import datetime
 import pytest
 
 from ml_assets.errors import DeclarationError
-from ml_assets.features.query import Query, _check_node, _parse, _walk, check
+from ml_assets.features.query import FeatureQuery, _check_node, _parse, _walk, check
 from ml_assets.storage.duck import QueryError, memory, quote
 
 SOURCES = ["orders", "tickets"]
 
 
-def checked(sql: str) -> Query:
+def checked(sql: str) -> FeatureQuery:
     return check(sql, SOURCES, where="shop/view.sql")
 
 

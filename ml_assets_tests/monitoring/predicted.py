@@ -11,9 +11,9 @@ import pyarrow as pa
 from ml_assets.features.store import refresh
 from ml_assets.storage.lake import fingerprint_of
 from ml_assets.storage.registry import Version
-from ml_assets.training.definition import Folder
-from ml_assets.training.frame import Columns
-from ml_assets.training.record import RECORD, Record
+from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.frame import FeatureColumns
+from ml_assets.training.record import RECORD, TrainingRecord
 from ml_assets.training.split import Split
 from ml_assets_tests.conftest import AS_OF, FIRST, Tiny
 
@@ -28,7 +28,7 @@ def weeks(*numbers: int) -> list[date]:
 class Shelf:
     """Versions with their records; the last one is the champion. None has an evaluation."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: ModelDefinition) -> None:
         self.folder, self.versions, self.files = folder, dict[int, Version](), dict[tuple[str, str], bytes]()
 
     def add(self, refit: date = FIRST) -> int:
@@ -36,8 +36,8 @@ class Shelf:
         number = len(self.versions) + 1
         self.versions[number] = Version("shop", number, f"run{number}", {"as_of": str(refit), "sha256": str(number)})
         views = tuple(item.view for item in self.folder.features)
-        kept = Record("customer", "shop/training_set", 0, refit, Split((refit,), (refit,), (refit,)),
-                      Columns(("orders",), ("kind",)), views, (86400.0 * 14,), {}, {})  # fmt: skip
+        kept = TrainingRecord("customer", "shop/training_set", 0, refit, Split((refit,), (refit,), (refit,)),
+                      FeatureColumns(("orders",), ("kind",)), views, (86400.0 * 14,), {}, {})  # fmt: skip
         self.files[f"run{number}", RECORD] = kept.to_json()
         return number
 
@@ -87,5 +87,5 @@ class Predicted:
 
 def younger(shelf: Shelf, number: int, refit: date) -> None:
     """Let a version have been fitted on rows up to `refit`."""
-    kept = Record.from_json(shelf.files[f"run{number}", RECORD])
+    kept = TrainingRecord.from_json(shelf.files[f"run{number}", RECORD])
     shelf.files[f"run{number}", RECORD] = replace(kept, split=Split((refit,), (refit,), (refit,))).to_json()

@@ -9,11 +9,11 @@ import pytest
 
 from ml_assets.decisions.retrain import Action, Policy
 from ml_assets.monitoring import verdict
-from ml_assets.monitoring.verdict import Decided, Seen, due, judge
+from ml_assets.monitoring.verdict import RecordedVerdict, ReportSummary, due, judge
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import build
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.report import report
 from ml_assets.training.train import train
 from ml_assets_tests.conftest import AS_OF, FIRST, Tiny, habits
@@ -21,8 +21,8 @@ from ml_assets_tests.conftest import AS_OF, FIRST, Tiny, habits
 WEEK = timedelta(weeks=1)
 NOW = datetime(2026, 1, 1)  # noqa: DTZ001 - the lake's times are naive UTC
 POLICY = Policy(drift=0.3, after=2)
-ODD = Seen({"days_since": True, "orders": True, "mean_amount": True, "kind": True})
-CALM = Seen({"days_since": False, "orders": False, "mean_amount": False, "kind": False})
+ODD = ReportSummary({"days_since": True, "orders": True, "mean_amount": True, "kind": True})
+CALM = ReportSummary({"days_since": False, "orders": False, "mean_amount": False, "kind": False})
 
 
 class Nobody:
@@ -36,10 +36,10 @@ class Nobody:
 class Desk:
     """Verdicts on a shop."""
 
-    def __init__(self, lake: Lake, registry: Any, folder: Folder) -> None:
+    def __init__(self, lake: Lake, registry: Any, folder: ModelDefinition) -> None:
         self.lake, self.registry, self.folder, self.minutes = lake, registry, folder, 0
 
-    def judge(self, day: date, seen: Seen, policy: Policy = POLICY) -> Decided:
+    def judge(self, day: date, seen: ReportSummary, policy: Policy = POLICY) -> RecordedVerdict:
         self.minutes += 1
         return judge(
             self.lake, self.registry, self.folder, policy, seen, day,
@@ -54,7 +54,7 @@ def desk(tiny: Tiny) -> Desk:
 
 def test_without_a_champion_the_verdict_is_to_train_one(desk: Desk) -> None:
     assert verdict.latest(desk.lake, "shop") is None
-    found = desk.judge(AS_OF, Seen({}))
+    found = desk.judge(AS_OF, ReportSummary({}))
     assert (found.verdict.action, found.reused) == (Action.RETRAIN, False)
     kept = verdict.latest(desk.lake, "shop")
     assert kept is not None
@@ -62,8 +62,8 @@ def test_without_a_champion_the_verdict_is_to_train_one(desk: Desk) -> None:
 
 
 def test_the_same_evidence_is_judged_once(desk: Desk) -> None:
-    desk.judge(AS_OF, Seen({}))
-    assert desk.judge(AS_OF, Seen({})).reused
+    desk.judge(AS_OF, ReportSummary({}))
+    assert desk.judge(AS_OF, ReportSummary({})).reused
     assert len(verdict.history(desk.lake, "shop")) == 1
 
 
@@ -80,12 +80,12 @@ def test_nothing_is_due_before_the_first_rows(tmp_path: Path) -> None:
 
 
 def test_a_loop_that_was_off_catches_up_date_by_date(desk: Desk, tiny: Tiny) -> None:
-    desk.judge(AS_OF - 3 * WEEK, Seen({}))
+    desk.judge(AS_OF - 3 * WEEK, ReportSummary({}))
     seen = []
     while (day := due(desk.lake, desk.folder, AS_OF + WEEK)) not in seen:
         assert day is not None
         seen.append(day)
-        desk.judge(day, Seen({}))
+        desk.judge(day, ReportSummary({}))
     assert seen == [AS_OF - 2 * WEEK, AS_OF - WEEK, AS_OF]
     tiny.deliver("orders", habits(range(14, 15)))
     assert due(desk.lake, desk.folder, AS_OF + WEEK) == AS_OF + WEEK
@@ -114,7 +114,7 @@ def test_what_is_not_known_is_no_evidence(tiny: Tiny, empty_registry: Path) -> N
     tiny.take_registry(empty_registry)
     desk = Desk(tiny.lake, tiny.registry, tiny.folder())
     _champion(tiny, tiny.registry, tiny.folder(), AS_OF - WEEK)
-    found = desk.judge(AS_OF, Seen(dict.fromkeys(CALM.drifted)))
+    found = desk.judge(AS_OF, ReportSummary(dict.fromkeys(CALM.drifted)))
     assert found.evidence.drifted is None
     assert found.verdict.reason == "no trigger could be asked"
     numbers = verdict.numbers(desk.lake, "shop", AS_OF)
@@ -123,7 +123,7 @@ def test_what_is_not_known_is_no_evidence(tiny: Tiny, empty_registry: Path) -> N
     assert verdict.numbers(desk.lake, "shop", AS_OF)["drifted_importance"] == 1.0
 
 
-def _champion(tiny: Tiny, registry: Registry, folder: Folder, day: date) -> None:
+def _champion(tiny: Tiny, registry: Registry, folder: ModelDefinition, day: date) -> None:
     version = train(tiny.lake, registry, folder, build(tiny.lake, folder, day), tags={}).version
     report(tiny.lake, registry, folder, version)
     registry.promote(version)

@@ -23,16 +23,16 @@ from ml_assets.decisions.history import costs, spans
 from ml_assets.decisions.retrain import DIRECTION, ESTIMATED
 from ml_assets.errors import TrainingError
 from ml_assets.features.join import point_in_time
-from ml_assets.replay.history import History, State
+from ml_assets.replay.history import PolicyState, ReplayHistory
 from ml_assets.replay.history_index import prepare
 from ml_assets.replay.models import Models
 from ml_assets.replay.plot import figure
 from ml_assets.replay.result import Step
-from ml_assets.replay.walk import Replay, Store, replay, span, standard
+from ml_assets.replay.walk import Replay, ReplayStore, replay, span, standard
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.spec.performance import PerformanceSpec
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 from ml_assets_tests.conftest import FIRST, Row, Tiny, habits
 
 # A tiny shop has fewer customers than reports ask for.
@@ -53,7 +53,7 @@ def week(number: int) -> date:
 def replayed(shop: Tiny, policies: Mapping[str, RetrainSpec], dates: Sequence[date] = (), **changes: Any) -> Replay:
     folder = shop.folder(**changes)
     chosen = dates or span(shop.lake, folder)
-    return replay(shop.lake, folder, MONITOR, policies, chosen, store=Store(shop.root / "replay"))
+    return replay(shop.lake, folder, MONITOR, policies, chosen, store=ReplayStore(shop.root / "replay"))
 
 
 def timeless(done: Replay) -> str:
@@ -94,7 +94,7 @@ def test_an_area_is_metric_times_weeks_behind_whoever_was_best_that_day() -> Non
 
 
 def test_a_store_computes_once_and_never_shows_half_a_file(tmp_path: Path) -> None:
-    store, made = Store(tmp_path), iter(range(3))
+    store, made = ReplayStore(tmp_path), iter(range(3))
 
     def make() -> dict[str, int]:
         return {"x": next(made)}
@@ -194,16 +194,16 @@ def test_the_realised_metric_is_of_the_champions_answers_and_of_what_then_happen
     assert step.metrics["roc_auc"] == pytest.approx(roc_auc_score(gone, history.scores(model, as_of)))
 
 
-def opened(shop: Tiny, folder: Folder, dates: Sequence[date]) -> History:
+def opened(shop: Tiny, folder: ModelDefinition, dates: Sequence[date]) -> ReplayHistory:
     known = prepare(shop.lake, folder, folder.spec.cadence.dates(dates[-1]), workers=1, say=lambda *_: None)
-    return History(Models(shop.lake, folder, Store(shop.root / "replay"), known), MONITOR)
+    return ReplayHistory(Models(shop.lake, folder, ReplayStore(shop.root / "replay"), known), MONITOR)
 
 
 def test_what_is_measured_is_what_this_champion_said_where_labels_are_mature(walked: tuple[Tiny, Replay]) -> None:
     shop, done = walked
     history = opened(shop, shop.folder(), done.dates)
     model = history.models.at(week(5))
-    state = State(model, attempted=week(5), answered=tuple(week(n) for n in range(5, 12)))
+    state = PolicyState(model, attempted=week(5), answered=tuple(week(n) for n in range(5, 12)))
     early, later = (history.evidence(CURIOUS, replace(state, answered=state.answered[:n]), week(5 + n)) for n in (1, 7))
     assert early.measured is None  # the labels of week 5 are known in week 7
     days = [week(n) for n in range(7, 11)]
@@ -288,7 +288,7 @@ def _replay_until_killed(root: str, moment: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     shop = Tiny(Path(root))
-    folder, store = shop.folder(), Store(shop.root / "replay")
+    folder, store = shop.folder(), ReplayStore(shop.root / "replay")
     replay(shop.lake, folder, MONITOR, standard(folder, MONITOR), span(shop.lake, folder), store=store, say=say)
 
 

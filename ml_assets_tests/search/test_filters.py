@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ml_assets.search.index import Filters, SearchIndex, Signals
 from ml_assets.search.index_schema import folded
 from ml_assets.search.query import QueryError
-from ml_assets.search.store import Store
+from ml_assets.search.store import SearchStore
 from ml_assets_tests.search.cases import NEW_YEAR, corpus, embedder, row, table
 
 ROWS = [
@@ -180,7 +180,7 @@ def test_a_table_of_a_release_before_is_written_anew(tmp_path: Path) -> None:
     fitted = embedder(ROWS)
     index = SearchIndex(tmp_path)
     index.update(table(ROWS), embedder=fitted)
-    held = lancedb.connect(tmp_path / "lance").open_table(Store(tmp_path).current().table)  # type: ignore[union-attr]
+    held = lancedb.connect(tmp_path / "lance").open_table(SearchStore(tmp_path).current().table)  # type: ignore[union-attr]
     held.drop_columns(["amounts_63"])
     pointer = tmp_path / "current.json"
     pointer.write_text(json.dumps(json.loads(pointer.read_text()) | {"version": held.version}))

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from ml_assets.search.index import Results, SearchIndex
-from ml_assets.search.store import Store
+from ml_assets.search.store import SearchStore
 from ml_assets_tests.search.cases import corpus, embedder, letters, row, table
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -147,7 +147,7 @@ def _read(folder: Path, stop: Path, queue: Any) -> None:
 
 
 def test_two_writers_wait_for_each_other(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = SearchStore(tmp_path)
     index = SearchIndex(tmp_path)
     with store.writing():
         child = SPAWN.Process(target=_fill, args=(tmp_path,))

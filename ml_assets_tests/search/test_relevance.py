@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
 from ml_assets.errors import DataError
-from ml_assets.search.relevance import METRICS, Evaluation, interval, ndcg, recall, reciprocal_rank
+from ml_assets.search.relevance import METRICS, RelevanceEvaluation, interval, ndcg, recall, reciprocal_rank
 
 NAMES = [f"d{number}" for number in range(12)]
 GRADES = st.dictionaries(st.sampled_from(NAMES), st.integers(1, 3), min_size=1)
@@ -86,9 +86,9 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 def test_differences_are_paired() -> None:
     rng = np.random.default_rng(3)
     hard = rng.random(100)
-    one = Evaluation("hybrid", ("",) * 100, {"ndcg": hard + 0.01})
-    other = Evaluation("bm25", ("",) * 100, {"ndcg": hard})
+    one = RelevanceEvaluation("hybrid", ("",) * 100, {"ndcg": hard + 0.01})
+    other = RelevanceEvaluation("bm25", ("",) * 100, {"ndcg": hard})
     found = one.minus(other, "ndcg")
     assert (found.low, found.high) == pytest.approx((0.01, 0.01))
     with pytest.raises(DataError, match="same"):
-        one.minus(Evaluation("bm25", ("",) * 99, {"ndcg": hard[:99]}), "ndcg")
+        one.minus(RelevanceEvaluation("bm25", ("",) * 99, {"ndcg": hard[:99]}), "ndcg")

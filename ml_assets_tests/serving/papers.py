@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from ml_assets.serving.models.releases import Champion, Champions, Releases
-from ml_assets.storage.manifest import Input, Manifest, Query
+from ml_assets.storage.manifest import Input, Manifest, RowQuery
 
 MODEL, CLASSES = "papers", ("lease", "addendum", "other")
 
@@ -40,7 +40,7 @@ def release(data: Path) -> None:
         model=MODEL, version=1, as_of="2026-11-15", entity="document_id", sha256=hashlib.sha256(onnx()).hexdigest(),
         inputs=(Input("text", "document", "papers", "lease"),), ttls={"papers": 86400.0}, feature_set="papers@1",
         bands=(), max_rows=3, metrics={}, gates=(), reason="", run_id="", run_url="", tags={}, tables={},
-        classes=CLASSES, documents=(Query("SELECT document_id, text FROM text", "text", as_of=False),),
+        classes=CLASSES, documents=(RowQuery("SELECT document_id, text FROM text", "text", as_of=False),),
     )  # fmt: skip
     name = releases.put(manifest.to_json(), onnx())
     releases.keep(Champions({**releases.champions().models, MODEL: Champion(name, 1, time.time())}, time.time()))

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ml_assets.features.online.schema import Column, Schema, open_store
 from ml_assets.serving.models.releases import Champion, Champions, Releases
-from ml_assets.storage.manifest import Band, Gate, Input, Manifest
+from ml_assets.storage.manifest import Band, Input, Manifest, PassedGate
 
 MODEL, ENTITY, FEATURES = "churn", "customer_id", "churn@0123456789ab"
 INPUTS = (Input("total spend", "number", "purchases", 10.0), Input("n", "number", "purchases", 1.0),
@@ -60,7 +60,7 @@ def manifest(version: int = 1, shift: float = 0.0, model: str = MODEL, feature_s
         model=model, version=version, as_of=str(AS_OF), entity=ENTITY, sha256=hashlib.sha256(onnx(shift)).hexdigest(),
         inputs=INPUTS, ttls={"purchases": 14 * 86400.0, "tenure": 14 * 86400.0}, feature_set=feature_set,
         bands=(Band("low", 0.0), Band("medium", 0.3), Band("high", 0.6)), max_rows=5, metrics={"roc_auc": 0.8},
-        gates=(Gate("roc_auc_at_least", 0.8, 0.7, "roc_auc is 0.8, at least 0.7"),), reason="all 1 gates passed",
+        gates=(PassedGate("roc_auc_at_least", 0.8, 0.7, "roc_auc is 0.8, at least 0.7"),), reason="all 1 gates passed",
         run_id="run1", run_url="http://127.0.0.1:5000/#/experiments/1/runs/run1",
         tags={"dagster_run_id": "dagster1", "mlflow.source.git.commit": "abc"}, tables={"churn/labels/1": 3},
     )  # fmt: skip

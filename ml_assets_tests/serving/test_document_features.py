@@ -7,9 +7,9 @@ import pytest
 
 from ml_assets.documents.document import Document, Page
 from ml_assets.ingest.documents import READ, SHAPE, row
-from ml_assets.serving.document_features import Desk
+from ml_assets.serving.document_features import DocumentFeatures
 from ml_assets.storage.duck import memory
-from ml_assets.storage.manifest import Manifest, Query
+from ml_assets.storage.manifest import Manifest, RowQuery
 
 TEXT = 'Lease of January 5, 2024 between Apex Foods LLC ("Landlord") and Ann Lee ("Tenant"). Rent: $1,000.00 a month.'
 DOCUMENT = Document("pdf", 1234, (Page(TEXT, "ocr", 0.9), Page("more", "text", 1.0)), "Lease")
@@ -26,7 +26,7 @@ QUERIES = (
 
 
 def _manifest(*queries: str) -> Manifest:
-    documents = tuple(Query(sql, "text", "$as_of" in sql) for sql in queries)
+    documents = tuple(RowQuery(sql, "text", "$as_of" in sql) for sql in queries)
     return Manifest(
         model="documents", version=1, as_of="2026-01-01", entity="document_id", inputs=(), sha256="", ttls={},
         feature_set="", bands=(), metrics={}, gates=(), max_rows=1, reason="", run_id="", run_url="", tags={},
@@ -45,7 +45,7 @@ def _whole(sql: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("sql", QUERIES)
 def test_a_query_sees_what_it_would_see_in_the_lake(sql: str) -> None:
-    desk = Desk()
+    desk = DocumentFeatures()
     (found,) = desk.features(_manifest(sql), [DOCUMENT])
     desk.close()
     whole = _whole(sql)
@@ -56,7 +56,7 @@ def test_a_query_sees_what_it_would_see_in_the_lake(sql: str) -> None:
 
 
 def test_the_features_of_several_views_are_one_row() -> None:
-    desk = Desk()
+    desk = DocumentFeatures()
     first, second = desk.features(_manifest(*QUERIES[:3]), [DOCUMENT, Document("text", 4, (Page("x", "text", 1.0),))])
     desk.close()
     assert first["amount"] == 1000.0

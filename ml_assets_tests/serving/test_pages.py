@@ -8,7 +8,7 @@ import pytest
 
 from ml_assets.serving.models.releases import Champion, Champions, Releases
 from ml_assets.serving.tokens import Tokens
-from ml_assets.storage.manifest import Band, Gate
+from ml_assets.storage.manifest import Band, PassedGate
 from ml_assets_tests.browser import rendered
 from ml_assets_tests.hostile_text import MARK, WORDS
 from ml_assets_tests.serving import released
@@ -24,7 +24,7 @@ def test_no_script_of_a_category_or_a_band_runs_in_the_docs(tmp_path: Path) -> N
         plain,
         inputs=(*plain.inputs[:2], replace(plain.inputs[2], example=WORDS[0])),
         bands=tuple(Band(word, limit) for word, limit in zip(WORDS, limits, strict=True)),
-        gates=(Gate(WORDS[1], 0.8, 0.7, WORDS[2]),),
+        gates=(PassedGate(WORDS[1], 0.8, 0.7, WORDS[2]),),
         reason=WORDS[3],
     )
     releases = Releases.at(tmp_path)

@@ -18,7 +18,7 @@ import pytest
 from ml_assets.events.rows import Prediction
 from ml_assets.events.store import EventStore
 from ml_assets.settings import Settings
-from ml_assets.storage.artifacts import Package
+from ml_assets.storage.artifacts import ModelPackage
 from ml_assets.storage.manifest import MISSING, PROBABILITIES
 from ml_assets.storage.registry import Registry, Version
 from ml_assets_tests.serving import released
@@ -125,7 +125,7 @@ class Shelf:
     def train(self, shift: float) -> Version:
         with self.registry.run(MODEL, "x", {"as_of": str(released.AS_OF), "recipe": f"shift {shift}"}) as run:
             kinds = {each.name: each.kind for each in INPUTS}
-            return run.register(Package(released.onnx(shift), kinds, (), PROBABILITIES, MISSING), {})
+            return run.register(ModelPackage(released.onnx(shift), kinds, (), PROBABILITIES, MISSING), {})
 
     def release(self, version: Version, shift: float) -> Version:
         made = replace(released.manifest(version.number, shift), sha256=version.tags["sha256"])

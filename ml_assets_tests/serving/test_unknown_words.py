@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from ml_assets.serving.models.artifact import Artifact
-from ml_assets.serving.models.model import Classified, Model, Seen
-from ml_assets.serving.request import Rows
+from ml_assets.serving.models.model import Classified, ModelInput, ServedModel
+from ml_assets.serving.request import RequestRows
 from ml_assets.spec.names import REVIEW
 from ml_assets.storage.manifest import Input, Manifest
 from ml_assets_tests.documents.test_vocabulary import exported
@@ -48,10 +48,10 @@ def test_the_decision_is_review_where_most_words_are_new(onnx: bytes, story: str
 
 
 def test_the_answer_says_so_and_the_limit_is_declared(onnx: bytes) -> None:
-    texts = [Seen((1.0, "x", "Σύμβαση καθαρισμού", None))]
+    texts = [ModelInput((1.0, "x", "Σύμβαση καθαρισμού", None))]
     for limit, decision in ((0.5, REVIEW), (1.0, None)):
-        model = Model("1", Artifact(manifest(onnx, limit), onnx), 0.0)
-        (answer,), _ = model.answers(Rows(["a"], None), texts, 0)
+        model = ServedModel("1", Artifact(manifest(onnx, limit), onnx), 0.0)
+        (answer,), _ = model.answers(RequestRows(["a"], None), texts, 0)
         assert isinstance(answer, Classified)
         assert (answer.unseen_share, answer.decision) == (1.0, decision or answer.predicted)
 

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.storage import compaction, delta, parquet
-from ml_assets.storage.compaction import KEPT, MOST, Part, due
+from ml_assets.storage.compaction import KEPT, MOST, TableFile, due
 from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import Shop, made
 
@@ -263,7 +263,7 @@ times = st.lists(st.integers(NOW - 200 * DAY, NOW), max_size=120)
 
 @given(times, st.integers(1, 3 * compaction.LARGEST // 4))
 def test_order_is_kept_and_the_number_of_files_has_a_bound(at: list[int], size: int) -> None:
-    files = [Part(str(number), size, moment) for number, moment in enumerate(sorted(at))]
+    files = [TableFile(str(number), size, moment) for number, moment in enumerate(sorted(at))]
     whole = [(file.path, file.size) for file in files]
     paths = {file.path: [file.path] for file in files}
     while chosen := due(files, NOW, most=10):
@@ -272,7 +272,7 @@ def test_order_is_kept_and_the_number_of_files_has_a_bound(at: list[int], size: 
         assert start == 0 or files[start - 1].at < chosen[0].at
         end = start + len(chosen)
         assert end == len(files) or chosen[-1].at < files[end].at
-        new = Part(f"{chosen[0].path}+", sum(file.size for file in chosen), chosen[-1].at)
+        new = TableFile(f"{chosen[0].path}+", sum(file.size for file in chosen), chosen[-1].at)
         paths[new.path] = [path for file in chosen for path in paths[file.path]]
         files[start:end] = [new]
     assert [path for file in files for path in paths[file.path]] == [path for path, _ in whole]
@@ -281,21 +281,21 @@ def test_order_is_kept_and_the_number_of_files_has_a_bound(at: list[int], size: 
     assert len(files) <= 10 or len(old) <= 7 + 64 + 2 * (total // compaction.LARGEST + 1) + _together(old)
 
 
-def _together(files: list[Part]) -> int:
+def _together(files: list[TableFile]) -> int:
     """Files of one moment cannot be parted, so they may be too many for one file."""
     return sum(file.size > compaction.LARGEST // 2 for file in files)
 
 
 def test_two_years_of_takes_leave_less_than_a_hundred_files() -> None:
     """The plan alone, without a table: every five minutes for a day, and each day one more file that is written."""
-    files, made = list[Part](), 0
+    files, made = list[TableFile](), 0
     for day in range(730):
         now = day * DAY
-        files += [Part(f"{day}-{take}", 2_000, now + take * 300_000) for take in range(288)]
+        files += [TableFile(f"{day}-{take}", 2_000, now + take * 300_000) for take in range(288)]
         while chosen := due(files, now + DAY - 1):
             start = files.index(chosen[0])
             size = sum(file.size for file in chosen)
-            files[start : start + len(chosen)] = [Part(chosen[0].path, size, chosen[-1].at)]
+            files[start : start + len(chosen)] = [TableFile(chosen[0].path, size, chosen[-1].at)]
             made += size
         assert len(files) <= 2 * 288 + 64 + 24
     assert made < 2.1 * 730 * 288 * 2_000  # each row is written anew twice

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ml_assets.errors import RegistryError
-from ml_assets.storage.artifacts import Package
+from ml_assets.storage.artifacts import ModelPackage
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.storage.tracking import follow
 from ml_assets_tests.processes import tracking
@@ -41,8 +41,8 @@ def onnx() -> bytes:
     return bytes(made.SerializeToString())
 
 
-def package(onnx: bytes) -> Package:
-    return Package(onnx, {"x": "number"}, (), "y", "")
+def package(onnx: bytes) -> ModelPackage:
+    return ModelPackage(onnx, {"x": "number"}, (), "y", "")
 
 
 def trained(registry: Registry, onnx: bytes, model: str, recipe: str = "r1", as_of: str = "2025-01-05") -> Version:

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ml_assets.errors import TrainingError
 from ml_assets.training.estimator import RARE, build
-from ml_assets.training.frame import Columns
+from ml_assets.training.frame import FeatureColumns
 
 BOOSTING = "sklearn.ensemble.HistGradientBoostingClassifier"
 FOREST = "sklearn.ensemble.RandomForestClassifier"
@@ -44,32 +44,32 @@ def columns(pipeline: Pipeline, X: pd.DataFrame, y: object) -> "np.ndarray[tuple
 @pytest.mark.parametrize("path", [BOOSTING, FOREST, LOGISTIC])
 def test_the_model_sees_float32_only(path: str) -> None:
     X, y = rows()
-    assert columns(build(path, {}, Columns(("amount",), ("plan",)), 0), X, y).dtype == np.float32
+    assert columns(build(path, {}, FeatureColumns(("amount",), ("plan",)), 0), X, y).dtype == np.float32
 
 
 @pytest.mark.parametrize("path", [BOOSTING, FOREST])
 def test_an_estimator_that_accepts_nan_gets_the_raw_numbers(path: str) -> None:
     X, y = rows()
-    seen = columns(build(path, {}, Columns(("amount",), ("plan",)), 0), X, y)
+    seen = columns(build(path, {}, FeatureColumns(("amount",), ("plan",)), 0), X, y)
     np.testing.assert_array_equal(seen[:, 0], X["amount"])
 
 
 def test_calibration_of_an_estimator_that_accepts_nan_gets_the_raw_numbers_too() -> None:
     X, y = rows()
     nested = {"estimator": {"type": BOOSTING, "max_iter": 5}, "cv": 3}
-    pipeline = build("sklearn.calibration.CalibratedClassifierCV", nested, Columns(("amount",), ("plan",)), 0)
+    pipeline = build("sklearn.calibration.CalibratedClassifierCV", nested, FeatureColumns(("amount",), ("plan",)), 0)
     np.testing.assert_array_equal(columns(pipeline, X, y)[:, 0], X["amount"])
 
 
 def test_trees_that_refuse_nan_get_the_median_and_no_scaling() -> None:
     X, y = rows()
-    seen = columns(build("sklearn.ensemble.GradientBoostingClassifier", {}, Columns(("amount",), ()), 0), X, y)
+    seen = columns(build("sklearn.ensemble.GradientBoostingClassifier", {}, FeatureColumns(("amount",), ()), 0), X, y)
     np.testing.assert_array_equal(seen[:, 0], X["amount"].fillna(X["amount"].median()))
 
 
 def test_others_get_standardised_numbers() -> None:
     X, y = rows()
-    pipeline = build(LOGISTIC, {}, Columns(("amount",), ("plan",)), 0)
+    pipeline = build(LOGISTIC, {}, FeatureColumns(("amount",), ("plan",)), 0)
     assert abs(columns(pipeline, X, y)[:, 0].mean()) < 1e-6
     assert isinstance(pipeline[0].named_transformers_["numeric"][-1], StandardScaler)
 
@@ -77,7 +77,7 @@ def test_others_get_standardised_numbers() -> None:
 def test_missing_is_a_category_rare_ones_share_a_column_and_a_new_one_counts_as_rare() -> None:
     plan = pd.Series(["a"] * 50 + ["b"] * 40 + [None] * 30 + ["odd"] * (RARE - 1) + ["strange"], dtype="str")
     X, y = pd.DataFrame({"plan": plan}), np.arange(len(plan)) % 2
-    seen = columns(pipeline := build(BOOSTING, {}, Columns((), ("plan",)), 0), X, y)
+    seen = columns(pipeline := build(BOOSTING, {}, FeatureColumns((), ("plan",)), 0), X, y)
     assert seen.shape[1] == 4
     new = pipeline[:-1].transform(pd.DataFrame({"plan": pd.Series(["never seen"], dtype="str")}))
     np.testing.assert_array_equal(new[0], seen[-1])
@@ -87,26 +87,29 @@ def test_missing_is_a_category_rare_ones_share_a_column_and_a_new_one_counts_as_
 def test_the_same_seed_gives_the_same_digits_and_another_one_does_not() -> None:
     X, y = rows()
     one, again, other = (
-        build(FOREST, {"n_estimators": 5}, Columns(("amount",), ("plan",)), s).fit(X, y) for s in (1, 1, 2)
+        build(FOREST, {"n_estimators": 5}, FeatureColumns(("amount",), ("plan",)), s).fit(X, y) for s in (1, 1, 2)
     )
     np.testing.assert_array_equal(one.predict_proba(X), again.predict_proba(X))
     assert not np.array_equal(one.predict_proba(X), other.predict_proba(X))
 
 
 def test_a_declared_random_state_stays_and_nested_ones_are_seeded() -> None:
-    assert build(FOREST, {"random_state": 5}, Columns(("a",), ()), 1)[-1].random_state == 5
+    assert build(FOREST, {"random_state": 5}, FeatureColumns(("a",), ()), 1)[-1].random_state == 5
     nested = {"estimator": {"type": FOREST}}
-    assert build("sklearn.ensemble.BaggingClassifier", nested, Columns(("a",), ()), 7)[-1].estimator.random_state == 7
+    assert (
+        build("sklearn.ensemble.BaggingClassifier", nested, FeatureColumns(("a",), ()), 7)[-1].estimator.random_state
+        == 7
+    )
 
 
 def test_a_function_is_the_escape_hatch() -> None:
-    pipeline = build(f"{__name__}.forest", {"n_estimators": 3}, Columns(("a",), ()), 0)
+    pipeline = build(f"{__name__}.forest", {"n_estimators": 3}, FeatureColumns(("a",), ()), 0)
     assert pipeline[-1].n_estimators == 3
 
 
 def test_parameters_reach_a_nested_estimator() -> None:
     parameters = {"estimator": {"type": LOGISTIC}, "estimator__C": 0.1}
-    model = build("sklearn.calibration.CalibratedClassifierCV", parameters, Columns(("a",), ()), 0)[-1]
+    model = build("sklearn.calibration.CalibratedClassifierCV", parameters, FeatureColumns(("a",), ()), 0)[-1]
     assert isinstance(model, CalibratedClassifierCV)
     assert isinstance(model.estimator, LogisticRegression)
     assert model.estimator.C == 0.1
@@ -131,9 +134,9 @@ def test_what_cannot_be_built_is_refused_with_the_remedy(
     path: str, parameters: dict[str, object], message: str
 ) -> None:
     with pytest.raises(TrainingError, match=message):
-        build(path, parameters, Columns(("amount",), ()), 0)
+        build(path, parameters, FeatureColumns(("amount",), ()), 0)
 
 
 def test_no_feature_is_refused() -> None:
     with pytest.raises(TrainingError, match="no feature"):
-        build(FOREST, {}, Columns((), ()), 0)
+        build(FOREST, {}, FeatureColumns((), ()), 0)

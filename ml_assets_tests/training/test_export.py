@@ -16,13 +16,13 @@ from sklearn.pipeline import Pipeline
 
 from ml_assets.errors import TrainingError
 from ml_assets.storage.manifest import MISSING, PROBABILITIES, tensors
-from ml_assets.training.estimator import Words, build
+from ml_assets.training.estimator import TermWeights, build
 from ml_assets.training.export import feed, latency, parity, score, session, to_onnx
-from ml_assets.training.frame import Columns
+from ml_assets.training.frame import FeatureColumns
 
 NUMERIC = ["plain", "coarse", "large", "adjacent", "gaps", "extreme"]
 CATEGORICAL = ["city", "plan"]
-COLUMNS = Columns(tuple(NUMERIC), tuple(CATEGORICAL))
+COLUMNS = FeatureColumns(tuple(NUMERIC), tuple(CATEGORICAL))
 TOLERANCE = 1e-5
 
 
@@ -96,8 +96,8 @@ def test_every_one_of_300_000_rows_agrees(path: str, parameters: dict[str, Any])
 def test_trees_behind_a_scaler_agree_too() -> None:
     parameters = {
         "estimators": [
-            ("trees", build(BOOSTING, {"max_iter": 8}, Columns(tuple(NUMERIC), ()), 0)[-1]),
-            ("line", build(LOGISTIC, {}, Columns(tuple(NUMERIC), ()), 0)[-1]),
+            ("trees", build(BOOSTING, {"max_iter": 8}, FeatureColumns(tuple(NUMERIC), ()), 0)[-1]),
+            ("line", build(LOGISTIC, {}, FeatureColumns(tuple(NUMERIC), ()), 0)[-1]),
         ]
     }
     pipeline = fitted(ENSEMBLE + "VotingClassifier", {**parameters, "voting": "soft", "flatten_transform": False})
@@ -107,7 +107,7 @@ def test_trees_behind_a_scaler_agree_too() -> None:
 def test_numbers_alone_and_categories_alone_are_exported() -> None:
     X, y = rows(1500, 0)
     for numeric, categorical in ((NUMERIC, []), ([], CATEGORICAL), (["gaps"], ["city"])):
-        chosen = Columns(tuple(numeric), tuple(categorical))
+        chosen = FeatureColumns(tuple(numeric), tuple(categorical))
         pipeline = build(BOOSTING, {"max_iter": 5}, chosen, 0).fit(X, y)
         assert parity(pipeline, to_onnx(pipeline, chosen), X) < TOLERANCE
 
@@ -201,9 +201,11 @@ def test_the_terms_of_a_text_weigh_the_same(sublinear_tf: bool, use_idf: bool, n
     texts = [" ".join(rng.choice(words, rng.integers(0, 60))) for _ in range(200)]
     X = pd.DataFrame({"story": pd.Series([*texts, "", "rent", "no such word here"], dtype="str")})
     y = np.arange(len(X)) % 3
-    pipeline = build("sklearn.linear_model.LogisticRegression", {}, Columns((), (), ("story",)), 0, Words(ngrams=3))
+    pipeline = build(
+        "sklearn.linear_model.LogisticRegression", {}, FeatureColumns((), (), ("story",)), 0, TermWeights(ngrams=3)
+    )
     pipeline[0].transformers[0][1].set_params(
         weights__sublinear_tf=sublinear_tf, weights__use_idf=use_idf, weights__norm=norm
     )
     pipeline.fit(X, y)
-    assert parity(pipeline, to_onnx(pipeline, Columns((), (), ("story",))), X) < 2e-6
+    assert parity(pipeline, to_onnx(pipeline, FeatureColumns((), (), ("story",))), X) < 2e-6

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from ml_assets.errors import TrainingError
-from ml_assets.training.frame import Columns, columns, features, frame
+from ml_assets.training.frame import FeatureColumns, columns, features, frame
 
 DAYS = [date(2025, 1, 5), date(2025, 1, 12)]
 ROWS = pa.table({
@@ -17,7 +17,7 @@ ROWS = pa.table({
     "word": ["a", None, ""],
     "label": [0, 1, 1],
 })  # fmt: skip
-CHOSEN = Columns(("n", "share", "yes"), ("word",))
+CHOSEN = FeatureColumns(("n", "share", "yes"), ("word",))
 
 
 def test_text_is_a_category_and_everything_else_a_number() -> None:

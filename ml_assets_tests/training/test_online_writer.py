@@ -18,16 +18,16 @@ from pydantic import ValidationError
 from ml_assets.errors import DataError
 from ml_assets.features.join import point_in_time, streamed
 from ml_assets.features.online.ledger import last, table
-from ml_assets.features.online.schema import OnlineStore, Record, open_store
+from ml_assets.features.online.schema import OnlineRecord, OnlineStore, open_store
 from ml_assets.features.store import refresh
-from ml_assets.features.view import Features
+from ml_assets.features.view import TimedView
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.registry import Registry, Version
-from ml_assets.training.definition import Folder, assemble
-from ml_assets.training.frame import Columns
-from ml_assets.training.online_writer import Written, lacking, target, write_online
-from ml_assets.training.record import Record as Kept
+from ml_assets.training.definition import ModelDefinition, assemble
+from ml_assets.training.frame import FeatureColumns
+from ml_assets.training.online_writer import OnlineWriteResult, lacking, target, write_online
+from ml_assets.training.record import TrainingRecord as Kept
 from ml_assets.training.split import Split
 from ml_assets_tests.conftest import AS_OF, FIRST, MODEL, QUERIES, SOURCES, Tiny
 
@@ -41,7 +41,7 @@ NOON = datetime(2026, 1, 1, 12)  # noqa: DTZ001 - the lake's times are naive UTC
 class Champion(Registry):
     """A registry whose champion has these views."""
 
-    features: tuple[Features, ...] = ()
+    features: tuple[TimedView, ...] = ()
     number: int = 1
 
     def champion(self, model: str) -> Version | None:
@@ -49,7 +49,7 @@ class Champion(Registry):
 
     def read(self, run_id: str, path: str) -> bytes | None:
         views, ttls = zip(*((item.view, item.ttl.total_seconds()) for item in self.features), strict=True)
-        split, columns = Split(*[(FIRST,)] * 3), Columns((), ())
+        split, columns = Split(*[(FIRST,)] * 3), FeatureColumns((), ())
         assert (run_id, path) == ("run", "training.json")
         return Kept("customer", "t", 0, FIRST, split, columns, views, ttls, {}, {}).to_json()
 
@@ -67,7 +67,7 @@ class Served:
         self.store: OnlineStore = open_store(self.url)
 
     @property
-    def folder(self) -> Folder:
+    def folder(self) -> ModelDefinition:
         specs = {"name": "habits", "sql": "features/habits.sql", "lookback": "56d", "refresh": self.refresh}
         views = [ViewSpec(**specs)]
         return assemble("shop", self.shop.path, ModelSpec(**MODEL), [*SOURCES.values()], views)
@@ -76,7 +76,7 @@ class Served:
     def champion(self) -> Champion:
         return Champion("", features=self.folder.features)
 
-    def write(self, as_of: date = AS_OF, champion: Champion | None = None) -> Written:
+    def write(self, as_of: date = AS_OF, champion: Champion | None = None) -> OnlineWriteResult:
         self.ticks.append(self.ticks[-1] + timedelta(seconds=1))
         return write_online(
             self.shop.lake, champion or self.champion, self.folder, self.store, as_of, written_at=self.ticks[-1]
@@ -86,7 +86,7 @@ class Served:
         rows = self.shop.lake.query("SELECT * FROM o ORDER BY written_at", o=table("shop")).to_pylist()
         return [(row["as_of"], row["feature_set"], row["model_version"]) for row in rows]
 
-    def read(self, *customers: int) -> list[Record | None]:
+    def read(self, *customers: int) -> list[OnlineRecord | None]:
         row = last(self.shop.lake, "shop")
         assert row
         return self.store.read(row["feature_set"], [str(customer) for customer in customers])

@@ -11,11 +11,11 @@ from sklearn.ensemble import GradientBoostingClassifier
 from ml_assets.errors import TrainingError
 from ml_assets.training.estimator import build
 from ml_assets.training.export import parity, to_onnx
-from ml_assets.training.frame import Columns
+from ml_assets.training.frame import FeatureColumns
 from ml_assets.training.preflight import require_trainable
 from ml_assets_tests.conftest import Tiny
 
-COLUMNS = Columns(("spend",), ("plan",))
+COLUMNS = FeatureColumns(("spend",), ("plan",))
 
 
 class Unknown(GradientBoostingClassifier):  # type: ignore[misc]  # scikit-learn has no types

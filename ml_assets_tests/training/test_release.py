@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ml_assets.decisions.gate import GateResult, Verdict
+from ml_assets.decisions.gate import GateResult, GateVerdict
 from ml_assets.errors import TrainingError
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Version
@@ -16,8 +16,8 @@ from ml_assets_tests.conftest import shared
 
 DAY = date(2025, 6, 1)
 NOW = datetime(2025, 6, 1, 2)  # noqa: DTZ001 - the lake's times are naive UTC
-PASSED = Verdict(True, "all 1 gates passed", (GateResult("roc_auc_at_least", True, 0.8, 0.7, "roc_auc is 0.8"),))
-FAILED = Verdict(False, "roc_auc is 0.6, at least 0.7", ())
+PASSED = GateVerdict(True, "all 1 gates passed", (GateResult("roc_auc_at_least", True, 0.8, 0.7, "roc_auc is 0.8"),))
+FAILED = GateVerdict(False, "roc_auc is 0.6, at least 0.7", ())
 
 
 class Killed(BaseException):
@@ -80,7 +80,7 @@ class Desk:
     def __init__(self, lake: Lake) -> None:
         self.lake, self.alias, self.week = lake, Alias(), 0
 
-    def decide(self, number: int, verdict: Verdict = PASSED, declaration: str = "") -> Released:
+    def decide(self, number: int, verdict: GateVerdict = PASSED, declaration: str = "") -> Released:
         ahead = timedelta(weeks=self.week)
         self.week += 1
         registry: Any = self.alias

@@ -14,8 +14,8 @@ from ml_assets.errors import TrainingError
 from ml_assets.features.view import View
 from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import ROW, build, read
-from ml_assets.training.frame import Columns, Frame, frame
-from ml_assets.training.record import Record, record
+from ml_assets.training.frame import FeatureColumns, Frame, frame
+from ml_assets.training.record import TrainingRecord, record
 from ml_assets.training.report import report
 from ml_assets.training.train import Trained, _fit, _search, candidate, recipe, train
 from ml_assets_tests.conftest import AS_OF, Tiny, habits
@@ -57,7 +57,7 @@ def test_a_training_is_found_again_recorded_and_traceable(tiny: Tiny, empty_regi
 
     stored, folder = record(tiny.registry, first.version), tiny.folder()
     assert candidate(tiny.lake, tiny.registry, folder, AS_OF) == first.version
-    assert Record.from_json(stored.to_json()) == stored
+    assert TrainingRecord.from_json(stored.to_json()) == stored
     assert stored.columns.all == ["orders", "mean_amount", "days_since", "kind"]
     views = [item.view for item in folder.features]
     assert [*stored.features] == views
@@ -124,13 +124,13 @@ def test_a_parameter_value_that_scikit_learn_refuses_is_named_with_the_estimator
     days = np.full(n, np.datetime64(AS_OF))
     rows = Frame(pd.DataFrame({"orders": np.arange(n, dtype=np.float32)}), np.arange(n) % 2, np.arange(n), days)
     with pytest.raises(TrainingError, match=r"HistGradientBoostingClassifier cannot be fitted .*'learning_rate'.*-1"):
-        _fit(folder, Columns(("orders",), ()), folder.spec.estimator.parameters, rows)
+        _fit(folder, FeatureColumns(("orders",), ()), folder.spec.estimator.parameters, rows)
 
 
 def test_a_search_without_dates_to_validate_on_says_so(tiny: Tiny) -> None:
     folder = tiny.folder(search={"trials": 1, "C": {"low": 0.1, "high": 1.0}}, window={"train": 1, "test": 1})
     built = build(tiny.lake, folder, AS_OF)
-    columns = Columns(("orders",), ())
+    columns = FeatureColumns(("orders",), ())
     data = frame(read(tiny.lake, built.table, AS_OF), columns, "customer", ROW)
     nothing: Any = None
     with pytest.raises(TrainingError, match="1 training dates are too few to search"):

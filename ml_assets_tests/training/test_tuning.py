@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from ml_assets.errors import TrainingError
-from ml_assets.spec.search import Choices, Range, Search, Value
+from ml_assets.spec.search import Choices, Range, SearchSpec, Value
 from ml_assets.training.tuning import Trial, search
 
 SPACE: dict[str, Range | Choices] = {
@@ -75,7 +75,7 @@ def test_no_trials_are_refused() -> None:
 
 
 def test_the_yaml_form_names_parameters_beside_trials() -> None:
-    declared = Search.model_validate(
+    declared = SearchSpec.model_validate(
         {
             "trials": 5,
             "learning_rate": {"low": 0.01, "high": 0.3, "log": True},
@@ -87,7 +87,7 @@ def test_the_yaml_form_names_parameters_beside_trials() -> None:
         "learning_rate": Range(low=0.01, high=0.3, log=True),
         "loss": Choices(choices=("a", None)),
     }
-    assert isinstance(Search.model_validate({"n": {"low": 7, "high": 63}}).space["n"], Range)
+    assert isinstance(SearchSpec.model_validate({"n": {"low": 7, "high": 63}}).space["n"], Range)
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,9 @@ def test_the_yaml_form_names_parameters_beside_trials() -> None:
 )
 def test_an_entry_that_cannot_be_searched_is_refused_with_the_remedy(entry: object, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        Search.model_validate({"learning_rate": entry})
+        SearchSpec.model_validate({"learning_rate": entry})
 
 
 def test_a_search_without_parameters_is_refused() -> None:
     with pytest.raises(ValidationError, match="names no parameter"):
-        Search.model_validate({"trials": 3})
+        SearchSpec.model_validate({"trials": 3})

@@ -27,7 +27,7 @@ from ml_assets.examples.churn.observe import (
     timestamps,
 )
 from ml_assets.examples.churn.parameters import Drift, Simulation
-from ml_assets.examples.churn.truth import Manifest
+from ml_assets.examples.churn.truth import SimulationManifest
 
 __all__ = ["Drift", "Simulation", "append", "best_roc_auc", "history", "read", "truth", "write"]
 
@@ -60,7 +60,7 @@ def write(simulation: Simulation, folder: Path, progress: Progress | None = None
     for month, chunk in months:
         added += _store(folder, month, [rows for _, rows in chunk])
     if not held:
-        manifest.save(folder, Manifest(simulation, simulation.end))
+        manifest.save(folder, SimulationManifest(simulation, simulation.end))
     return added
 
 
@@ -87,7 +87,7 @@ def append(folder: Path, weeks: int, drift: Drift | None = None, progress: Progr
     added: list[Path] = []
     for begins, rows in history(longer, first=ended, progress=progress):
         added += _store(folder, begins.isoformat(), [rows])
-    manifest.save(folder, Manifest(longer, held.written))
+    manifest.save(folder, SimulationManifest(longer, held.written))
     return added
 
 

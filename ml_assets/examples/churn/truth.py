@@ -15,14 +15,14 @@ _DATES = {"end", "since", "drift_from"}
 
 
 @dataclass(frozen=True)
-class Manifest:
+class SimulationManifest:
     """The simulation up to its present end, and `written`, the end of its monthly files."""
 
     simulation: Simulation
     written: date
 
 
-def save(folder: Path, manifest: Manifest) -> None:
+def save(folder: Path, manifest: SimulationManifest) -> None:
     """Replace the manifest of a folder in one step."""
     # `until` fixes the start, which `months` and a later end would move.
     held = manifest.simulation.until(manifest.simulation.end)
@@ -30,7 +30,7 @@ def save(folder: Path, manifest: Manifest) -> None:
     describe(folder / _NAME, {"simulation": named, "written": manifest.written.isoformat()})
 
 
-def find(folder: Path) -> Manifest | None:
+def find(folder: Path) -> SimulationManifest | None:
     """The manifest of a folder; None where there is none yet.
 
     Raises:
@@ -41,12 +41,12 @@ def find(folder: Path) -> Manifest | None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Manifest(Simulation(**_dated(content["simulation"])), date.fromisoformat(content["written"]))
+        return SimulationManifest(Simulation(**_dated(content["simulation"])), date.fromisoformat(content["written"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is no manifest ({error!r}): remove the folder and write it again") from error
 
 
-def load(folder: Path) -> Manifest:
+def load(folder: Path) -> SimulationManifest:
     """The manifest of a folder.
 
     Raises:

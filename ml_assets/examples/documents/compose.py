@@ -7,9 +7,9 @@ from functools import cache
 from ml_assets.examples.documents import signatures, tables, wording
 from ml_assets.examples.documents.dice import Dice
 from ml_assets.examples.documents.facts import Facts
-from ml_assets.examples.documents.grammar import Bank, Line, Part, Phrase, banks, expand
+from ml_assets.examples.documents.grammar import Bank, Clause, Line, Phrase, banks, expand
 from ml_assets.examples.documents.people import street
-from ml_assets.examples.documents.styles import Layout, Style
+from ml_assets.examples.documents.styles import LayoutFamily, Style
 from ml_assets.examples.documents.typeset import Block
 
 _COMMON, _COVENANTS, _FRAMES = "common", "covenants", "frames"
@@ -26,7 +26,7 @@ class Composed:
     blocks: tuple[Block, ...]
 
 
-def compose(layout: Layout, bank: Bank, dice: Dice, facts: Facts, length: float) -> Composed:
+def compose(layout: LayoutFamily, bank: Bank, dice: Dice, facts: Facts, length: float) -> Composed:
     """Draw one document.
 
     Args:
@@ -59,7 +59,7 @@ def compose(layout: Layout, bank: Bank, dice: Dice, facts: Facts, length: float)
 class _Writer:
     """Blocks so far, and the number of the last heading."""
 
-    def __init__(self, layout: Layout, dice: Dice, facts: Facts) -> None:
+    def __init__(self, layout: LayoutFamily, dice: Dice, facts: Facts) -> None:
         self.blocks: list[Block] = []
         self._layout, self._style = layout, layout.style
         self._dice, self._facts = dice, facts
@@ -80,7 +80,7 @@ class _Writer:
         if title:
             self.add(Block("title", title))
 
-    def part(self, part: Part, length: float) -> None:
+    def part(self, part: Clause, length: float) -> None:
         heading = self.words(part.heading)
         if heading:
             self._number += 1
@@ -91,7 +91,7 @@ class _Writer:
             heading = ""
         self._lines(lines, heading)
 
-    def _covenants(self, part: Part, length: float) -> tuple[Line, ...]:
+    def _covenants(self, part: Clause, length: float) -> tuple[Line, ...]:
         """What long contracts add to each of their sections."""
         most = self._layout.boilerplate * length * length / _DENSE
         if part.kind in {"opening", "closing"} or most < 1:
@@ -101,7 +101,7 @@ class _Writer:
         chosen = (pool[(first + place) % len(pool)] for place in range(min(count, len(pool))))
         return tuple(Line("item", self._dice.pick(covenant.versions)[0].phrase) for covenant in chosen)
 
-    def exhibit(self, part: Part) -> None:
+    def exhibit(self, part: Clause) -> None:
         self.add(Block("break"), Block("title", self.words(part.heading)))
         self._lines(self._dice.pick(part.versions), "")
 
@@ -127,7 +127,7 @@ class _Writer:
             self.add(Block(line.kind, f"{lead} {text}".strip()))
 
 
-def _frames(layout: Layout, dice: Dice) -> tuple[Phrase | None, Phrase | None, Phrase | None]:
+def _frames(layout: LayoutFamily, dice: Dice) -> tuple[Phrase | None, Phrase | None, Phrase | None]:
     """Of a long contract: its mark, and where a whole contract is restated, the words of the title and of the text."""
     mark, restated, recital = (dice.pick(part.versions)[0].phrase for part in banks()[_FRAMES].parts)
     filed, again = dice.chance(_FILED), dice.chance(_RESTATED)
@@ -136,7 +136,7 @@ def _frames(layout: Layout, dice: Dice) -> tuple[Phrase | None, Phrase | None, P
     return mark if filed else None, restated if again else None, recital if again else None
 
 
-def _chosen(layout: Layout, bank: Bank, dice: Dice, length: float) -> Iterator[Part]:
+def _chosen(layout: LayoutFamily, bank: Bank, dice: Dice, length: float) -> Iterator[Clause]:
     """The parts of a document in order; the common clauses come before the closing."""
     keep = 0.25 + 0.75 * length
     wanted = [part for part in bank.parts if part.kind != "maybe" or dice.chance(keep)]
@@ -147,7 +147,7 @@ def _chosen(layout: Layout, bank: Bank, dice: Dice, length: float) -> Iterator[P
     yield from (part for part in wanted if part.kind == "closing")
 
 
-def _swapped(parts: list[Part], dice: Dice) -> list[Part]:
+def _swapped(parts: list[Clause], dice: Dice) -> list[Clause]:
     """Neighbours change places now and then: the order of clauses is no law. The first one stays."""
     for place in range(1, len(parts) - 1):
         if dice.chance(0.2):
@@ -155,7 +155,7 @@ def _swapped(parts: list[Part], dice: Dice) -> list[Part]:
     return parts
 
 
-def _common(layout: Layout, dice: Dice, count: int) -> list[Part]:
+def _common(layout: LayoutFamily, dice: Dice, count: int) -> list[Clause]:
     """Clauses of any long contract, in a random order without repetition."""
     parts = list(_wordings(_COMMON, layout.held_out))
     for place in range(min(count, len(parts))):
@@ -165,11 +165,11 @@ def _common(layout: Layout, dice: Dice, count: int) -> list[Part]:
 
 
 @cache
-def _wordings(bank: str, held_out: bool) -> tuple[Part, ...]:
+def _wordings(bank: str, held_out: bool) -> tuple[Clause, ...]:
     """The common clauses or covenants; their last version is for held-out layouts alone."""
     parts = banks()[bank].parts
     cut = [part.versions[-1:] if held_out else part.versions[:-1] for part in parts]
-    return tuple(Part("section", part.heading, versions) for part, versions in zip(parts, cut, strict=True))
+    return tuple(Clause("section", part.heading, versions) for part, versions in zip(parts, cut, strict=True))
 
 
 def _numbered(style: Style, number: int, heading: str) -> str:

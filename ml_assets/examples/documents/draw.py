@@ -9,7 +9,7 @@ from ml_assets.examples.documents.compose import Composed, compose
 from ml_assets.examples.documents.dice import Dice
 from ml_assets.examples.documents.facts import Facts
 from ml_assets.examples.documents.grammar import banks
-from ml_assets.examples.documents.styles import Layout, Style
+from ml_assets.examples.documents.styles import LayoutFamily, Style
 from ml_assets.examples.documents.truth import Label, Truth
 from ml_assets.examples.documents.typeset import Block, Sheet, typeset
 
@@ -98,7 +98,7 @@ def flowing(drawn: Drawn) -> Truth:
     return replace(drawn.truth, pages=(flow(drawn.blocks),))
 
 
-def _drawn(layout: Layout, dice: Dice, length: float) -> Drawn:
+def _drawn(layout: LayoutFamily, dice: Dice, length: float) -> Drawn:
     facts = Facts(dice, home=layout.home)
     composed = compose(layout, banks()[dice.pick(layout.banks)], dice, facts, length)
     style = _varied(layout.style, dice)
@@ -112,7 +112,7 @@ def _varied(style: Style, dice: Dice) -> Style:
     return replace(style, size=size, margin=style.margin + dice.between(-8, 10))
 
 
-def _truth(layout: Layout, composed: Composed, facts: Facts, sheets: Sequence[Sheet]) -> Truth:
+def _truth(layout: LayoutFamily, composed: Composed, facts: Facts, sheets: Sequence[Sheet]) -> Truth:
     return Truth(
         label=layout.label,
         layout=layout.name,

@@ -59,7 +59,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Part:
+class Clause:
     """A clause: its heading and its versions, each a sequence of lines."""
 
     kind: str
@@ -73,7 +73,7 @@ class Bank:
 
     name: str
     title: Phrase
-    parts: tuple[Part, ...]
+    parts: tuple[Clause, ...]
     signers: tuple[str, ...]
 
 
@@ -136,14 +136,14 @@ def _bank(where: str, name: str, text: str) -> Bank:
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     title = Phrase(((),))
     signers: tuple[str, ...] = ()
-    parts: list[Part] = []
+    parts: list[Clause] = []
     for word, rest, body in _commands(lines):
         if word == "title":
             title = _trimmed(rest)
         elif word == "sign":
             signers = tuple(rest.split())
         elif word in _PARTS:
-            parts.append(Part(word, _trimmed(rest), _versions(body)))
+            parts.append(Clause(word, _trimmed(rest), _versions(body)))
         else:
             raise DeclarationError(f"{where}: @{word} is none of title, sign, {', '.join(_PARTS)}")
     return Bank(name, title, tuple(parts), signers)

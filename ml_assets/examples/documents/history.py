@@ -82,7 +82,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Arrival:
+class DocumentArrival:
     """A document that arrives.
 
     Args:
@@ -126,12 +126,12 @@ class Arrival:
         return _WRITTEN[self.form](drawn)
 
 
-def arrivals(plan: Plan, week: int) -> list[Arrival]:
+def arrivals(plan: Plan, week: int) -> list[DocumentArrival]:
     """The documents of a week, in the order of their numbers. They do not depend on how long the history is."""
     return [_arrival(plan, week, number) for number in range(plan.count(week))]
 
 
-def _arrival(plan: Plan, week: int, number: int) -> Arrival:
+def _arrival(plan: Plan, week: int, number: int) -> DocumentArrival:
     key = (plan.seed, week, number)
     dice = Dice(*key, 7)  # not the numbers that draw the document
     form = dice.weighted(_MIX)
@@ -140,7 +140,7 @@ def _arrival(plan: Plan, week: int, number: int) -> Arrival:
     name = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
     reviewed = at + timedelta(seconds=_delay(dice)) if dice.chance(_REVIEWED) else None
     reviewer, part = dice.pick(_REVIEWERS), chosen(dice)
-    return Arrival(key, f"{name}.{_SUFFIX[form]}", at, form, novel, part, reviewed, reviewer)
+    return DocumentArrival(key, f"{name}.{_SUFFIX[form]}", at, form, novel, part, reviewed, reviewer)
 
 
 def _moment(begins: date, dice: Dice) -> datetime:

@@ -1,4 +1,4 @@
-"""The layouts of each class, from `<class>.toml` beside this file, which holds the fields of `Layout` and `Style`.
+"""The layouts of each class, from `<class>.toml` beside this file: the fields of `LayoutFamily` and `Style`.
 
 Those that are held out look and speak unlike the others, and arrive last: no sentence of their banks is written with an
 eye on the others, or the other way round.
@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from ml_assets.errors import DataError
-from ml_assets.examples.documents.styles import LEGAL, LETTER, Layout, Style
+from ml_assets.examples.documents.styles import LEGAL, LETTER, LayoutFamily, Style
 from ml_assets.examples.documents.truth import LABELS, Label
 
 _PAPERS = {"letter": LETTER, "legal": LEGAL}
 
 
 @cache
-def layouts() -> dict[tuple[Label, str], Layout]:
+def layouts() -> dict[tuple[Label, str], LayoutFamily]:
     """All layouts by class and name."""
     return {(layout.label, layout.name): layout for label in LABELS for layout in _read(label)}
 
@@ -30,7 +30,7 @@ def names(label: Label, *, held_out: bool | None = None) -> tuple[str, ...]:
     return tuple(layout.name for layout in layouts().values() if layout.label == label and layout.held_out in wanted)
 
 
-def find(label: str, name: str) -> Layout:
+def find(label: str, name: str) -> LayoutFamily:
     """A layout by class and name.
 
     Raises:
@@ -43,11 +43,11 @@ def find(label: str, name: str) -> Layout:
     raise DataError(f"no layout {label}/{name}: choose one of {known} (classes: {', '.join(LABELS)})")
 
 
-def _read(label: Label) -> Iterator[Layout]:
+def _read(label: Label) -> Iterator[LayoutFamily]:
     declared = tomllib.loads(Path(__file__).with_name(f"{label}.toml").read_text(encoding="utf-8"))
     for name, fields in declared.items():
         read = {"style": _style(fields.get("style", {})), "banks": tuple(fields["banks"])}
-        yield Layout(label, name, **(fields | read))
+        yield LayoutFamily(label, name, **(fields | read))
 
 
 def _style(fields: Mapping[str, Any]) -> Style:

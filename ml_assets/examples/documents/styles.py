@@ -57,7 +57,7 @@ class Style:
 
 
 @dataclass(frozen=True)
-class Layout:
+class LayoutFamily:
     """A layout family of one class.
 
     Args:

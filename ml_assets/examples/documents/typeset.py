@@ -29,7 +29,7 @@ class Block(NamedTuple):
     cells: tuple[str, ...] = ()
 
 
-class Span(NamedTuple):
+class PlacedText(NamedTuple):
     """Words at a place: left end of the baseline, in points from the lower left corner."""
 
     x: float
@@ -42,14 +42,14 @@ class Span(NamedTuple):
 class Sheet(NamedTuple):
     """A page as it is drawn: words in reading order, and lines (x0, x1, y)."""
 
-    spans: tuple[Span, ...]
+    spans: tuple[PlacedText, ...]
     rules: tuple[tuple[float, float, float], ...]
 
     @property
     def text(self) -> str:
         """The words; a new line for each line, a blank between the cells of a row."""
         parts: list[str] = []
-        before: Span | None = None
+        before: PlacedText | None = None
         for span in self.spans:
             if before:
                 parts.append(" " if span.y == before.y and span.x > before.x else "\n")
@@ -87,7 +87,7 @@ class _Pages:
     def __init__(self, style: Style) -> None:
         self.style = style
         self.plain, self.bold = _PLAIN[style.font], _BOLD[style.font]
-        self.bodies: list[tuple[list[Span], list[tuple[float, float, float]]]] = []
+        self.bodies: list[tuple[list[PlacedText], list[tuple[float, float, float]]]] = []
         gutter = 18 * (style.columns - 1)
         self.width = (style.paper[0] - 2 * style.margin - gutter) / style.columns
         self._column = style.columns
@@ -108,12 +108,12 @@ class _Pages:
         self.need(step)
         self.y -= step
         self._fresh = False
-        self.bodies[-1][0].append(Span(self.x + inset, self.y, font, size, text))
+        self.bodies[-1][0].append(PlacedText(self.x + inset, self.y, font, size, text))
 
     def cell(self, text: str, font: str, size: float, right: float) -> None:
         """Words that end at `right`, on the line that is there."""
         x = right - width(text, font, size)
-        self.bodies[-1][0].append(Span(x, self.y, font, size, text))
+        self.bodies[-1][0].append(PlacedText(x, self.y, font, size, text))
 
     def rule(self, above: float) -> None:
         y = self.y + above
@@ -265,12 +265,12 @@ def _sheet(page: _Pages, style: Style, at: int, count: int, number: str) -> Shee
     return Sheet((*above, *spans, *below), tuple(rules))
 
 
-def _furniture(page: _Pages, text: str, y: float, at: int, count: int, number: str) -> list[Span]:
+def _furniture(page: _Pages, text: str, y: float, at: int, count: int, number: str) -> list[PlacedText]:
     if not text:
         return []
     words = text.format(page=at + 1, pages=count, number=number)
     middle = (page.style.paper[0] - width(words, page.plain, 8)) / 2
-    return [Span(middle, y, page.plain, 8, words)]
+    return [PlacedText(middle, y, page.plain, 8, words)]
 
 
 _ROWS = {"row", "head", "total"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ml_assets.errors import DataError
 from ml_assets.examples.churn.files import describe
-from ml_assets.examples.documents.history import REVIEW_WEEKS, Arrival, Plan, arrivals
+from ml_assets.examples.documents.history import REVIEW_WEEKS, DocumentArrival, Plan, arrivals
 
 Progress = Callable[[int, int], None]
 
@@ -127,7 +127,7 @@ def _files(location: Path, plan: Plan, week: int) -> list[Path]:
     return added + [_placed(_file(location, arrival), content) for arrival, content in missing.items()]
 
 
-def _arrived(content: bytes, arrival: Arrival) -> str:
+def _arrived(content: bytes, arrival: DocumentArrival) -> str:
     at = f"{arrival.at:%Y-%m-%dT%H:%M:%S}"
     return json.dumps({"document_id": hashlib.sha256(content).hexdigest(), "received_at": at}) + "\n"
 
@@ -145,7 +145,7 @@ def _reviews(location: Path, plan: Plan, week: int) -> list[Path]:
     return [_placed(path, "".join(lines).encode())] if lines else []
 
 
-def _review(location: Path, arrival: Arrival) -> str:
+def _review(location: Path, arrival: DocumentArrival) -> str:
     content = _file(location, arrival).read_bytes()
     row = {
         "document_id": hashlib.sha256(content).hexdigest(),
@@ -156,7 +156,7 @@ def _review(location: Path, arrival: Arrival) -> str:
     return json.dumps(row) + "\n"
 
 
-def _file(location: Path, arrival: Arrival) -> Path:
+def _file(location: Path, arrival: DocumentArrival) -> Path:
     return location / "files" / arrival.name
 
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from zlib import crc32
 
 from ml_assets.errors import DataError, OnlineStoreError
-from ml_assets.features.online.schema import Column, Record, Schema, kind_of
+from ml_assets.features.online.schema import Column, OnlineRecord, Schema, kind_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ class UnknownSchemaError(OnlineStoreError):
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class RecordLayout:
     """Where the values of a schema lie in a record; worked out once, because a record takes a microsecond or two.
 
     Args:
@@ -84,7 +84,7 @@ class Layout:
         texts = tuple(i for i, kind in enumerate(kinds) if kind == "string")
         return cls(schema, fixed, slice(_HEAD, end), bytes(end - _HEAD), texts, fixed.size + _SUM.size)
 
-    def record(self, entity: str, data: bytes) -> Record:
+    def record(self, entity: str, data: bytes) -> OnlineRecord:
         """The record in bytes whose checksum is right.
 
         Raises:
@@ -101,7 +101,7 @@ class Layout:
                 blank[i] = None
             values = tuple(blank)
         # What Record(…) does, without the call of Python code that NamedTuple puts before it.
-        return tuple.__new__(Record, (entity, _day(data[_DAY]), values, self.schema))
+        return tuple.__new__(OnlineRecord, (entity, _day(data[_DAY]), values, self.schema))
 
     def _with_texts(self, values: tuple[Any, ...], data: bytes) -> tuple[Any, ...]:
         found, at = list(values), self.fixed.size
@@ -155,7 +155,7 @@ class Layout:
         return np.dtype([*head, *values])
 
 
-class Known(dict[bytes, Layout]):
+class KnownLayouts(dict[bytes, RecordLayout]):
     """The layouts that a reader has met, by the fingerprint's bytes; one that it has not met is loaded, once.
 
     Args:
@@ -166,7 +166,7 @@ class Known(dict[bytes, Layout]):
         super().__init__()
         self._load = load
 
-    def __missing__(self, found: bytes) -> Layout:
+    def __missing__(self, found: bytes) -> RecordLayout:
         fingerprint = int.from_bytes(found, "little")
         text = self._load(fingerprint)
         if text is None:
@@ -174,10 +174,10 @@ class Known(dict[bytes, Layout]):
         schema = Schema.from_json(text)
         if schema.fingerprint != fingerprint:
             raise UnknownSchemaError(f"the online store holds another schema as {fingerprint:x}: write it again")
-        return self.setdefault(found, Layout.of(schema))
+        return self.setdefault(found, RecordLayout.of(schema))
 
 
-def unpack(data: bytes, entity: str, known: Known) -> Record:
+def unpack(data: bytes, entity: str, known: KnownLayouts) -> OnlineRecord:
     """The record of an entity.
 
     Raises:

@@ -19,7 +19,7 @@ _LEDGER = pa.schema([
 ])  # fmt: skip
 
 
-class Row(TypedDict):
+class OnlineWrite(TypedDict):
     """One write.
 
     Args:
@@ -46,18 +46,18 @@ def table(model: str) -> str:
     return f"{model}/online_features"
 
 
-def last(lake: Lake, model: str, **where: str) -> Row | None:
+def last(lake: Lake, model: str, **where: str) -> OnlineWrite | None:
     """The last write, or the last one with these values; None before."""
     if lake.version(table(model)) is None:
         return None
     conditions = " AND ".join(f"{quote(name)} = ${name}" for name in where) or "true"
-    found: list[Row] = lake.query(
+    found: list[OnlineWrite] = lake.query(
         f"SELECT * FROM o WHERE {conditions} ORDER BY written_at DESC, as_of DESC LIMIT 1", where, o=table(model)
     ).to_pylist()
     return found[0] if found else None
 
 
-def note(lake: Lake, model: str, row: Row) -> None:
+def note(lake: Lake, model: str, row: OnlineWrite) -> None:
     """Append a write, unless the last row says the same."""
     before = last(lake, model)
     if before is None or {**before, "written_at": None} != {**row, "written_at": None}:

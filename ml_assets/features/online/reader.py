@@ -18,7 +18,7 @@ class Names(NamedTuple):
     ttls: tuple[timedelta, ...]
 
 
-class Answer(NamedTuple):
+class OnlineRow(NamedTuple):
     """An entity's features.
 
     `values` are those of the asked features, in order; None = missing, which NaN is not. What is stale holds its value
@@ -46,7 +46,7 @@ class Answer(NamedTuple):
         return tuple(name for name, ttl in zip(*self.names, strict=True) if age >= ttl)
 
 
-class Reader:
+class OnlineReader:
     """Reads some features of one feature set; what is asked for is worked out once for each schema.
 
     Args:
@@ -60,9 +60,9 @@ class Reader:
         # By identity: a store gives records of one schema the same object, and a dictionary of schemas would hash it.
         self._known: dict[int, tuple[_Pick, Names, Schema]] = {}
 
-    def __call__(self, entities: list[str]) -> list[Answer | None]:
+    def __call__(self, entities: list[str]) -> list[OnlineRow | None]:
         """The answer for each entity, None where there is no record."""
-        found: list[Answer | None] = []
+        found: list[OnlineRow | None] = []
         known, make = self._known, tuple.__new__
         for record in self._read(self._model, entities):
             if record is None:
@@ -73,7 +73,7 @@ class Reader:
                 known[id(schema)] = (*_pick(schema, self._asked), schema)
             pick, names, _ = known[id(schema)]
             # What Answer(…) does, without a call of Python code for each.
-            found.append(make(Answer, (entity, as_of, pick(values), names)))
+            found.append(make(OnlineRow, (entity, as_of, pick(values), names)))
         return found
 
 

@@ -7,8 +7,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.errors import OnlineStoreError
-from ml_assets.features.online.codec import FORMAT, Known, Layout, Packed, require_entities, unpack
-from ml_assets.features.online.schema import Record, Schema, unfinished
+from ml_assets.features.online.codec import FORMAT, KnownLayouts, Packed, RecordLayout, require_entities, unpack
+from ml_assets.features.online.schema import OnlineRecord, Schema, unfinished
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,7 +50,7 @@ class RedisStore:
     def __init__(self, url: str) -> None:
         self._client = _client(url)
         self._name = _server(self._client)
-        self._known = Known(self._load)
+        self._known = KnownLayouts(self._load)
 
     @property
     def name(self) -> str:
@@ -63,9 +63,9 @@ class RedisStore:
             # Twice as long as the records, which are written after it.
             self._client.set(_SCHEMA.format(schema.fingerprint), schema.to_json(), ex=2 * _seconds(schema.keep))
             self._client.set(_EVICTED.format(schema.model), self._evicted(), ex=2 * _seconds(schema.keep))
-        return sum(self._replace(schema, rows, as_of) for rows in Layout.of(schema).pack(batches, as_of))
+        return sum(self._replace(schema, rows, as_of) for rows in RecordLayout.of(schema).pack(batches, as_of))
 
-    def read(self, model: str, entities: Sequence[str]) -> list[Record | None]:
+    def read(self, model: str, entities: Sequence[str]) -> list[OnlineRecord | None]:
         """See `OnlineStore`."""
         require_entities(entities)
         starts = range(0, len(entities), _ENTITIES_AT_ONCE)

@@ -116,7 +116,7 @@ class Schema:
             raise OnlineStoreError(f"the online store holds a schema that cannot be read: {error}") from error
 
 
-class Record(NamedTuple):
+class OnlineRecord(NamedTuple):
     """An entity's features; a named tuple, because a frozen dataclass takes twice as long to make.
 
     `values` are aligned to `schema.columns`; None = missing, which NaN is not.
@@ -134,12 +134,12 @@ class Record(NamedTuple):
         return {view: midnight + ttl for view, ttl in self.schema.ttls}
 
 
-def stale(record: Record, now: datetime) -> tuple[str, ...]:
+def stale(record: OnlineRecord, now: datetime) -> tuple[str, ...]:
     """The views whose values may no longer be used at `now` (naive UTC), as in the point-in-time join."""
     return tuple(view for view, end in record.expires.items() if now >= end)
 
 
-def missing(record: Record) -> tuple[str, ...]:
+def missing(record: OnlineRecord) -> tuple[str, ...]:
     """The columns that have no value."""
     pairs = zip(record.schema.columns, record.values, strict=True)
     return tuple(column.name for column, value in pairs if value is None)
@@ -219,7 +219,7 @@ class OnlineStore(Protocol):
             DataError: a batch lacks a column, holds other types, or an entity is null or empty.
         """
 
-    def read(self, model: str, entities: Sequence[str]) -> list[Record | None]:
+    def read(self, model: str, entities: Sequence[str]) -> list[OnlineRecord | None]:
         """The record of each entity, in order, as often as it was asked for; None where there is none.
 
         Raises:

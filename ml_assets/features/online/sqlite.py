@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from ml_assets.errors import OnlineStoreError
-from ml_assets.features.online.codec import Known, Layout, Packed, require_entities, unpack
-from ml_assets.features.online.schema import Record, Schema, unfinished
+from ml_assets.features.online.codec import KnownLayouts, Packed, RecordLayout, require_entities, unpack
+from ml_assets.features.online.schema import OnlineRecord, Schema, unfinished
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,7 +51,7 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known = Known(self._load)
+        self._known = KnownLayouts(self._load)
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
         try:
@@ -69,7 +69,7 @@ class SqliteStore:
         with self._writing() as connection:
             return _write(connection, schema, batches, as_of)
 
-    def read(self, model: str, entities: Sequence[str]) -> list[Record | None]:
+    def read(self, model: str, entities: Sequence[str]) -> list[OnlineRecord | None]:
         """See `OnlineStore`."""
         known = self._known
         return [
@@ -179,7 +179,7 @@ def _many(entities: int) -> str:
 
 
 def _write(connection: sqlite3.Connection, schema: Schema, batches: "Iterable[pa.RecordBatch]", as_of: date) -> int:
-    packed = Layout.of(schema).pack(batches, as_of)
+    packed = RecordLayout.of(schema).pack(batches, as_of)
     written = sum(_upsert(connection, schema, as_of, rows) for rows in packed)
     _forget(connection, schema, as_of)
     _shorten(connection)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ml_assets.errors import DeclarationError
-from ml_assets.monitoring.drift.compare import distances
+from ml_assets.monitoring.drift import distances
 from ml_assets.monitoring.drift.feature import FeatureDrift, Kind, judge, measure
 from ml_assets.monitoring.drift.histogram import Histogram
 from ml_assets.monitoring.drift.samples import Rows, opened
@@ -21,7 +21,7 @@ from ml_assets.spec.drift import DriftSpec
 
 
 @dataclass(frozen=True)
-class Drift:
+class SampleComparison:
     """The comparison of two samples, feature by feature.
 
     Attributes:
@@ -61,7 +61,7 @@ def drift(
     html: Path | None = None,
     *,
     workers: int = 2,
-) -> Drift:
+) -> SampleComparison:
     """Compare two samples feature by feature, and write a page where `html` names a file.
 
     A limit counts only where chance does not explain the difference: of the p-values of the whole report, Holm's
@@ -92,7 +92,7 @@ def drift(
     chance = distances.holm(tests, options.false_alarms)
     features = {name: judge(each, options.limits(name), options.min_rows, chance) for name, each in measured.items()}
     verdicts = [feature.drifted for feature in features.values() if feature.drifted is not None]
-    found = Drift(
+    found = SampleComparison(
         features=features,
         rows_reference=before.rows,
         rows_current=after.rows,
@@ -102,9 +102,9 @@ def drift(
         html=None if html is None else str(html),
     )
     if html is not None:
-        from ml_assets.monitoring.drift.page import Page, write
+        from ml_assets.monitoring.drift.page import DriftPage, write
 
-        write(html, Page(found, options))
+        write(html, DriftPage(found, options))
     return found
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_assets.monitoring import html_files as pages
-from ml_assets.monitoring.drift.compare import distances
+from ml_assets.monitoring.drift import distances
 from ml_assets.monitoring.drift.feature import Kind
 from ml_assets.monitoring.drift.inline_data import inert, secured
 from ml_assets.monitoring.drift.samples import aligned, draw, words
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from evidently.metrics import ValueDrift
     from pandas import DataFrame, Series
 
-    from ml_assets.monitoring.drift.samples import Columns
+    from ml_assets.monitoring.drift.samples import SampleColumns
     from ml_assets.spec.drift import DriftSpec
 
 Scores = dict[tuple[str, str], float]
@@ -33,14 +33,16 @@ _NEVER = 1e9
 
 
 @dataclass(frozen=True)
-class Rule:
+class SignificanceRule:
     """What decides beside the limits of `spec`: the p-value up to which a difference is more than chance."""
 
     spec: "DriftSpec"
     chance: float
 
 
-def write(path: Path, reference: "Columns", current: "Columns", kinds: Mapping[str, Kind], rule: Rule) -> Scores | None:
+def write(
+    path: Path, reference: "SampleColumns", current: "SampleColumns", kinds: Mapping[str, Kind], rule: SignificanceRule
+) -> Scores | None:
     """Write the page of at most `spec.sample` rows of each sample; it says so itself, and so does ours.
 
     It appears whole or not at all; of its folder, the last `spec.keep` of its kind are kept.
@@ -74,7 +76,7 @@ def _save(snapshot: "Snapshot", path: Path, banner: str) -> None:
     path.write_text(secured(snapshot.get_html_str(as_iframe=False), banner), encoding="utf-8")
 
 
-def _run(reference: "DataFrame", current: "DataFrame", kinds: Mapping[str, Kind], rule: Rule) -> "Snapshot":
+def _run(reference: "DataFrame", current: "DataFrame", kinds: Mapping[str, Kind], rule: SignificanceRule) -> "Snapshot":
     with warnings.catch_warnings():
         # Evidently 0.7.23 uses numpy.core and old litestar names while it is imported.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -94,7 +96,7 @@ def _run(reference: "DataFrame", current: "DataFrame", kinds: Mapping[str, Kind]
         return Report([metric for metrics in made for metric in metrics]).run(after, before)
 
 
-def _numeric(name: str, rule: Rule) -> list["ValueDrift"]:
+def _numeric(name: str, rule: SignificanceRule) -> list["ValueDrift"]:
     from evidently.metrics import ValueDrift
 
     def psi(reference: "Series", current: "Series", _kind: object, limit: float) -> tuple[float, bool]:
@@ -113,7 +115,7 @@ def _numeric(name: str, rule: Rule) -> list["ValueDrift"]:
     ]
 
 
-def _categorical(name: str, rule: Rule) -> list["ValueDrift"]:
+def _categorical(name: str, rule: SignificanceRule) -> list["ValueDrift"]:
     from evidently.metrics import ValueDrift
 
     def apart(reference: "Series", current: "Series", _kind: object, limit: float) -> tuple[float, bool]:
@@ -133,7 +135,7 @@ def _categorical(name: str, rule: Rule) -> list["ValueDrift"]:
 Counted = tuple[distances.Counts, distances.Counts]
 
 
-def _beyond_chance(counts: Counted, rule: Rule) -> bool:
+def _beyond_chance(counts: Counted, rule: SignificanceRule) -> bool:
     p_value = distances.chi_square_p(*counts)
     return p_value is not None and p_value <= rule.chance
 
@@ -170,7 +172,7 @@ def _register(name: str, shown: str, score: object) -> str:
     return name
 
 
-def _frame(rows: "Columns", kinds: Mapping[str, Kind], spec: "DriftSpec") -> "DataFrame":
+def _frame(rows: "SampleColumns", kinds: Mapping[str, Kind], spec: "DriftSpec") -> "DataFrame":
     """At most `spec.sample` rows as pandas; what is missing for us is missing for Evidently."""
     import pandas as pd
 

@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from ml_assets.monitoring.drift.compare import distances, histogram
+from ml_assets.monitoring.drift import distances, histogram
 from ml_assets.monitoring.drift.histogram import Histogram
-from ml_assets.monitoring.drift.samples import Columns, aligned, numbers, words
-from ml_assets.spec.drift import DriftSpec, Limits
+from ml_assets.monitoring.drift.samples import SampleColumns, aligned, numbers, words
+from ml_assets.spec.drift import DriftLimits, DriftSpec
 
 Kind = Literal["numeric", "categorical"]
 Numbers = Mapping[str, float | None]
@@ -51,7 +51,7 @@ class FeatureDrift:
 
 
 @dataclass(frozen=True)
-class Measured:
+class FeatureDistances:
     """The numbers of a feature before anybody judges them.
 
     Args:
@@ -95,7 +95,9 @@ class _Check:
     severity: float | None = None
 
 
-def measure(name: str, kind: Kind, reference: Columns, current: Columns, spec: DriftSpec) -> Measured:
+def measure(
+    name: str, kind: Kind, reference: SampleColumns, current: SampleColumns, spec: DriftSpec
+) -> FeatureDistances:
     """Every number of one feature, from all rows of both samples.
 
     Raises:
@@ -104,10 +106,10 @@ def measure(name: str, kind: Kind, reference: Columns, current: Columns, spec: D
     rows = reference.rows, current.rows
     present, found, shown = (_numbers if kind == "numeric" else _categories)(name, reference, current, spec)
     counts = [np.array([here, all_ - here]) for here, all_ in zip(present, rows, strict=True)]
-    return Measured(kind, rows, present, found, distances.chi_square_p(counts[0], counts[1]), shown)
+    return FeatureDistances(kind, rows, present, found, distances.chi_square_p(counts[0], counts[1]), shown)
 
 
-def judge(measured: Measured, limits: Limits, min_rows: int, chance: float) -> FeatureDrift:
+def judge(measured: FeatureDistances, limits: DriftLimits, min_rows: int, chance: float) -> FeatureDrift:
     """The verdict; a p-value above `chance` lets no limit pass."""
     found, missing = measured.numbers, _missing(measured, limits, chance)
     checks = _checks(found, limits, chance) if min(measured.present) >= min_rows else []
@@ -127,7 +129,7 @@ def judge(measured: Measured, limits: Limits, min_rows: int, chance: float) -> F
 Found = tuple[tuple[int, int], Numbers, Histogram | None]
 
 
-def _numbers(name: str, reference: Columns, current: Columns, spec: DriftSpec) -> Found:
+def _numbers(name: str, reference: SampleColumns, current: SampleColumns, spec: DriftSpec) -> Found:
     before, after = (
         numbers(side, name, rows.column(name)) for side, rows in (("reference", reference), ("current", current))
     )
@@ -147,7 +149,7 @@ def _numbers(name: str, reference: Columns, current: Columns, spec: DriftSpec) -
     return present, found, histogram.of_numbers(before, after)
 
 
-def _categories(name: str, reference: Columns, current: Columns, _: DriftSpec) -> Found:
+def _categories(name: str, reference: SampleColumns, current: SampleColumns, _: DriftSpec) -> Found:
     before, after = (
         words(side, name, rows.column(name)) for side, rows in (("reference", reference), ("current", current))
     )
@@ -162,7 +164,7 @@ def _categories(name: str, reference: Columns, current: Columns, _: DriftSpec) -
     return present, found, histogram.of_words(labels, *counts)
 
 
-def _checks(found: Numbers, limits: Limits, chance: float) -> list[_Check]:
+def _checks(found: Numbers, limits: DriftLimits, chance: float) -> list[_Check]:
     """The values against their limits, in the order in which a reason names them."""
     effects = (("psi", "chi_square_p"), ("ks_statistic", "ks_p_value"), ("jensen_shannon", "chi_square_p"))
     made = [
@@ -195,12 +197,12 @@ def _below(what: str, value: float | None, limit: float | None, chance: float) -
     )
 
 
-def _missing(measured: Measured, limits: Limits, chance: float) -> _Check:
+def _missing(measured: FeatureDistances, limits: DriftLimits, chance: float) -> _Check:
     before, after = measured.missing
     return _at_least("missing share changed by", abs(after - before), limits.missing, measured.missing_p_value, chance)
 
 
-def _too_few(measured: Measured, min_rows: int) -> str:
+def _too_few(measured: FeatureDistances, min_rows: int) -> str:
     names = ("reference", "current")
     if empty := [name for name, here in zip(names, measured.present, strict=True) if not here]:
         return f"no values in the {' and '.join(empty)} sample, nothing to compare"

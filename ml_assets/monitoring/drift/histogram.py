@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.monitoring.drift.compare import distances
+from ml_assets.monitoring.drift import distances
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml_assets.monitoring.drift import attribution, reference, score_drift
 from ml_assets.monitoring.drift.attribution import AttributionDrift
-from ml_assets.monitoring.drift.compare import attribution, reference, score_drift
 from ml_assets.monitoring.drift.histogram import Histogram
 from ml_assets.monitoring.drift.reference import Reference
-from ml_assets.monitoring.drift.samples import Columns, InMemory, draw
-from ml_assets.monitoring.drift.score_drift import Scored, ScoreDrift
+from ml_assets.monitoring.drift.samples import InMemory, SampleColumns, draw
+from ml_assets.monitoring.drift.score_drift import EntityScores, ScoreDrift
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.frame import features
-from ml_assets.training.record import EVALUATION, Record, required
+from ml_assets.training.record import EVALUATION, TrainingRecord, required
 from ml_assets.training.report import REPORT
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Leaning:
+class ModelDrift:
     """The champion on both samples, with the histogram of its scores."""
 
     scores: ScoreDrift
@@ -40,12 +40,12 @@ def compare(
     lake: Lake,
     registry: Registry,
     champion: Version,
-    kept: Record,
+    kept: TrainingRecord,
     chosen: Reference,
-    before: Columns,
-    after: Columns,
+    before: SampleColumns,
+    after: SampleColumns,
     spec: DriftSpec,
-) -> Leaning:
+) -> ModelDrift:
     """Score at most `spec.sample` rows of both samples; shuffle the features of a few of them.
 
     A model knows the rows that it was fitted on: a forest is sure of each. Against its training sample the champion
@@ -63,7 +63,7 @@ def compare(
     found = score_drift.compare(scored[0], scored[1], threshold(registry, champion), spec)
     leant = [_leant(model, kept, table, spec.seed) for table in tables]
     histogram = score_drift.shown(scored[0], scored[1])
-    return Leaning(found, histogram, attribution.compare(leant[0], leant[1], spec.attribution))
+    return ModelDrift(found, histogram, attribution.compare(leant[0], leant[1], spec.attribution))
 
 
 def threshold(registry: Registry, champion: Version) -> float | None:
@@ -74,7 +74,7 @@ def threshold(registry: Registry, champion: Version) -> float | None:
 
 
 @contextmanager
-def _reference(lake: Lake, kept: Record, rows: Columns, *, tested: bool) -> Iterator[Columns]:
+def _reference(lake: Lake, kept: TrainingRecord, rows: SampleColumns, *, tested: bool) -> Iterator[SampleColumns]:
     if not tested:
         yield rows
         return
@@ -82,12 +82,12 @@ def _reference(lake: Lake, kept: Record, rows: Columns, *, tested: bool) -> Iter
         yield found
 
 
-def _scored(model: "InferenceSession", kept: Record, table: "pa.Table") -> Scored:
+def _scored(model: "InferenceSession", kept: TrainingRecord, table: "pa.Table") -> EntityScores:
     from ml_assets.training.export import score  # onnxruntime
 
-    return Scored(score(model, features(table, kept.columns)), np.asarray(table[kept.entity]))
+    return EntityScores(score(model, features(table, kept.columns)), np.asarray(table[kept.entity]))
 
 
-def _leant(model: "InferenceSession", kept: Record, table: "pa.Table", seed: int) -> dict[str, float]:
+def _leant(model: "InferenceSession", kept: TrainingRecord, table: "pa.Table", seed: int) -> dict[str, float]:
     few = draw(InMemory(table), kept.columns.all, attribution.ROWS, seed)
     return attribution.attributions(model, features(few, kept.columns), seed)

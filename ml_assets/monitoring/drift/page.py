@@ -7,9 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from ml_assets.monitoring import html_files as pages
+from ml_assets.monitoring.drift import attribution
+from ml_assets.monitoring.drift import svg as picture
 from ml_assets.monitoring.drift.attribution import AttributionDrift
-from ml_assets.monitoring.drift.compare import Drift, attribution
-from ml_assets.monitoring.drift.compare import svg as picture
+from ml_assets.monitoring.drift.compare import SampleComparison
 from ml_assets.monitoring.drift.feature import FeatureDrift
 from ml_assets.monitoring.drift.histogram import Histogram
 from ml_assets.monitoring.drift.score_drift import Change, ScoreDrift
@@ -20,7 +21,7 @@ _VERDICTS = {True: "drifted", False: "stable", None: "unknown"}
 
 
 @dataclass(frozen=True)
-class Page:
+class DriftPage:
     """What a page shows.
 
     Args:
@@ -33,22 +34,22 @@ class Page:
         evidently: the name of Evidently's page beside this one.
     """
 
-    drift: Drift
+    drift: SampleComparison
     spec: DriftSpec
-    title: str = "Drift"
+    title: str = "SampleComparison"
     reference: str = "the reference sample"
     scores: tuple[ScoreDrift, Histogram] | None = None
     attribution: AttributionDrift | None = None
     evidently: str | None = None
 
 
-def write(path: Path, page: Page) -> None:
+def write(path: Path, page: DriftPage) -> None:
     """Write a page, whole or not at all; of its folder, the last `spec.keep` are kept."""
     content = render(page)
     pages.write(path, lambda part: part.write_text(content, encoding="utf-8"), page.spec.keep)
 
 
-def render(page: Page) -> str:
+def render(page: DriftPage) -> str:
     """The page as HTML. Names and categories are text, whatever they hold."""
     title = escape(page.title)
     style = files("ml_assets.monitoring.drift").joinpath("page.css").read_text(encoding="utf-8")
@@ -62,7 +63,7 @@ def render(page: Page) -> str:
     )
 
 
-def _summary(page: Page) -> str:
+def _summary(page: DriftPage) -> str:
     found = page.drift
     judged = sum(feature.drifted is not None for feature in found.features.values())
     names = ", ".join(escape(name) for name in found.drifted)
@@ -78,7 +79,7 @@ def _summary(page: Page) -> str:
     )
 
 
-def _evidently(page: Page) -> str:
+def _evidently(page: DriftPage) -> str:
     if page.evidently is None:
         return ""
     before, after = (min(rows, page.spec.sample) for rows in (page.drift.rows_reference, page.drift.rows_current))
@@ -90,7 +91,7 @@ def _fact(name: str, value: str) -> str:
     return f"<div><dt>{name}</dt><dd>{value}</dd></div>"
 
 
-def _model(page: Page) -> str:
+def _model(page: DriftPage) -> str:
     parts = [_scores(*page.scores) if page.scores else "", _attribution(page.attribution) if page.attribution else ""]
     return f'<div class="model">{"".join(parts)}</div>' if any(parts) else ""
 
@@ -129,7 +130,7 @@ def _attribution(found: AttributionDrift) -> str:
     )
 
 
-def _features(page: Page) -> str:
+def _features(page: DriftPage) -> str:
     ordered = sorted(page.drift.features.items(), key=lambda item: _rank(item[1]))
     heads = ("feature", "both samples", "distance", "K-S", "mean shift", "p-values", "missing", "verdict")
     body = "\n".join(_row(name, feature, page) for name, feature in ordered)
@@ -144,7 +145,7 @@ def _rank(feature: FeatureDrift) -> tuple[bool, bool, float]:
     return not feature.drifted, feature.drifted is None, -(feature.severity or 0)
 
 
-def _row(name: str, feature: FeatureDrift, page: Page) -> str:
+def _row(name: str, feature: FeatureDrift, page: DriftPage) -> str:
     shown = page.drift.histograms.get(name)
     distance = ("PSI", feature.psi) if feature.kind == "numeric" else ("J–S", feature.jensen_shannon)
     tests = [("χ²", feature.chi_square_p), ("K-S", feature.ks_p_value)]
@@ -180,7 +181,7 @@ def _badge(drifted: bool | None) -> str:
     return f'<span class="badge {word}">{word}</span>'
 
 
-def _method(page: Page) -> str:
+def _method(page: DriftPage) -> str:
     return (
         "<footer><p>Every number of a feature is of all rows. A feature drifted where a number passes its limit and "
         f"its p-value is at most {page.drift.chance:.2g} (bold): by Holm's procedure over all tests of the features, "

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from ml_assets.monitoring.drift.samples import Columns, InMemory, stored
+from ml_assets.monitoring.drift.samples import InMemory, SampleColumns, stored
 from ml_assets.spec.cadence import Cadence
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.storage.duck import literal
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Version
 from ml_assets.training.dates import ROW, condition
-from ml_assets.training.definition import Folder
-from ml_assets.training.record import Record
+from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.record import TrainingRecord
 from ml_assets.training.score import rows
 
 
@@ -48,8 +48,8 @@ def choose(spec: DriftSpec, cadence: Cadence, as_of: date, champion: Version) ->
 
 @contextlib.contextmanager
 def opened(
-    lake: Lake, folder: Folder, kept: Record, reference: Reference, *, workers: int = 2
-) -> Iterator[Columns | None]:
+    lake: Lake, folder: ModelDefinition, kept: TrainingRecord, reference: Reference, *, workers: int = 2
+) -> Iterator[SampleColumns | None]:
     """The rows of a reference; None where nobody is in it."""
     if reference.missing is not None:
         yield None
@@ -62,14 +62,14 @@ def opened(
 
 
 @contextlib.contextmanager
-def tested(lake: Lake, kept: Record) -> Iterator[Columns]:
+def tested(lake: Lake, kept: TrainingRecord) -> Iterator[SampleColumns]:
     """The rows that a version was tested on: of its training sample, those that one of its artifacts never saw."""
     days = ", ".join(f"DATE {literal(day)}" for day in kept.split.test)
     with stored(lake, kept.table, kept.version, f"{_chosen(lake, kept)} AND {ROW} IN ({days})") as found:
         yield found
 
 
-def _chosen(lake: Lake, kept: Record) -> str:
+def _chosen(lake: Lake, kept: TrainingRecord) -> str:
     return condition(lake, kept.table, kept.as_of, kept.version)
 
 

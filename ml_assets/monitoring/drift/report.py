@@ -5,22 +5,23 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from ml_assets.monitoring.drift import model_drift as answers
+from ml_assets.monitoring.drift import reference
+from ml_assets.monitoring.drift import table as report_table
 from ml_assets.monitoring.drift.attribution import AttributionDrift
-from ml_assets.monitoring.drift.compare import Drift, drift, reference
-from ml_assets.monitoring.drift.compare import model_drift as answers
-from ml_assets.monitoring.drift.compare import table as report_table
+from ml_assets.monitoring.drift.compare import SampleComparison, drift
 from ml_assets.monitoring.drift.feature import FeatureDrift, Kind
 from ml_assets.monitoring.drift.reference import Reference
-from ml_assets.monitoring.drift.samples import Columns, InMemory
+from ml_assets.monitoring.drift.samples import InMemory, SampleColumns
 from ml_assets.monitoring.drift.score_drift import Change, ScoreDrift
 from ml_assets.monitoring.drift.table import Contents
 from ml_assets.monitoring.html_files import EVIDENTLY
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry, Version
-from ml_assets.training.definition import Folder
-from ml_assets.training.frame import Columns as Inputs
-from ml_assets.training.record import Record
+from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.frame import FeatureColumns as Inputs
+from ml_assets.training.record import TrainingRecord
 from ml_assets.training.score import prints, rows, standing
 
 _ENGINE = 2  # raised when the same rows give other numbers: all reports are then made anew
@@ -105,7 +106,7 @@ def _change(name: str, change: Change | None) -> dict[str, float | None]:
 def drift_report(
     lake: Lake,
     registry: Registry,
-    folder: Folder,
+    folder: ModelDefinition,
     spec: DriftSpec,
     as_of: date,
     *,
@@ -141,7 +142,7 @@ def _beside(contents: Contents, pages: Path) -> Contents:
 
 
 def _contents(
-    lake: Lake, registry: Registry, folder: Folder, champion: Version, kept: Record, chosen: Reference,
+    lake: Lake, registry: Registry, folder: ModelDefinition, champion: Version, kept: TrainingRecord, chosen: Reference,
     spec: DriftSpec, as_of: date, page: Path, workers: int,
 ) -> Contents:  # fmt: skip
     current = InMemory(rows(lake, folder, kept, [as_of], workers=workers))
@@ -168,19 +169,23 @@ def _none_yet(columns: Inputs, chosen: Reference) -> Contents:
     return Contents({name: FeatureDrift(kind, None, None, None, why) for name, kind in kinds.items()}, chosen.text)
 
 
-def _evidently(page: Path, before: Columns, after: Columns, found: Drift, spec: DriftSpec) -> str | None:
+def _evidently(
+    page: Path, before: SampleColumns, after: SampleColumns, found: SampleComparison, spec: DriftSpec
+) -> str | None:
     if spec.evidently == "never" or (spec.evidently == "drifted" and not found.drifted):
         return None
-    from ml_assets.monitoring.drift.evidently import Rule, write
+    from ml_assets.monitoring.drift.evidently import SignificanceRule, write
 
     path = page.with_name(f"{page.stem}{EVIDENTLY}")
     kinds = {name: feature.kind for name, feature in found.features.items()}
-    return None if write(path, before, after, kinds, Rule(spec, found.chance)) is None else str(path)
+    return None if write(path, before, after, kinds, SignificanceRule(spec, found.chance)) is None else str(path)
 
 
-def _page(page: Path, title: str, shown: Contents, found: Drift, leaning: answers.Leaning, spec: DriftSpec) -> None:
-    from ml_assets.monitoring.drift.page import Page, write
+def _page(
+    page: Path, title: str, shown: Contents, found: SampleComparison, leaning: answers.ModelDrift, spec: DriftSpec
+) -> None:
+    from ml_assets.monitoring.drift.page import DriftPage, write
 
     link = None if shown.evidently is None else Path(shown.evidently).name
     scores = leaning.scores, leaning.histogram
-    write(page, Page(found, spec, title, shown.reference, scores, leaning.attribution, link))
+    write(page, DriftPage(found, spec, title, shown.reference, scores, leaning.attribution, link))

@@ -26,7 +26,7 @@ class EmptySampleError(DataError):
     """There is nobody to compare."""
 
 
-class Columns(Protocol):
+class SampleColumns(Protocol):
     """Rows whose columns are read one by one, from several threads, in the same order every time."""
 
     @property
@@ -41,12 +41,12 @@ class Columns(Protocol):
         """All values of one column."""
 
 
-Rows: TypeAlias = "Columns | pa.Table | pd.DataFrame"
+Rows: TypeAlias = "SampleColumns | pa.Table | pd.DataFrame"
 
 
 @dataclass(frozen=True)
 class InMemory:
-    """Columns of a table."""
+    """SampleColumns of a table."""
 
     table: pa.Table
 
@@ -67,7 +67,7 @@ class InMemory:
 
 @dataclass(frozen=True)
 class Stored:
-    """Columns of a relation of DuckDB, which reads of the Parquet files what is asked for."""
+    """SampleColumns of a relation of DuckDB, which reads of the Parquet files what is asked for."""
 
     connection: Any
     relation: str
@@ -91,7 +91,7 @@ def stored(lake: Lake, table: str, version: int | None = None, where: str = "tru
         yield Stored(connection, rows, int(count), lake.schema(table, version).names)
 
 
-def opened(name: str, rows: Rows, wanted: Sequence[str]) -> Columns:
+def opened(name: str, rows: Rows, wanted: Sequence[str]) -> SampleColumns:
     """Rows of any kind as columns.
 
     Raises:
@@ -106,7 +106,7 @@ def opened(name: str, rows: Rows, wanted: Sequence[str]) -> Columns:
     return found
 
 
-def draw(columns: Columns, names: Sequence[str], most: int, seed: int) -> pa.Table:
+def draw(columns: SampleColumns, names: Sequence[str], most: int, seed: int) -> pa.Table:
     """At most `most` rows with these columns, in their order; the same rows and seed draw the same ones."""
     whole = columns.rows <= most
     chosen = None if whole else np.random.default_rng(seed).choice(columns.rows, most, replace=False, shuffle=False)
@@ -136,7 +136,7 @@ def numbers(name: str, feature: str, column: pa.ChunkedArray) -> Floats:
 
 
 @dataclass(frozen=True)
-class Words:
+class Categories:
     """Categories, each once, and the rows of each. Arrow's: an identifier has as many categories as rows."""
 
     words: pa.StringArray
@@ -149,7 +149,7 @@ class Words:
         return found
 
 
-def words(name: str, feature: str, column: pa.ChunkedArray) -> Words:
+def words(name: str, feature: str, column: pa.ChunkedArray) -> Categories:
     """Rows per category, of those that are there.
 
     Raises:
@@ -164,10 +164,10 @@ def words(name: str, feature: str, column: pa.ChunkedArray) -> Words:
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
         raise DataError(f"{feature} of the {name} sample is {column.type}, no category: cast it") from error
     places, counts = (part.to_numpy(zero_copy_only=False) for part in (named.indices, found.field("counts")))
-    return Words(named.dictionary, np.bincount(places, counts, len(named.dictionary)).astype(np.int64))
+    return Categories(named.dictionary, np.bincount(places, counts, len(named.dictionary)).astype(np.int64))
 
 
-def aligned(reference: Words, current: Words) -> tuple[pa.StringArray, Counts, Counts]:
+def aligned(reference: Categories, current: Categories) -> tuple[pa.StringArray, Counts, Counts]:
     """The sorted categories of either sample, and the rows of each in both."""
     either = pa.concat_arrays([reference.words, current.words]).unique()
     ordered = either.take(pc.sort_indices(either))
@@ -185,11 +185,11 @@ def _held(rows: Any) -> list[str]:  # noqa: ANN401 - any kind of rows
     return [str(column) for column in rows.columns] if _is_frame(rows) else list(rows.names)
 
 
-def _columns(name: str, rows: Any, wanted: Sequence[str]) -> Columns:  # noqa: ANN401 - any kind of rows
+def _columns(name: str, rows: Any, wanted: Sequence[str]) -> SampleColumns:  # noqa: ANN401 - any kind of rows
     if isinstance(rows, pa.Table):
         return InMemory(rows)
     if not _is_frame(rows):
-        found: Columns = rows
+        found: SampleColumns = rows
         return found
     try:
         return InMemory(pa.Table.from_pandas(rows[list(wanted)], preserve_index=False))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_assets.monitoring.drift.compare import distances
+from ml_assets.monitoring.drift import distances
 from ml_assets.monitoring.drift.distances import Floats
 from ml_assets.monitoring.drift.histogram import Histogram, of_numbers
 from ml_assets.spec.drift import DriftSpec
@@ -62,14 +62,14 @@ class ScoreDrift:
 
 
 @dataclass(frozen=True)
-class Scored:
+class EntityScores:
     """Scores, shape (n,), n ≥ 1, and the entity of each."""
 
     scores: Floats
     entities: "NDArray[Any]"
 
 
-def compare(reference: Scored, current: Scored, threshold: float | None, spec: DriftSpec) -> ScoreDrift:
+def compare(reference: EntityScores, current: EntityScores, threshold: float | None, spec: DriftSpec) -> ScoreDrift:
     """The scores of two samples against `spec.scores`."""
     before, after = np.sort(reference.scores), np.sort(current.scores)
     edges = distances.bin_edges(before, spec.bins)
@@ -90,12 +90,12 @@ def compare(reference: Scored, current: Scored, threshold: float | None, spec: D
     )
 
 
-def shown(reference: Scored, current: Scored) -> Histogram:
+def shown(reference: EntityScores, current: EntityScores) -> Histogram:
     """Both samples in the same bins."""
     return of_numbers(np.sort(reference.scores), np.sort(current.scores))
 
 
-def change(reference: Scored, current: Scored) -> Change:
+def change(reference: EntityScores, current: EntityScores) -> Change:
     """The change of the mean.
 
     The variance is that of the sums of influence by entity: Liang and Zeger, Longitudinal data analysis using
@@ -111,8 +111,8 @@ def change(reference: Scored, current: Scored) -> Change:
     return Change(before, after, moved, moved - _SPREAD * error, moved + _SPREAD * error)
 
 
-def _from(scored: Scored, threshold: float) -> Scored:
-    return Scored((scored.scores >= threshold).astype(np.float64), scored.entities)
+def _from(scored: EntityScores, threshold: float) -> EntityScores:
+    return EntityScores((scored.scores >= threshold).astype(np.float64), scored.entities)
 
 
 def _verdict(psi: float, p_value: float | None, rows: int, spec: DriftSpec) -> tuple[bool | None, str]:

@@ -14,8 +14,8 @@ from ml_assets.monitoring.log.take import table
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
-from ml_assets.training.definition import Folder
-from ml_assets.training.frame import Columns
+from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.frame import FeatureColumns
 from ml_assets.training.record import record
 from ml_assets.training.score import rows
 
@@ -30,7 +30,7 @@ _MOST = 20_000  # answers of a version, the last ones: a share of 99 % is then k
 
 
 @dataclass(frozen=True)
-class Difference:
+class FeatureMismatch:
     """A value that the server saw, and what the offline store says of the same entity at the same as-of date.
 
     `offline` is `not in the population` where the entity is none of its members.
@@ -62,7 +62,7 @@ class Consistency:
     vectors: int = 0
     agreed: int = 0
     days: tuple[date, ...] = ()
-    examples: tuple[Difference, ...] = ()
+    examples: tuple[FeatureMismatch, ...] = ()
 
     @property
     def share(self) -> float | None:
@@ -70,7 +70,9 @@ class Consistency:
         return self.agreed / self.vectors if self.vectors else None
 
 
-def consistency(lake: Lake, registry: Registry, folder: Folder, *, dates: int = DATES, workers: int = 2) -> Consistency:
+def consistency(
+    lake: Lake, registry: Registry, folder: ModelDefinition, *, dates: int = DATES, workers: int = 2
+) -> Consistency:
     """Compare what was served as of the last `dates` as-of dates, by each version with its own features.
 
     A number is the same to the precision of a float32, which is what a model sees; no value and no finite number are
@@ -85,7 +87,7 @@ def consistency(lake: Lake, registry: Registry, folder: Folder, *, dates: int = 
     )
 
 
-def _served(lake: Lake, folder: Folder, dates: int) -> list[tuple[str, list[date]]]:
+def _served(lake: Lake, folder: ModelDefinition, dates: int) -> list[tuple[str, list[date]]]:
     """Version → the last as-of dates at which it answered from the online store."""
     log = table(folder.name, Prediction)
     if lake.version(log) is None:
@@ -101,7 +103,7 @@ def _served(lake: Lake, folder: Folder, dates: int) -> list[tuple[str, list[date
 
 
 def _compare(
-    lake: Lake, registry: Registry, folder: Folder, version: str, days: Sequence[date], workers: int
+    lake: Lake, registry: Registry, folder: ModelDefinition, version: str, days: Sequence[date], workers: int
 ) -> Consistency:
     kept = record(registry, registry.version(folder.name, int(version)))
     offline = _offline(rows(lake, folder, kept, days, workers=workers), folder.spec.entity, kept.columns)
@@ -120,7 +122,7 @@ def _compare(
         return Consistency(**found, days=tuple(days), examples=tuple(_examples(connection)))
 
 
-def _offline(seen: pa.Table, entity: str, columns: Columns) -> pa.Table:
+def _offline(seen: pa.Table, entity: str, columns: FeatureColumns) -> pa.Table:
     """What the offline store says, as a model sees it: float32 and text."""
     found = {"as_of": seen["as_of"], "entity": seen[entity].cast(pa.string())}
     for name in columns.numeric:
@@ -130,7 +132,7 @@ def _offline(seen: pa.Table, entity: str, columns: Columns) -> pa.Table:
     return pa.table([*found.values()], names=["as_of", "entity", *(f"feature {name}" for name in columns.all)])
 
 
-def _compared(columns: Columns) -> str:
+def _compared(columns: FeatureColumns) -> str:
     """Answers with the names of the features that differ, and both values as text."""
     served = {name: _value(name, number=name in columns.numeric) for name in columns.all}
     offline = {name: f"o.{quote(f'feature {name}')}" for name in columns.all}
@@ -147,7 +149,7 @@ def _compared(columns: Columns) -> str:
     )
 
 
-def _texts(columns: Columns) -> str:
+def _texts(columns: FeatureColumns) -> str:
     """What to take out of a logged JSON object: every feature, as text."""
     return literal(json.dumps(dict.fromkeys(columns.all, "VARCHAR")))
 
@@ -159,7 +161,7 @@ def _value(name: str, *, number: bool) -> str:
     return f"TRY_CAST({figure} AS FLOAT)" if number else text
 
 
-def _examples(connection: "duckdb.DuckDBPyConnection") -> list[Difference]:
+def _examples(connection: "duckdb.DuckDBPyConnection") -> list[FeatureMismatch]:
     found: list[Mapping[str, Any]] = (
         connection.sql(
             "SELECT prediction_id, entity, as_of, unnest(differs[1]) FROM compared WHERE len(differs) > 0 "
@@ -168,4 +170,4 @@ def _examples(connection: "duckdb.DuckDBPyConnection") -> list[Difference]:
         .to_arrow_table()
         .to_pylist()
     )
-    return [Difference(**row) for row in found]
+    return [FeatureMismatch(**row) for row in found]

@@ -11,10 +11,10 @@ from ml_assets.ingest.corrections import current
 from ml_assets.monitoring.log.take import table
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 
 
-def deliver(lake: Lake, folder: Folder, drop: Path) -> int:
+def deliver(lake: Lake, folder: ModelDefinition, drop: Path) -> int:
     """Write the reviews that the source does not hold yet, as one file that appears whole.
 
     What is written follows from the lake alone, so a call that was killed is repeated by the next one; a file that
@@ -37,13 +37,13 @@ def deliver(lake: Lake, folder: Folder, drop: Path) -> int:
     return len(rows)
 
 
-def reviews_of(folder: Folder) -> Relation | None:
+def reviews_of(folder: ModelDefinition) -> Relation | None:
     """The source of reviews, where the model declares one that its label query reads."""
     name = folder.spec.documents and folder.spec.documents.reviewed
     return next((relation for relation in folder.labels.relations if relation.name == name), None)
 
 
-def _new(lake: Lake, folder: Folder, source: Relation) -> list[dict[str, Any]]:
+def _new(lake: Lake, folder: ModelDefinition, source: Relation) -> list[dict[str, Any]]:
     entity, at = quote(folder.spec.entity), quote(source.event_time)
     classes = ", ".join(literal(name) for name in folder.spec.label.classes)
     with lake.open(p=table(folder.name, Prediction), o=table(folder.name, Outcome)) as connection:

@@ -18,7 +18,7 @@ from ml_assets.storage.registry import Registry, Version
 from ml_assets.training import dataset
 from ml_assets.training.bootstrap import PROPER, RANKING, Interval, intervals
 from ml_assets.training.frame import labels
-from ml_assets.training.record import EVALUATION, Record, required
+from ml_assets.training.record import EVALUATION, TrainingRecord, required
 from ml_assets.training.report import REPORT
 from ml_assets.training.score import probabilities
 
@@ -32,7 +32,7 @@ _BETTER = gate.DIRECTION | retrain.DIRECTION
 
 
 @dataclass(frozen=True)
-class Scored:
+class LabelledScores:
     """Rows with a label: `y` 0/1, `p` P(label = 1), and the entity of each row as a number, all [n].
 
     Of several classes, `y` says whether the named one is right, and `p` is its probability.
@@ -42,9 +42,9 @@ class Scored:
     p: "Floats"
     entity: "NDArray[np.int64]"
 
-    def at(self, chosen: "NDArray[np.bool_]") -> "Scored":
+    def at(self, chosen: "NDArray[np.bool_]") -> "LabelledScores":
         """Some of the rows."""
-        return Scored(self.y[chosen], self.p[chosen], self.entity[chosen])
+        return LabelledScores(self.y[chosen], self.p[chosen], self.entity[chosen])
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _difference(sign: int, before: float, known: Interval, value: float, now: In
 
 
 def evaluated(
-    lake: Lake, registry: Registry, version: Version, kept: Record, spec: PerformanceSpec, table: str
+    lake: Lake, registry: Registry, version: Version, kept: TrainingRecord, spec: PerformanceSpec, table: str
 ) -> Evaluated:
     """The evaluation of a version; empty, with the reason, where there is none for labels of `table`."""
     content = registry.read(version.run_id, REPORT)
@@ -122,7 +122,9 @@ def evaluated(
     return Evaluated(found["metrics"] | right, known, found["slices"], threshold)
 
 
-def bootstrapped(rows: Scored, threshold: float | None, spec: PerformanceSpec) -> tuple[dict[str, Interval], str]:
+def bootstrapped(
+    rows: LabelledScores, threshold: float | None, spec: PerformanceSpec
+) -> tuple[dict[str, Interval], str]:
     """The intervals of the metrics that can have one, and why others have none."""
     means = {"base_rate": rows.y, "mean_score": rows.p}
     if threshold is not None:
@@ -155,7 +157,7 @@ class Tested:
         return self.p[:, 1] if self.p.shape[1] == 2 else self.p.max(axis=1)
 
 
-def tested(lake: Lake, registry: Registry, version: Version, kept: Record) -> Tested:
+def tested(lake: Lake, registry: Registry, version: Version, kept: TrainingRecord) -> Tested:
     """The version's test rows, scored by the artifact that was not fitted on them."""
     table = dataset.read(lake, kept.table, kept.as_of, kept.version)
     days = pa.array(kept.split.test, pa.date32())
@@ -163,11 +165,11 @@ def tested(lake: Lake, registry: Registry, version: Version, kept: Record) -> Te
     return Tested(rows, probabilities(required(registry, version, EVALUATION), kept, rows))
 
 
-def _scored(found: Tested, kept: Record) -> Scored:
+def _scored(found: Tested, kept: TrainingRecord) -> LabelledScores:
     """Of several classes, the label of a row is whether the most probable one is right."""
     y, who = np.asarray(labels(found.rows["label"], kept.classes)), entities(found.rows[kept.entity])
     right = found.p.argmax(axis=1) == y if kept.classes else y
-    return Scored(right.astype(np.float64), found.scores, who)
+    return LabelledScores(right.astype(np.float64), found.scores, who)
 
 
 def entities(column: pa.ChunkedArray) -> "NDArray[np.int64]":

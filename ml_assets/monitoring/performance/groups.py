@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ml_assets.decisions.estimate import expected
-from ml_assets.decisions.retrain import Measured
-from ml_assets.monitoring.performance.baseline import Evaluated, Scored, bootstrapped
+from ml_assets.decisions.retrain import MeasuredMetric
+from ml_assets.monitoring.performance.baseline import Evaluated, LabelledScores, bootstrapped
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.training.bootstrap import Interval
 from ml_assets.training.metrics import calibration, scores
@@ -34,7 +34,7 @@ MISSING = "(missing)"
 
 
 @dataclass(frozen=True)
-class Group:
+class MetricGroup:
     """Whose numbers: the predictions of one version at one or several as-of dates, all of them or one slice.
 
     `variant` is None for the batch of an as-of date; else they are answers that were served, under that name.
@@ -50,7 +50,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Row:
+class MetricRow:
     """One number.
 
     Args:
@@ -96,7 +96,7 @@ class Row:
     variant: str | None = None
 
 
-def measure(group: Group, rows: Scored, evaluated: Evaluated, spec: PerformanceSpec) -> list[Row]:
+def measure(group: MetricGroup, rows: LabelledScores, evaluated: Evaluated, spec: PerformanceSpec) -> list[MetricRow]:
     """Every metric of rows whose labels are known, as `training.metrics.scores`, and `accuracy` at the threshold."""
     if len(rows.y) < spec.min_rows:
         reason = f"{len(rows.y)} rows are fewer than min_rows {spec.min_rows}"
@@ -113,7 +113,9 @@ def measure(group: Group, rows: Scored, evaluated: Evaluated, spec: PerformanceS
     ]  # fmt: skip
 
 
-def estimate(group: Group, p: "NDArray[np.float64]", evaluated: Evaluated, spec: PerformanceSpec) -> list[Row]:
+def estimate(
+    group: MetricGroup, p: "NDArray[np.float64]", evaluated: Evaluated, spec: PerformanceSpec
+) -> list[MetricRow]:
     """What the metrics of rows without labels are expected to be, if their scores are calibrated."""
     found, reason = _expected(p, evaluated.threshold, spec)
     made = []
@@ -130,7 +132,7 @@ _NO_THRESHOLD = "no evaluation says from which score on to act"
 
 def _expected(
     p: "NDArray[np.float64]", threshold: float | None, spec: PerformanceSpec
-) -> tuple[Mapping[str, Measured], str | None]:
+) -> tuple[Mapping[str, MeasuredMetric], str | None]:
     if len(p) < spec.min_rows:
         return {}, f"{len(p)} rows are fewer than min_rows {spec.min_rows}"
     try:
@@ -139,7 +141,7 @@ def _expected(
         return {}, str(error)
 
 
-def _values(rows: Scored, threshold: float | None) -> tuple[dict[str, float], str]:
+def _values(rows: LabelledScores, threshold: float | None) -> tuple[dict[str, float], str]:
     """The metrics that the rows allow, and why they do not allow the others."""
     rate = float(rows.y.mean())
     found = {"base_rate": rate, "mean_score": float(rows.p.mean())}
@@ -156,14 +158,14 @@ def _why(metric: str, found: Mapping[str, float], why: str, known: Mapping[str, 
     return unsure if unsure and metric not in known and metric != "calibration_error" else None
 
 
-def _bins(rows: Scored) -> tuple[tuple[float, float, float], ...]:
+def _bins(rows: LabelledScores) -> tuple[tuple[float, float, float], ...]:
     found = calibration(rows.y, rows.p)
     return tuple(zip(found.mean.tolist(), found.rate.tolist(), found.rows.tolist(), strict=True))
 
 
 def _row(
     kind: Kind,
-    group: Group,
+    group: MetricGroup,
     rows: int,
     metric: str,
     evaluated: Evaluated,
@@ -172,9 +174,9 @@ def _row(
     interval: Interval | None = None,
     reason: str | None = None,
     bins: tuple[tuple[float, float, float], ...] | None = None,
-) -> Row:
+) -> MetricRow:
     drop = None if value is None else evaluated.drop(metric, value, interval, group.slice, group.slice_value)
-    return Row(
+    return MetricRow(
         kind=kind,
         **asdict(group),
         rows=rows,
@@ -201,8 +203,8 @@ def parts(words: Sequence[str | None], min_rows: int) -> "dict[str, NDArray[np.b
 
 
 def measure_slice(
-    group: Group, words: Sequence[str | None], rows: Scored, evaluated: Evaluated, spec: PerformanceSpec
-) -> list[Row]:
+    group: MetricGroup, words: Sequence[str | None], rows: LabelledScores, evaluated: Evaluated, spec: PerformanceSpec
+) -> list[MetricRow]:
     """The metrics of each value of a slice; values of fewer than `min_rows` rows are only counted, together.
 
     Args:
@@ -214,7 +216,7 @@ def measure_slice(
     """
     found = []
     for value, chosen in parts(words, spec.min_rows).items():
-        of = Group(**(asdict(group) | {"slice_value": value}))
+        of = MetricGroup(**(asdict(group) | {"slice_value": value}))
         if value == SMALLER:
             reason, few = f"each value has fewer than min_rows {spec.min_rows} rows", int(chosen.sum())
             found += [_row("measured", of, few, metric, Evaluated(), reason=reason) for metric in METRICS]

@@ -13,18 +13,18 @@ import numpy as np
 import pyarrow as pa
 
 from ml_assets.features.store import fingerprints, refresh
-from ml_assets.monitoring.performance.baseline import Evaluated, Scored, entities, evaluated
-from ml_assets.monitoring.performance.groups import Group, Row, estimate, measure, measure_slice
-from ml_assets.monitoring.performance.served import Answers, answers
+from ml_assets.monitoring.performance.baseline import Evaluated, LabelledScores, entities, evaluated
+from ml_assets.monitoring.performance.groups import MetricGroup, MetricRow, estimate, measure, measure_slice
+from ml_assets.monitoring.performance.served import ServedAnswers, answers
 from ml_assets.monitoring.performance.table import PAST, PerformanceReport, read, write
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.dataset import known_until
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.frame import features
-from ml_assets.training.record import Record, record
+from ml_assets.training.record import TrainingRecord, record
 from ml_assets.training.score import rows as seen
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class _Made:
     """What one version predicted: rows by as-of date, those to measure and those to estimate."""
 
     version: Version
-    kept: Record
+    kept: TrainingRecord
     measured: Mapping[date, int]
     estimated: tuple[date, ...]
 
@@ -49,7 +49,7 @@ class _Made:
 class _Part:
     """The numbers of one version, and what a person is to know about them."""
 
-    rows: list[Row]
+    rows: list[MetricRow]
     notes: list[str]
 
 
@@ -60,11 +60,11 @@ class _Plan:
     made: tuple[_Made, ...]
     notes: tuple[str, ...]
     fingerprint: int
-    online: Answers
+    online: ServedAnswers
 
 
 def performance_report(
-    lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpec, as_of: date, *, workers: int = 2
+    lake: Lake, registry: Registry, folder: ModelDefinition, spec: PerformanceSpec, as_of: date, *, workers: int = 2
 ) -> PerformanceReport:
     """What the predictions were worth, as far as it is known at `as_of`; kept in the lake, one row a number.
 
@@ -84,7 +84,9 @@ def performance_report(
     return read(lake, folder.name, as_of, champion=champion.number if champion else None, reused=reused)
 
 
-def _plan(lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpec, as_of: date, workers: int) -> _Plan:
+def _plan(
+    lake: Lake, registry: Registry, folder: ModelDefinition, spec: PerformanceSpec, as_of: date, workers: int
+) -> _Plan:
     predictions = f"{folder.name}/predictions"
     found = _predicted(lake, folder, predictions, as_of)
     online = answers(lake, folder, spec.window, as_of, workers=workers)
@@ -104,7 +106,7 @@ def _plan(lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpec,
     return _Plan(tuple(made), tuple(notes), fingerprint, online)
 
 
-def _predicted(lake: Lake, folder: Folder, predictions: str, as_of: date) -> list[dict[str, Any]]:
+def _predicted(lake: Lake, folder: ModelDefinition, predictions: str, as_of: date) -> list[dict[str, Any]]:
     """How many rows each version predicted at each date up to `as_of`, as far back as a report looks."""
     if lake.version(predictions) is None:
         return []
@@ -118,9 +120,9 @@ def _predicted(lake: Lake, folder: Folder, predictions: str, as_of: date) -> lis
 
 
 def _dates(
-    lake: Lake, folder: Folder, spec: PerformanceSpec, scored: Sequence[date], as_of: date
+    lake: Lake, folder: ModelDefinition, spec: PerformanceSpec, scored: Sequence[date], as_of: date
 ) -> tuple[list[date], list[date]]:
-    """Scored dates whose labels are mature, and those whose are not, as many of each as the report covers."""
+    """LabelledScores dates whose labels are mature, and those whose are not, as many of each as the report covers."""
     horizon, until = folder.spec.label.horizon, known_until(lake, folder, as_of)
     mature = [day for day in scored if day + horizon <= until]
     before = folder.spec.cadence.dates(as_of)[-2:][0]
@@ -131,7 +133,7 @@ def _dates(
 
 def _versions(
     registry: Registry,
-    folder: Folder,
+    folder: ModelDefinition,
     found: Sequence[Mapping[str, Any]],
     measured: Sequence[date],
     estimated: Sequence[date],
@@ -153,7 +155,7 @@ def _versions(
     return made, notes
 
 
-def _sliced(lake: Lake, folder: Folder, made: _Made) -> object:
+def _sliced(lake: Lake, folder: ModelDefinition, made: _Made) -> object:
     """What the values of the slices are a function of."""
     if not folder.spec.slices or not made.measured:
         return None
@@ -161,14 +163,16 @@ def _sliced(lake: Lake, folder: Folder, made: _Made) -> object:
     return [sorted(fingerprints(lake, view, sorted(made.measured)).items()) for view in views]
 
 
-def _waiting(folder: Folder, measured: Sequence[date], estimated: Sequence[date]) -> list[str]:
+def _waiting(folder: ModelDefinition, measured: Sequence[date], estimated: Sequence[date]) -> list[str]:
     if measured:
         return []
     due = min(estimated) + folder.spec.label.horizon
     return [f"no labels are mature yet, so all numbers are estimates: the first are due on {due}"]
 
 
-def _part(lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpec, made: _Made, workers: int) -> _Part:
+def _part(
+    lake: Lake, registry: Registry, folder: ModelDefinition, spec: PerformanceSpec, made: _Made, workers: int
+) -> _Part:
     before = evaluated(lake, registry, made.version, made.kept, spec, folder.labels.kept)
     measured = _measured(lake, folder, spec, made, before, workers)
     estimated = [row for day in made.estimated for row in _estimated(lake, folder, spec, made, day, before)]
@@ -176,9 +180,11 @@ def _part(lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpec,
     return _Part([*measured.rows, *estimated], notes)
 
 
-def _served(lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpec, online: Answers) -> _Part:
+def _served(
+    lake: Lake, registry: Registry, folder: ModelDefinition, spec: PerformanceSpec, online: ServedAnswers
+) -> _Part:
     """Each version under each name that it answered by, the last dates pooled."""
-    rows, notes = list[Row](), list[str]()
+    rows, notes = list[MetricRow](), list[str]()
     for (number, variant), group in online.groups().items():
         version = registry.version(folder.name, number)
         kept = record(registry, version)
@@ -187,14 +193,14 @@ def _served(lake: Lake, registry: Registry, folder: Folder, spec: PerformanceSpe
             notes.append(f"{unfair} served answers not measured: version {number} was fitted on labels up to {fitted}")
         if fair.days:
             before = evaluated(lake, registry, version, kept, spec, folder.labels.kept)
-            of = Group(min(fair.days), max(fair.days), True, number, variant=variant)
+            of = MetricGroup(min(fair.days), max(fair.days), True, number, variant=variant)
             rows += measure(of, fair.scored, before, spec)
     return _Part(rows, notes)
 
 
 def _estimated(
-    lake: Lake, folder: Folder, spec: PerformanceSpec, made: _Made, day: date, before: Evaluated
-) -> list[Row]:
+    lake: Lake, folder: ModelDefinition, spec: PerformanceSpec, made: _Made, day: date, before: Evaluated
+) -> list[MetricRow]:
     """Of one date alone: an entity's labels at two dates are nearly the same, and pooling would take them for two."""
     number = made.version.number
     found = lake.query(
@@ -202,10 +208,12 @@ def _estimated(
         {"day": day, "version": number},
         p=f"{folder.name}/predictions",
     )
-    return estimate(Group(day, day, False, number), np.asarray(found["score"]), before, spec)
+    return estimate(MetricGroup(day, day, False, number), np.asarray(found["score"]), before, spec)
 
 
-def _measured(lake: Lake, folder: Folder, spec: PerformanceSpec, made: _Made, before: Evaluated, workers: int) -> _Part:
+def _measured(
+    lake: Lake, folder: ModelDefinition, spec: PerformanceSpec, made: _Made, before: Evaluated, workers: int
+) -> _Part:
     """Each date on its own, the last dates pooled, and the slices of those."""
     days, number = sorted(made.measured), made.version.number
     if not days:
@@ -216,18 +224,18 @@ def _measured(lake: Lake, folder: Folder, spec: PerformanceSpec, made: _Made, be
     found, on = [], np.asarray(table["as_of"])
     for day in days:
         one = _scored(table.filter(pa.array(on == np.datetime64(day))))
-        found += measure(Group(day, day, False, number), one, before, spec)
+        found += measure(MetricGroup(day, day, False, number), one, before, spec)
     first = days[-spec.window :][0]
     recent = table.filter(pa.array(on >= np.datetime64(first)))
-    pooled, rows = Group(first, days[-1], True, number), _scored(recent)
+    pooled, rows = MetricGroup(first, days[-1], True, number), _scored(recent)
     found += measure(pooled, rows, before, spec)
     for name in slices:
-        of = Group(**(asdict(pooled) | {"slice": name}))
+        of = MetricGroup(**(asdict(pooled) | {"slice": name}))
         found += measure_slice(of, recent[f"slice {name}"].to_pylist(), rows, before, spec)
     return _Part(found, _left_out(folder, made, slices, len(table)))
 
 
-def _left_out(folder: Folder, made: _Made, slices: Sequence[str], rows: int) -> list[str]:
+def _left_out(folder: ModelDefinition, made: _Made, slices: Sequence[str], rows: int) -> list[str]:
     number, predicted = made.version.number, sum(made.measured.values())
     notes = [f"{name} is no feature of version {number}: no slice" for name in folder.spec.slices if name not in slices]
     if rows < predicted:
@@ -235,12 +243,12 @@ def _left_out(folder: Folder, made: _Made, slices: Sequence[str], rows: int) -> 
     return notes
 
 
-def _scored(table: pa.Table) -> Scored:
-    return Scored(np.asarray(table["label"]), np.asarray(table["score"]), entities(table["entity"]))
+def _scored(table: pa.Table) -> LabelledScores:
+    return LabelledScores(np.asarray(table["label"]), np.asarray(table["score"]), entities(table["entity"]))
 
 
 def _joined(
-    lake: Lake, folder: Folder, made: _Made, days: Sequence[date], slices: Sequence[str], workers: int
+    lake: Lake, folder: ModelDefinition, made: _Made, days: Sequence[date], slices: Sequence[str], workers: int
 ) -> pa.Table:
     """Predictions of a version with their labels and the values of slices, ordered by date and entity.
 
@@ -264,7 +272,7 @@ def _joined(
 
 
 def _words(
-    lake: Lake, folder: Folder, made: _Made, days: Sequence[date], slices: Sequence[str], workers: int
+    lake: Lake, folder: ModelDefinition, made: _Made, days: Sequence[date], slices: Sequence[str], workers: int
 ) -> pa.Table:
     """The values of the slices as the evaluation writes them, by date and entity."""
     table = seen(lake, folder, made.kept, days, workers=workers)

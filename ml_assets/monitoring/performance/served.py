@@ -17,11 +17,11 @@ import pyarrow as pa
 from ml_assets.events.rows import Outcome, Prediction
 from ml_assets.features.store import refresh
 from ml_assets.monitoring.log.take import table
-from ml_assets.monitoring.performance.baseline import Scored, entities
+from ml_assets.monitoring.performance.baseline import LabelledScores, entities
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.training.dataset import known_until
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 
 if TYPE_CHECKING:
     import duckdb
@@ -48,7 +48,7 @@ _ANSWERS = """
 
 
 @dataclass(frozen=True)
-class Answers:
+class ServedAnswers:
     """Answers of the last as-of dates whose truth is known.
 
     Args:
@@ -63,41 +63,41 @@ class Answers:
     notes: tuple[str, ...] = ()
     fingerprint: int = 0
 
-    def groups(self) -> dict[tuple[int, str], "Group"]:
+    def groups(self) -> dict[tuple[int, str], "ServedGroup"]:
         """The rows of each version and variant."""
         keys = zip(*(self.rows[name].to_pylist() for name in ("version", "variant")), strict=True)
         names = np.array([f"{version} {variant}" for version, variant in keys], dtype=object)
         found = {}
         for name in sorted(set(names)):
             version, _, variant = name.partition(" ")
-            found[int(version), variant] = Group.of(self.rows.filter(pa.array(names == name)))
+            found[int(version), variant] = ServedGroup.of(self.rows.filter(pa.array(names == name)))
         return found
 
 
 @dataclass(frozen=True)
-class Group:
+class ServedGroup:
     """Scored answers, and the as-of date of each, [n]."""
 
-    scored: Scored
+    scored: LabelledScores
     days: Sequence[date]
 
     @classmethod
-    def of(cls, rows: pa.Table) -> "Group":
+    def of(cls, rows: pa.Table) -> "ServedGroup":
         """Of some rows."""
-        scored = Scored(np.asarray(rows["label"]), np.asarray(rows["score"]), entities(rows["unit"]))
+        scored = LabelledScores(np.asarray(rows["label"]), np.asarray(rows["score"]), entities(rows["unit"]))
         return cls(scored, rows["day"].to_pylist())
 
-    def since(self, first: date) -> "Group":
+    def since(self, first: date) -> "ServedGroup":
         """The answers of as-of dates from `first` on."""
         chosen = np.array([day >= first for day in self.days], dtype=np.bool_)
-        return Group(self.scored.at(chosen), [day for day in self.days if day >= first])
+        return ServedGroup(self.scored.at(chosen), [day for day in self.days if day >= first])
 
 
-def answers(lake: Lake, folder: Folder, window: int, as_of: date, *, workers: int = 2) -> Answers:
+def answers(lake: Lake, folder: ModelDefinition, window: int, as_of: date, *, workers: int = 2) -> ServedAnswers:
     """The answers of the last `window` as-of dates whose truth is known, as far as it is known at `as_of`."""
     log = table(folder.name, Prediction)
     if lake.version(log) is None:
-        return Answers(_empty())
+        return ServedAnswers(_empty())
     until = known_until(lake, folder, as_of)
     found = _days(lake, folder, _first(folder, window, until), as_of)
     mature = {row["day"] for row in found if row["day"] + folder.spec.label.horizon <= until}
@@ -108,7 +108,7 @@ def answers(lake: Lake, folder: Folder, window: int, as_of: date, *, workers: in
     total = sum(row["answers"] for row in found if row["day"] in days)
     early = [row for row in found if row["said"] and row["day"] not in known]
     notes = tuple(_notes(len(rows), total, early))
-    return Answers(rows, notes, fingerprint_of(_hash(lake, rows), notes))
+    return ServedAnswers(rows, notes, fingerprint_of(_hash(lake, rows), notes))
 
 
 def _hash(lake: Lake, rows: pa.Table) -> str:
@@ -121,7 +121,7 @@ def _hash(lake: Lake, rows: pa.Table) -> str:
     return str(found["hash"][0].as_py())
 
 
-def _first(folder: Folder, window: int, until: date) -> date:
+def _first(folder: ModelDefinition, window: int, until: date) -> date:
     """From which date on answers are looked at: the window that ends where labels are mature."""
     cadence = folder.spec.cadence
     return ([cadence.start, *cadence.dates(until - folder.spec.label.horizon)][-window:])[0]
@@ -138,7 +138,7 @@ def _notes(rows: int, total: int, early: Sequence[Mapping[str, Any]]) -> list[st
     return notes
 
 
-def _days(lake: Lake, folder: Folder, first: date, last: date) -> list[dict[str, Any]]:
+def _days(lake: Lake, folder: ModelDefinition, first: date, last: date) -> list[dict[str, Any]]:
     """How many answers each as-of date has, and how many of them an outcome."""
     with lake.open(l=table(folder.name, Prediction)) as connection:
         _open(lake, folder, connection, "coalesce(as_of, due) BETWEEN $first AND $last", {"first": first, "last": last})
@@ -153,7 +153,11 @@ def _days(lake: Lake, folder: Folder, first: date, last: date) -> list[dict[str,
 
 
 def _open(
-    lake: Lake, folder: Folder, connection: "duckdb.DuckDBPyConnection", where: str, parameters: Mapping[str, object]
+    lake: Lake,
+    folder: ModelDefinition,
+    connection: "duckdb.DuckDBPyConnection",
+    where: str,
+    parameters: Mapping[str, object],
 ) -> None:
     """The view `answers` of some answers, on a connection with the log as `l`."""
     columns = "prediction_id, entity, version, variant, as_of, due, score, predicted, requested_at"
@@ -165,7 +169,7 @@ def _open(
     connection.execute(_ANSWERS.format(truth=_truth(folder)))
 
 
-def _truth(folder: Folder) -> str:
+def _truth(folder: ModelDefinition) -> str:
     """What an outcome says of an answer: its label; of several classes, whether it was right. A value is JSON."""
     classes = ", ".join(literal(name) for name in folder.spec.label.classes)
     if not classes:
@@ -173,7 +177,9 @@ def _truth(folder: Folder) -> str:
     return f"CASE WHEN value ->> '$' IN ({classes}) THEN (value ->> '$' = predicted)::DOUBLE END"
 
 
-def _joined(lake: Lake, folder: Folder, days: Sequence[date], mature: Sequence[date], workers: int) -> pa.Table:
+def _joined(
+    lake: Lake, folder: ModelDefinition, days: Sequence[date], mature: Sequence[date], workers: int
+) -> pa.Table:
     refresh(lake, folder.labels, mature, workers=workers)
     with lake.open(l=table(folder.name, Prediction)) as connection:
         _open(lake, folder, connection, "list_contains($days, coalesce(as_of, due))", {"days": list(days)})

@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml_assets.decisions.retrain import Measured
-from ml_assets.monitoring.performance.groups import METRICS, Kind, Row
+from ml_assets.decisions.retrain import MeasuredMetric
+from ml_assets.monitoring.performance.groups import METRICS, Kind, MetricRow
 from ml_assets.storage.lake import Lake
 
 _BIN = pa.struct([("mean", pa.float64()), ("rate", pa.float64()), ("rows", pa.float64())])
@@ -19,7 +19,7 @@ _KINDS = {
 }  # fmt: skip
 _SCHEMA = pa.schema([
     ("as_of", pa.date32()),
-    *((field.name, _KINDS.get(field.name, pa.float64())) for field in fields(Row)),
+    *((field.name, _KINDS.get(field.name, pa.float64())) for field in fields(MetricRow)),
 ])  # fmt: skip
 PAST = timedelta(days=366)
 """How far back a report looks for predictions, and its plot for earlier reports."""
@@ -42,14 +42,14 @@ class PerformanceReport:
     """
 
     as_of: date
-    rows: tuple[Row, ...] = ()
-    history: tuple[Row, ...] = ()
+    rows: tuple[MetricRow, ...] = ()
+    history: tuple[MetricRow, ...] = ()
     notes: tuple[str, ...] = ()
     champion: int | None = None
     reused: bool = False
     table_version: int | None = None
 
-    def headline(self, metric: str) -> Measured | None:
+    def headline(self, metric: str) -> MeasuredMetric | None:
         """The champion's metric over the pooled window, measured on labels.
 
         None where no label of its own predictions is mature (a new champion starts without), where the metric cannot
@@ -57,7 +57,7 @@ class PerformanceReport:
         """
         return _interval(self.row(metric, "measured"))
 
-    def estimated(self, metric: str) -> Measured | None:
+    def estimated(self, metric: str) -> MeasuredMetric | None:
         """The champion's metric at the last as-of date that it scored, as its scores let expect it. No measurement."""
         return _interval(self.row(metric, "estimated"))
 
@@ -66,12 +66,12 @@ class PerformanceReport:
         known = (self.row(metric, "measured"), self.row(metric, "estimated"))
         return next((row.evaluated for row in known if row is not None), None)
 
-    def served(self, metric: str, variant: str = "champion") -> Measured | None:
+    def served(self, metric: str, variant: str = "champion") -> MeasuredMetric | None:
         """The metric of answers that the champion's version served under a name; no part of `headline`."""
         found = (row for row in self.rows if (row.metric, row.variant) == (metric, variant))
         return _interval(next((row for row in found if row.model_version == self.champion), None))
 
-    def row(self, metric: str, kind: Kind) -> Row | None:
+    def row(self, metric: str, kind: Kind) -> MetricRow | None:
         """The champion's row of all slices: measured over the pooled window, or estimated at its last date."""
         found = [
             row
@@ -119,7 +119,7 @@ class PerformanceReport:
 
     def table(self) -> list[dict[str, Any]]:
         """One row for each group of predictions, for a Markdown table: what is an estimate says so in `kind`."""
-        groups: dict[tuple[Any, ...], list[Row]] = {}
+        groups: dict[tuple[Any, ...], list[MetricRow]] = {}
         for row in self.rows:
             key = (
                 row.kind, row.first, row.last, row.pooled, row.model_version, row.slice, row.slice_value, row.variant,
@@ -137,13 +137,13 @@ class PerformanceReport:
 _MEASURED = ("measured", "low", "high", "drop")
 
 
-def _interval(row: Row | None) -> Measured | None:
+def _interval(row: MetricRow | None) -> MeasuredMetric | None:
     if row is None or row.value is None or row.low is None or row.high is None:
         return None
-    return Measured(row.value, row.low, row.high)
+    return MeasuredMetric(row.value, row.low, row.high)
 
 
-def _line(rows: Sequence[Row]) -> dict[str, Any]:
+def _line(rows: Sequence[MetricRow]) -> dict[str, Any]:
     one, by_metric = rows[0], {row.metric: row for row in rows}
     reasons = {row.reason for row in rows if row.value is None and row.reason}
     drop = by_metric["roc_auc"].drop
@@ -160,13 +160,15 @@ def _line(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _shown(row: Row | None) -> str:
+def _shown(row: MetricRow | None) -> str:
     if row is None or row.value is None:
         return ""
     return f"{row.value:.4f}" + ("" if row.low is None else f" ({row.low:.4f} to {row.high:.4f})")
 
 
-def write(lake: Lake, table: str, as_of: date, rows: Sequence[Row], notes: Sequence[str], fingerprint: int) -> None:
+def write(
+    lake: Lake, table: str, as_of: date, rows: Sequence[MetricRow], notes: Sequence[str], fingerprint: int
+) -> None:
     """Keep a report. A note is a row without a metric, so that rows and notes are one transaction."""
     made = [asdict(row) | {"as_of": as_of, "bins": _bins(row)} for row in rows]
     made += [{"as_of": as_of, "reason": note} for note in notes]
@@ -174,7 +176,7 @@ def write(lake: Lake, table: str, as_of: date, rows: Sequence[Row], notes: Seque
     lake.replace(table, kept, values=[as_of], records={f"as_of={as_of}": fingerprint})
 
 
-def _bins(row: Row) -> list[dict[str, float]] | None:
+def _bins(row: MetricRow) -> list[dict[str, float]] | None:
     return None if row.bins is None else [dict(zip(("mean", "rate", "rows"), each, strict=True)) for each in row.bins]
 
 
@@ -199,7 +201,7 @@ def read(lake: Lake, name: str, as_of: date, *, champion: int | None = None, reu
     return PerformanceReport(as_of, rows, _history(lake, table, as_of), notes, chosen, reused, lake.version(table))
 
 
-def _history(lake: Lake, table: str, as_of: date) -> tuple[Row, ...]:
+def _history(lake: Lake, table: str, as_of: date) -> tuple[MetricRow, ...]:
     """A date is in several reports; the last one counts, for labels of late rows may have changed it."""
     found = lake.query(
         "SELECT * EXCLUDE (as_of) FROM r WHERE as_of BETWEEN $first AND $day AND metric IS NOT NULL AND NOT pooled "
@@ -211,13 +213,13 @@ def _history(lake: Lake, table: str, as_of: date) -> tuple[Row, ...]:
     return tuple(sorted((_row(each) for each in found), key=_order))
 
 
-def _row(kept: dict[str, Any]) -> Row:
+def _row(kept: dict[str, Any]) -> MetricRow:
     bins = kept["bins"]
     plain = None if bins is None else tuple((each["mean"], each["rate"], each["rows"]) for each in bins)
-    return Row(**(kept | {"bins": plain}))
+    return MetricRow(**(kept | {"bins": plain}))
 
 
-def _order(row: Row) -> tuple[Any, ...]:
+def _order(row: MetricRow) -> tuple[Any, ...]:
     """The pooled numbers first, then slices, then dates, then estimates; what was served last."""
     groups = (
         row.variant or "",

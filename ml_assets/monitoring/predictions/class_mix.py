@@ -16,8 +16,8 @@ from ml_assets.monitoring.performance.baseline import Tested
 from ml_assets.spec.names import REVIEW
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
-from ml_assets.training.definition import Folder
-from ml_assets.training.record import EVALUATION, Record, required
+from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.record import EVALUATION, TrainingRecord, required
 from ml_assets.training.score import decisions, familiar
 
 
@@ -31,7 +31,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Named:
+class ClassMix:
     """What a model of several classes says; empty for another one.
 
     Args:
@@ -61,8 +61,14 @@ class Unseen:
 
 
 def named(
-    lake: Lake, registry: Registry, folder: Folder, version: Version, kept: Record, as_of: date, test: Tested
-) -> Named:
+    lake: Lake,
+    registry: Registry,
+    folder: ModelDefinition,
+    version: Version,
+    kept: TrainingRecord,
+    as_of: date,
+    test: Tested,
+) -> ClassMix:
     """The class mix of the predictions of an as-of date, of which there is at least one.
 
     Args:
@@ -75,15 +81,15 @@ def named(
         test: the version's test rows.
     """
     if not kept.classes:
-        return Named()
+        return ClassMix()
     query = "SELECT predicted, decision FROM p WHERE as_of = $day"
     now, unsure = _shares(lake.query(query, {"day": as_of}, p=f"{folder.name}/predictions"), kept)
     known = familiar(required(registry, version, EVALUATION), folder, kept, test.rows)
     then, unsure_then = _shares(pa.table(decisions(test.p, folder, kept, known)), kept)
-    return Named(tuple(Compared(name, now[name], then[name]) for name in kept.classes), unsure, unsure_then)
+    return ClassMix(tuple(Compared(name, now[name], then[name]) for name in kept.classes), unsure, unsure_then)
 
 
-def unseen(registry: Registry, version: Version, kept: Record, rows: pa.Table, test: Tested) -> Unseen:
+def unseen(registry: Registry, version: Version, kept: TrainingRecord, rows: pa.Table, test: Tested) -> Unseen:
     """The words that the released artifact does not know, and of the test rows, those that the evaluated one did not.
 
     Args:
@@ -101,13 +107,13 @@ def unseen(registry: Registry, version: Version, kept: Record, rows: pa.Table, t
     return Unseen(found, _mean(now.values()), _mean(then.values()))
 
 
-def _shares(said: pa.Table, kept: Record) -> tuple[Mapping[str, float], float]:
+def _shares(said: pa.Table, kept: TrainingRecord) -> tuple[Mapping[str, float], float]:
     """The share of each class, and of the rows that go to review."""
     counts, rows = Counter(said["predicted"].to_pylist()), len(said)
     return {name: counts[name] / rows for name in kept.classes}, said["decision"].to_pylist().count(REVIEW) / rows
 
 
-def _unseen(onnx: bytes, kept: Record, rows: pa.Table) -> dict[str, float | None]:
+def _unseen(onnx: bytes, kept: TrainingRecord, rows: pa.Table) -> dict[str, float | None]:
     known = vocabulary.vocabulary(onnx, kept.columns.text)
     return {
         name: vocabulary.unseen(rows[name].to_pylist(), known[name]) if name in known else None

@@ -11,7 +11,7 @@ from ml_assets.features.view import View
 from ml_assets.ingest.ingest import ingests
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
-from ml_assets.training.record import Record
+from ml_assets.training.record import TrainingRecord
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _absent(lake: Lake, population: View, view: View, as_of: date) -> float:
     return float(found["share"][0].as_py() or 0)
 
 
-def silent(lake: Lake, kept: Record, as_of: date) -> tuple[bool, ...]:
+def silent(lake: Lake, kept: TrainingRecord, as_of: date) -> tuple[bool, ...]:
     """By view, whether all its sources stopped a TTL ago: its values are then those of long before, stamped anew."""
     ttls = [timedelta(seconds=seconds) for seconds in kept.ttls]
     return tuple(_silent(lake, view, ttl, as_of) for view, ttl in zip(kept.features, ttls, strict=True))

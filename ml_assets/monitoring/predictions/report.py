@@ -13,15 +13,15 @@ import numpy as np
 
 from ml_assets.features.store import fingerprints, refresh
 from ml_assets.monitoring.performance.baseline import tested
+from ml_assets.monitoring.predictions import missing as gaps
 from ml_assets.monitoring.predictions.class_mix import named, unseen
-from ml_assets.monitoring.predictions.report import missing as gaps
 from ml_assets.monitoring.predictions.table import Bin, PredictionReport, Scores, from_row, to_table
 from ml_assets.monitoring.predictions.traffic import served
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.dataset import known_until
-from ml_assets.training.definition import Folder
-from ml_assets.training.record import Record, record
+from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.record import TrainingRecord, record
 from ml_assets.training.report import REPORT
 from ml_assets.training.score import prints, rows
 
@@ -39,7 +39,7 @@ class _Plan:
     """What goes into a report, and what it is a function of. `labelled` is the latest date with mature labels."""
 
     version: Version
-    kept: Record
+    kept: TrainingRecord
     before: date | None
     labelled: date | None
     silent: tuple[bool, ...]
@@ -47,7 +47,7 @@ class _Plan:
 
 
 def prediction_report(
-    lake: Lake, registry: Registry, folder: Folder, as_of: date, *, workers: int = 2
+    lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date, *, workers: int = 2
 ) -> PredictionReport:
     """What was predicted at `as_of`; kept in the lake, one row a date, and not computed where it stands already.
 
@@ -78,7 +78,7 @@ def _nothing(as_of: date) -> PredictionReport:
     return PredictionReport(as_of, reason=f"nothing was scored at {as_of}")
 
 
-def _plan(lake: Lake, registry: Registry, folder: Folder, as_of: date) -> _Plan | None:
+def _plan(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date) -> _Plan | None:
     predictions, grid = f"{folder.name}/predictions", folder.spec.cadence.dates(as_of)
     stand = lake.records(predictions, [f"as_of={day}" for day in grid[-2:]])
     if f"as_of={as_of}" not in stand:
@@ -100,7 +100,9 @@ def _plan(lake: Lake, registry: Registry, folder: Folder, as_of: date) -> _Plan 
     return _Plan(version, kept, before, labelled, silent, fingerprint)
 
 
-def _report(lake: Lake, registry: Registry, folder: Folder, as_of: date, plan: _Plan, workers: int) -> PredictionReport:
+def _report(
+    lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date, plan: _Plan, workers: int
+) -> PredictionReport:
     version, kept, threshold = plan.version, plan.kept, _threshold(registry, plan.version)
     test = tested(lake, registry, version, kept)
     scores, reference = _scores(lake, folder, as_of), test.scores
@@ -129,7 +131,7 @@ def _report(lake: Lake, registry: Registry, folder: Folder, as_of: date, plan: _
     )
 
 
-def _scores(lake: Lake, folder: Folder, day: date) -> "Floats":
+def _scores(lake: Lake, folder: ModelDefinition, day: date) -> "Floats":
     found = lake.query("SELECT score FROM p WHERE as_of = $day", {"day": day}, p=f"{folder.name}/predictions")
     return np.sort(np.asarray(found["score"], dtype=np.float64))  # in one order, for the same digits every time
 
@@ -146,7 +148,7 @@ def _threshold(registry: Registry, version: Version) -> float | None:
     return None if content is None else float(json.loads(content)["evaluation"]["threshold"])
 
 
-def _base_rate(lake: Lake, folder: Folder, day: date, workers: int) -> float | None:
+def _base_rate(lake: Lake, folder: ModelDefinition, day: date, workers: int) -> float | None:
     refresh(lake, folder.labels, [day], workers=workers)
     found = lake.query("SELECT avg(label) AS rate FROM l WHERE as_of = $day", {"day": day}, l=folder.labels.kept)
     rate: float | None = found["rate"][0].as_py()

@@ -21,7 +21,7 @@ _WRITTEN: dict[str, Callable[[Any], str]] = {
 }
 
 
-class Decided(NamedTuple):
+class Decision(NamedTuple):
     """What is said of a row.
 
     Args:
@@ -75,20 +75,20 @@ class Artifact:
         scores: list[float] = (found.max(axis=1) if self._classes else found[:, 1]).tolist()
         return scores
 
-    def answer(self, rows: Sequence[Sequence[Value]]) -> list[Decided]:
+    def answer(self, rows: Sequence[Sequence[Value]]) -> list[Decision]:
         """Score and decision of each row; of several classes also the one that the score is the probability of."""
         if not self._classes:
-            return [Decided(score, self.decide(score)) for score in self.score(rows)]
+            return [Decision(score, self.decide(score)) for score in self.score(rows)]
         found = self._probabilities(rows)
         best, scores = found.argmax(axis=1).tolist(), found.max(axis=1).tolist()
         return [self._named(score, self._classes[nr], row) for score, nr, row in zip(scores, best, rows, strict=True)]
 
-    def _named(self, score: float, name: str, row: Sequence[Value]) -> Decided:
+    def _named(self, score: float, name: str, row: Sequence[Value]) -> Decision:
         """A class, unless the model is not sure of it, or does not know the words that it read."""
         texts = {column: str(value) for column, value in zip(self.names, row, strict=True) if value is not None}
         found, limits = familiarity(texts, self._known), self.manifest
         sure = score >= limits.review_below and found.enough(limits.review_words, limits.review_unseen)
-        return Decided(score, name if sure else REVIEW, name, found.unseen)
+        return Decision(score, name if sure else REVIEW, name, found.unseen)
 
     def _probabilities(self, rows: Sequence[Sequence[Value]]) -> Any:  # noqa: ANN401 - an array, [rows, classes]
         split, count = len(self._numbers), len(rows)

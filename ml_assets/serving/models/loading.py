@@ -7,7 +7,7 @@ from contextlib import suppress
 from ml_assets.errors import RegistryError
 from ml_assets.serving.models.artifact import Artifact
 from ml_assets.serving.models.lookups import Lookups
-from ml_assets.serving.models.model import Model
+from ml_assets.serving.models.model import ServedModel
 from ml_assets.serving.models.releases import Champion, Champions, Releases
 from ml_assets.serving.problem import Problem, unavailable
 from ml_assets.storage.manifest import Manifest
@@ -15,7 +15,7 @@ from ml_assets.storage.manifest import Manifest
 _SILENT = 15.0  # seconds without a word of the follower
 
 
-class Loaded:
+class LoadedModels:
     """The models that answer.
 
     Args:
@@ -26,14 +26,14 @@ class Loaded:
     def __init__(self, releases: Releases, lookups: Lookups) -> None:
         self._releases = releases
         self._lookups = lookups
-        self.models: dict[str, Model] = {}
+        self.models: dict[str, ServedModel] = {}
         self._champions = Champions()
         self._seen = -1.0
         self._unread: str | None = None
         self._trouble: dict[str, str] = {}
         self._settled = asyncio.Event()
 
-    def model(self, name: str) -> Model:
+    def model(self, name: str) -> ServedModel:
         """The champion of a model.
 
         Raises:
@@ -133,8 +133,8 @@ class Loaded:
         self.models[name] = loaded
         self._trouble.pop(name, None)
 
-    def _load(self, champion: Champion, manifest: Manifest) -> Model:
-        return Model(champion.release, Artifact(manifest, self._releases.artifact(manifest)), champion.since)
+    def _load(self, champion: Champion, manifest: Manifest) -> ServedModel:
+        return ServedModel(champion.release, Artifact(manifest, self._releases.artifact(manifest)), champion.since)
 
     async def _waits(self, old: str, new: str) -> bool:
         """Whether the online store holds the features of the old version only: then the new one comes later.

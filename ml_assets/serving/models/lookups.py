@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from ml_assets.errors import DataError, OnlineStoreError
 from ml_assets.features.online.codec import CorruptRecordError, UnknownSchemaError, require_entities
-from ml_assets.features.online.schema import SQLITE, OnlineStore, Record, open_store
+from ml_assets.features.online.schema import SQLITE, OnlineRecord, OnlineStore, open_store
 from ml_assets.serving.problem import Problem, unavailable
 
 PATIENCE = 5.0
 """Seconds in which a server has to answer; with what its client tries again by itself a read may hang for longer."""
 
 _SILENT = f"the online store has not answered within {PATIENCE:g} s"
-_Found = list[Record | None] | OnlineStoreError
+_Found = list[OnlineRecord | None] | OnlineStoreError
 
 
 class _LostError(OnlineStoreError):
@@ -26,7 +26,7 @@ class _LostError(OnlineStoreError):
 class _Asked(NamedTuple):
     feature_set: str
     entities: Sequence[str]
-    answer: "asyncio.Future[list[Record | None]]"
+    answer: "asyncio.Future[list[OnlineRecord | None]]"
     since: float
 
 
@@ -55,7 +55,7 @@ class Lookups:
         self.lost: dict[str, str] = {}
         """Why records of a feature set may be missing that were written, as of the last look."""
 
-    async def read(self, feature_set: str, entities: Sequence[str], field: str) -> list[Record | None]:
+    async def read(self, feature_set: str, entities: Sequence[str], field: str) -> list[OnlineRecord | None]:
         """The record of each entity, in order; None where there was never one.
 
         Args:
@@ -113,7 +113,7 @@ class Lookups:
         if self._store is not None:
             self._store.close()
 
-    async def _together(self, feature_set: str, entities: Sequence[str]) -> list[Record | None]:
+    async def _together(self, feature_set: str, entities: Sequence[str]) -> list[OnlineRecord | None]:
         loop = asyncio.get_running_loop()
         asked = _Asked(feature_set, entities, loop.create_future(), loop.time())
         self._asked.append(asked)
@@ -159,7 +159,7 @@ class Lookups:
         """The answers, with one read for each feature set."""
         if len(questions) == 1:
             return [self._judged(questions[0][0], self._opened().read(*questions[0]))]
-        found: dict[str, dict[str, Record | None]] = {}
+        found: dict[str, dict[str, OnlineRecord | None]] = {}
         for name in {feature_set for feature_set, _ in questions}:
             wanted = list(dict.fromkeys(one for feature_set, some in questions if feature_set == name for one in some))
             found[name] = dict(zip(wanted, self._opened().read(name, wanted), strict=True))
@@ -168,13 +168,13 @@ class Lookups:
             for feature_set, entities in questions
         ]
 
-    def _read_now(self, feature_set: str, entities: Sequence[str]) -> list[Record | None]:
+    def _read_now(self, feature_set: str, entities: Sequence[str]) -> list[OnlineRecord | None]:
         (found,) = self._read_at_once([(feature_set, entities)])
         if isinstance(found, OnlineStoreError):
             raise found
         return found
 
-    def _judged(self, feature_set: str, records: list[Record | None]) -> _Found:
+    def _judged(self, feature_set: str, records: list[OnlineRecord | None]) -> _Found:
         """The records; where one is missing that may have been lost, why: no client is to blame for that."""
         why = self._opened().lost(feature_set) if None in records else None
         return records if why is None else _LostError(why)

@@ -10,10 +10,10 @@ import msgspec
 
 from ml_assets.documents.reasons import reasons
 from ml_assets.events.rows import Prediction, prediction_id
-from ml_assets.features.online.schema import Record, Schema, stale
+from ml_assets.features.online.schema import OnlineRecord, Schema, stale
 from ml_assets.serving.models.artifact import Artifact, Value
 from ml_assets.serving.problem import Problem
-from ml_assets.serving.request import Requests, Rows
+from ml_assets.serving.request import RequestRows, Requests
 from ml_assets.storage.scorer import normal
 
 CHAMPION = "champion"
@@ -65,7 +65,7 @@ class Answers(msgspec.Struct, gc=False):
     predictions: list[Answer]
 
 
-class Seen(msgspec.Struct, gc=False):
+class ModelInput(msgspec.Struct, gc=False):
     """What a model sees of a row."""
 
     values: Sequence[Value]
@@ -73,7 +73,7 @@ class Seen(msgspec.Struct, gc=False):
     stale: tuple[str, ...] = ()
 
 
-class Model:
+class ServedModel:
     """A release that answers.
 
     Args:
@@ -92,11 +92,13 @@ class Model:
         self._texts = [at for at, column in enumerate(self.manifest.inputs) if column.kind == "document"]
         self._pick: dict[int, Callable[[Sequence[Any]], Sequence[Value]]] = {}
 
-    def seen(self, rows: Rows) -> list[Seen]:
+    def seen(self, rows: RequestRows) -> list[ModelInput]:
         """What came with a request."""
-        return [Seen(values) for values in rows.values or ()]
+        return [ModelInput(values) for values in rows.values or ()]
 
-    def looked_up(self, entities: Sequence[str], records: Sequence[Record | None], now: float) -> list[Seen]:
+    def looked_up(
+        self, entities: Sequence[str], records: Sequence[OnlineRecord | None], now: float
+    ) -> list[ModelInput]:
         """What the online store holds of the entities.
 
         Raises:
@@ -106,12 +108,14 @@ class Model:
             raise self._unknown([who for who, record in zip(entities, records, strict=True) if record is None])
         then = datetime.fromtimestamp(now, UTC).replace(tzinfo=None)
         return [
-            Seen(self._picked(record.schema)(record.values), record.as_of.isoformat(), stale(record, then))
+            ModelInput(self._picked(record.schema)(record.values), record.as_of.isoformat(), stale(record, then))
             for record in records
             if record is not None
         ]
 
-    def answers(self, rows: Rows, seen: Sequence[Seen], began: int) -> tuple[list[Answer], list[Prediction]]:
+    def answers(
+        self, rows: RequestRows, seen: Sequence[ModelInput], began: int
+    ) -> tuple[list[Answer], list[Prediction]]:
         """Scores, decisions, and what is recorded of them.
 
         Args:
@@ -137,7 +141,7 @@ class Model:
             )  # fmt: skip
         return made, kept
 
-    def _why(self, row: Seen, predicted: str) -> tuple[str, ...]:
+    def _why(self, row: ModelInput, predicted: str) -> tuple[str, ...]:
         texts = [row.values[at] or "" for at in self._texts]
         return reasons(normal(" ".join(map(str, texts))), self.manifest.terms.get(predicted, {}))
 

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from ml_assets.serving.models.model import Model
+from ml_assets.serving.models.model import ServedModel
 from ml_assets.serving.worker import Worker
 
 
-def listed(model: Model) -> dict[str, Any]:
+def listed(model: ServedModel) -> dict[str, Any]:
     """A line of the list of models."""
     since = datetime.fromtimestamp(model.since, UTC).isoformat(timespec="seconds")
     return {
@@ -18,7 +18,7 @@ def listed(model: Model) -> dict[str, Any]:
     }
 
 
-def shown(worker: Worker, model: Model) -> dict[str, Any]:
+def shown(worker: Worker, model: ServedModel) -> dict[str, Any]:
     """All that was released, and as of when the online store holds the features."""
     manifest, written = model.manifest, worker.written.get(model.manifest.feature_set)
     return {

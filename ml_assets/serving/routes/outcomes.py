@@ -11,7 +11,7 @@ from ml_assets.events.rows import LONG, EventRefusedError, Outcome, outcome
 from ml_assets.serving.content import json_content
 from ml_assets.serving.http import Receive
 from ml_assets.serving.json_body import Decoder
-from ml_assets.serving.models.model import Model
+from ml_assets.serving.models.model import ServedModel
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.worker import Worker
 
@@ -95,7 +95,7 @@ def _row(worker: Worker, said: Said, number: int, now: int) -> Outcome:
     return made
 
 
-def _require_label(model: Model, value: float | bool | str, field: str) -> None:
+def _require_label(model: ServedModel, value: float | bool | str, field: str) -> None:
     """Refuse a truth that no answer of the model can be compared with: it would be left out of every report."""
     classes = model.manifest.classes
     if value in classes if classes else not isinstance(value, str) and value in {0, 1}:

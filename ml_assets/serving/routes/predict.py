@@ -8,8 +8,8 @@ import msgspec
 
 from ml_assets.serving.content import JSON, json_content, media_type
 from ml_assets.serving.http import Receive
-from ml_assets.serving.models.model import Answer, Answers, Model, Seen
-from ml_assets.serving.request import Rows
+from ml_assets.serving.models.model import Answer, Answers, ModelInput, ServedModel
+from ml_assets.serving.request import RequestRows
 from ml_assets.serving.uploads import sent, texts, uploaded
 from ml_assets.serving.worker import Worker
 
@@ -37,7 +37,7 @@ async def predict(worker: Worker, name: str, scope: Any, receive: Receive) -> by
     return _ENCODER.encode(Answers(await answered(worker, model, rows, began)))
 
 
-async def answered(worker: Worker, model: Model, rows: Rows, began: int) -> list[Answer]:
+async def answered(worker: Worker, model: ServedModel, rows: RequestRows, began: int) -> list[Answer]:
     """Answers that are recorded.
 
     Args:
@@ -57,7 +57,9 @@ async def answered(worker: Worker, model: Model, rows: Rows, began: int) -> list
     return await recorded(worker, model, rows, seen, began)
 
 
-async def recorded(worker: Worker, model: Model, rows: Rows, seen: Sequence[Seen], began: int) -> list[Answer]:
+async def recorded(
+    worker: Worker, model: ServedModel, rows: RequestRows, seen: Sequence[ModelInput], began: int
+) -> list[Answer]:
     """Answers to what the model sees of rows, once they are recorded."""
     if model.manifest.documents:  # milliseconds for each, in which nobody else would be answered
         answers, kept = await worker.lanes.describing.run(model.answers, rows, seen, began)

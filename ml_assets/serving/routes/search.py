@@ -23,7 +23,7 @@ _LARGEST = 1e308
 _Amount = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)] | None
 
 
-class Filters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+class SearchFilters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
     """What a document must be; all that is given must hold. Ranges include both ends.
 
     Args:
@@ -49,7 +49,7 @@ class Filters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defa
     amount_to: _Amount = None
 
 
-class Query(msgspec.Struct, forbid_unknown_fields=True):
+class SearchRequest(msgspec.Struct, forbid_unknown_fields=True):
     """What is looked for.
 
     Args:
@@ -61,14 +61,14 @@ class Query(msgspec.Struct, forbid_unknown_fields=True):
     """
 
     query: Annotated[str, msgspec.Meta(max_length=1000, pattern=r"^[^\x00]*$")] = ""
-    filters: Filters = Filters()
+    filters: SearchFilters = SearchFilters()
     # Whole numbers of JSON: 10.0 is one, which an int of msgspec is not.
     limit: Annotated[float, msgspec.Meta(ge=1, le=DEPTH, multiple_of=1)] = 10
     offset: Annotated[float, msgspec.Meta(ge=0, le=1_000_000, multiple_of=1)] = 0
     model: Annotated[str, msgspec.Meta(max_length=100)] | None = None
 
 
-class Found(msgspec.Struct):
+class SearchResponse(msgspec.Struct):
     """The documents, best first.
 
     Args:
@@ -86,7 +86,7 @@ class Found(msgspec.Struct):
     serial: int
 
 
-_DECODER: Decoder[Query] = Decoder(Query, "see POST /search in /docs")
+_DECODER: Decoder[SearchRequest] = Decoder(SearchRequest, "see POST /search in /docs")
 
 
 async def search(worker: Worker, scope: Any, receive: Receive) -> bytes:  # noqa: ANN401 - of ASGI
@@ -103,10 +103,10 @@ async def search(worker: Worker, scope: Any, receive: Receive) -> bytes:  # noqa
     found = await worker.lanes.searching.run(_found, worker.index(name), asked)
     row = _row(name, asked, found, began)
     await worker.predicted([row])
-    return msgspec.json.encode(Found(row.prediction_id, found.hits, found.total, found.exact, found.serial))
+    return msgspec.json.encode(SearchResponse(row.prediction_id, found.hits, found.total, found.exact, found.serial))
 
 
-def _model(worker: Worker, asked: Query) -> str:
+def _model(worker: Worker, asked: SearchRequest) -> str:
     """Whose documents are meant.
 
     Raises:
@@ -126,7 +126,7 @@ def _model(worker: Worker, asked: Query) -> str:
     )  # fmt: skip
 
 
-def _found(index: "SearchIndex", asked: Query) -> Results:
+def _found(index: "SearchIndex", asked: SearchRequest) -> Results:
     from ml_assets.search import query  # pyarrow: only where something is searched
 
     try:
@@ -157,7 +157,7 @@ def _naive(name: str, value: Any) -> Any:  # noqa: ANN401 - of any filter
         ) from None  # fmt: skip
 
 
-def _refused(asked: Query, message: str) -> Problem:
+def _refused(asked: SearchRequest, message: str) -> Problem:
     """The refusal of a field whose name the message begins with."""
     name, sent = message.partition(" ")[0], msgspec.to_builtins(asked)
     place, among = ("$.filters", sent["filters"]) if name in sent["filters"] else ("$", sent)
@@ -167,7 +167,7 @@ def _refused(asked: Query, message: str) -> Problem:
     )  # fmt: skip
 
 
-def _row(name: str, asked: Query, found: Results, began: int) -> Search:
+def _row(name: str, asked: SearchRequest, found: Results, began: int) -> Search:
     now = time.time_ns()
     return Search(
         prediction_id(name, now), name, found.serial, asked.query, msgspec.json.encode(asked.filters).decode(),

@@ -68,13 +68,13 @@ class Candidate:
 
     def _several(self, slices: "Slices", others: "Mapping[str, Floats]", title: str) -> "tuple[Evaluation, bytes]":
         from ml_assets.training.explain import importance
-        from ml_assets.training.task.multiclass import Named, baseline, evaluate  # scikit-learn
+        from ml_assets.training.task.multiclass import ClassPredictions, baseline, evaluate  # scikit-learn
         from ml_assets.training.task.multiclass_plots import figure
 
         test, seed = self.test, self.spec.seed
-        named = Named.of(self.predict(test.X))
+        named = ClassPredictions.of(self.predict(test.X))
         theirs = {"baseline": baseline(self.train.y, len(test.y))}
-        theirs |= {name: Named.of(said) for name, said in others.items()}
+        theirs |= {name: ClassPredictions.of(said) for name, said in others.items()}
         leaned = importance(self._code, test.X, test.y, seed=seed, metric=_accuracy)
         made = evaluate(
             test.y, named, test.groups, classes=self.classes, review_below=self.spec.serve.review_below, slices=slices,

@@ -28,14 +28,14 @@ METRICS = ("accuracy", "macro_f1", "log_loss", "brier")
 
 
 @dataclass(frozen=True)
-class Named:
+class ClassPredictions:
     """What a model says of rows: the number of the named class and the confidence in it, both [n]."""
 
     code: "Codes"
     confidence: "Floats"
 
     @classmethod
-    def of(cls, probabilities: "ArrayLike") -> "Named":
+    def of(cls, probabilities: "ArrayLike") -> "ClassPredictions":
         """The most probable class of each row of `probabilities` [n, classes]; of equal ones the first."""
         table = np.asarray(probabilities, dtype=np.float64)
         if table.ndim != 2 or not ((table >= 0) & (table <= 1)).all():
@@ -48,7 +48,7 @@ class Named:
         return np.asarray(self.code == y, np.float64)
 
 
-def scores(y: "Codes", named: Named) -> dict[str, float]:
+def scores(y: "Codes", named: ClassPredictions) -> dict[str, float]:
     """`accuracy`, `macro_f1`, and of the confidence `log_loss`, `brier`, `calibration_error`, `mean_score`; `rows`.
 
     `base_rate` is the rate of what the score is a probability of: the accuracy.
@@ -73,13 +73,13 @@ def scores(y: "Codes", named: Named) -> dict[str, float]:
 
 def evaluate(
     y: "Codes",
-    named: Named,
+    named: ClassPredictions,
     groups: "ArrayLike",
     *,
     classes: Sequence[str],
     review_below: float,
     slices: "Mapping[str, NDArray[Any]]",
-    others: Mapping[str, Named],
+    others: Mapping[str, ClassPredictions],
     seed: int,
     importance: Mapping[str, Importance] | None = None,
     min_rows: int = 100,
@@ -122,7 +122,13 @@ def evaluate(
 
 
 def compare(
-    y: "Codes", mine: Named, theirs: Named, groups: "ArrayLike", *, resamples: int = 1000, seed: int
+    y: "Codes",
+    mine: ClassPredictions,
+    theirs: ClassPredictions,
+    groups: "ArrayLike",
+    *,
+    resamples: int = 1000,
+    seed: int,
 ) -> dict[str, Interval]:
     """Each of `METRICS` of `mine` minus that of `theirs`, with the interval of the paired cluster bootstrap.
 
@@ -142,11 +148,11 @@ def compare(
     return bootstrap.drawn(values, len(y), entities, resamples, 0.95, seed)
 
 
-def baseline(y_train: "Codes", rows: int) -> Named:
+def baseline(y_train: "Codes", rows: int) -> ClassPredictions:
     """The most frequent class of the train rows, with its share as the confidence: what a model must beat."""
     counts = np.bincount(y_train)
     best = int(counts.argmax())
-    return Named(np.full(rows, best, np.int64), np.full(rows, counts[best] / counts.sum()))
+    return ClassPredictions(np.full(rows, best, np.int64), np.full(rows, counts[best] / counts.sum()))
 
 
 def confusion(y: "Codes", code: "Codes", classes: Sequence[str]) -> dict[str, int]:
@@ -171,7 +177,7 @@ def by_class(y: "Codes", code: "Codes", classes: Sequence[str]) -> dict[str, dic
     return found
 
 
-def _slices(y: "Codes", named: Named, values: "NDArray[Any]", min_rows: int) -> dict[str, dict[str, float]]:
+def _slices(y: "Codes", named: ClassPredictions, values: "NDArray[Any]", min_rows: int) -> dict[str, dict[str, float]]:
     names = metrics.slice_names(values)
     found, small = {}, 0
     for name in sorted(set(names)):
@@ -179,7 +185,7 @@ def _slices(y: "Codes", named: Named, values: "NDArray[Any]", min_rows: int) -> 
         if chosen.sum() < min_rows:
             small += int(chosen.sum())
         else:
-            found[name] = scores(y[chosen], Named(named.code[chosen], named.confidence[chosen]))
+            found[name] = scores(y[chosen], ClassPredictions(named.code[chosen], named.confidence[chosen]))
     return found | ({"(smaller slices)": {"rows": float(small)}} if small else {})
 
 
@@ -204,7 +210,7 @@ def _counted(y: "Codes", code: "Codes", entity: "NDArray[np.intp]", entities: in
     return np.bincount(cell, minlength=entities * size * size).reshape(entities, size * size).astype(np.float64)
 
 
-def _losses(y: "Codes", named: Named, entity: "NDArray[np.intp]", entities: int) -> "dict[str, Floats]":
+def _losses(y: "Codes", named: ClassPredictions, entity: "NDArray[np.intp]", entities: int) -> "dict[str, Floats]":
     right = named.right(y)
     each = {"accuracy": right, **bootstrap.losses(right, named.confidence)}
     return {name: np.asarray(np.bincount(entity, loss, entities), np.float64) for name, loss in each.items()}

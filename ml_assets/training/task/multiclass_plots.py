@@ -8,7 +8,7 @@ import numpy as np
 from ml_assets.training.explain import Importance
 from ml_assets.training.metrics import calibration
 from ml_assets.training.task.binary_plots import GREY, INK, STYLES, canvas, drawable, importances, labels, png
-from ml_assets.training.task.multiclass import Named, pairs
+from ml_assets.training.task.multiclass import ClassPredictions, pairs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def figure(
-    y: "Codes", named: Mapping[str, Named], classes: Sequence[str], importance: Mapping[str, Importance], title: str
+    y: "Codes",
+    named: Mapping[str, ClassPredictions],
+    classes: Sequence[str],
+    importance: Mapping[str, Importance],
+    title: str,
 ) -> bytes:
     """A PNG of 900 x 700 pixels, at most about 60 kB.
 
@@ -51,7 +55,7 @@ def _confusion(panel: "Axes", counts: "NDArray[np.float64]", classes: Sequence[s
     panel.grid(visible=False)
 
 
-def _calibration(panel: "Axes", named: Named, y: "Codes") -> None:
+def _calibration(panel: "Axes", named: ClassPredictions, y: "Codes") -> None:
     bins = calibration(named.right(y), named.confidence)
     color, line, width = STYLES[0]
     panel.plot([0, 1], [0, 1], color=GREY, linewidth=1)
@@ -61,7 +65,7 @@ def _calibration(panel: "Axes", named: Named, y: "Codes") -> None:
     labels(panel, f"Calibration ({len(bins.rows)} bins)", "mean confidence", "share of right answers")
 
 
-def _coverage(panel: "Axes", named: Mapping[str, Named], y: "Codes") -> None:
+def _coverage(panel: "Axes", named: Mapping[str, ClassPredictions], y: "Codes") -> None:
     """Accuracy of the surest share of rows.
 
     El-Yaniv & Wiener (2010), On the Foundations of Noise-free Selective Classification.

@@ -20,13 +20,13 @@ from ml_assets.features.online.codec import (
     FORMAT,
     ROWS_AT_ONCE,
     CorruptRecordError,
-    Known,
-    Layout,
+    KnownLayouts,
+    RecordLayout,
     UnknownSchemaError,
     require_entities,
     unpack,
 )
-from ml_assets.features.online.schema import Column, Kind, Record, Schema, Value, schema_of
+from ml_assets.features.online.schema import Column, Kind, OnlineRecord, Schema, Value, schema_of
 
 DAY = date(2025, 3, 2)
 TTLS = (("habits", timedelta(days=14)),)
@@ -54,12 +54,12 @@ def batch(of: Schema, rows: Sequence[tuple[str, Sequence[Value]]]) -> pa.RecordB
 
 
 def packed(of: Schema, rows: Sequence[tuple[str, Sequence[Value]]], day: date = DAY) -> list[tuple[str, bytes]]:
-    return [pair for part in Layout.of(of).pack([batch(of, rows)], day) for pair in part]
+    return [pair for part in RecordLayout.of(of).pack([batch(of, rows)], day) for pair in part]
 
 
-def known(*schemas: Schema) -> Known:
+def known(*schemas: Schema) -> KnownLayouts:
     texts = {one.fingerprint: one.to_json() for one in schemas}
-    return Known(texts.get)
+    return KnownLayouts(texts.get)
 
 
 def bits(values: Sequence[Value]) -> list[object]:
@@ -134,7 +134,7 @@ def test_a_schema_that_is_not_there_or_is_another_is_told() -> None:
     with pytest.raises(UnknownSchemaError, match=f"holds no schema {of.fingerprint:x}"):
         unpack(data, "1", known())
     with pytest.raises(UnknownSchemaError, match="holds another schema"):
-        unpack(data, "1", Known(lambda _: schema("int64").to_json()))
+        unpack(data, "1", KnownLayouts(lambda _: schema("int64").to_json()))
 
 
 def test_a_schema_is_loaded_once() -> None:
@@ -144,7 +144,7 @@ def test_a_schema_is_loaded_once() -> None:
         asked.append(fingerprint)
         return of.to_json()
 
-    one = Known(load)
+    one = KnownLayouts(load)
     for entity, data in packed(of, [("1", ["a"]), ("2", [None])]):
         unpack(data, entity, one)
     assert asked == [of.fingerprint]
@@ -169,8 +169,8 @@ def test_other_types_of_arrow_are_widened_where_that_loses_nothing() -> None:
             "as_of": pa.array([DAY]),
         }
     )
-    [[(entity, data)]] = Layout.of(of).pack([rows], DAY)
-    assert unpack(data, entity, known(of)) == Record("12", DAY, (float(2**53), 7, "a", None), of)
+    [[(entity, data)]] = RecordLayout.of(of).pack([rows], DAY)
+    assert unpack(data, entity, known(of)) == OnlineRecord("12", DAY, (float(2**53), 7, "a", None), of)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_other_types_of_arrow_are_widened_where_that_loses_nothing() -> None:
 def test_a_column_of_another_type_is_refused(column: pa.Array | None, said: str) -> None:
     rows = {"customer": pa.array(["1"])} | ({} if column is None else {"v0": column})
     with pytest.raises(DataError, match=said):
-        list(Layout.of(schema("int64")).pack([pa.record_batch(rows)], DAY))
+        list(RecordLayout.of(schema("int64")).pack([pa.record_batch(rows)], DAY))
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_column_of_another_type_is_refused(column: pa.Array | None, said: str)
 def test_an_entity_without_a_name_is_refused(entities: pa.Array, said: str) -> None:
     rows = pa.record_batch({"customer": entities, "v0": pa.array([1.0])})
     with pytest.raises(DataError, match=said):
-        list(Layout.of(schema("double")).pack([rows], DAY))
+        list(RecordLayout.of(schema("double")).pack([rows], DAY))
 
 
 @pytest.mark.parametrize("entity", ["", "\ud800"])
@@ -213,7 +213,7 @@ def test_nobody_can_ask_for_an_entity_without_a_name(entity: str) -> None:
 def test_rows_are_packed_some_thousand_at_a_time() -> None:
     of = schema("int64")
     rows = batch(of, [(str(i), [i]) for i in range(ROWS_AT_ONCE + 1)])
-    assert [len(part) for part in Layout.of(of).pack([rows, rows.slice(0, 0)], DAY)] == [ROWS_AT_ONCE, 1]
+    assert [len(part) for part in RecordLayout.of(of).pack([rows, rows.slice(0, 0)], DAY)] == [ROWS_AT_ONCE, 1]
 
 
 def test_the_bytes_of_a_record_stay_what_they_are() -> None:

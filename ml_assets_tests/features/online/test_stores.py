@@ -24,7 +24,7 @@ import pytest
 from ml_assets.errors import DataError, OnlineStoreError
 from ml_assets.features.online.codec import UnknownSchemaError
 from ml_assets.features.online.redis import _SCHEMA
-from ml_assets.features.online.schema import Column, OnlineStore, Record, Schema, missing, open_store, stale
+from ml_assets.features.online.schema import Column, OnlineRecord, OnlineStore, Schema, missing, open_store, stale
 
 DAY = date(2025, 3, 2)
 FORTNIGHT, WEEK = timedelta(days=14), timedelta(days=7)
@@ -53,7 +53,7 @@ def day(number: int) -> date:
     return DAY + timedelta(days=number)
 
 
-def whole(record: Record | None) -> int:
+def whole(record: OnlineRecord | None) -> int:
     """The generation that a record is of, wholly."""
     assert record is not None
     number = int(str(record.values[-1]))
@@ -77,7 +77,7 @@ class Kept:
         used = of or self.schema
         return self.store.write(used, [generation(used, number, entities)], day(number))
 
-    def read(self, *entities: str) -> list[Record | None]:
+    def read(self, *entities: str) -> list[OnlineRecord | None]:
         return self.store.read(self.model, list(entities))
 
 
@@ -126,7 +126,7 @@ def test_records_come_in_the_order_of_the_question_as_often_as_they_were_asked_f
     assert [record.entity if record else None for record in found] == [*asked[:3000], None, *asked[3001:]]
     assert {whole(record) for record in found if record} == {1}
     assert kept.read() == []
-    assert kept.read("7") == [Record("7", day(1), (*([1] * WIDTH), "1"), kept.schema)]
+    assert kept.read("7") == [OnlineRecord("7", day(1), (*([1] * WIDTH), "1"), kept.schema)]
 
 
 def test_a_model_knows_its_own_records_only(kept: Kept) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import alarms
-from ml_assets.monitoring.drift.compare import distances
+from ml_assets.monitoring.drift import distances
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 
 from ml_assets.monitoring.drift.attribution import attributions, compare, ndcg
 from ml_assets.training.export import session, to_onnx
-from ml_assets.training.frame import Columns
+from ml_assets.training.frame import FeatureColumns
 
 _gains = st.dictionaries(st.sampled_from("abcdefg"), st.floats(0.001, 10), min_size=1)
 
@@ -53,7 +53,7 @@ def test_attributions_follow_the_weights_and_the_spread() -> None:
     y = (2 * rows["strong"] + 0.5 * rows["weak"] + rng.logistic(size=800) > 0).astype(int)
     names = [*rows.columns]
     model = make_pipeline(ColumnTransformer([("all", "passthrough", names[:2])]), LogisticRegression()).fit(rows, y)
-    loaded = session(to_onnx(model, Columns(tuple(names), ())))
+    loaded = session(to_onnx(model, FeatureColumns(tuple(names), ())))
     found = attributions(loaded, rows, seed=0)
     assert found["strong"] > 2 * found["weak"] > 0
     assert found["none"] == 0

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ml_assets.errors import DataError, DeclarationError
-from ml_assets.monitoring.drift.compare import Drift, drift
+from ml_assets.monitoring.drift.compare import SampleComparison, drift
 from ml_assets.monitoring.drift.samples import InMemory, aligned, draw, stored, words
-from ml_assets.spec.drift import DriftSpec, Limits
+from ml_assets.spec.drift import DriftLimits, DriftSpec
 from ml_assets.storage.lake import Lake
 
 
@@ -23,7 +23,7 @@ def _table(rows: int = 2000, *, shift: float = 0, seed: int = 1, uk: float = 0.8
     return pa.table({"recency": rng.exponential(40, rows) + shift, "country": countries})
 
 
-def _drift(reference: pa.Table, current: pa.Table, **options: object) -> Drift:
+def _drift(reference: pa.Table, current: pa.Table, **options: object) -> SampleComparison:
     numeric = [name for name in ("recency",) if name in reference.column_names]
     categorical = [name for name in ("country",) if name in reference.column_names]
     return drift(reference, current, numeric, categorical, DriftSpec.model_validate(options), None)
@@ -121,7 +121,7 @@ def test_a_limit_of_one_feature_replaces_that_of_the_report() -> None:
 
 
 def test_an_own_limit_leaves_the_others_of_the_report() -> None:
-    spec = DriftSpec(missing=0.3, features={"recency": Limits(psi=0.5)})
+    spec = DriftSpec(missing=0.3, features={"recency": DriftLimits(psi=0.5)})
     assert (spec.limits("recency").psi, spec.limits("recency").missing) == (0.5, 0.3)
     assert spec.limits("country").psi == 0.2
 
@@ -310,7 +310,7 @@ def test_a_column_at_a_time_gives_the_same_as_a_table(seed: int, rows: int) -> N
     assert _numbers(_drift(turned, columns)) == pytest.approx(_numbers(expected), rel=1e-9)
 
 
-def _numbers(found: Drift) -> dict[str, float]:
+def _numbers(found: SampleComparison) -> dict[str, float]:
     plain = {name: asdict(feature) for name, feature in found.features.items()}
     return {
         f"{name}.{key}": value

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from ml_assets.monitoring.drift.compare import distances
+from ml_assets.monitoring.drift import distances
 
 _numbers = arrays(np.float64, st.integers(1, 60), elements=st.integers(-50, 50).map(float)).map(np.sort)
 _counts = arrays(np.int64, 6, elements=st.integers(0, 500)).filter(lambda counts: bool(counts.sum()))

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from ml_assets.monitoring.drift.compare import distances, drift
-from ml_assets.monitoring.drift.evidently import Rule, write
+from ml_assets.monitoring.drift import distances
+from ml_assets.monitoring.drift.compare import drift
+from ml_assets.monitoring.drift.evidently import SignificanceRule, write
 from ml_assets.monitoring.drift.feature import Kind
 from ml_assets.monitoring.drift.samples import InMemory
 from ml_assets.monitoring.html_files import prune
@@ -63,7 +64,7 @@ def test_evidently_shows_the_numbers_of_the_result(tmp_path: Path, capsys: pytes
     before, after, path = _table(900, 0), _table(800, 20), tmp_path / "drift" / "2011-03-06.evidently.html"
     spec, kinds = DriftSpec(sample=1000), _kinds(*_NUMERIC, *_CATEGORICAL)
     found = drift(before, after, _NUMERIC, _CATEGORICAL, spec)
-    scores = write(path, InMemory(before), InMemory(after), kinds, Rule(spec, found.chance))
+    scores = write(path, InMemory(before), InMemory(after), kinds, SignificanceRule(spec, found.chance))
     assert scores is not None
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     assert "PSI, 10 bins of the reference" in path.read_text()
@@ -74,10 +75,12 @@ def test_evidently_shows_the_numbers_of_the_result(tmp_path: Path, capsys: pytes
     assert scores["recency", "ks_p_value"] == recency.ks_p_value
     assert scores["country", f"jensen_shannon_{found.chance!r}"] == country.jensen_shannon
     assert scores["country", "chi_square_p"] == country.chi_square_p
-    few = write(path, InMemory(before), InMemory(after), _kinds("recency"), Rule(DriftSpec(sample=100), 0.01))
+    few = write(
+        path, InMemory(before), InMemory(after), _kinds("recency"), SignificanceRule(DriftSpec(sample=100), 0.01)
+    )
     assert few is not None
     assert "A sample: 100 of 900 rows of the reference, 100 of 800 current ones." in path.read_text()
-    assert write(path, InMemory(before), InMemory(after), _kinds("empty"), Rule(spec, 0.01)) is None
+    assert write(path, InMemory(before), InMemory(after), _kinds("empty"), SignificanceRule(spec, 0.01)) is None
     assert capsys.readouterr() == ("", "")
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.monitoring.drift.evidently import Rule, write
+from ml_assets.monitoring.drift.evidently import SignificanceRule, write
 from ml_assets.monitoring.drift.feature import Kind
 from ml_assets.monitoring.drift.inline_data import inert, secured
 from ml_assets.monitoring.drift.samples import InMemory
@@ -69,7 +69,7 @@ def _write(path: Path, words: tuple[str, ...]) -> str:
     rows = {word: pa.array(rng.choice(words, 300)) for word in words}
     rows |= {f"number {word}": pa.array(rng.normal(size=300)) for word in words[-3:]}
     sample, kinds = InMemory(pa.table(rows)), {name: _kind(name) for name in rows}
-    scores = write(path, sample, sample, kinds, Rule(DriftSpec(), 0.01))
+    scores = write(path, sample, sample, kinds, SignificanceRule(DriftSpec(), 0.01))
     assert scores is not None
     assert {name for name, _ in scores} == {*rows}
     return path.read_text()

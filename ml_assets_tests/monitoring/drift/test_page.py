@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.monitoring.drift.compare import attribution, drift, score_drift
-from ml_assets.monitoring.drift.page import Page, render, write
-from ml_assets.monitoring.drift.score_drift import Scored
+from ml_assets.monitoring.drift import attribution, score_drift
+from ml_assets.monitoring.drift.compare import drift
+from ml_assets.monitoring.drift.page import DriftPage, render, write
+from ml_assets.monitoring.drift.score_drift import EntityScores
 from ml_assets.monitoring.html_files import EVIDENTLY, prune
 from ml_assets.spec.drift import DriftSpec
 from ml_assets_tests.browser import Elements, rendered
@@ -50,15 +51,15 @@ def _table(features: int, *, words: list[str], shift: float = 0, seed: int = 1) 
     return pa.table({**numbers, _HOSTILE: rng.choice(words, 400)})
 
 
-def _page(features: int = 4, words: list[str] | None = None, shift: float = 1) -> Page:
+def _page(features: int = 4, words: list[str] | None = None, shift: float = 1) -> DriftPage:
     chosen = words or ["a", "b", _HOSTILE]
     before, after = (_table(features, words=chosen, shift=shift * n, seed=n) for n in (0, 1))
     found = drift(before, after, before.column_names[:-1], [_HOSTILE], DriftSpec())
     rng = np.random.default_rng(3)
-    samples = [Scored(rng.beta(2, 5, 300), np.arange(300)) for _ in range(2)]
+    samples = [EntityScores(rng.beta(2, 5, 300), np.arange(300)) for _ in range(2)]
     scores = score_drift.compare(samples[0], samples[1], 0.4, DriftSpec()), score_drift.shown(*samples)
     leant = attribution.compare(dict.fromkeys(found.features, 1.0), dict.fromkeys(found.features, 1.0), 0.9)
-    return Page(found, DriftSpec(), f"Drift of {_HOSTILE}", "the training sample", scores, leant, f"x{EVIDENTLY}")
+    return DriftPage(found, DriftSpec(), f"Drift of {_HOSTILE}", "the training sample", scores, leant, f"x{EVIDENTLY}")
 
 
 def test_the_page_says_what_was_compared_and_what_came_of_it() -> None:
@@ -138,7 +139,9 @@ def test_the_two_kinds_of_pages_are_counted_apart(tmp_path: Path) -> None:
 def test_nothing_runs_in_a_real_browser(tmp_path: Path) -> None:
     hostile, numbers = list(WORDS), np.arange(400) % len(WORDS)
     sample = pa.table({word: pa.array([hostile[n] for n in numbers]) for word in hostile})
-    write(tmp_path / "page.html", Page(drift(sample, sample, [], hostile, DriftSpec()), DriftSpec(), title=WORDS[0]))
+    write(
+        tmp_path / "page.html", DriftPage(drift(sample, sample, [], hostile, DriftSpec()), DriftSpec(), title=WORDS[0])
+    )
     shown = rendered((tmp_path / "page.html").as_uri(), tmp_path / "profile")
     assert Elements(shown).count("script") == Elements(shown).count("a") == 0
     assert Elements(shown).count("svg") == len(WORDS)

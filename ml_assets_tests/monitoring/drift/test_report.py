@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ml_assets.decisions.gate import Verdict
-from ml_assets.monitoring.drift.compare import reference
+from ml_assets.decisions.gate import GateVerdict
+from ml_assets.monitoring.drift import reference
 from ml_assets.monitoring.drift.report import DriftReport, drift_report
 from ml_assets.monitoring.drift.table import features_table, scores_table
 from ml_assets.spec.cadence import Cadence
@@ -28,7 +28,7 @@ def _released(tiny: Tiny, empty_registry: Path) -> Tiny:
     registry, folder = tiny.registry, tiny.folder()
     version = train(tiny.lake, registry, folder, build(tiny.lake, folder, AS_OF), tags={}).version
     report(tiny.lake, registry, folder, version)
-    verdict = Verdict(True, "test", ())
+    verdict = GateVerdict(True, "test", ())
     release(
         tiny.lake,
         registry,

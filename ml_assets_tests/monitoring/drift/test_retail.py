@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from ml_assets.monitoring.drift.compare import Drift, drift
+from ml_assets.monitoring.drift.compare import SampleComparison, drift
 from ml_assets.spec.drift import DriftSpec
 from ml_assets_tests.real_data import INVOICES, needs_invoices
 
@@ -33,7 +33,7 @@ def _purchases(as_of: date) -> pa.Table:
         return found
 
 
-def _against_june(as_of: date, reference: date = date(2010, 6, 1)) -> Drift:
+def _against_june(as_of: date, reference: date = date(2010, 6, 1)) -> SampleComparison:
     features = ["recency", "orders_90d"]
     return drift(_purchases(reference), _purchases(as_of), features, [], DriftSpec(), None)
 

@@ -3,13 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.monitoring.drift.score_drift import Scored, change, compare
+from ml_assets.monitoring.drift.score_drift import EntityScores, change, compare
 from ml_assets.spec.drift import DriftSpec
 
 
-def _scored(mean: float, seed: int, rows: int = 2000) -> Scored:
+def _scored(mean: float, seed: int, rows: int = 2000) -> EntityScores:
     scores = np.random.default_rng(seed).beta(10 * mean, 10 * (1 - mean), rows)
-    return Scored(scores, np.arange(rows) + 10_000 * seed)
+    return EntityScores(scores, np.arange(rows) + 10_000 * seed)
 
 
 def test_scores_that_moved_are_told_from_those_that_did_not() -> None:
@@ -36,9 +36,9 @@ def test_the_interval_covers_the_truth_however_often_an_entity_comes(dates: int,
     rng, covered = np.random.default_rng(5), 0
     for _ in range(400):
         traits, others = rng.normal(size=(2, 60))
-        before = Scored((traits[:, None] + rng.normal(size=(60, dates))).ravel(), np.repeat(np.arange(60), dates))
+        before = EntityScores((traits[:, None] + rng.normal(size=(60, dates))).ravel(), np.repeat(np.arange(60), dates))
         now = traits if both else others
-        after = Scored(now + rng.normal(size=60) + 0.2, np.arange(60) + (0 if both else 1000))
+        after = EntityScores(now + rng.normal(size=60) + 0.2, np.arange(60) + (0 if both else 1000))
         found = change(before, after)
         covered += found.low <= 0.2 <= found.high
     assert covered / 400 == pytest.approx(0.95, abs=0.03)
@@ -46,6 +46,6 @@ def test_the_interval_covers_the_truth_however_often_an_entity_comes(dates: int,
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50), st.lists(st.floats(0, 1), min_size=1, max_size=50))
 def test_the_difference_lies_in_its_interval(before: list[float], after: list[float]) -> None:
-    samples = [Scored(np.array(scores), np.arange(len(scores))) for scores in (before, after)]
+    samples = [EntityScores(np.array(scores), np.arange(len(scores))) for scores in (before, after)]
     found = change(samples[0], samples[1])
     assert found.low <= found.difference <= found.high

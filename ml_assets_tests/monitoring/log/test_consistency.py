@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ml_assets.events.rows import prediction_id
-from ml_assets.monitoring.log.consistency import Consistency, Difference, consistency
+from ml_assets.monitoring.log.consistency import Consistency, FeatureMismatch, consistency
 from ml_assets_tests.conftest import AS_OF, Tiny, habits
 from ml_assets_tests.monitoring.answered import Answered, answering
 from ml_assets_tests.monitoring.predicted import WEEK, Predicted, weeks
@@ -55,12 +55,14 @@ def test_what_differs_is_named_with_both_values(answered: Answered) -> None:
     write(answered.store, *(row._replace(prediction_id=prediction_id("shop", n)) for n, row in enumerate(bad)))
     found = compared(answered)
     assert (found.vectors, found.agreed, len(found.examples)) == (14, 10, 4)
-    differing: dict[tuple[str | None, str], Difference] = {(each.entity, each.feature): each for each in found.examples}
+    differing: dict[tuple[str | None, str], FeatureMismatch] = {
+        (each.entity, each.feature): each for each in found.examples
+    }
     orders = differing[rows[0].entity, "orders"]
     assert (float(orders.served or 0), float(orders.offline or 0)) == (seen["orders"] + 1, seen["orders"])
     assert differing[rows[1].entity, "kind"].served is None
     assert differing["9999", "orders"].offline == "not in the population"
-    assert isinstance(orders, Difference)
+    assert isinstance(orders, FeatureMismatch)
 
 
 def test_numbers_are_the_same_to_the_precision_of_a_float32(answered: Answered) -> None:

@@ -17,7 +17,7 @@ from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.lake import Lake
-from ml_assets.training.definition import Folder, assemble
+from ml_assets.training.definition import ModelDefinition, assemble
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.serving.traffic import NOW, prediction, write
 
@@ -33,7 +33,7 @@ QUERIES = {
 }
 
 
-def papers(root: Path) -> Folder:
+def papers(root: Path) -> ModelDefinition:
     path = root / "papers"
     path.mkdir(exist_ok=True)
     for name, sql in QUERIES.items():

@@ -6,29 +6,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.decisions.estimate import expected
-from ml_assets.monitoring.performance.baseline import Evaluated, Scored
-from ml_assets.monitoring.performance.groups import SMALLER, Group, Row, estimate, measure, measure_slice, parts
+from ml_assets.monitoring.performance.baseline import Evaluated, LabelledScores
+from ml_assets.monitoring.performance.groups import (
+    SMALLER,
+    MetricGroup,
+    MetricRow,
+    estimate,
+    measure,
+    measure_slice,
+    parts,
+)
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.training.bootstrap import Interval, intervals
 from ml_assets_tests.conftest import AS_OF
 
 SPEC = PerformanceSpec(min_rows=20, resamples=100)
-GROUP = Group(AS_OF, AS_OF, False, 1)
+GROUP = MetricGroup(AS_OF, AS_OF, False, 1)
 
 
-def drawn(rng: np.random.Generator, rows: int) -> Scored:
+def drawn(rng: np.random.Generator, rows: int) -> LabelledScores:
     """Rows whose scores are the probabilities of their labels."""
     p = rng.beta(1, 3, rows)
-    return Scored((rng.random(rows) < p).astype(np.float64), p, np.arange(rows))
+    return LabelledScores((rng.random(rows) < p).astype(np.float64), p, np.arange(rows))
 
 
-def measured(rows: Scored, before: Evaluated) -> dict[str, Row]:
+def measured(rows: LabelledScores, before: Evaluated) -> dict[str, MetricRow]:
     return {row.metric: row for row in measure(GROUP, rows, before, SPEC)}
 
 
 def test_one_class_has_a_rate_and_no_ranking() -> None:
     p = np.linspace(0.1, 0.4, 50)
-    found = measured(Scored(np.zeros(50), p, np.arange(50)), Evaluated())
+    found = measured(LabelledScores(np.zeros(50), p, np.arange(50)), Evaluated())
     assert found["base_rate"].value == 0
     assert found["mean_score"].value == pytest.approx(0.25)
     for metric in ("roc_auc", "pr_auc", "log_loss", "brier", "calibration_error", "lift_at_10"):
@@ -42,7 +50,7 @@ def test_scores_that_hardly_give_both_labels_are_not_estimated() -> None:
 
 def test_few_entities_have_a_value_and_no_interval() -> None:
     rows = drawn(np.random.default_rng(0), 60)
-    auc = measured(Scored(rows.y, rows.p, rows.entity % 5), Evaluated())["roc_auc"]
+    auc = measured(LabelledScores(rows.y, rows.p, rows.entity % 5), Evaluated())["roc_auc"]
     assert auc.value is not None
     assert (auc.low, auc.high) == (None, None)
     assert "no interval: 5 entities" in (auc.reason or "")
@@ -50,7 +58,7 @@ def test_few_entities_have_a_value_and_no_interval() -> None:
 
 def test_the_order_of_rows_changes_nothing_but_the_last_digits() -> None:
     rows, order = drawn(np.random.default_rng(3), 500), np.random.default_rng(4).permutation(500)
-    shuffled = Scored(rows.y[order], rows.p[order], rows.entity[order])
+    shuffled = LabelledScores(rows.y[order], rows.p[order], rows.entity[order])
     one, other = (measured(each, Evaluated(threshold=0.3)) for each in (rows, shuffled))
     for metric, row in one.items():
         for name in ("value", "low", "high"):
@@ -94,7 +102,7 @@ def test_the_interval_of_no_drop_holds_nothing_as_often_as_it_says() -> None:
 
 def test_small_slices_are_counted_together() -> None:
     words = ["many"] * 150 + [None] * 30 + ["few"] * 12 + ["fewer"] * 8
-    group, rows = Group(AS_OF, AS_OF, True, 1, "kind"), drawn(np.random.default_rng(1), 200)
+    group, rows = MetricGroup(AS_OF, AS_OF, True, 1, "kind"), drawn(np.random.default_rng(1), 200)
     found = [row for row in measure_slice(group, words, rows, Evaluated(), SPEC) if row.metric == "roc_auc"]
     shown = [("(missing)", 30), ("many", 150), ("(smaller slices)", 20)]
     assert [(row.slice_value, row.rows) for row in found] == shown

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ml_assets.features.store import refresh
-from ml_assets.monitoring.performance.groups import METRICS, Row
+from ml_assets.monitoring.performance.groups import METRICS, MetricRow
 from ml_assets.monitoring.performance.report import PerformanceReport, performance_report, read
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.storage.lake import Lake, Rows
@@ -33,7 +33,9 @@ def reported(of: Predicted, as_of: date = AS_OF, spec: PerformanceSpec = SPEC) -
     return performance_report(of.lake, of.shelf, of.folder, spec, as_of)
 
 
-def rows(report: PerformanceReport, kind: str, metric: str = "roc_auc", *, pooled: bool | None = None) -> list[Row]:
+def rows(
+    report: PerformanceReport, kind: str, metric: str = "roc_auc", *, pooled: bool | None = None
+) -> list[MetricRow]:
     return [
         row
         for row in report.rows

@@ -10,9 +10,9 @@ import pytest
 
 from ml_assets.events.rows import Prediction, outcome, prediction_id
 from ml_assets.monitoring.log.take import _rows as rows_of
-from ml_assets.monitoring.performance.groups import METRICS, Row
+from ml_assets.monitoring.performance.groups import METRICS, MetricRow
 from ml_assets.monitoring.performance.report import PerformanceReport, performance_report
-from ml_assets.monitoring.performance.served import Answers, answers
+from ml_assets.monitoring.performance.served import ServedAnswers, answers
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.training.metrics import scores
 from ml_assets_tests.conftest import AS_OF, Tiny
@@ -38,7 +38,7 @@ def say(answered: Answered, row: Prediction, value: float | str, *, seconds: int
     write(answered.store, said)
 
 
-def known(answered: Answered, as_of: date = AS_OF, window: int = 4) -> Answers:
+def known(answered: Answered, as_of: date = AS_OF, window: int = 4) -> ServedAnswers:
     answered.take(as_of)
     return answers(answered.lake, answered.of.folder, window, as_of)
 
@@ -48,11 +48,11 @@ def reported(answered: Answered, as_of: date = AS_OF) -> PerformanceReport:
     return performance_report(answered.lake, answered.of.shelf, answered.of.folder, SPEC, as_of)
 
 
-def online(report: PerformanceReport) -> list[Row]:
+def online(report: PerformanceReport) -> list[MetricRow]:
     return [row for row in report.rows if row.variant is not None]
 
 
-def labels(found: Answers) -> dict[str | None, float]:
+def labels(found: ServedAnswers) -> dict[str | None, float]:
     return {row["entity"]: row["label"] for row in found.rows.to_pylist()}
 
 

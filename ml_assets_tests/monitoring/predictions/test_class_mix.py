@@ -14,8 +14,8 @@ import pytest
 
 from ml_assets.alerts.outbox import evaluate
 from ml_assets.monitoring.drift.report import drift_report
-from ml_assets.monitoring.performance.report import baseline as evaluated
-from ml_assets.monitoring.predictions.class_mix import Compared, Named, Unseen, named, unseen
+from ml_assets.monitoring.performance import baseline as evaluated
+from ml_assets.monitoring.predictions.class_mix import ClassMix, Compared, Unseen, named, unseen
 from ml_assets.monitoring.predictions.report import prediction_report
 from ml_assets.monitoring.predictions.table import PredictionReport, from_row, to_table
 from ml_assets.spec.alert import AlertRule
@@ -23,8 +23,8 @@ from ml_assets.spec.drift import DriftSpec
 from ml_assets.spec.names import REVIEW
 from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import build
-from ml_assets.training.definition import Folder
-from ml_assets.training.record import Record, record
+from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.record import TrainingRecord, record
 from ml_assets.training.score import predict
 from ml_assets.training.train import train
 from ml_assets_tests.conftest import AS_OF, FIRST, QUERIES, Row, Tiny, habits
@@ -57,11 +57,11 @@ class Office:
         self.shop, self.lake, self.registry = shop, shop.lake, registry
 
     @property
-    def folder(self) -> Folder:
+    def folder(self) -> ModelDefinition:
         return self.shop.folder(**SPEC)
 
     @property
-    def kept(self) -> Record:
+    def kept(self) -> TrainingRecord:
         return record(self.registry, self.registry.version("shop", 1))
 
     def report(self, day: date = AS_OF) -> PredictionReport:
@@ -187,15 +187,15 @@ def test_a_rule_may_name_either_share(office: Office) -> None:
 
 def test_a_model_without_classes_or_text_has_neither(office: Office) -> None:
     kept, version = office.kept, office.registry.version("shop", 1)
-    other = Record(**(vars(kept) | {"classes": (), "columns": type(kept.columns)(("orders",), ())}))
+    other = TrainingRecord(**(vars(kept) | {"classes": (), "columns": type(kept.columns)(("orders",), ())}))
     test = evaluated.tested(office.lake, office.registry, version, kept)
-    assert named(office.lake, office.registry, office.folder, version, other, AS_OF, test) == Named()
+    assert named(office.lake, office.registry, office.folder, version, other, AS_OF, test) == ClassMix()
     assert unseen(office.registry, version, other, test.rows, test) == Unseen()
 
 
 def test_a_row_of_before_says_nothing_of_either() -> None:
     (row,) = to_table(PredictionReport(AS_OF, rows=3)).to_pylist()
-    for name in (*vars(Named()), *vars(Unseen())):
+    for name in (*vars(ClassMix()), *vars(Unseen())):
         del row[name]
     assert from_row(row, reused=False, table_version=None) == PredictionReport(AS_OF, rows=3)
 

@@ -7,18 +7,26 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from ml_assets.errors import TrainingError
-from ml_assets.training.task.multiclass import Named, baseline, by_class, compare, confusion, evaluate, scores
+from ml_assets.training.task.multiclass import (
+    ClassPredictions,
+    baseline,
+    by_class,
+    compare,
+    confusion,
+    evaluate,
+    scores,
+)
 
 CLASSES = ("lease", "amendment", "addendum", "other")
 SEEDS = st.integers(0, 10_000)
 
 
-def drawn(seed: int, rows: int = 60, classes: int = 4) -> tuple[np.ndarray, Named]:
+def drawn(seed: int, rows: int = 60, classes: int = 4) -> tuple[np.ndarray, ClassPredictions]:
     """Labels that follow the probabilities: calibrated by construction."""
     rng = np.random.default_rng(seed)
     table = rng.dirichlet(np.full(classes, 0.4), rows)
     y = np.array([rng.choice(classes, p=row) for row in table])
-    return y, Named.of(table)
+    return y, ClassPredictions.of(table)
 
 
 @given(SEEDS, st.integers(2, 60))
@@ -58,7 +66,7 @@ def test_confidence_that_is_calibrated_has_a_small_calibration_error() -> None:
 
 def test_a_model_that_is_always_right_has_metrics_too() -> None:
     y = np.arange(40) % 4
-    found = scores(y, Named(y, np.full(40, 0.9)))
+    found = scores(y, ClassPredictions(y, np.full(40, 0.9)))
     assert (found["accuracy"], found["macro_f1"]) == (1, 1)
     assert found["calibration_error"] == pytest.approx(0.1)
 
@@ -84,7 +92,10 @@ def test_the_interval_of_a_difference_holds_the_truth_as_often_as_it_says() -> N
     for seed in range(400):
         rng = np.random.default_rng(seed)
         y = rng.integers(0, 4, 150)
-        one, two = (Named(np.where(rng.random(150) < rate, y, (y + 1) % 4), np.full(150, rate)) for rate in (0.8, 0.7))
+        one, two = (
+            ClassPredictions(np.where(rng.random(150) < rate, y, (y + 1) % 4), np.full(150, rate))
+            for rate in (0.8, 0.7)
+        )
         found = compare(y, one, two, np.arange(150), resamples=300, seed=seed)["accuracy"]
         held += found.low <= 0.1 <= found.high
     assert 0.92 <= held / 400 <= 0.98
@@ -107,4 +118,4 @@ def test_an_evaluation_says_what_each_class_came_to() -> None:
 @pytest.mark.parametrize("table", [[0.5, 0.5], [[0.5, 1.5]], [[float("nan"), 0.5]]])
 def test_what_are_no_probabilities_is_refused(table: list[object]) -> None:
     with pytest.raises(TrainingError, match="probabilities of shape"):
-        Named.of(table)  # type: ignore[arg-type]
+        ClassPredictions.of(table)  # type: ignore[arg-type]

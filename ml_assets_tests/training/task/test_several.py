@@ -14,7 +14,7 @@ from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.names import REVIEW
 from ml_assets.storage.manifest import Manifest
 from ml_assets.training.dataset import build, read, refresh_labels
-from ml_assets.training.definition import Folder
+from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.publish import manifest
 from ml_assets.training.record import record
 from ml_assets.training.release import release
@@ -50,7 +50,7 @@ class Loop:
         self.changes: dict[str, Any] = {}
 
     @property
-    def folder(self) -> Folder:
+    def folder(self) -> ModelDefinition:
         return self.shop.folder(**(SPEC | self.changes))
 
     def report(self, weeks: int = 0) -> Report:
