@@ -38,8 +38,8 @@ def decoders(worker: Worker, rows: str, papers: str, folder: Path) -> Mapping[st
         papers: of that of documents.
         folder: for files that are read.
     """
-    from ml_assets.serving.route_scopes import outcomes
-    from ml_assets.serving.route_scopes import search as searching
+    from ml_assets.serving.routes import outcomes
+    from ml_assets.serving.routes import search as searching
 
     model, other = worker.models[rows], worker.models[papers]
     row = {"total spend": 0.5, "n": 1, "plan": "pro", "customer_id": "c1"}

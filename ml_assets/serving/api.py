@@ -71,8 +71,8 @@ def _answers(made: FastAPI, worker: Worker) -> None:
         openapi_extra={"parameters": [name], **documents.body("Invocations", table=True)},
     )  # fmt: skip
     post(
-        "/search", "search", search, "Found", summary="Documents that fit a query",
-        openapi_extra=documents.body("Query"),
+        "/search", "search", search, "SearchResponse", summary="Documents that fit a query",
+        openapi_extra=documents.body("SearchRequest"),
     )  # fmt: skip
     post(
         "/outcomes", "outcomes", outcomes, "Accepted", summary="What turned out to be true, or what users did",

@@ -69,7 +69,7 @@ _FIXED: dict[str, Schema] = {
     "Predictions": _object({"predictions": _list({"type": ["number", "string"]}), "prediction_ids": _WORDS}),
     "Listed": _object(_LISTED),
     "Models": _object({"models": _list(named("Listed"))}),
-    "ServedModel": _object({
+    "Model": _object({
         **_LISTED, "entity": _TEXT, "features": _list(named("Input")), "ttl_seconds": _map(_NUMBER),
         "features_as_of": _DAY, "bands": _list(named("Band")), "classes": _WORDS, "review_below": _NUMBER,
         "review_unseen": _NUMBER, "review_words": _WHOLE, "max_rows": _WHOLE, "metrics": _map(_NUMBER),

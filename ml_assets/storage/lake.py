@@ -21,8 +21,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from filelock import FileLock
 
 from ml_assets.errors import LakeError, OvertakenError
-from ml_assets.storage import delta
-from ml_assets.storage import torn_commit as torn
+from ml_assets.storage import delta, torn_commit
 from ml_assets.storage.duck import Connect, literal, memory, quote
 
 if TYPE_CHECKING:
@@ -242,7 +241,7 @@ class Lake:
             return None
         except DeltaError as error:
             with self.lock(f"mend/{table}"):
-                torn.mend(self.root, table, error)
+                torn_commit.mend(self.root, table, error)
             return self._open(table, version)
 
     def _require(self, table: str, version: int | None) -> Any:  # noqa: ANN401 - deltalake has no types

@@ -68,7 +68,7 @@ def test_what_is_kept_in_the_log_is_obeyed_by_no_terminal_that_shows_it(
     assert len(log.read_text().splitlines()) == 3
 
 
-_MADE_PLAIN = {"screen.py", "sheet.py", "progress.py", "replay.py"}
+_MADE_PLAIN = {"screen.py", "titled_table.py", "progress.py", "replay.py"}
 
 
 def _printed() -> Iterator[tuple[str, str]]:

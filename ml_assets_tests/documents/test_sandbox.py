@@ -16,7 +16,7 @@ from ml_assets_tests.serving.process import gone
 
 _HOG = "ml_assets_tests.documents.hog"
 _PARENT = f"""
-from ml_assets.text import sandbox
+from ml_assets.documents import sandbox
 from ml_assets.documents.document import LIMITS
 sandbox._CHILD = "{_HOG}"
 child = sandbox.Sandbox(LIMITS)

@@ -146,7 +146,7 @@ _CHILD = f"""
 import sys
 from datetime import datetime
 from ml_assets.storage.lake import Lake
-from ml_assets.sources import ingest, undo
+from ml_assets.ingest import ingest, undo
 from ml_assets.spec.source import SourceSpec
 spec, lake = SourceSpec.model_validate_json(sys.argv[3]), Lake(sys.argv[1])
 print("ready", flush=True)

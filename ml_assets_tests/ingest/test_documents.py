@@ -172,7 +172,7 @@ class Trouble:
 @pytest.fixture
 def trouble(monkeypatch: pytest.MonkeyPatch) -> Trouble:
     made = Trouble({"slow": 1, "stuck": 99})
-    monkeypatch.setattr("ml_assets.documents.reader.Reader", lambda: made)
+    monkeypatch.setattr("ml_assets.documents.reader.DocumentReader", lambda: made)
     return made
 
 

@@ -197,7 +197,7 @@ def test_a_large_file_streams_through_batches(inbox: Inbox, monkeypatch: pytest.
 _CHILD = f"""
 import sys
 from pathlib import Path
-from ml_assets.sources import ingest
+from ml_assets.ingest import ingest
 from ml_assets.storage.lake import Lake
 from ml_assets.spec.source import SourceSpec
 ingest._FILES = 2
