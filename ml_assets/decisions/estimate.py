@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import entr
 from scipy.stats import rankdata
 
-from ml_assets.decisions.retrain import MeasuredMetric
+from ml_assets.decisions.interval import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,7 @@ _CLIP = 1e-15  # a score of exactly 0 or 1 would make one wrong label infinitely
 
 def expected(
     scores: "Floats", *, seed: int, draws: int = 400, level: float = 0.95, threshold: float | None = None
-) -> Mapping[str, MeasuredMetric]:
+) -> Mapping[str, Interval]:
     """`roc_auc`, `brier`, `log_loss` and `base_rate` of rows whose labels are not known yet; `accuracy` at a threshold.
 
     Args:
@@ -50,7 +50,7 @@ def expected(
     low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
     means = [np.nanmean(drawn[:, 0]), *_exact(p, acted)]
     return {
-        name: MeasuredMetric(float(mean), float(one), float(two))
+        name: Interval(float(mean), float(one), float(two))
         for name, mean, one, two in zip(_NAMES, means, low, high, strict=False)
     }
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
 
+from ml_assets.decisions.interval import Interval
+
 # +1: a higher value is better, -1: a lower one.
 DIRECTION = {
     "roc_auc": 1,
@@ -74,21 +76,13 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Candidate minus other on the same rows, in units of the metric, with its confidence interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class GateEvidence:
     """What was measured.
 
     Args:
         candidate: metric → value on the test rows.
-        differences: other (`champion`, `baseline`) → metric → difference. A missing `champion` means there is none.
+        differences: other (`champion`, `baseline`) → metric → candidate minus other on the same rows; without a
+            `champion` there is none yet.
         as_of: the candidate's as-of date.
         champion_as_of: the champion's; None = no champion yet.
         named: other → what it is, for the sentence: of the baseline, the best single feature.
@@ -96,7 +90,7 @@ class GateEvidence:
     """
 
     candidate: Mapping[str, float]
-    differences: Mapping[str, Mapping[str, Difference]] = field(default_factory=dict)
+    differences: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
     as_of: date | None = None
     champion_as_of: date | None = None
     named: Mapping[str, str] = field(default_factory=dict)
@@ -169,18 +163,12 @@ def _against(gate: Gate, evidence: GateEvidence) -> GateResult:
     if measured is None and gate.against == "champion":
         return GateResult(gate.name, True, None, least, f"there is no other champion to compare {gate.metric} with")
     difference = _measured(gate.metric, measured or {})
-    gain = direction * _speaking_against(gate, difference, direction)
+    gain = direction * (difference.worst(direction) if gate.confident else difference.estimate)
     named = evidence.named.get(str(gate.against))
     opponent = f"{gate.against} ({named})" if named else gate.against
     sentence = f"{gate.metric} is {difference.estimate:+.4f} against the {opponent}"
     interval = f" ({difference.low:+.4f} to {difference.high:+.4f})"
     return GateResult(gate.name, gain >= least, gain, least, f"{sentence}{interval}, limit {least:+.4f}")
-
-
-def _speaking_against(gate: Gate, difference: Difference, direction: int) -> float:
-    if not gate.confident:
-        return difference.estimate
-    return difference.low if direction > 0 else difference.high
 
 
 def _measured(metric: str, values: Mapping[str, _T]) -> _T:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 
+from ml_assets.decisions.interval import Interval
+
 # +1: a higher value is better, -1: a lower one; only what has a confidence interval can be suspected.
 DIRECTION = {"roc_auc": 1, "pr_auc": 1, "lift_at_10": 1, "accuracy": 1, "log_loss": -1, "brier": -1}
 
@@ -58,15 +60,6 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class MeasuredMetric:
-    """A metric with its confidence interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class RetrainEvidence:
     """What is known at an as-of date; None where it is not known, which never triggers anything.
 
@@ -91,8 +84,8 @@ class RetrainEvidence:
     new_rows: int = 0
     drifted: float | None = None
     evaluated: float | None = None
-    measured: MeasuredMetric | None = None
-    estimated: MeasuredMetric | None = None
+    measured: Interval | None = None
+    estimated: Interval | None = None
     direction: int = 1
     before: Mapping[str, int] = field(default_factory=dict)
 
@@ -230,29 +223,24 @@ def _floor(policy: Policy, evidence: RetrainEvidence) -> Trigger | None:
     if policy.floor is None or evidence.measured is None:
         return None
     found, sign = evidence.measured, evidence.direction
-    fired = sign * _best(found, sign) < sign * policy.floor
+    fired = sign * found.best(sign) < sign * policy.floor  # chance alone shall not accuse the champion
     reason = f"the measured metric is {_shown(found)}, limit {policy.floor:.4g}"
     return _unsure("floor", fired, found.estimate, policy.floor, reason, policy, evidence)
 
 
 def _worse(
-    name: str, limit: float | None, found: MeasuredMetric | None, how: str, policy: Policy, evidence: RetrainEvidence
+    name: str, limit: float | None, found: Interval | None, how: str, policy: Policy, evidence: RetrainEvidence
 ) -> Trigger | None:
     if limit is None or found is None or evidence.evaluated is None:
         return None
     sign, evaluated = evidence.direction, evidence.evaluated
     lost = sign * (evaluated - found.estimate)
-    fired = sign * (evaluated - _best(found, sign)) > limit
+    fired = sign * (evaluated - found.best(sign)) > limit
     reason = f"the {how} metric is {_shown(found)}, {lost:.4g} worse than the {evaluated:.4g} of the evaluation"
     return _unsure(name, fired, lost, limit, f"{reason}, limit {limit:.4g}", policy, evidence)
 
 
-def _best(found: MeasuredMetric, sign: int) -> float:
-    """The end of the interval that speaks for the champion: chance alone shall not accuse it."""
-    return found.high if sign > 0 else found.low
-
-
-def _shown(found: MeasuredMetric) -> str:
+def _shown(found: Interval) -> str:
     return f"{found.estimate:.4g} ({found.low:.4g} to {found.high:.4g})"
 
 

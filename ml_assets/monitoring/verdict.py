@@ -12,7 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml_assets.decisions.retrain import Action, MeasuredMetric, Policy, RetrainEvidence, RetrainVerdict, decide, weigh
+from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.retrain import Action, Policy, RetrainEvidence, RetrainVerdict, decide, weigh
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features.store import refresh
 from ml_assets.storage.lake import Lake, fingerprint_of
@@ -48,8 +49,8 @@ class ReportSummary:
 
     drifted: Mapping[str, bool | None]
     evaluated: float | None = None
-    measured: MeasuredMetric | None = None
-    estimated: MeasuredMetric | None = None
+    measured: Interval | None = None
+    estimated: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,21 @@ class RecordedVerdict:
             "new_rows": self.evidence.new_rows,
             **({} if drifted is None else {"drifted_importance": drifted}),
         }
+
+
+@dataclass(frozen=True)
+class _AsStored:
+    """Evidence in the words of the first ledgers, whose marks are hashes of them: classes have been renamed since."""
+
+    evidence: RetrainEvidence
+
+    def __repr__(self) -> str:
+        return repr(self.evidence).replace("RetrainEvidence(", "Evidence(", 1).replace("Interval(", "Measured(")
+
+
+def evidence_mark(policy: Policy, evidence: RetrainEvidence) -> int:
+    """The number by which the ledger knows that a verdict was taken on the same evidence by the same policy."""
+    return fingerprint_of(policy, _AsStored(evidence))
 
 
 def ledger(model: str) -> str:
@@ -110,7 +126,7 @@ def judge(
     """
     champion, last = registry.champion(folder.name), registry.latest(folder.name)
     found = _evidence(lake, registry, folder, champion, last, seen, as_of, direction, workers)
-    verdict, mark = decide(policy, found), fingerprint_of(policy, found)
+    verdict, mark = decide(policy, found), evidence_mark(policy, found)
     with lake.lock(ledger(folder.name)):
         stands = at(lake, folder.name, as_of)
         reused = stands is not None and stands["evidence"] == mark

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ml_assets.decisions.retrain import DIRECTION, MeasuredMetric, RetrainEvidence, weigh
+from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.retrain import DIRECTION, RetrainEvidence, weigh
 from ml_assets.errors import DataError, TrainingError
 from ml_assets.features.join import point_in_time
 from ml_assets.monitoring.drift.reference import Reference, choose, opened
@@ -104,9 +105,7 @@ class ReplayHistory:
         found: float | None = self.store.fact("drifted", *key, make=lambda: self._drifted(champion, as_of, chosen))
         return found
 
-    def measured(
-        self, champion: ReplayedModel, answered: Sequence[date], as_of: date, metric: str
-    ) -> MeasuredMetric | None:
+    def measured(self, champion: ReplayedModel, answered: Sequence[date], as_of: date, metric: str) -> Interval | None:
         """The metric of what the champion said on the last dates whose labels are mature, with its interval."""
         spec = self.monitor.performance
         days = [day for day in answered if day + self.folder.spec.label.horizon <= as_of][-spec.window :]
@@ -116,7 +115,7 @@ class ReplayHistory:
         key = (champion.recipe, prints, metric, spec.model_dump_json())
         return _measure(self.store.fact("measured", *key, make=lambda: self._measured(champion, days, metric)))
 
-    def estimated(self, champion: ReplayedModel, as_of: date, metric: str) -> MeasuredMetric | None:
+    def estimated(self, champion: ReplayedModel, as_of: date, metric: str) -> Interval | None:
         """The metric that calibrated scores of `as_of` let expect."""
         key = (champion.recipe, self.known.features[as_of], metric, self.monitor.performance.model_dump_json())
         return _measure(self.store.fact("estimated", *key, make=lambda: self._estimated(champion, as_of, metric)))
@@ -210,8 +209,8 @@ class ReplayHistory:
             return None
 
 
-def _measure(found: dict[str, float] | None) -> MeasuredMetric | None:
-    return None if found is None else MeasuredMetric(**found)
+def _measure(found: dict[str, float] | None) -> Interval | None:
+    return None if found is None else Interval(**found)
 
 
 def against(folder: ModelDefinition, spec: DriftSpec, trained: date, as_of: date) -> Reference:

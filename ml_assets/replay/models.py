@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.decisions.gate import Difference, Gate, GateEvidence, GateVerdict, judge
+from ml_assets.decisions.gate import Gate, GateEvidence, GateVerdict, judge
+from ml_assets.decisions.interval import Interval
 from ml_assets.errors import TrainingError
 from ml_assets.replay.history_index import HistoryIndex
 from ml_assets.replay.store import ReplayStore
@@ -155,7 +156,7 @@ class Models:
 
     def _differences(
         self, candidate: ReplayedModel, other: ReplayedModel | None, gates: Sequence[Gate]
-    ) -> dict[str, Difference]:
+    ) -> dict[str, Interval]:
         """Candidate minus `other` (None = the best single feature) on the candidate's test rows."""
         from ml_assets.training.bootstrap import METRICS
 
@@ -166,7 +167,7 @@ class Models:
         resamples = _RESAMPLES if any(gate.confident for gate in gates) else _FEW_RESAMPLES
         key = (candidate.recipe, other.recipe if other else None, asked, resamples, self.folder.spec.seed)
         found = self.store.fact("compared", *key, make=lambda: self._compare(candidate, other, asked, resamples))
-        return {metric: Difference(**numbers) for metric, numbers in found.items()}
+        return {metric: Interval(**numbers) for metric, numbers in found.items()}
 
     def _compare(
         self, candidate: ReplayedModel, other: ReplayedModel | None, metrics: Sequence[str], resamples: int
@@ -236,7 +237,7 @@ def _evidence(
     gates: Sequence[Gate],
     candidate: ReplayedModel,
     champion: ReplayedModel | None,
-    differences: Mapping[str, Mapping[str, Difference]],
+    differences: Mapping[str, Mapping[str, Interval]],
 ) -> GateEvidence:
     asked = {gate.against for gate in gates if gate.against}
     return GateEvidence(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml_assets.decisions.interval import Interval
 from ml_assets.errors import DataError
 from ml_assets.search.fusion import Mode
 from ml_assets.search.query import Filters
@@ -37,15 +38,6 @@ class JudgedQuestion:
     judgements: Judgements
     kind: str = ""
     filters: Filters = field(default_factory=Filters)
-
-
-@dataclass(frozen=True)
-class MeanInterval:
-    """A mean over queries with its confidence interval."""
-
-    estimate: float
-    low: float
-    high: float
 
 
 def ndcg(ranked: Sequence[str], judgements: Judgements, k: int = 10) -> float:
@@ -110,7 +102,7 @@ class RelevanceEvaluation:
     kinds: Sequence[str]
     values: Mapping[str, "Floats"]
 
-    def mean(self, metric: str, *, kind: str | None = None, seed: int = 0) -> MeanInterval:
+    def mean(self, metric: str, *, kind: str | None = None, seed: int = 0) -> Interval:
         """The mean over queries, of one kind or of all.
 
         Raises:
@@ -118,9 +110,7 @@ class RelevanceEvaluation:
         """
         return interval(self.of(metric, kind), seed=seed)
 
-    def minus(
-        self, other: "RelevanceEvaluation", metric: str, *, kind: str | None = None, seed: int = 0
-    ) -> MeanInterval:
+    def minus(self, other: "RelevanceEvaluation", metric: str, *, kind: str | None = None, seed: int = 0) -> Interval:
         """The mean of the differences to another evaluation of the same queries.
 
         Raises:
@@ -160,7 +150,7 @@ def evaluate(
     return RelevanceEvaluation(mode, tuple(query.kind for query in queries), values)
 
 
-def interval(values: "Floats", *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> MeanInterval:
+def interval(values: "Floats", *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> Interval:
     """The mean and its percentile bootstrap interval: queries are drawn with replacement (Efron & Tibshirani 1993).
 
     Args:
@@ -177,7 +167,7 @@ def interval(values: "Floats", *, resamples: int = 2000, confidence: float = 0.9
     rng = np.random.default_rng(seed)
     means = [values[rng.integers(len(values), size=len(values))].mean() for _ in range(resamples)]
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return MeanInterval(float(values.mean()), float(low), float(high))
+    return Interval(float(values.mean()), float(low), float(high))
 
 
 def _gain(grades: Sequence[int]) -> float:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 from zlib import crc32
 
+from ml_assets.decisions.interval import Interval
 from ml_assets.search.fusion import Mode
 from ml_assets.search.index import SearchIndex
-from ml_assets.search.relevance import JudgedQuestion, MeanInterval, evaluate
+from ml_assets.search.relevance import JudgedQuestion, evaluate
 from ml_assets.search.sync import bind
 from ml_assets.storage.lake import Lake
 
@@ -50,9 +51,9 @@ class Relevance:
     """
 
     questions: int
-    ndcg: Mapping[str, MeanInterval]
-    mrr: Mapping[str, MeanInterval]
-    gains: Mapping[str, MeanInterval]
+    ndcg: Mapping[str, Interval]
+    mrr: Mapping[str, Interval]
+    gains: Mapping[str, Interval]
 
     def passes(self, least: float) -> bool:
         """Whether hybrid reaches `least` nDCG, and no part is better beyond chance."""
@@ -95,7 +96,7 @@ def _held(kept: Path, serial: int) -> Relevance | None:
     if content["serial"] != serial:
         return None
     found = content["relevance"]
-    intervals = {name: {key: MeanInterval(**each) for key, each in found[name].items()} for name in _NUMBERS}
+    intervals = {name: {key: Interval(**each) for key, each in found[name].items()} for name in _NUMBERS}
     return Relevance(found["questions"], **intervals)
 
 
@@ -132,6 +133,6 @@ def _topic(row: Mapping[str, Any], named: Sequence[Mapping[str, Any]]) -> Iterat
         yield JudgedQuestion(f"{row['label'].replace('_', ' ')} {party}", grades, "topic")
 
 
-def _shown(found: MeanInterval) -> str:
+def _shown(found: Interval) -> str:
     one, low, high = asdict(found).values()
     return f"{one:.3f} ({low:.3f} to {high:.3f})"

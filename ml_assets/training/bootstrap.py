@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml_assets.decisions.interval import Interval
 from ml_assets.errors import TrainingError
 from ml_assets.training.metrics import TOP, checked
 
@@ -27,15 +28,6 @@ METRICS = (*RANKING, *PROPER)
 
 _CELLS = 1_000_000  # weights held at once: 8 MB an array, whatever the number of rows and resamples
 _FEWEST = 10  # entities; with fewer, draws repeat and the interval is far too short
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A metric, or a difference of it between two models, with its confidence interval, in the metric's own unit."""
-
-    estimate: float
-    low: float
-    high: float
 
 
 def paired(

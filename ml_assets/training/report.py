@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.decisions.gate import Difference, GateEvidence, GateVerdict, judge, leak
+from ml_assets.decisions.gate import GateEvidence, GateVerdict, judge, leak
+from ml_assets.decisions.interval import Interval
 from ml_assets.errors import TrainingError
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
@@ -116,7 +117,7 @@ def _judge(registry: Registry, folder: ModelDefinition, version: Version, stands
         name: value for name, value in registry.metrics(version.run_id).items() if name not in evaluation["metrics"]
     }
     differences = {
-        other: {metric: Difference(i["estimate"], i["low"], i["high"]) for metric, i in intervals.items()}
+        other: {metric: Interval(i["estimate"], i["low"], i["high"]) for metric, i in intervals.items()}
         for other, intervals in evaluation["intervals"].items()
     }
     champion = _other(registry.champion(folder.name), version)

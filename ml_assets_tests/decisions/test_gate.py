@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ml_assets.decisions.gate import DIRECTION, Difference, Gate, GateEvidence, UnknownMetricError, judge
+from ml_assets.decisions.gate import DIRECTION, Gate, GateEvidence, UnknownMetricError, judge
+from ml_assets.decisions.interval import Interval
 
 DAY = date(2025, 6, 1)
 metrics = st.sampled_from(sorted(DIRECTION))
@@ -19,9 +20,9 @@ others = st.sampled_from(["champion", "baseline"])
 
 
 @st.composite
-def differences(draw: st.DrawFn) -> Difference:
+def differences(draw: st.DrawFn) -> Interval:
     low, estimate, high = sorted(draw(st.tuples(numbers, numbers, numbers)))
-    return Difference(estimate, low, high)
+    return Interval(estimate, low, high)
 
 
 def measured(metric: str, value: float = 0.5, **against: Any) -> GateEvidence:
@@ -38,7 +39,7 @@ def test_a_stricter_limit_never_lets_more_through(metric: str, value: float, one
 
 @given(metrics, others, differences(), limits, limits, st.booleans())
 def test_a_stricter_comparison_never_lets_more_through(
-    metric: str, other: str, found: Difference, one: float, two: float, confident: bool
+    metric: str, other: str, found: Interval, one: float, two: float, confident: bool
 ) -> None:
     low, high = sorted((one, two))
     evidence = measured(metric, 0.5, **{other: found})
@@ -50,9 +51,7 @@ def test_a_stricter_comparison_never_lets_more_through(
 
 
 @given(metrics, others, differences(), limits, st.booleans())
-def test_confident_is_never_more_lenient(
-    metric: str, other: str, found: Difference, limit: float, better: bool
-) -> None:
+def test_confident_is_never_more_lenient(metric: str, other: str, found: Interval, limit: float, better: bool) -> None:
     field = {"at_least_better" if better else "at_most_worse": limit}
     plain = Gate(metric, against=other, **field)  # type: ignore[arg-type]
     evidence = measured(metric, 0.5, **{other: found})
@@ -60,7 +59,7 @@ def test_confident_is_never_more_lenient(
 
 
 @given(metrics, differences(), st.floats(0.001, 1))
-def test_the_direction_of_a_metric_decides_what_worse_is(metric: str, found: Difference, limit: float) -> None:
+def test_the_direction_of_a_metric_decides_what_worse_is(metric: str, found: Interval, limit: float) -> None:
     assume(found.estimate)
     good = found.estimate * DIRECTION[metric] > 0
     (result,) = judge([Gate(metric, against="baseline", at_most_worse=limit)], measured(metric, baseline=found)).gates
@@ -89,7 +88,7 @@ def test_a_candidate_older_than_the_champion_never_ships(metric: str, days: int)
     ids=lambda gate: gate.name,
 )
 def test_what_is_no_number_fails(gate: Gate) -> None:
-    nothing = Difference(math.nan, math.nan, math.nan)
+    nothing = Interval(math.nan, math.nan, math.nan)
     assert not judge([gate], measured(gate.metric, math.nan, baseline=nothing)).ship
 
 
@@ -104,7 +103,7 @@ def test_what_is_no_number_fails(gate: Gate) -> None:
     ],
 )
 def test_a_metric_that_was_not_measured_is_an_error_and_no_verdict(gate: Gate, words: str) -> None:
-    found = Difference(0.0, -0.1, 0.1)
+    found = Interval(0.0, -0.1, 0.1)
     with pytest.raises(UnknownMetricError) as error:
         judge([gate], measured("roc_auc", baseline=found))
     assert words in str(error.value)
@@ -115,7 +114,7 @@ def test_a_metric_that_was_not_measured_is_an_error_and_no_verdict(gate: Gate, w
 )
 def test_a_gate_without_a_limit_is_an_error(gate: Gate) -> None:
     with pytest.raises(ValueError, match="one of at_least, at_most, at_most_worse, at_least_better is needed"):
-        judge([gate], measured("roc_auc", baseline=Difference(0.0, 0.0, 0.0)))
+        judge([gate], measured("roc_auc", baseline=Interval(0.0, 0.0, 0.0)))
 
 
 def test_without_a_champion_its_gates_pass_and_say_so() -> None:
@@ -130,7 +129,7 @@ def test_a_reason_holds_the_numbers_and_names_every_gate_that_failed() -> None:
         Gate("roc_auc", against="champion", at_most_worse=0.01),
         Gate("brier", at_most=0.3),
     ]
-    difference = {"champion": {"roc_auc": Difference(-0.02, -0.05, 0.01)}}
+    difference = {"champion": {"roc_auc": Interval(-0.02, -0.05, 0.01)}}
     verdict = judge(gates, GateEvidence({"roc_auc": 0.6543, "brier": 0.2}, difference, DAY))
     assert verdict.reason == (
         "roc_auc is 0.6543, at least 0.7; roc_auc is -0.0200 against the champion (-0.0500 to +0.0100), limit -0.0100"
@@ -162,7 +161,7 @@ def test_a_gate_says_its_condition_in_words() -> None:
 
 
 def test_the_baseline_and_a_suspected_leak_are_named_in_the_reason() -> None:
-    difference = {"baseline": {"roc_auc": Difference(0.001, -0.01, 0.012)}}
+    difference = {"baseline": {"roc_auc": Interval(0.001, -0.01, 0.012)}}
     evidence = GateEvidence(
         {"roc_auc": 0.99},
         difference,

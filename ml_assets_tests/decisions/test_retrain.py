@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.decisions.retrain import Action, MeasuredMetric, Policy, RetrainEvidence, RetrainVerdict, decide, weigh
+from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.retrain import Action, Policy, RetrainEvidence, RetrainVerdict, decide, weigh
 
 DAY = date(2026, 6, 7)
 WEEK = timedelta(weeks=1)
@@ -92,17 +93,17 @@ def test_a_metric_is_accused_only_by_the_whole_interval(
     estimate: float, half: float, evaluated: float, after: int
 ) -> None:
     policy = Policy(drop=0.05, after=after)
-    measured = MeasuredMetric(estimate, estimate - half, estimate + half)
+    measured = Interval(estimate, estimate - half, estimate + half)
     (trigger,) = decide(policy, replace(STANDING, evaluated=evaluated, measured=measured)).triggers
     assert trigger.fired == (evaluated - (estimate + half) > 0.05)
-    mirrored = MeasuredMetric(-estimate, -estimate - half, -estimate + half)
+    mirrored = Interval(-estimate, -estimate - half, -estimate + half)
     (other,) = decide(policy, replace(STANDING, evaluated=-evaluated, measured=mirrored, direction=-1)).triggers
     assert other.fired == trigger.fired
     assert other.value == pytest.approx(trigger.value)
 
 
 def test_a_reason_holds_the_numbers() -> None:
-    bad = replace(STANDING, measured=MeasuredMetric(0.6, 0.55, 0.65), drifted=0.4)
+    bad = replace(STANDING, measured=Interval(0.6, 0.55, 0.65), drifted=0.4)
     verdict = decide(ALL, bad)
     assert verdict.action is Action.SUSPECTED
     assert verdict.reason == (

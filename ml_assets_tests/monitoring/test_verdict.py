@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from ml_assets.decisions.retrain import Action, Policy
+from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.retrain import Action, Policy, RetrainEvidence
 from ml_assets.monitoring import verdict
-from ml_assets.monitoring.verdict import RecordedVerdict, ReportSummary, due, judge
+from ml_assets.monitoring.verdict import RecordedVerdict, ReportSummary, due, evidence_mark, judge
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import build
@@ -127,3 +128,13 @@ def _champion(tiny: Tiny, registry: Registry, folder: ModelDefinition, day: date
     version = train(tiny.lake, registry, folder, build(tiny.lake, folder, day), tags={}).version
     report(tiny.lake, registry, folder, version)
     registry.promote(version)
+
+
+def test_the_mark_of_an_evidence_is_that_of_the_first_ledgers() -> None:
+    """Recorded with the code of the first ledgers; another number would take every verdict that stands anew."""
+    policy = Policy(drift=0.2, drop=0.05, estimate=0.1, cooldown=timedelta(days=7))
+    measured, estimated = Interval(0.7, 0.6, 0.75), Interval(0.71, 0.7, 0.72)
+    evidence = RetrainEvidence(
+        date(2026, 1, 4), date(2025, 12, 7), None, 100, 20, 0.5, 0.8, measured, estimated, 1, {"drop": 1}
+    )
+    assert evidence_mark(policy, evidence) == 4399521510076336238

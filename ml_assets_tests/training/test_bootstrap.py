@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
+from ml_assets.decisions.interval import Interval
 from ml_assets.errors import TrainingError
-from ml_assets.training.bootstrap import METRICS, Interval, compare, paired
+from ml_assets.training.bootstrap import METRICS, compare, paired
 from ml_assets.training.metrics import scores
 
 Floats = NDArray[np.float64]

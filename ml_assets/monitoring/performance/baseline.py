@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.decisions import gate, retrain
+from ml_assets.decisions.interval import Interval
 from ml_assets.errors import TrainingError
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training import dataset
-from ml_assets.training.bootstrap import PROPER, RANKING, Interval, intervals
+from ml_assets.training.bootstrap import PROPER, RANKING, intervals
 from ml_assets.training.frame import labels
 from ml_assets.training.record import EVALUATION, TrainingRecord, required
 from ml_assets.training.report import REPORT

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ml_assets.decisions.estimate import expected
-from ml_assets.decisions.retrain import MeasuredMetric
+from ml_assets.decisions.interval import Interval
 from ml_assets.monitoring.performance.baseline import Evaluated, LabelledScores, bootstrapped
 from ml_assets.spec.performance import PerformanceSpec
-from ml_assets.training.bootstrap import Interval
 from ml_assets.training.metrics import calibration, scores
 
 if TYPE_CHECKING:
@@ -120,9 +119,8 @@ def estimate(
     found, reason = _expected(p, evaluated.threshold, spec)
     made = []
     for metric in ESTIMATES:
-        got = found.get(metric)
-        interval = None if got is None else Interval(got.estimate, got.low, got.high)
-        value, why = (None, reason or _NO_THRESHOLD) if got is None else (got.estimate, None)
+        interval = found.get(metric)
+        value, why = (None, reason or _NO_THRESHOLD) if interval is None else (interval.estimate, None)
         made.append(_row("estimated", group, len(p), metric, evaluated, value=value, interval=interval, reason=why))
     return made
 
@@ -132,7 +130,7 @@ _NO_THRESHOLD = "no evaluation says from which score on to act"
 
 def _expected(
     p: "NDArray[np.float64]", threshold: float | None, spec: PerformanceSpec
-) -> tuple[Mapping[str, MeasuredMetric], str | None]:
+) -> tuple[Mapping[str, Interval], str | None]:
     if len(p) < spec.min_rows:
         return {}, f"{len(p)} rows are fewer than min_rows {spec.min_rows}"
     try:

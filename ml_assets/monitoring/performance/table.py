@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml_assets.decisions.retrain import MeasuredMetric
+from ml_assets.decisions.interval import Interval
 from ml_assets.monitoring.performance.groups import METRICS, Kind, MetricRow
 from ml_assets.storage.lake import Lake
 
@@ -49,7 +49,7 @@ class PerformanceReport:
     reused: bool = False
     table_version: int | None = None
 
-    def headline(self, metric: str) -> MeasuredMetric | None:
+    def headline(self, metric: str) -> Interval | None:
         """The champion's metric over the pooled window, measured on labels.
 
         None where no label of its own predictions is mature (a new champion starts without), where the metric cannot
@@ -57,7 +57,7 @@ class PerformanceReport:
         """
         return _interval(self.row(metric, "measured"))
 
-    def estimated(self, metric: str) -> MeasuredMetric | None:
+    def estimated(self, metric: str) -> Interval | None:
         """The champion's metric at the last as-of date that it scored, as its scores let expect it. No measurement."""
         return _interval(self.row(metric, "estimated"))
 
@@ -66,7 +66,7 @@ class PerformanceReport:
         known = (self.row(metric, "measured"), self.row(metric, "estimated"))
         return next((row.evaluated for row in known if row is not None), None)
 
-    def served(self, metric: str, variant: str = "champion") -> MeasuredMetric | None:
+    def served(self, metric: str, variant: str = "champion") -> Interval | None:
         """The metric of answers that the champion's version served under a name; no part of `headline`."""
         found = (row for row in self.rows if (row.metric, row.variant) == (metric, variant))
         return _interval(next((row for row in found if row.model_version == self.champion), None))
@@ -137,10 +137,10 @@ class PerformanceReport:
 _MEASURED = ("measured", "low", "high", "drop")
 
 
-def _interval(row: MetricRow | None) -> MeasuredMetric | None:
+def _interval(row: MetricRow | None) -> Interval | None:
     if row is None or row.value is None or row.low is None or row.high is None:
         return None
-    return MeasuredMetric(row.value, row.low, row.high)
+    return Interval(row.value, row.low, row.high)
 
 
 def _line(rows: Sequence[MetricRow]) -> dict[str, Any]:

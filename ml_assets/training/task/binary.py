@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_assets.training.bootstrap import Interval, compare
+from ml_assets.decisions.interval import Interval
+from ml_assets.training.bootstrap import compare
 from ml_assets.training.explain import Importance
 from ml_assets.training.metrics import by_slice, checked, confusion, scores, threshold
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml_assets.decisions.interval import Interval
 from ml_assets.errors import TrainingError
 from ml_assets.training import bootstrap, metrics
-from ml_assets.training.bootstrap import Interval
 from ml_assets.training.explain import Importance
 from ml_assets.training.task.binary import Evaluation
 

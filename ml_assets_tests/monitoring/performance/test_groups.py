@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.decisions.estimate import expected
+from ml_assets.decisions.interval import Interval
 from ml_assets.monitoring.performance.baseline import Evaluated, LabelledScores
 from ml_assets.monitoring.performance.groups import (
     SMALLER,
@@ -17,7 +18,7 @@ from ml_assets.monitoring.performance.groups import (
     parts,
 )
 from ml_assets.spec.performance import PerformanceSpec
-from ml_assets.training.bootstrap import Interval, intervals
+from ml_assets.training.bootstrap import intervals
 from ml_assets_tests.conftest import AS_OF
 
 SPEC = PerformanceSpec(min_rows=20, resamples=100)
