@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ml_assets.errors import DataError
+from ml_assets.storage.files import replacing
 
 _WEEK = timedelta(days=7)
 
@@ -74,7 +75,5 @@ def _arrival(path: Path, as_of: date) -> str:
 
 
 def _place(to: Path, write: Callable[[Path], object]) -> None:
-    to.parent.mkdir(parents=True, exist_ok=True)
-    part = to.with_name(f".{to.name}.part")
-    write(part)
-    part.replace(to)
+    with replacing(to) as part:
+        write(part)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ml_assets.commands.file_modes import hand_over
 from ml_assets.commands.project import Project
 from ml_assets.errors import DataError
+from ml_assets.storage.files import part_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,7 +71,7 @@ def write(rows: "pa.RecordBatchReader", to: Path, *, overwrite: bool) -> int:
     Raises:
         DataError: the file appeared meanwhile.
     """
-    part, count = to.with_name(f".{to.name}.part"), 0
+    part, count = part_of(to), 0
     try:
         with _writer(part, to.name.lower(), rows.schema) as keep:
             for batch in rows:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import dagster as dg
 import typer
-from filelock import FileLock, Timeout
 
 from ml_assets.commands import history
 from ml_assets.commands.model_places import ForgetRequest, ModelPlace, parts
@@ -21,6 +20,7 @@ from ml_assets.commands.progress import Show, nobody, working
 from ml_assets.commands.screen import echo
 from ml_assets.errors import DataError, MlAssetsError
 from ml_assets.settings import Settings
+from ml_assets.storage.files import locked, write_whole
 
 _NAME = re.compile(r"""[^/\\._'"\x00-\x1f][^/\\'"\x00-\x1f]*""")
 """What may be left over is called as somebody called a folder; it leads nowhere else."""
@@ -56,10 +56,7 @@ def forget(request: ForgetRequest, chosen: Settings, defs: Path, *, yes: bool) -
 
 def delete(found: Sequence[ModelPlace], note: Path, command: str, show: Show = nobody) -> None:
     """Delete all parts, in their order, with a note of it as long as it is not done."""
-    note.parent.mkdir(parents=True, exist_ok=True)
-    part = note.with_suffix(".part")
-    part.write_text(json.dumps({"command": command}), encoding="utf-8")
-    part.replace(note)
+    write_whole(note, json.dumps({"command": command}))
     for number, place in enumerate(found):
         show(place.name, number, len(found))
         place.delete()
@@ -96,11 +93,9 @@ def require_whole(chosen: Settings, model: str) -> None:
 def alone(chosen: Settings, model: str) -> Iterator[None]:
     """No `ml-assets run` of the model meanwhile; the lock of a killed process is free."""
     path = chosen.dagster / f"{model}.lock"
-    try:
-        with FileLock(path, timeout=0):
-            yield
-    except Timeout as error:
-        raise ForgetError(f"another process runs the loop of {model}: wait for it, or stop it (lock {path})") from error
+    busy = ForgetError(f"another process runs the loop of {model}: wait for it, or stop it (lock {path})")
+    with locked(path, busy=busy):
+        yield
 
 
 def _ask(request: ForgetRequest, found: Sequence[ModelPlace], chosen: Settings, waiting: str | None) -> None:

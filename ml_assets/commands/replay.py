@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from ml_assets.commands.progress import Show, working
@@ -24,10 +23,10 @@ from ml_assets.commands.screen import echo, plain
 from ml_assets.components.monitor import Monitor
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.ingest.ingest import ingests
-from ml_assets.replay.store import put
 from ml_assets.replay.walk import Replay, ReplayStore, replay, span, standard
 from ml_assets.settings import settings
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
+from ml_assets.storage.files import locked, write_whole
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -68,7 +67,7 @@ def run(project: Project, name: str, asked: ReplayRequest, *, resume: bool, as_j
         from ml_assets.replay.plot import figure
 
         done = _replayed(project, name, _resumed(store, name, asked) if resume else asked, store, progress)
-        picture = put(settings().reports / name / "policy_replay.png", figure(done))
+        picture = write_whole(settings().reports / name / "policy_replay.png", figure(done))
     if as_json:
         echo(json.dumps(done.to_json() | {"plot": str(picture)}))
     else:
@@ -196,9 +195,6 @@ def _date(option: str, text: str) -> date | None:
 @contextmanager
 def _alone(name: str, root: Path) -> Iterator[None]:
     """One replay of a model at a time; the lock of a killed process is free."""
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(root / "lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise DataError(f"another process replays {name}: wait for it, or stop it (lock {root / 'lock'})") from error
+    lock = root / "lock"
+    with locked(lock, busy=DataError(f"another process replays {name}: wait for it, or stop it (lock {lock})")):
+        yield

@@ -10,7 +10,6 @@ from itertools import chain
 from typing import Any
 
 import dagster as dg
-from filelock import FileLock, Timeout
 
 from ml_assets.commands.failure import RunError, fail
 from ml_assets.commands.forget import require_whole
@@ -18,6 +17,7 @@ from ml_assets.commands.progress import Show
 from ml_assets.commands.project import Project
 from ml_assets.commands.summary import Summary, summarise
 from ml_assets.settings import settings
+from ml_assets.storage.files import locked
 from ml_assets.training.preflight import require_trainable
 from ml_assets.training.reach import Reach, reach
 
@@ -179,12 +179,10 @@ def _watched(
 def _alone(name: str) -> Iterator[None]:
     """One run of a model at a time; the lock of a killed process is free."""
     path = settings().dagster / f"{name}.lock"
-    try:
-        with FileLock(path, timeout=0):
-            require_whole(settings(), name)
-            yield
-    except Timeout as error:
-        raise RunError(f"another process runs the loop of {name}: wait for it, or stop it (lock {path})") from error
+    busy = RunError(f"another process runs the loop of {name}: wait for it, or stop it (lock {path})")
+    with locked(path, busy=busy):
+        require_whole(settings(), name)
+        yield
 
 
 def _bury(instance: dg.DagsterInstance, name: str) -> None:

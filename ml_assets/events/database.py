@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlite3 import Connection as Sqlite
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, inspect, make_url, select, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 from ml_assets.errors import DeclarationError
 from ml_assets.events.rows import EventStoreError
 from ml_assets.events.schema import IDENTITY, METADATA
+from ml_assets.storage.files import locked
 
 _OF_EVENT = {"22", "23", "54"}  # classes of SQLSTATE: data, constraints, limits such as the size of an index row
 _FORMS = "ML_ASSETS_EVENT_STORE is sqlite:///path/to/events.db or postgresql://user:password@host/database"
@@ -136,8 +137,7 @@ def create(made: Engine, patience: float) -> None:
                 connection.execute(text(_FIRST))
                 _complete(connection)
             return
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{file}.lock", timeout=patience), made.begin() as connection:
+        with locked(f"{file}.lock", patience=patience), made.begin() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
             _complete(connection)
 

@@ -1,8 +1,9 @@
 """HTML pages in a folder: each appears whole or not at all, and a bounded number of each kind is kept."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
+
+from ml_assets.storage.files import part_of, replacing
 
 EVIDENTLY = ".evidently.html"
 """How the name of Evidently's pages ends; ours end in `.html`."""
@@ -16,13 +17,8 @@ def write(path: Path, save: Callable[[Path], object], keep: int) -> None:
         save: writes a file of the name that it is given.
         keep: at least 1.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path, part=part_of(path, shared=True)) as part:
         save(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     prune(path.parent, keep, evidently=path.name.endswith(EVIDENTLY))
 
 

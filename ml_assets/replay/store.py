@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.storage.files import write_whole
 from ml_assets.storage.lake import fingerprint_of
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class ReplayStore:
 
     def write(self, *name: str, content: bytes) -> None:
         """A file, whole or not at all."""
-        put(self._path(*name), content, self.root / _WRITING / str(os.getpid()))
+        write_whole(self._path(*name), content, part=self.root / _WRITING / str(os.getpid()))
 
     def fact(self, kind: str, *parts: object, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - plain JSON
         """What `make` gives, as plain JSON: computed once for the same `parts`, which have a stable `repr`."""
@@ -78,12 +79,3 @@ class ReplayStore:
 
     def _path(self, *name: str) -> Path:
         return self.root.joinpath(_FORMAT, *name)
-
-
-def put(path: Path, content: bytes, beside: Path | None = None) -> Path:
-    """Write a file, whole or not at all, by way of one beside it; returns `path`."""
-    way = beside or path.with_name(f".{path.name}.{os.getpid()}")
-    for folder in (path.parent, way.parent):
-        folder.mkdir(parents=True, exist_ok=True)
-    way.write_bytes(content)
-    return way.replace(path)

@@ -5,7 +5,6 @@ matrix put words that stand in like company onto the same axes, so that a questi
 another. A document is taken whole, however long: its vector is one sum over its terms, each dampened to 1 + ln(tf).
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 from ml_assets.errors import DataError
 from ml_assets.search.lexicon import Lexicon, lexicon, sampled
 from ml_assets.search.terms import terms
+from ml_assets.storage.files import part_of, replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -195,12 +195,8 @@ def lexicon_of(held: Mapping[str, Any]) -> Lexicon:
 
 def written(path: Path, arrays: Mapping[str, Any]) -> None:
     """Arrays as an .npz under another name first, so that nobody meets a part of it."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
+    with replacing(path, part=part_of(path, shared=True), sync=True) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def _read(path: Path) -> dict[str, Any]:

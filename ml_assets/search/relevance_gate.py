@@ -18,6 +18,7 @@ from ml_assets.search.fusion import Mode
 from ml_assets.search.index import SearchIndex
 from ml_assets.search.relevance import JudgedQuestion, evaluate
 from ml_assets.search.sync import bind
+from ml_assets.storage.files import write_whole
 from ml_assets.storage.lake import Lake
 
 if TYPE_CHECKING:
@@ -101,9 +102,7 @@ def _held(kept: Path, serial: int) -> Relevance | None:
 
 
 def _keep(kept: Path, serial: int, found: Relevance) -> None:
-    part = kept.with_name(f"{kept.name}.part")
-    part.write_text(json.dumps({"serial": serial, "relevance": asdict(found)}), encoding="utf-8")
-    part.replace(kept)
+    write_whole(kept, json.dumps({"serial": serial, "relevance": asdict(found)}))
 
 
 def questions(lake: Lake, folder: "ModelDefinition", spec: "DocumentsSpec") -> list[JudgedQuestion]:

@@ -10,18 +10,16 @@ left is undone by the next one.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from ml_assets.errors import DataError
 from ml_assets.search.embedding import Embedder, load
 from ml_assets.search.index_schema import stored
+from ml_assets.storage.files import locked, write_whole
 
 if TYPE_CHECKING:
     from lancedb.db import DBConnection
@@ -57,8 +55,7 @@ class SearchStore:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """One writer at a time, also among processes; a killed one lets go."""
-        self.location.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.location / ".lock"):
+        with locked(self.location / ".lock"):
             yield
 
     def current(self) -> Current | None:
@@ -74,12 +71,7 @@ class SearchStore:
 
     def point(self, current: Current) -> None:
         """Let readers use another version, from one moment to the next, also when the power fails."""
-        part = self._pointer.with_name(f"{self._pointer.name}.part")
-        with part.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(current)))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._pointer)
+        write_whole(self._pointer, json.dumps(asdict(current)), sync=True)
 
     def connect(self) -> "DBConnection":
         """The database."""

@@ -14,6 +14,7 @@ from ml_assets.search.embedding import fit, learned
 from ml_assets.search.index import SearchIndex
 from ml_assets.search.index_schema import LAYOUT
 from ml_assets.storage.duck import quote
+from ml_assets.storage.files import write_whole
 from ml_assets.storage.lake import Lake
 
 if TYPE_CHECKING:
@@ -104,10 +105,7 @@ def _tables(folder: "ModelDefinition", spec: "DocumentsSpec") -> tuple[str, str,
 
 
 def _note(location: Path, versions: Mapping[str, int | str]) -> None:
-    location.mkdir(parents=True, exist_ok=True)
-    part = location / f"{_FOLLOWED}.part"
-    part.write_text(json.dumps(versions), encoding="utf-8")
-    part.replace(location / _FOLLOWED)
+    write_whole(location / _FOLLOWED, json.dumps(versions))
 
 
 def _embedder(

@@ -6,19 +6,19 @@ A token is 256 random bits, so a plain hash is as good as a slow one: there is n
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from stat import S_ISREG
 from typing import Annotated, Literal, get_args
 
 import msgspec
-from filelock import FileLock
 
 from ml_assets.errors import DataError
+from ml_assets.storage.files import locked, write_whole
 
 Scope = Literal["predict", "search", "outcomes", "read"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -121,16 +121,12 @@ class Tokens:
             self._write(left)
         return len(left)
 
-    def _locked(self) -> FileLock:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.path.with_suffix(".lock"))
+    def _locked(self) -> AbstractContextManager[None]:
+        return locked(self.path.with_suffix(".lock"))
 
     def _write(self, tokens: Sequence[Token]) -> None:
-        part = self.path.with_suffix(".part")
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump({"tokens": [asdict(token) for token in tokens]}, file, indent=1)
-        part.replace(self.path)
+        content = json.dumps({"tokens": [asdict(token) for token in tokens]}, indent=1)
+        write_whole(self.path, content, mode=0o600)
 
 
 def digest(secret: str) -> str:

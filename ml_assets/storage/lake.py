@@ -18,11 +18,11 @@ from urllib.parse import unquote
 import deltalake
 import pyarrow as pa
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from filelock import FileLock
 
 from ml_assets.errors import LakeError, OvertakenError
 from ml_assets.storage import delta, torn_commit
 from ml_assets.storage.duck import Connect, literal, memory, quote
+from ml_assets.storage.files import locked
 
 if TYPE_CHECKING:
     import duckdb
@@ -226,9 +226,7 @@ class Lake:
         if "://" in self.root:  # several machines: Dagster's pools keep the writers apart
             yield
             return
-        path = Path(self.root) / "_locks" / f"{name.replace('/', '.')}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path):
+        with locked(Path(self.root) / "_locks" / f"{name.replace('/', '.')}.lock"):
             yield
 
     def _now(self) -> int:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from ml_assets.storage.files import locked, replacing
 
 EMBEDDED = "sqlite:///"
 
@@ -49,14 +49,11 @@ def _require(database: Path) -> None:
     """Create the database under another name: MLflow cannot go on with one whose creation was killed half-way."""
     from mlflow import MlflowClient
 
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(database.with_suffix(".lock")):  # processes that start at once create it one after the other
+    with locked(database.with_suffix(".lock")):  # processes that start at once create it one after the other
         if not database.exists():
-            part = database.with_suffix(".part")
-            part.unlink(missing_ok=True)
-            made = f"{EMBEDDED}{part}"
-            MlflowClient(tracking_uri=made, registry_uri=made).search_experiments(max_results=1)
-            part.replace(database)
+            with replacing(database) as part:
+                made = f"{EMBEDDED}{part}"
+                MlflowClient(tracking_uri=made, registry_uri=made).search_experiments(max_results=1)
 
 
 def follow(uri: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from ml_assets.errors import RegistryError
 from ml_assets.storage.artifacts import ModelPackage
+from ml_assets.storage.files import part_of
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.storage.tracking import follow
 from ml_assets_tests.processes import tracking
@@ -243,7 +244,7 @@ def test_a_database_whose_creation_was_killed_is_created_anew(tmp_path: Path) ->
     database = tmp_path / "mlflow" / "mlflow.db"
     process = SPAWN.Process(target=_create, args=(f"sqlite:///{database}",))
     process.start()
-    while not database.with_suffix(".part").exists():
+    while not part_of(database).exists():
         time.sleep(0.01)
     time.sleep(0.2)  # in the middle of its forty migrations
     process.kill()

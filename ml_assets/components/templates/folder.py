@@ -7,11 +7,11 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from filelock import FileLock
 
 from ml_assets.components.naming import require_name
 from ml_assets.components.templates.sample import sample, start_of
 from ml_assets.errors import DeclarationError
+from ml_assets.storage.files import locked
 
 MODEL = Path(__file__).parent / "model"
 
@@ -58,8 +58,7 @@ def write(name: str, place: Place, end: date) -> Path:
         DeclarationError: the name is no valid one, or is taken.
     """
     require_name(name)
-    place.incoming.mkdir(parents=True, exist_ok=True)
-    with FileLock(place.incoming / ".new.lock"):
+    with locked(place.incoming / ".new.lock"):
         require_free(name, place)
         made = _folder(name, place.defs, end)
         _sample(name, place.incoming, end)

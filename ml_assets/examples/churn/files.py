@@ -12,6 +12,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from ml_assets.errors import DataError
+from ml_assets.storage.files import part_of, replacing, write_whole
 
 FORMATS = {"customers": "csv", "transactions": "parquet", "sessions": "parquet", "support_tickets": "jsonl"}
 
@@ -32,28 +33,21 @@ def store(rows: pa.Table, folder: Path, source: str, name: str) -> list[Path]:
 
 def describe(path: Path, content: dict[str, Any]) -> None:
     """Replace a JSON file in one step."""
-    hidden = _hidden(path)
-    hidden.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    hidden.replace(path)
+    write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
 def _place(path: Path, write: Callable[[Path], None]) -> list[Path]:
-    hidden = _hidden(path)
-    write(hidden)
     if not path.exists():
-        hidden.replace(path)
+        with replacing(path) as hidden:
+            write(hidden)
         return [path]
+    hidden = part_of(path)
+    write(hidden)
     same = filecmp.cmp(hidden, path, shallow=False)
     hidden.unlink()
     if not same:
         raise DataError(f"{path} holds other rows than this simulation: choose an empty folder, or remove the file")
     return []
-
-
-def _hidden(path: Path) -> Path:
-    """Where a file is made: `Path.glob("*.parquet")` finds dotted names too, so the ending is another one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{path.name}.part")
 
 
 def _parquet(rows: pa.Table, path: Path) -> None:

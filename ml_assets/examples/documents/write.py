@@ -11,6 +11,7 @@ from pathlib import Path
 from ml_assets.errors import DataError
 from ml_assets.examples.churn.files import describe
 from ml_assets.examples.documents.history import REVIEW_WEEKS, DocumentArrival, Plan, arrivals
+from ml_assets.storage.files import write_whole
 
 Progress = Callable[[int, int], None]
 
@@ -123,8 +124,8 @@ def _files(location: Path, plan: Plan, week: int) -> list[Path]:
     added = []
     if not register.exists():
         held = ((missing.get(arrival) or _file(location, arrival).read_bytes(), arrival) for arrival in arriving)
-        added = [_placed(register, "".join(_arrived(content, arrival) for content, arrival in held).encode())]
-    return added + [_placed(_file(location, arrival), content) for arrival, content in missing.items()]
+        added = [write_whole(register, "".join(_arrived(content, arrival) for content, arrival in held).encode())]
+    return added + [write_whole(_file(location, arrival), content) for arrival, content in missing.items()]
 
 
 def _arrived(content: bytes, arrival: DocumentArrival) -> str:
@@ -142,7 +143,7 @@ def _reviews(location: Path, plan: Plan, week: int) -> list[Path]:
     known = [arrival for at in range(max(0, week - REVIEW_WEEKS), week + 1) for arrival in arrivals(plan, at)]
     done = sorted((a.reviewed, a.name, a) for a in known if a.reviewed and since <= a.reviewed < until)
     lines = [_review(location, arrival) for _, _, arrival in done]
-    return [_placed(path, "".join(lines).encode())] if lines else []
+    return [write_whole(path, "".join(lines).encode())] if lines else []
 
 
 def _review(location: Path, arrival: DocumentArrival) -> str:
@@ -158,15 +159,6 @@ def _review(location: Path, arrival: DocumentArrival) -> str:
 
 def _file(location: Path, arrival: DocumentArrival) -> Path:
     return location / "files" / arrival.name
-
-
-def _placed(path: Path, content: bytes) -> Path:
-    """A file under its name in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    hidden = path.with_name(f".{path.name}.part")
-    hidden.write_bytes(content)
-    hidden.replace(path)
-    return path
 
 
 def _identity(plan: Plan) -> tuple[object, ...]:

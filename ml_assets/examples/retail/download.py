@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from ml_assets.errors import DataError
 from ml_assets.examples.retail.invoices import Progress, once, read
+from ml_assets.storage.files import replacing
 
 URL = "https://archive.ics.uci.edu/static/public/502/online+retail+ii.zip"
 LINES = 1_067_371
@@ -91,12 +92,8 @@ def _silent(done: int, total: int) -> None:
 
 def _whole(target: Path, write: Callable[[Path], None]) -> Path:
     """Write under another name, then rename: no reader, and no ingest, ever sees half a file."""
-    part = target.with_name(f".{target.name}.part")
-    try:
+    with replacing(target) as part:
         write(part)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return target
 
 

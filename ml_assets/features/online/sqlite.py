@@ -10,11 +10,10 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from ml_assets.errors import OnlineStoreError
 from ml_assets.features.online.codec import KnownLayouts, Packed, RecordLayout, require_entities, unpack
 from ml_assets.features.online.schema import OnlineRecord, Schema, unfinished
+from ml_assets.storage.files import locked, replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -222,13 +221,12 @@ def _require(path: Path) -> None:
     """Make the file under another name, so that nobody meets one without its tables."""
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f"{path.name}.lock")):
-        part = path.with_name(f"{path.name}.part")
-        for rest in (part, *(part.with_name(part.name + suffix) for suffix in ("-wal", "-shm", "-journal"))):
-            rest.unlink(missing_ok=True)
-        if not path.exists():
+    with locked(path.with_name(f"{path.name}.lock")):
+        if path.exists():
+            return
+        with replacing(path) as part:
+            for suffix in ("-wal", "-shm", "-journal"):
+                part.with_name(part.name + suffix).unlink(missing_ok=True)
             with closing(sqlite3.connect(part, isolation_level=None)) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.executescript(_TABLES)
-            part.replace(path)

@@ -10,6 +10,7 @@ from ml_assets.features.view import Relation
 from ml_assets.ingest.corrections import current
 from ml_assets.monitoring.log.take import table
 from ml_assets.storage.duck import literal, quote
+from ml_assets.storage.files import write_whole
 from ml_assets.storage.lake import Lake
 from ml_assets.training.definition import ModelDefinition
 
@@ -63,9 +64,6 @@ def _new(lake: Lake, folder: ModelDefinition, source: Relation) -> list[dict[str
 
 
 def _write(drop: Path, content: str) -> None:
-    drop.mkdir(parents=True, exist_ok=True)
     path = drop / f"outcomes-{hashlib.sha256(content.encode()).hexdigest()[:16]}.jsonl"
     if not path.exists():
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(content, encoding="utf-8")
-        part.replace(path)
+        write_whole(path, content)

@@ -5,8 +5,6 @@ named by their SHA-256 and appear whole; so a server starts, and goes on, while 
 """
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import Self
 import msgspec
 
 from ml_assets.errors import RegistryError
+from ml_assets.storage.files import part_of, write_whole
 from ml_assets.storage.manifest import Manifest, ManifestError
 
 
@@ -172,15 +171,7 @@ class Releases:
 
     def _write(self, path: Path, content: bytes) -> None:
         """Whole or not at all, whoever else writes the same."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(path, content, part=part_of(path, shared=True), mode=0o600)
 
     @classmethod
     def at(cls, data: Path) -> Self:
