@@ -6,6 +6,7 @@ those of `decide` with the triggers of the drift alone.
 """
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -133,15 +134,17 @@ def _report(reference: "pa.Table", current: "pa.Table", **options: object) -> "S
     return drift(reference, current, NUMBERS, WORDS, DriftSpec.model_validate(options))
 
 
-def _decide(found: "SampleComparison", matters: str, number: int, before: "RetrainVerdict | None") -> "RetrainVerdict":
-    from ml_assets.decisions.retrain import Policy, RetrainEvidence, decide, weigh
+def _decide(
+    found: "SampleComparison", matters: str, number: int, before: Mapping[str, int]
+) -> "tuple[RetrainVerdict, dict[str, int]]":
+    from ml_assets.decisions.retrain import Policy, RetrainEvidence, counts, decide, drifted_importance
 
     verdicts = {name: bool(feature.drifted) for name, feature in found.features.items()}
     weights = {name: IMPORTANCE["matters" if name == matters else "other"] for name in verdicts}
-    counts = before.in_a_row if before else {}
-    share = weigh(verdicts, weights)
-    evidence = RetrainEvidence(START + number * WEEK, trained=START - WEEK, drifted=share, before=counts)
-    return decide(Policy(drift=0.3, after=2), evidence)
+    share = drifted_importance(verdicts, weights)
+    evidence = RetrainEvidence(START + number * WEEK, trained=START - WEEK, drifted=share, before=before)
+    verdict = decide(Policy(drift=0.3, after=2), evidence)
+    return verdict, counts(evidence, verdict)
 
 
 def stationary(dates: int, level: float, tests_alone: bool = False, seed: int = 1) -> dict[str, Any]:
@@ -153,12 +156,12 @@ def stationary(dates: int, level: float, tests_alone: bool = False, seed: int = 
     customers = Customers.new(seed)
     reference, customers = _weeks(customers, 1 if tests_alone else REFERENCE)
     off = {"psi": 1e-9, "ks_statistic": 1e-9, "jensen_shannon": 1e-9, "missing": 1e-9} if tests_alone else {}
-    alarms, retrainings, verdict = 0, 0, None
+    alarms, retrainings, before = 0, 0, dict[str, int]()
     for number in range(dates):
         if tests_alone:
             reference, customers = Customers.new(1000 + number).table(), Customers.new(9000 + number)
         found = _report(reference, customers.table(), false_alarms=level, **off)
-        verdict = _decide(found, "balance", number, verdict)
+        verdict, before = _decide(found, "balance", number, before)
         alarms, retrainings = alarms + bool(found.drifted), retrainings + (verdict.action == "retrain")
         customers = customers.next()
     return _counted(dates, alarms=alarms, retrainings=retrainings)
@@ -170,10 +173,10 @@ def shifted(simulations: int, seed: int = 7) -> dict[str, Any]:
     for number in range(simulations):
         matters = NUMBERS[number % len(NUMBERS)]
         reference, customers = _weeks(Customers.new(seed + number), REFERENCE)
-        verdict, answered = None, False
+        before, answered = dict[str, int](), False
         for week in range(WITHIN):
             found = _report(reference, _moved(reference, customers.table(), matters))
-            verdict = _decide(found, matters, week, verdict)
+            verdict, before = _decide(found, matters, week, before)
             answered = answered or verdict.action == "retrain"
             unseen, dates = unseen + (matters not in found.drifted), dates + 1
             customers = customers.next()

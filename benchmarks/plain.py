@@ -119,7 +119,7 @@ def _reports(project: "Project", as_of: date) -> None:
         {name: feature.drifted for name, feature in drift.features.items()},
         performance.evaluated(metric), performance.headline(metric), performance.estimated(metric),
     )  # fmt: skip
-    verdict.judge(
+    verdict.decide(
         lake, registry, folder, spec.retrain.policy, seen, as_of,
         direction=DIRECTION[metric], decided_at=now, workers=workers,
     )  # fmt: skip

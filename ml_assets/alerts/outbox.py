@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml_assets.decisions.alert import Event, Kind, MetricRule, RuleState, Severity, judge
+from ml_assets.decisions.alert import Event, Kind, MetricRule, RuleState, Severity, decide
 from ml_assets.redaction import redacted
 from ml_assets.storage.lake import Lake, fingerprint_of
 
@@ -125,7 +125,7 @@ def evaluate(
         judged = lake.record(outbox(folder), _JUDGED)
         seen, known = None if judged is None else date.fromordinal(judged), states(lake, folder)
         state = {rule.name: replace(known.get(rule.name, RuleState()), seen=seen) for rule in rules}
-        events, _ = judge(rules, metrics, state, as_of)
+        events, _ = decide(rules, metrics, state, as_of)
         rows = [_row(folder, event, link, decided_at) for event in events]
         newer = {_JUDGED: as_of.toordinal()} if rules and (seen is None or as_of > seen) else {}
         _append(lake, folder, rows, newer)

@@ -119,7 +119,7 @@ def summarise(
         not_champion=_not_champion(champion, found, metadata.get("champion", {})),
         metrics=found.metrics,
         best_possible=_best_possible(project, name, found),
-        gates=[asdict(gate) for gate in found.verdict.gates],
+        gates=[asdict(gate) for gate in found.verdict.numbers],
         rows=_sources(project, name, as_of, metadata),
         predictions=_count(lake, f"{name}/predictions", as_of),
         predictions_table=f"{name}/predictions",

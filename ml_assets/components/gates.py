@@ -22,7 +22,7 @@ def checks(key: dg.AssetKey, gates: "Sequence[Gate]") -> list[dg.AssetCheckSpec]
 
 def results(report: "Report") -> Iterator[dg.AssetCheckResult]:
     """What a report says of them."""
-    yield from map(_check, report.verdict.gates)
+    yield from map(_check, report.verdict.numbers)
     suspects = [{"feature": name, "roc_auc alone": auc} for name, auc in report.suspects.items()]
     yield check_result(LEAK, passed=not suspects, warning=True, metadata={"features": table(suspects)})
 

@@ -91,7 +91,7 @@ class Monitor(SpecComponent[MonitorSpec]):
                 {} if isinstance(drift, str) else {name: feature.drifted for name, feature in drift.features.items()},
                 found.evaluated(retrain.metric), found.headline(retrain.metric), found.estimated(retrain.metric),
             )  # fmt: skip
-            done = verdict.judge(
+            done = verdict.decide(
                 lake.open(), registry.open(), folder, retrain.policy, seen, as_of(context),
                 direction=DIRECTION[retrain.metric], decided_at=_now(), workers=lake.workers,
             )  # fmt: skip

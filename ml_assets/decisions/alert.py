@@ -1,4 +1,4 @@
-"""Which alerts does an as-of date give? Rules, metrics and what was said before in, events with their sentence out.
+"""The alerts of an as-of date: rules, metrics and the state of the rules in, events with their sentence out.
 
 A metric that is missing, None or NaN neither fires nor clears a rule: silence is no evidence. A rule speaks once when
 it starts to fire, again after its cooldown while it goes on, and once when it recovers. Each as-of date is said once:
@@ -101,7 +101,7 @@ class Event:
     sentence: str
 
 
-def judge(
+def decide(
     rules: Sequence[MetricRule], metrics: Mapping[str, float | None], state: Mapping[str, RuleState], as_of: date
 ) -> tuple[tuple[Event, ...], Mapping[str, RuleState]]:
     """The events of an as-of date, in the order of the rules, and the state that the next one takes.

@@ -1,12 +1,14 @@
-"""May a candidate ship? Gates and measured numbers in, a verdict with its reason out."""
+"""The decision to ship a candidate: gates and measured numbers in, a verdict with its reason out."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from enum import StrEnum
 from typing import TypeVar
 
 from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.verdict import Verdict
 
 # +1: a higher value is better, -1: a lower one.
 DIRECTION = {
@@ -108,17 +110,22 @@ class GateResult:
     reason: str
 
 
-@dataclass(frozen=True)
-class GateVerdict:
-    """Ship or not, the reason in one sentence, and every gate's numbers."""
+class GateAction(StrEnum):
+    """What follows for a candidate: it becomes the champion, or what answers stays."""
 
-    ship: bool
-    reason: str
-    gates: tuple[GateResult, ...]
+    SHIP = "ship"
+    HOLD = "hold"
 
 
-def judge(gates: Sequence[Gate], evidence: GateEvidence) -> GateVerdict:
+GateVerdict = Verdict[GateAction, GateResult]
+
+
+def decide(gates: Sequence[Gate], evidence: GateEvidence) -> GateVerdict:
     """Ship if every gate passes and no newer champion stands.
+
+    >>> verdict = decide([Gate("roc_auc", at_least=0.7)], GateEvidence({"roc_auc": 0.65}))
+    >>> verdict.action.value, verdict.reason
+    ('hold', 'roc_auc is 0.65, at least 0.7')
 
     Raises:
         UnknownMetricError: a gate's metric was not measured.
@@ -126,12 +133,13 @@ def judge(gates: Sequence[Gate], evidence: GateEvidence) -> GateVerdict:
     results = tuple(_result(gate, evidence) for gate in gates)
     failed = [result for result in results if not result.passed]
     if failed:
-        return GateVerdict(False, "; ".join(result.reason for result in failed) + leak(evidence.suspects), results)
+        why = "; ".join(result.reason for result in failed)
+        return Verdict(GateAction.HOLD, why + leak(evidence.suspects), results)
     if evidence.as_of and evidence.champion_as_of and evidence.champion_as_of > evidence.as_of:
         older = f"the champion is of {evidence.champion_as_of}, newer than this candidate of {evidence.as_of}"
-        return GateVerdict(False, older, results)
+        return Verdict(GateAction.HOLD, older, results)
     passed = f"all {len(results)} gates passed" if results else "no gates are declared"
-    return GateVerdict(True, passed + leak(evidence.suspects), results)
+    return Verdict(GateAction.SHIP, passed + leak(evidence.suspects), results)
 
 
 def leak(suspects: Mapping[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""May the champion stand, or is it time to train another one?
+"""The decision to train another model: a policy and evidence in, a verdict with its reason out.
 
 A trigger looks at one kind of evidence. Those that count or look at the calendar (`rows`, `age`, `schedule`) are sure
 at once. Those that stand on samples (`drift`, `floor`, `drop`, `estimate`) are `suspected` first, and `detected` only
@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.verdict import Verdict
 
 # +1: a higher value is better, -1: a lower one; only what has a confidence interval can be suspected.
 DIRECTION = {"roc_auc": 1, "pr_auc": 1, "lift_at_10": 1, "accuracy": 1, "log_loss": -1, "brier": -1}
@@ -69,7 +70,7 @@ class RetrainEvidence:
         attempted: the as-of date of the last training, shipped or not.
         rows: mature rows that the champion was fitted on.
         new_rows: mature rows since.
-        drifted: the share of importance that drifted features hold (`weigh`).
+        drifted: the share of importance that drifted features hold (`drifted_importance`).
         evaluated: the metric in the champion's evaluation.
         measured: the metric on labels that matured since.
         estimated: the metric as estimated from calibrated scores.
@@ -108,21 +109,11 @@ class Trigger:
         return self.in_a_row >= self.needed
 
 
-@dataclass(frozen=True)
-class RetrainVerdict:
-    """What to do, why in one sentence, and every trigger that could be asked.
-
-    `in_a_row` is what the next as-of date takes as `RetrainEvidence.before`: what could not be asked keeps its count,
-    for silence neither confirms nor clears a suspicion.
-    """
-
-    action: Action
-    reason: str
-    triggers: tuple[Trigger, ...]
-    in_a_row: Mapping[str, int]
+RetrainVerdict = Verdict[Action, Trigger]
+"""Its numbers are the triggers that could be asked."""
 
 
-def weigh(drifted: Mapping[str, bool], importance: Mapping[str, float]) -> float:
+def drifted_importance(drifted: Mapping[str, bool], importance: Mapping[str, float]) -> float:
     """The share of importance that drifted features hold; a feature that does no good (importance ≤ 0) weighs nothing.
 
     Raises:
@@ -136,24 +127,38 @@ def weigh(drifted: Mapping[str, bool], importance: Mapping[str, float]) -> float
 
 
 def decide(policy: Policy, evidence: RetrainEvidence) -> RetrainVerdict:
-    """Retrain, wait, or suspect."""
+    """Retrain, suspect, or wait.
+
+    >>> grown = RetrainEvidence(date(2026, 6, 7), trained=date(2026, 1, 4), rows=1000, new_rows=400)
+    >>> verdict = decide(Policy(rows=0.3), grown)
+    >>> verdict.action.value, verdict.reason
+    ('retrain', "400 new mature rows are 40% of the champion's 1,000, limit 30%")
+    """
     if evidence.trained is None:
         return _first(policy, evidence)
     triggers = tuple(found for found in _triggers(policy, evidence) if found is not None)
     action, reason = _weighed(policy, evidence, triggers)
-    counts = {trigger.name: trigger.in_a_row for trigger in triggers}
-    return RetrainVerdict(action, reason, triggers, {**evidence.before, **counts})
+    return Verdict(action, reason, triggers)
+
+
+def counts(evidence: RetrainEvidence, verdict: RetrainVerdict) -> dict[str, int]:
+    """What the next as-of date takes as `RetrainEvidence.before`: trigger → as-of dates in a row at which it fired.
+
+    What could not be asked keeps its count: silence neither confirms nor clears a suspicion.
+    """
+    before = evidence.before if evidence.trained else {}
+    return {**before, **{trigger.name: trigger.in_a_row for trigger in verdict.numbers}}
 
 
 def _first(policy: Policy, evidence: RetrainEvidence) -> RetrainVerdict:
     """Nobody answers: nothing but the cooldown speaks against the next try."""
     if evidence.attempted is None:
-        return RetrainVerdict(Action.RETRAIN, "there is no model yet", (), {})
+        return Verdict(Action.RETRAIN, "there is no model yet", ())
     why = f"there is no champion: the candidate of {evidence.attempted} was not released"
     ready = _ready(policy, evidence)
     if evidence.as_of <= evidence.attempted or ready > evidence.as_of:
-        return RetrainVerdict(Action.WAIT, f"{why}; but the cooldown lasts until {ready}", (), {})
-    return RetrainVerdict(Action.RETRAIN, why, (), {})
+        return Verdict(Action.WAIT, f"{why}; but the cooldown lasts until {ready}", ())
+    return Verdict(Action.RETRAIN, why, ())
 
 
 def _weighed(policy: Policy, evidence: RetrainEvidence, triggers: tuple[Trigger, ...]) -> tuple[Action, str]:

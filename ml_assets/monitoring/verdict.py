@@ -12,8 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from ml_assets.decisions import retrain
 from ml_assets.decisions.interval import Interval
-from ml_assets.decisions.retrain import Action, Policy, RetrainEvidence, RetrainVerdict, decide, weigh
+from ml_assets.decisions.retrain import Action, Policy, RetrainEvidence, RetrainVerdict, drifted_importance
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features.store import refresh
 from ml_assets.storage.lake import Lake, fingerprint_of
@@ -73,7 +74,7 @@ class RecordedVerdict:
         return {
             "verdict": self.verdict.action.value,
             "reason": self.verdict.reason,
-            "suspicions": sum(trigger.fired for trigger in self.verdict.triggers),
+            "suspicions": sum(trigger.fired for trigger in self.verdict.numbers),
             "new_rows": self.evidence.new_rows,
             **({} if drifted is None else {"drifted_importance": drifted}),
         }
@@ -99,7 +100,7 @@ def ledger(model: str) -> str:
     return f"{model}/retraining_verdict"
 
 
-def judge(
+def decide(
     lake: Lake,
     registry: Registry,
     folder: ModelDefinition,
@@ -126,12 +127,13 @@ def judge(
     """
     champion, last = registry.champion(folder.name), registry.latest(folder.name)
     found = _evidence(lake, registry, folder, champion, last, seen, as_of, direction, workers)
-    verdict, mark = decide(policy, found), evidence_mark(policy, found)
+    verdict, mark = retrain.decide(policy, found), evidence_mark(policy, found)
     with lake.lock(ledger(folder.name)):
         stands = at(lake, folder.name, as_of)
         reused = stands is not None and stands["evidence"] == mark
         if not reused:
-            _append(lake, folder.name, as_of, champion, verdict, mark, decided_at)
+            counts = retrain.counts(found, verdict)
+            _append(lake, folder.name, as_of, champion, verdict, counts, mark, decided_at)
     return RecordedVerdict(verdict, found, reused)
 
 
@@ -242,7 +244,7 @@ def _weighed(registry: Registry, champion: Version, drifted: Mapping[str, bool |
     evaluation = json.loads(required(registry, champion, REPORT))["evaluation"]
     importance = {name: found["mean"] for name, found in evaluation["importance"].items()}
     try:
-        return weigh({name: bool(drift) for name, drift in drifted.items()}, importance)
+        return drifted_importance({name: bool(drift) for name, drift in drifted.items()}, importance)
     except ValueError:  # a champion that leans on nothing
         return None
 
@@ -270,6 +272,7 @@ def _append(
     as_of: date,
     champion: Version | None,
     verdict: RetrainVerdict,
+    counts: dict[str, int],
     mark: int,
     decided_at: datetime,
 ) -> None:
@@ -278,8 +281,8 @@ def _append(
         "model_version": champion.number if champion else None,
         "action": Action(verdict.action).value,
         "reason": verdict.reason,
-        "triggers": json.dumps([asdict(trigger) for trigger in verdict.triggers]),
-        "in_a_row": json.dumps(dict(verdict.in_a_row)),
+        "triggers": json.dumps([asdict(trigger) for trigger in verdict.numbers]),
+        "in_a_row": json.dumps(counts),
         "evidence": mark,
         "decided_at": decided_at,
     }

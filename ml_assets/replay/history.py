@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ml_assets.decisions.interval import Interval
-from ml_assets.decisions.retrain import DIRECTION, RetrainEvidence, weigh
+from ml_assets.decisions.retrain import DIRECTION, RetrainEvidence, drifted_importance
 from ml_assets.errors import DataError, TrainingError
 from ml_assets.features.join import point_in_time
 from ml_assets.monitoring.drift.reference import Reference, choose, opened
@@ -221,6 +221,6 @@ def against(folder: ModelDefinition, spec: DriftSpec, trained: date, as_of: date
 
 def _weighed(drifted: Mapping[str, bool], importance: Mapping[str, float]) -> float | None:
     try:
-        return weigh(drifted, importance)
+        return drifted_importance(drifted, importance)
     except ValueError:  # a champion that leans on nothing
         return None

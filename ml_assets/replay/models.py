@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.decisions.gate import Gate, GateEvidence, GateVerdict, judge
+from ml_assets.decisions.gate import Gate, GateEvidence, GateVerdict, decide
 from ml_assets.decisions.interval import Interval
 from ml_assets.errors import TrainingError
 from ml_assets.replay.history_index import HistoryIndex
@@ -86,7 +86,7 @@ class Models:
         """The artifact that answers (ONNX)."""
         return self._artifact(model, _SHIPPED)
 
-    def judge(self, candidate: ReplayedModel, champion: ReplayedModel | None) -> GateVerdict:
+    def decide(self, candidate: ReplayedModel, champion: ReplayedModel | None) -> GateVerdict:
         """Whether a candidate may ship, by the gates of the folder that need no latency."""
         left_out = ("latency", "single_feature")  # of the machine, and of the data, whatever the policy is
         gates = [gate for gate in self.folder.spec.gates if not gate.metric.startswith(left_out)]
@@ -95,7 +95,7 @@ class Models:
             name: self._differences(candidate, other, [gate for gate in gates if gate.against == name])
             for name, other in others.items()
         }
-        return judge(gates, _evidence(gates, candidate, champion, differences))
+        return decide(gates, _evidence(gates, candidate, champion, differences))
 
     def importance(self, model: ReplayedModel) -> Mapping[str, float]:
         """How much a model leans on each feature, on its test rows; computed for those whose drift is asked for."""

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from ml_assets.decisions.retrain import Action, RetrainVerdict, decide
+from ml_assets.decisions.gate import GateAction
+from ml_assets.decisions.retrain import Action, RetrainEvidence, RetrainVerdict, counts, decide
 from ml_assets.errors import DeclarationError, TrainingError
 from ml_assets.replay.history import PolicyState, ReplayHistory, against
 from ml_assets.replay.history_index import Say, prepare
@@ -136,14 +137,15 @@ def _walk(
 
 
 def _step(history: ReplayHistory, spec: RetrainSpec, state: PolicyState, day: date) -> tuple[PolicyState, Step]:
-    verdict = decide(spec.policy, history.evidence(spec, state, day))
-    moved, training = _moved(history, state, verdict, day)
+    evidence = history.evidence(spec, state, day)
+    verdict = decide(spec.policy, evidence)
+    moved, training = _moved(history, state, evidence, verdict, day)
     realised = history.realised(moved.champion, day) if moved.champion else None
     return moved, Step(
         as_of=day,
         action=verdict.action.value,
         reason=verdict.reason,
-        triggers=tuple(trigger.name for trigger in verdict.triggers if trigger.detected),
+        triggers=tuple(trigger.name for trigger in verdict.numbers if trigger.detected),
         training=training,
         champion=moved.champion.record.as_of if moved.champion else None,
         metrics={name: realised[name] for name in REALISED} if realised else {},
@@ -151,19 +153,20 @@ def _step(history: ReplayHistory, spec: RetrainSpec, state: PolicyState, day: da
 
 
 def _moved(
-    history: ReplayHistory, state: PolicyState, verdict: RetrainVerdict, day: date
+    history: ReplayHistory, state: PolicyState, evidence: RetrainEvidence, verdict: RetrainVerdict, day: date
 ) -> tuple[PolicyState, Training | None]:
     """The state after a decision: the champion of `day` has answered `day`."""
     if verdict.action is not Action.RETRAIN:
         answered = (*state.answered, day) if state.champion else ()
-        return replace(state, before=verdict.in_a_row, answered=answered), None
+        return replace(state, before=counts(evidence, verdict), answered=answered), None
     candidate = history.candidate(day)
-    gates = history.models.judge(candidate, state.champion)
-    training = Training(candidate.recipe, candidate.seconds, gates.ship, gates.reason)
-    if gates.ship:
+    gates = history.models.decide(candidate, state.champion)
+    ships = gates.action is GateAction.SHIP
+    training = Training(candidate.recipe, candidate.seconds, ships, gates.reason)
+    if ships:
         return PolicyState(candidate, attempted=day, answered=(day,)), training
     answered = (*state.answered, day) if state.champion else ()
-    return replace(state, attempted=day, before=verdict.in_a_row, answered=answered), training
+    return replace(state, attempted=day, before=counts(evidence, verdict), answered=answered), training
 
 
 def _window(folder: ModelDefinition, day: date) -> Split | None:

@@ -34,7 +34,7 @@ def manifest(lake: Lake, registry: Registry, folder: ModelDefinition, report: "R
         bands=() if kept.classes else _bands(folder, report.evaluation),
         max_rows=folder.spec.serve.max_rows,
         metrics=report.metrics,
-        gates=tuple(PassedGate(gate.name, gate.value, gate.limit, gate.reason) for gate in report.verdict.gates),
+        gates=tuple(PassedGate(gate.name, gate.value, gate.limit, gate.reason) for gate in report.verdict.numbers),
         reason=report.verdict.reason,
         run_id=version.run_id,
         run_url=registry.link(version),

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 
-from ml_assets.decisions.gate import GateVerdict
+from ml_assets.decisions.gate import GateAction, GateVerdict
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 
@@ -79,7 +79,7 @@ def release(
     """
     complete(lake, registry, version.model)
     before = registry.champion(version.model)
-    if verdict.ship:
+    if verdict.action is GateAction.SHIP:
         version = registry.publish(version, manifest)
     if before is not None and before.number == version.number and _decided(lake, version):
         _note_manual(lake, before, as_of, decided_at)
@@ -93,15 +93,21 @@ def release(
     registry.promote(version)
     previous = before.number if before and before.number != version.number else None
     append(
-        lake, version, previous, "promoted", verdict.reason, json.dumps(asdict(verdict)), as_of, decided_at,
+        lake, version, previous, "promoted", verdict.reason, _evidence(verdict), as_of, decided_at,
         f"version={version.number} run={version.run_id}",
     )  # fmt: skip
     return Released(version, True, verdict.reason)
 
 
+def _evidence(verdict: GateVerdict) -> str:
+    """A verdict in the words of the first ledgers."""
+    ship = verdict.action is GateAction.SHIP
+    return json.dumps({"ship": ship, "reason": verdict.reason, "gates": [asdict(gate) for gate in verdict.numbers]})
+
+
 def obstacle(lake: Lake, registry: Registry, candidate: Version, verdict: GateVerdict) -> str | None:
     """Why a candidate that is not the champion is not made one; None: nothing keeps it from that."""
-    if not verdict.ship:
+    if verdict.action is not GateAction.SHIP:
         return verdict.reason
     past, remedy = history(lake, candidate.model), f"`ml-assets rollback {candidate.model} --to {candidate.number} "
     remedy = f"{remedy}--reason …` makes it the champion"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.decisions.gate import GateEvidence, GateVerdict, judge, leak
+from ml_assets.decisions.gate import GateAction, GateEvidence, GateVerdict, decide, leak
 from ml_assets.decisions.interval import Interval
 from ml_assets.errors import TrainingError
 from ml_assets.storage.lake import Lake
@@ -85,7 +85,7 @@ def report(lake: Lake, registry: Registry, folder: ModelDefinition, version: Ver
     if stands is None or _differs(stands["asked"], asked):
         stands = _evaluate(lake, registry, folder, version, champion, workers) | {"asked": asked}
         registry.write(version.run_id, {REPORT: json.dumps(stands, default=float, indent=1).encode()})
-    verdict = _judge(registry, folder, version, stands)
+    verdict = _decide(registry, folder, version, stands)
     if version.tags.get("verdict") != _word(verdict) or version.tags.get("reason") != verdict.reason:
         registry.tag(version, verdict=_word(verdict), reason=verdict.reason[:4000])
     plots = registry.read(version.run_id, PLOTS)
@@ -103,7 +103,7 @@ def _other(champion: Version | None, version: Version) -> Version | None:
 
 
 def _word(verdict: GateVerdict) -> str:
-    return "passed" if verdict.ship else "failed"
+    return "passed" if verdict.action is GateAction.SHIP else "failed"
 
 
 def _stored(registry: Registry, version: Version) -> dict[str, Any] | None:
@@ -111,7 +111,7 @@ def _stored(registry: Registry, version: Version) -> dict[str, Any] | None:
     return None if content is None else dict(json.loads(content))
 
 
-def _judge(registry: Registry, folder: ModelDefinition, version: Version, stands: Mapping[str, Any]) -> GateVerdict:
+def _decide(registry: Registry, folder: ModelDefinition, version: Version, stands: Mapping[str, Any]) -> GateVerdict:
     evaluation = stands["evaluation"]
     operations = {
         name: value for name, value in registry.metrics(version.run_id).items() if name not in evaluation["metrics"]
@@ -131,7 +131,7 @@ def _judge(registry: Registry, folder: ModelDefinition, version: Version, stands
         {"baseline": f"{best['feature']} {best['form']}"} if best else {},
         best.get("suspects", {}),
     )
-    return judge(folder.spec.gates, evidence)
+    return decide(folder.spec.gates, evidence)
 
 
 def _evaluate(

@@ -13,7 +13,8 @@ from rich.console import Console
 from ml_assets.commands.file_states import state as _source
 from ml_assets.commands.status import _champion, _drift, _predictions, champions, tables
 from ml_assets.commands.titled_table import put
-from ml_assets.decisions.gate import GateVerdict
+from ml_assets.decisions.gate import GateAction
+from ml_assets.decisions.verdict import Verdict
 from ml_assets.ingest.ingest import ingest
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
@@ -70,7 +71,7 @@ def test_an_alias_that_was_moved_by_hand_is_said_to_be(lake: Lake) -> None:
         Version("m", 2, "run", {}),
         None,
         "promoted",
-        GateVerdict(True, "all passed", ()).reason,
+        Verdict(GateAction.SHIP, "all passed", ()).reason,
         "{}",
         SECOND,
         at,

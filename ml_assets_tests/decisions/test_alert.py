@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.decisions.alert import Event, Kind, MetricRule, RuleState, Severity, backoff, judge
+from ml_assets.decisions.alert import Event, Kind, MetricRule, RuleState, Severity, backoff, decide
 
 DAY = date(2026, 6, 7)
 WEEK = timedelta(weeks=1)
@@ -34,7 +34,7 @@ def walk(
     """The events of weekly as-of dates, and the state after the last one."""
     said, known = list[Event](), dict(state or {})
     for number, value in enumerate(history):
-        events, after = judge([rule], {rule.metric: value}, known, DAY + number * WEEK)
+        events, after = decide([rule], {rule.metric: value}, known, DAY + number * WEEK)
         said, known = said + list(events), dict(after)
     return said, known
 
@@ -67,14 +67,14 @@ def test_no_reminder_is_forgotten(rule: MetricRule, history: Sequence[float | No
 def test_an_as_of_date_that_is_judged_again_says_nothing(rule: MetricRule, history: Sequence[float | None]) -> None:
     _, state = walk(rule, history)
     for number, value in enumerate(history):
-        assert judge([rule], {rule.metric: value}, state, DAY + number * WEEK) == ((), state)
+        assert decide([rule], {rule.metric: value}, state, DAY + number * WEEK) == ((), state)
 
 
 @given(rules, histories)
 def test_silence_is_no_evidence(rule: MetricRule, history: Sequence[float | None]) -> None:
     said, state = walk(rule, history)
     for missing in ({}, {rule.metric: None}, {rule.metric: math.nan}):
-        assert judge([rule], missing, state, DAY + 99 * WEEK) == ((), state)
+        assert decide([rule], missing, state, DAY + 99 * WEEK) == ((), state)
     for event in said:
         assert not math.isnan(event.value)
         assert rule.fires(event.value) == (event.kind is not Kind.RECOVERED)
@@ -94,7 +94,7 @@ def test_rules_do_not_disturb_each_other(history: Sequence[tuple[float | None, f
     together, state = list[Event](), dict[str, RuleState]()
     for number, (one, two) in enumerate(history):
         metrics = {DRIFT.metric: one, AUC.metric: two}
-        events, after = judge([DRIFT, AUC], metrics, state, DAY + number * WEEK)
+        events, after = decide([DRIFT, AUC], metrics, state, DAY + number * WEEK)
         together, state = together + list(events), dict(after)
     for rule, alone in ((DRIFT, [one for one, _ in history]), (AUC, [two for _, two in history])):
         assert [event for event in together if event.rule == rule.name] == walk(rule, alone)[0]
@@ -125,15 +125,15 @@ def test_what_a_person_reads() -> None:
     ],
 )
 def test_a_sentence_tells_value_and_limit_apart(rule: MetricRule, value: float, words: str) -> None:
-    ((event,), _) = judge([rule], {rule.metric: value}, {}, DAY)
+    ((event,), _) = decide([rule], {rule.metric: value}, {}, DAY)
     assert event.sentence == words
 
 
 def test_a_correction_of_the_last_date_counts_and_an_older_date_does_not() -> None:
-    calm, state = judge([DRIFT], {DRIFT.metric: 0.1}, {}, DAY)
+    calm, state = decide([DRIFT], {DRIFT.metric: 0.1}, {}, DAY)
     assert calm == ()
-    assert judge([DRIFT], {DRIFT.metric: 0.9}, state, DAY - WEEK) == ((), state)
-    (corrected,), _ = judge([DRIFT], {DRIFT.metric: 0.9}, state, DAY)
+    assert decide([DRIFT], {DRIFT.metric: 0.9}, state, DAY - WEEK) == ((), state)
+    (corrected,), _ = decide([DRIFT], {DRIFT.metric: 0.9}, state, DAY)
     assert (corrected.kind, corrected.value) == (Kind.FIRED, 0.9)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ml_assets.decisions.gate import DIRECTION, Gate, GateEvidence, UnknownMetricError, judge
+from ml_assets.decisions.gate import DIRECTION, Gate, GateAction, GateEvidence, UnknownMetricError, decide
 from ml_assets.decisions.interval import Interval
 
 DAY = date(2025, 6, 1)
@@ -29,12 +29,16 @@ def measured(metric: str, value: float = 0.5, **against: Any) -> GateEvidence:
     return GateEvidence({metric: value}, {other: {metric: found} for other, found in against.items()}, DAY)
 
 
+def ships(gates: list[Gate], evidence: GateEvidence) -> bool:
+    return decide(gates, evidence).action is GateAction.SHIP
+
+
 @given(metrics, numbers, numbers, numbers)
 def test_a_stricter_limit_never_lets_more_through(metric: str, value: float, one: float, two: float) -> None:
     low, high = sorted((one, two))
     evidence = measured(metric, value)
-    assert judge([Gate(metric, at_least=high)], evidence).ship <= judge([Gate(metric, at_least=low)], evidence).ship
-    assert judge([Gate(metric, at_most=low)], evidence).ship <= judge([Gate(metric, at_most=high)], evidence).ship
+    assert ships([Gate(metric, at_least=high)], evidence) <= ships([Gate(metric, at_least=low)], evidence)
+    assert ships([Gate(metric, at_most=low)], evidence) <= ships([Gate(metric, at_most=high)], evidence)
 
 
 @given(metrics, others, differences(), limits, limits, st.booleans())
@@ -45,9 +49,9 @@ def test_a_stricter_comparison_never_lets_more_through(
     evidence = measured(metric, 0.5, **{other: found})
     worse = [Gate(metric, against=other, at_most_worse=limit, confident=confident) for limit in (low, high)]
     better = [Gate(metric, against=other, at_least_better=limit, confident=confident) for limit in (low, high)]
-    assert judge(worse[:1], evidence).ship <= judge(worse[1:], evidence).ship
-    assert judge(better[1:], evidence).ship <= judge(better[:1], evidence).ship
-    assert judge(better[:1], evidence).ship <= judge(worse[:1], evidence).ship
+    assert ships(worse[:1], evidence) <= ships(worse[1:], evidence)
+    assert ships(better[1:], evidence) <= ships(better[:1], evidence)
+    assert ships(better[:1], evidence) <= ships(worse[:1], evidence)
 
 
 @given(metrics, others, differences(), limits, st.booleans())
@@ -55,14 +59,16 @@ def test_confident_is_never_more_lenient(metric: str, other: str, found: Interva
     field = {"at_least_better" if better else "at_most_worse": limit}
     plain = Gate(metric, against=other, **field)  # type: ignore[arg-type]
     evidence = measured(metric, 0.5, **{other: found})
-    assert judge([replace(plain, confident=True)], evidence).ship <= judge([plain], evidence).ship
+    assert ships([replace(plain, confident=True)], evidence) <= ships([plain], evidence)
 
 
 @given(metrics, differences(), st.floats(0.001, 1))
 def test_the_direction_of_a_metric_decides_what_worse_is(metric: str, found: Interval, limit: float) -> None:
     assume(found.estimate)
     good = found.estimate * DIRECTION[metric] > 0
-    (result,) = judge([Gate(metric, against="baseline", at_most_worse=limit)], measured(metric, baseline=found)).gates
+    (result,) = decide(
+        [Gate(metric, against="baseline", at_most_worse=limit)], measured(metric, baseline=found)
+    ).numbers
     assert result.value == pytest.approx(abs(found.estimate) if good else -abs(found.estimate))
     assert result.passed == (good or abs(found.estimate) <= limit)
 
@@ -70,9 +76,9 @@ def test_the_direction_of_a_metric_decides_what_worse_is(metric: str, found: Int
 @given(metrics, st.integers(-400, 400))
 def test_a_candidate_older_than_the_champion_never_ships(metric: str, days: int) -> None:
     evidence = replace(measured(metric), champion_as_of=DAY + timedelta(days=days))
-    verdict = judge([Gate(metric, at_least=0)], evidence)
-    assert verdict.ship == (days <= 0)
-    assert verdict.ship or str(evidence.champion_as_of) in verdict.reason
+    verdict = decide([Gate(metric, at_least=0)], evidence)
+    assert (verdict.action is GateAction.SHIP) == (days <= 0)
+    assert (verdict.action is GateAction.SHIP) or str(evidence.champion_as_of) in verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -89,7 +95,7 @@ def test_a_candidate_older_than_the_champion_never_ships(metric: str, days: int)
 )
 def test_what_is_no_number_fails(gate: Gate) -> None:
     nothing = Interval(math.nan, math.nan, math.nan)
-    assert not judge([gate], measured(gate.metric, math.nan, baseline=nothing)).ship
+    assert not ships([gate], measured(gate.metric, math.nan, baseline=nothing))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +111,7 @@ def test_what_is_no_number_fails(gate: Gate) -> None:
 def test_a_metric_that_was_not_measured_is_an_error_and_no_verdict(gate: Gate, words: str) -> None:
     found = Interval(0.0, -0.1, 0.1)
     with pytest.raises(UnknownMetricError) as error:
-        judge([gate], measured("roc_auc", baseline=found))
+        decide([gate], measured("roc_auc", baseline=found))
     assert words in str(error.value)
 
 
@@ -114,13 +120,13 @@ def test_a_metric_that_was_not_measured_is_an_error_and_no_verdict(gate: Gate, w
 )
 def test_a_gate_without_a_limit_is_an_error(gate: Gate) -> None:
     with pytest.raises(ValueError, match="one of at_least, at_most, at_most_worse, at_least_better is needed"):
-        judge([gate], measured("roc_auc", baseline=Interval(0.0, 0.0, 0.0)))
+        decide([gate], measured("roc_auc", baseline=Interval(0.0, 0.0, 0.0)))
 
 
 def test_without_a_champion_its_gates_pass_and_say_so() -> None:
-    verdict = judge([Gate("roc_auc", against="champion", at_least_better=0.01, confident=True)], measured("roc_auc"))
-    assert (verdict.ship, verdict.gates[0].value) == (True, None)
-    assert verdict.gates[0].reason == "there is no other champion to compare roc_auc with"
+    verdict = decide([Gate("roc_auc", against="champion", at_least_better=0.01, confident=True)], measured("roc_auc"))
+    assert (verdict.action, verdict.numbers[0].value) == (GateAction.SHIP, None)
+    assert verdict.numbers[0].reason == "there is no other champion to compare roc_auc with"
 
 
 def test_a_reason_holds_the_numbers_and_names_every_gate_that_failed() -> None:
@@ -130,11 +136,11 @@ def test_a_reason_holds_the_numbers_and_names_every_gate_that_failed() -> None:
         Gate("brier", at_most=0.3),
     ]
     difference = {"champion": {"roc_auc": Interval(-0.02, -0.05, 0.01)}}
-    verdict = judge(gates, GateEvidence({"roc_auc": 0.6543, "brier": 0.2}, difference, DAY))
+    verdict = decide(gates, GateEvidence({"roc_auc": 0.6543, "brier": 0.2}, difference, DAY))
     assert verdict.reason == (
         "roc_auc is 0.6543, at least 0.7; roc_auc is -0.0200 against the champion (-0.0500 to +0.0100), limit -0.0100"
     )
-    assert [(gate.name, gate.passed, gate.value, gate.limit) for gate in verdict.gates] == [
+    assert [(gate.name, gate.passed, gate.value, gate.limit) for gate in verdict.numbers] == [
         ("roc_auc_at_least", False, 0.6543, 0.7),
         ("roc_auc_against_champion", False, -0.02, -0.01),
         ("brier_at_most", True, 0.2, 0.3),
@@ -143,8 +149,8 @@ def test_a_reason_holds_the_numbers_and_names_every_gate_that_failed() -> None:
 
 def test_a_limit_that_is_met_exactly_passes() -> None:
     gates = [Gate("roc_auc", at_least=0.5), Gate("roc_auc", at_most=0.5)]
-    assert judge(gates, measured("roc_auc")).reason == "all 2 gates passed"
-    assert judge([], measured("roc_auc")).reason == "no gates are declared"
+    assert decide(gates, measured("roc_auc")).reason == "all 2 gates passed"
+    assert decide([], measured("roc_auc")).reason == "no gates are declared"
 
 
 def test_a_gate_says_its_condition_in_words() -> None:
@@ -169,11 +175,11 @@ def test_the_baseline_and_a_suspected_leak_are_named_in_the_reason() -> None:
         named={"baseline": "days in bins"},
         suspects={"days": 0.985, "refund": 0.999},
     )
-    (gate,) = judge([Gate("roc_auc", against="baseline", at_least_better=0.01)], evidence).gates
+    (gate,) = decide([Gate("roc_auc", against="baseline", at_least_better=0.01)], evidence).numbers
     assert gate.reason.startswith("roc_auc is +0.0010 against the baseline (days in bins) (-0.0100 to +0.0120)")
     for gates, ship in (([Gate("roc_auc", at_least=0.5)], True), ([Gate("roc_auc", at_least=0.999)], False)):
-        verdict = judge(gates, evidence)
-        assert verdict.ship == ship
+        verdict = decide(gates, evidence)
+        assert (verdict.action is GateAction.SHIP) == ship
         assert verdict.reason.endswith(
             "; suspected leak: refund alone ranks with roc_auc 0.9990 and 1 more: does it know the label?"
         )
@@ -181,5 +187,5 @@ def test_the_baseline_and_a_suspected_leak_are_named_in_the_reason() -> None:
 
 def test_a_single_feature_that_is_too_good_can_block() -> None:
     gate = Gate("single_feature_roc_auc", at_most=0.98)
-    assert not judge([gate], measured("single_feature_roc_auc", 0.985)).ship
-    assert judge([gate], measured("single_feature_roc_auc", 0.84)).ship
+    assert not ships([gate], measured("single_feature_roc_auc", 0.985))
+    assert ships([gate], measured("single_feature_roc_auc", 0.84))

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.decisions.interval import Interval
-from ml_assets.decisions.retrain import Action, Policy, RetrainEvidence, RetrainVerdict, decide, weigh
+from ml_assets.decisions.retrain import (
+    Action,
+    Policy,
+    RetrainEvidence,
+    RetrainVerdict,
+    counts,
+    decide,
+    drifted_importance,
+)
 
 DAY = date(2026, 6, 7)
 WEEK = timedelta(weeks=1)
@@ -22,10 +30,11 @@ shares = st.floats(0, 1)
 
 def walk(policy: Policy, evidences: list[RetrainEvidence]) -> list[RetrainVerdict]:
     """Verdicts of consecutive as-of dates, each with the counts of the one before."""
-    found: list[RetrainVerdict] = []
+    found, before = list[RetrainVerdict](), dict[str, int]()
     for number, evidence in enumerate(evidences):
-        before = found[-1].in_a_row if found else {}
-        found.append(decide(policy, replace(evidence, as_of=DAY + number * WEEK, before=before)))
+        told = replace(evidence, as_of=DAY + number * WEEK, before=before)
+        found.append(decide(policy, told))
+        before = counts(told, found[-1])
     return found
 
 
@@ -47,7 +56,7 @@ def test_a_candidate_that_did_not_ship_is_not_trained_again_at_once() -> None:
 def test_what_is_not_known_triggers_nothing() -> None:
     verdict = decide(ALL, RetrainEvidence(DAY, trained=DAY - WEEK))
     assert verdict.action is Action.WAIT
-    assert {trigger.name for trigger in verdict.triggers} == {"age", "schedule"}
+    assert {trigger.name for trigger in verdict.numbers} == {"age", "schedule"}
     assert decide(Policy(), STANDING).reason == "no trigger could be asked"
 
 
@@ -94,10 +103,10 @@ def test_a_metric_is_accused_only_by_the_whole_interval(
 ) -> None:
     policy = Policy(drop=0.05, after=after)
     measured = Interval(estimate, estimate - half, estimate + half)
-    (trigger,) = decide(policy, replace(STANDING, evaluated=evaluated, measured=measured)).triggers
+    (trigger,) = decide(policy, replace(STANDING, evaluated=evaluated, measured=measured)).numbers
     assert trigger.fired == (evaluated - (estimate + half) > 0.05)
     mirrored = Interval(-estimate, -estimate - half, -estimate + half)
-    (other,) = decide(policy, replace(STANDING, evaluated=-evaluated, measured=mirrored, direction=-1)).triggers
+    (other,) = decide(policy, replace(STANDING, evaluated=-evaluated, measured=mirrored, direction=-1)).numbers
     assert other.fired == trigger.fired
     assert other.value == pytest.approx(trigger.value)
 
@@ -116,9 +125,9 @@ def test_a_reason_holds_the_numbers() -> None:
 
 def test_drift_weighs_what_the_model_leans_on() -> None:
     drifted = {"a": True, "b": False, "noise": True}
-    assert weigh(drifted, {"a": 0.1, "b": 0.3, "noise": -0.2}) == pytest.approx(0.25)
+    assert drifted_importance(drifted, {"a": 0.1, "b": 0.3, "noise": -0.2}) == pytest.approx(0.25)
     with pytest.raises(ValueError, match="none of 2 features has an importance above 0"):
-        weigh({"a": True, "b": False}, {"a": 0.0})
+        drifted_importance({"a": True, "b": False}, {"a": 0.0})
 
 
 def test_a_policy_that_suspects_for_ever_is_refused() -> None:
@@ -134,8 +143,9 @@ def test_false_alarms_fall_with_the_power_of_the_dates_in_a_row(after: int) -> N
     policy, alarms = Policy(drift=0.3, after=after), 0
     before: dict[str, int] = {}
     for day in odd:
-        verdict = decide(policy, replace(STANDING, drifted=0.9 if day else 0.0, before=before))
-        before = dict(verdict.in_a_row)
+        evidence = replace(STANDING, drifted=0.9 if day else 0.0, before=before)
+        verdict = decide(policy, evidence)
+        before = counts(evidence, verdict)
         alarms += verdict.action is Action.RETRAIN and before["drift"] == after
     expected = (1 - p) * p**after
     assert alarms / dates == pytest.approx(expected, abs=4 * (expected / dates) ** 0.5)

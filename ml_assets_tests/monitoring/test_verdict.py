@@ -10,7 +10,7 @@ import pytest
 from ml_assets.decisions.interval import Interval
 from ml_assets.decisions.retrain import Action, Policy, RetrainEvidence
 from ml_assets.monitoring import verdict
-from ml_assets.monitoring.verdict import RecordedVerdict, ReportSummary, due, evidence_mark, judge
+from ml_assets.monitoring.verdict import RecordedVerdict, ReportSummary, decide, due, evidence_mark
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import build
@@ -42,7 +42,7 @@ class Desk:
 
     def judge(self, day: date, seen: ReportSummary, policy: Policy = POLICY) -> RecordedVerdict:
         self.minutes += 1
-        return judge(
+        return decide(
             self.lake, self.registry, self.folder, policy, seen, day,
             direction=1, decided_at=NOW + timedelta(minutes=self.minutes), workers=1,
         )  # fmt: skip

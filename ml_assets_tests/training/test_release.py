@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 
-from ml_assets.decisions.gate import GateResult, GateVerdict
+from ml_assets.decisions.gate import GateAction, GateResult, GateVerdict
+from ml_assets.decisions.verdict import Verdict
 from ml_assets.errors import TrainingError
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Version
-from ml_assets.training.release import Released, answering, history, release
+from ml_assets.training.release import Released, answering, history, ledger, release
 from ml_assets.training.rollback import rollback
 from ml_assets_tests.conftest import shared
 
 DAY = date(2025, 6, 1)
 NOW = datetime(2025, 6, 1, 2)  # noqa: DTZ001 - the lake's times are naive UTC
-PASSED = GateVerdict(True, "all 1 gates passed", (GateResult("roc_auc_at_least", True, 0.8, 0.7, "roc_auc is 0.8"),))
-FAILED = GateVerdict(False, "roc_auc is 0.6, at least 0.7", ())
+GOOD = GateResult("roc_auc_at_least", True, 0.8, 0.7, "roc_auc is 0.8")
+PASSED = Verdict(GateAction.SHIP, "all 1 gates passed", (GOOD,))
+FAILED: GateVerdict = Verdict(GateAction.HOLD, "roc_auc is 0.6, at least 0.7", ())
 
 
 class Killed(BaseException):
@@ -300,3 +302,10 @@ def test_a_registry_that_was_lost_begins_again_at_version_1_and_is_not_held_back
     done = release(desk.lake, registry, again, PASSED, manifest=b"1", as_of=DAY, decided_at=NOW + timedelta(days=1))
     assert (done.champion, done.shipped) == (again, True)
     assert [row["run_id"] for row in history(desk.lake, "shop")] == ["run1", "another run"]
+
+
+def test_the_evidence_of_a_release_is_written_in_the_words_of_the_first_ledgers(desk: Desk) -> None:
+    desk.decide(1)
+    (row,) = desk.lake.query("SELECT evidence FROM c", c=ledger("shop")).to_pylist()
+    gate = {"name": "roc_auc_at_least", "passed": True, "value": 0.8, "limit": 0.7, "reason": "roc_auc is 0.8"}
+    assert json.loads(row["evidence"]) == {"ship": True, "reason": "all 1 gates passed", "gates": [gate]}

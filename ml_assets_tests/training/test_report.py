@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ml_assets.decisions.gate import GateAction
 from ml_assets.storage.registry import Version
 from ml_assets.training.dataset import build
 from ml_assets.training.record import record
@@ -52,11 +53,11 @@ def loop(tiny: Tiny, empty_registry: Path) -> Loop:
 def test_a_first_version_is_compared_with_the_baseline_only(loop: Loop) -> None:
     version = loop.train()
     found = loop.report(version)
-    assert (found.verdict.ship, found.against) == (True, None)
+    assert (found.verdict.action, found.against) == (GateAction.SHIP, None)
     assert set(found.evaluation["intervals"]) == {"baseline"}
     assert 0.5 < found.metrics["roc_auc"] < 1
     assert found.plots.startswith(b"\x89PNG")
-    assert {"onnx_parity_at_most"} == {gate.name for gate in found.verdict.gates}
+    assert {"onnx_parity_at_most"} == {gate.name for gate in found.verdict.numbers}
     assert loop.registry.version("shop", version.number).tags["verdict"] == "passed"
     assert loop.report(version) == found
 
@@ -109,7 +110,7 @@ def test_a_rejected_candidate_is_tagged_and_the_champion_stays(loop: Loop) -> No
     loop.changes = {"ship_when": [{"metric": "roc_auc", "against": "champion", "at_least_better": 0.5}]}
     version = loop.train(weeks=1)
     found = loop.report(version)
-    assert not found.verdict.ship
+    assert found.verdict.action is GateAction.HOLD
     tags = loop.registry.version("shop", version.number).tags
     assert (tags["verdict"], tags["reason"]) == ("failed", found.verdict.reason)
     assert "against the champion" in tags["reason"]
@@ -122,11 +123,11 @@ def test_a_rejected_candidate_is_tagged_and_the_champion_stays(loop: Loop) -> No
 
 def test_a_stricter_gate_judges_what_was_measured_without_training_again(loop: Loop) -> None:
     version = loop.train()
-    assert loop.report(version).verdict.ship
+    assert loop.report(version).verdict.action is GateAction.SHIP
     loop.changes = {"ship_when": [{"metric": "roc_auc", "at_least": 0.999}]}
     assert loop.train() == loop.registry.version("shop", version.number)
     found = loop.report(version)
-    assert not found.verdict.ship
+    assert found.verdict.action is GateAction.HOLD
     assert "at least 0.999" in found.verdict.reason
 
 

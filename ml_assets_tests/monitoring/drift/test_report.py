@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ml_assets.decisions.gate import GateVerdict
+from ml_assets.decisions.gate import GateAction, GateVerdict
+from ml_assets.decisions.verdict import Verdict
 from ml_assets.monitoring.drift import reference
 from ml_assets.monitoring.drift.report import DriftReport, drift_report
 from ml_assets.monitoring.drift.table import features_table, scores_table
@@ -28,7 +29,7 @@ def _released(tiny: Tiny, empty_registry: Path) -> Tiny:
     registry, folder = tiny.registry, tiny.folder()
     version = train(tiny.lake, registry, folder, build(tiny.lake, folder, AS_OF), tags={}).version
     report(tiny.lake, registry, folder, version)
-    verdict = GateVerdict(True, "test", ())
+    verdict: GateVerdict = Verdict(GateAction.SHIP, "test", ())
     release(
         tiny.lake,
         registry,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ml_assets.decisions.gate import GateAction
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.serving.models.artifact import Artifact
 from ml_assets.spec.model import ModelSpec
@@ -77,7 +78,7 @@ def loop(tmp_path: Path, empty_registry: Path) -> Loop:
 @pytest.mark.slow
 def test_a_model_of_several_classes_is_trained_judged_shipped_and_answers_alike_everywhere(loop: Loop) -> None:
     found = loop.report()
-    assert found.verdict.ship
+    assert found.verdict.action is GateAction.SHIP
     assert found.metrics["accuracy"] > 0.5
     assert {"baseline"} == set(found.evaluation["intervals"])
     assert set(found.evaluation["slices"]["class"]) <= set(CLASSES)
