@@ -1,21 +1,18 @@
-"""The database under the event store: its URL, its engine, its tables. SQLite by default, Postgres in production."""
+"""The database under the event store: its URL, its engine, its errors. SQLite by default, Postgres in production."""
 
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection as Sqlite
 from typing import Any
 
 from filelock import Timeout
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, inspect, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from ml_assets.errors import DeclarationError
 from ml_assets.events.rows import EventStoreError
-from ml_assets.events.schema import IDENTITY, METADATA
-from ml_assets.storage.files import locked
 
 _OF_EVENT = {"22", "23", "54"}  # classes of SQLSTATE: data, constraints, limits such as the size of an index row
 _FORMS = "ML_ASSETS_EVENT_STORE is sqlite:///path/to/events.db or postgresql://user:password@host/database"
@@ -23,8 +20,6 @@ _FORMS = "ML_ASSETS_EVENT_STORE is sqlite:///path/to/events.db or postgresql://u
 _LOCK = "hashtextextended('ml_assets events in ' || current_schema(), 0)"
 SHARE = f"SELECT pg_advisory_xact_lock_shared({_LOCK})"
 _ALONE = f"SELECT pg_advisory_xact_lock({_LOCK})"
-# Of those that make the tables one goes first; they do not wait for a writer that hangs.
-_FIRST = "SELECT pg_advisory_xact_lock(hashtextextended('ml_assets tables in ' || current_schema(), 0))"
 
 
 def parse(url: str) -> URL:
@@ -122,66 +117,6 @@ def _bounded(patience: float, *, statements: bool) -> Any:  # noqa: ANN401 - psy
         connection.commit()
 
     return bound
-
-
-def create(made: Engine, patience: float) -> None:
-    """The tables, whoever of several processes comes first. What is there stays as it is.
-
-    Raises:
-        EventStoreError: the database does not answer, or holds tables of another release.
-    """
-    file = path(made.url)
-    with translated(made.url):
-        if file is None:
-            with made.begin() as connection:
-                connection.execute(text(_FIRST))
-                _complete(connection)
-            return
-        with locked(f"{file}.lock", patience=patience), made.begin() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-            _complete(connection)
-
-
-def _complete(connection: Connection) -> None:
-    """Make what is not there; never write into tables that other columns are expected of."""
-    found = inspect(connection)
-    there = set(found.get_table_names())
-    for table in METADATA.sorted_tables:
-        if table.name not in there:
-            continue
-        columns = {column["name"]: bool(column["nullable"]) for column in found.get_columns(table.name)}
-        if [*columns] != table.c.keys():
-            raise EventStoreError(
-                f"event store {name(connection.engine.url)}: its table {table.name} has the columns "
-                f"{', '.join(columns)}, not those of this release: move the database away, or name another one in "
-                "ML_ASSETS_EVENT_STORE; a new one is made by itself"
-            )
-        if required := [column.name for column in table.c if column.nullable and not columns[column.name]]:
-            _let_be_null(connection, table, required)
-    METADATA.create_all(connection)
-    if connection.execute(select(IDENTITY)).first() is None:
-        connection.execute(insert(IDENTITY).values(id=uuid.uuid4().hex))
-
-
-def _let_be_null(connection: Connection, table: Table, columns: Sequence[str]) -> None:
-    """Allow nulls in a table of before; its rows and their numbers stay.
-
-    SQLite cannot take a NOT NULL back: the table is written anew, in one transaction.
-    """
-    if connection.dialect.name == "postgresql":
-        for column in columns:
-            connection.exec_driver_sql(f"ALTER TABLE {table.name} ALTER COLUMN {column} DROP NOT NULL")
-        return
-    before, names = f"{table.name}_before", ", ".join(table.c.keys())
-    connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python's binding would begin with the first INSERT only
-    connection.exec_driver_sql(f"ALTER TABLE {table.name} RENAME TO {before}")
-    table.create(connection)
-    connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {before} ORDER BY sequence")
-    connection.exec_driver_sql(f"DELETE FROM sqlite_sequence WHERE name = '{table.name}'")
-    connection.exec_driver_sql(
-        f"INSERT INTO sqlite_sequence SELECT '{table.name}', seq FROM sqlite_sequence WHERE name = '{before}'"
-    )
-    connection.exec_driver_sql(f"DROP TABLE {before}")
 
 
 def settled(connection: Connection) -> None:

@@ -1,20 +1,23 @@
-"""What the event store holds: predictions, exposures, outcomes, searches, traffic. A row is a plain tuple.
+"""The rows of the event store: predictions, exposures, outcomes, searches, traffic. A row is a plain tuple.
 
-The first thing that a row says is which model it is about: the graph takes each model's rows by themselves.
+Each row names the model that it is about, because the graph takes each model's rows by themselves.
 """
 
 import json
 import math
 import os
 import re
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, Protocol
 
 from ml_assets.errors import MlAssetsError
 
 # Characters of what is part of a key; of any one column, and of those that may be long. Postgres keeps 2,704 bytes of a
 # row in an index, and an entity of a megabyte is no entity.
 NAME, LONG = 100, 300
+CHAMPION = "champion"
+"""The variant that answers by default."""
+
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
@@ -136,17 +139,20 @@ class Search(NamedTuple):
 
 
 class Traffic(NamedTuple):
-    """What one worker of a server saw of one model in about a minute. Histograms of the same bounds add up.
+    """What one worker of a server saw of one variant of a model in about a minute.
+
+    Histograms of the same bounds add up.
 
     Args:
         model: the model's folder.
         worker: a name that no other process has.
-        since: from when, microseconds since 1970, UTC; with the model and the worker its identity.
+        since: from when, microseconds since 1970, UTC.
         until: to when, exclusive.
         requests: all that were answered, whatever the answer.
         refused: those that were the caller's fault (4xx).
         errors: those that were not (5xx).
         latency: a JSON list: how many requests took at most each of `LATENCY_BOUNDS`, and how many took longer.
+        variant: under which name the model answered; with the model, the worker and `since` its identity.
     """
 
     model: str
@@ -157,13 +163,26 @@ class Traffic(NamedTuple):
     refused: int
     errors: int
     latency: str
+    variant: str = CHAMPION
 
 
 LATENCY_BOUNDS = (0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0)
 """Upper ends of the buckets of `Traffic.latency` in milliseconds, inclusive; the last bucket has none."""
 
-Event = Prediction | Exposure | Outcome | Search | Traffic
-Kind = type[Prediction] | type[Exposure] | type[Outcome] | type[Search] | type[Traffic]
+
+class Event(Protocol):
+    """A row of any kind: a NamedTuple that says which model it is about. `events.schema.EVENTS` lists the kinds."""
+
+    @property
+    def model(self) -> str:
+        """The model's folder."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __len__(self) -> int: ...
+
+
+Kind = type[Event]
 
 
 def outcome(

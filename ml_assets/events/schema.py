@@ -1,6 +1,11 @@
-"""The tables of the event store, one for each kind of row."""
+"""The tables of the event store, one for each kind of row.
+
+A new kind of row is one NamedTuple and one entry of `EVENTS`; its table is made where it is missing. A *change* of a
+table that exists is a revision in `migrations/versions/`, and `VERSION` is the last one.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import (
     REAL,
@@ -10,21 +15,29 @@ from sqlalchemy import (
     Double,
     Integer,
     MetaData,
+    String,
     Table,
     Text,
     UniqueConstraint,
 )
 from sqlalchemy.types import TypeEngine
 
-from ml_assets.events.rows import LONG, NAME, Exposure, Kind, Outcome, Prediction, Search, Traffic
+from ml_assets.events.rows import CHAMPION, LONG, NAME, Exposure, Kind, Outcome, Prediction, Search, Traffic
 
-METADATA = MetaData()
+VERSION = "0002"
+"""The layout that this release reads and writes."""
+
+# Constraints are called as Postgres calls them by itself, so that a migration finds them in both databases.
+METADATA = MetaData(naming_convention={"uq": "%(table_name)s_%(column_0_N_name)s_key"})
 _WHOLE = BigInteger().with_variant(Integer(), "sqlite")
 _REAL: TypeEngine[float] = Double().with_variant(REAL(), "sqlite")
 
 
-def _table(name: str, *parts: "Column[object] | UniqueConstraint") -> Table:
-    """A table in the order of its commits. AUTOINCREMENT never gives out again the number of a row that was deleted."""
+def event_table(name: str, *parts: "Column[object] | UniqueConstraint") -> Table:
+    """Declare a table in the order of its commits.
+
+    AUTOINCREMENT never gives out again the number of a row that was deleted.
+    """
     sequence: Column[object] = Column("sequence", _WHOLE, primary_key=True, autoincrement=True)
     return Table(name, METADATA, sequence, *parts, sqlite_autoincrement=True, sqlite_strict=True)
 
@@ -33,56 +46,82 @@ def _text(name: str, *, nullable: bool = False) -> "Column[object]":
     return Column(name, Text, nullable=nullable)
 
 
-def _key(name: str, most: int = NAME, *, nullable: bool = False) -> "Column[object]":
+def _key(name: str, most: int = NAME, *, nullable: bool = False, default: str | None = None) -> "Column[object]":
+    """A column of a key; servers of before a column was added write its default."""
     short = CheckConstraint(f"length({name}) <= {most}", name=f"{name}_is_short")
-    return Column(name, Text, short, nullable=nullable)
+    return Column(name, Text, short, nullable=nullable, server_default=default)
 
 
 def _whole(name: str) -> "Column[object]":
     return Column(name, _WHOLE, nullable=False)
 
 
-TABLES: Mapping[Kind, Table] = {
-    Prediction: _table(
-        "predictions",
-        _key("prediction_id"), _key("model"), _text("version"), _text("variant"),
-        _key("entity", LONG, nullable=True), _text("as_of", nullable=True),
-        Column("score", _REAL, nullable=False), _text("decision", nullable=True),
-        _text("features"), _text("missing", nullable=True), _text("stale", nullable=True),
-        _whole("requested_at"), _whole("latency"), _text("predicted", nullable=True),
-        UniqueConstraint("prediction_id"),
+@dataclass(frozen=True)
+class EventKind:
+    """A kind of row.
+
+    Args:
+        table: of the event store; its columns are `sequence` and the fields of the row, in their order.
+        aged_by: the column that says how old a row is, for retention: by the clock of the server that took it.
+        log: the name of the table of the lake that takes the rows, below the model's folder.
+    """
+
+    table: Table
+    aged_by: str
+    log: str
+
+
+EVENTS: Mapping[Kind, EventKind] = {
+    Prediction: EventKind(
+        event_table(
+            "predictions",
+            _key("prediction_id"), _key("model"), _text("version"), _text("variant"),
+            _key("entity", LONG, nullable=True), _text("as_of", nullable=True),
+            Column("score", _REAL, nullable=False), _text("decision", nullable=True),
+            _text("features"), _text("missing", nullable=True), _text("stale", nullable=True),
+            _whole("requested_at"), _whole("latency"), _text("predicted", nullable=True),
+            UniqueConstraint("prediction_id"),
+        ),
+        aged_by="requested_at", log="prediction_log",
     ),
-    Exposure: _table(
-        "exposures",
-        _key("model"), _key("experiment"), _key("entity", LONG), _key("variant"), _key("prediction_id"),
-        _whole("exposed_at"), UniqueConstraint("model", "experiment", "entity", "variant"),
+    Outcome: EventKind(
+        event_table(
+            "outcomes",
+            _key("model"), _key("prediction_id"), _key("kind"), _key("source"), _key("value", 3 * LONG),
+            _whole("observed_at"), _whole("received_at"),
+            UniqueConstraint("prediction_id", "kind", "source", "observed_at", "value"),
+        ),
+        aged_by="received_at", log="outcomes",
     ),
-    Outcome: _table(
-        "outcomes",
-        _key("model"), _key("prediction_id"), _key("kind"), _key("source"), _key("value", 3 * LONG),
-        _whole("observed_at"), _whole("received_at"),
-        UniqueConstraint("prediction_id", "kind", "source", "observed_at", "value"),
+    Exposure: EventKind(
+        event_table(
+            "exposures",
+            _key("model"), _key("experiment"), _key("entity", LONG), _key("variant"), _key("prediction_id"),
+            _whole("exposed_at"), UniqueConstraint("model", "experiment", "entity", "variant"),
+        ),
+        aged_by="exposed_at", log="exposures",
     ),
-    Search: _table(
-        "searches",
-        _key("prediction_id"), _key("model"), _whole("serial"), _text("query"), _text("filters"), _text("hits"),
-        _whole("total"), _whole("requested_at"), _whole("latency"), UniqueConstraint("prediction_id"),
+    Search: EventKind(
+        event_table(
+            "searches",
+            _key("prediction_id"), _key("model"), _whole("serial"), _text("query"), _text("filters"), _text("hits"),
+            _whole("total"), _whole("requested_at"), _whole("latency"), UniqueConstraint("prediction_id"),
+        ),
+        aged_by="requested_at", log="searches",
     ),
-    Traffic: _table(
-        "traffic",
-        _key("model"), _key("worker"), _whole("since"), _whole("until"), _whole("requests"), _whole("refused"),
-        _whole("errors"), _text("latency"), UniqueConstraint("model", "worker", "since"),
+    Traffic: EventKind(
+        event_table(
+            "traffic",
+            _key("model"), _key("worker"), _whole("since"), _whole("until"), _whole("requests"), _whole("refused"),
+            _whole("errors"), _text("latency"), _key("variant", default=CHAMPION),
+            UniqueConstraint("model", "worker", "since", "variant"),
+        ),
+        aged_by="until", log="traffic",
     ),
 }  # fmt: skip
 
-# How old a row is, for retention: by the clock of the server that took it.
-AGED_BY: Mapping[Kind, str] = {
-    Prediction: "requested_at",
-    Exposure: "exposed_at",
-    Outcome: "received_at",
-    Search: "requested_at",
-    Traffic: "until",
-}
+# The revision of the layout; Alembic's own table, under a name that MLflow in the same database does not take.
+LAYOUT = Table("event_store_version", METADATA, Column("version_num", String(32), primary_key=True))
 
 # Which store this is: sequences of another one, made where this was moved away, begin again at 1.
 IDENTITY = Table("identity", METADATA, Column("id", Text, primary_key=True), sqlite_strict=True)
@@ -104,6 +143,7 @@ def insert(kind: Kind, mark: str, rows: int = 1) -> str:
 
     `ON CONFLICT` and not `OR IGNORE`: SQLite's `OR IGNORE` also drops rows that break NOT NULL, without a word.
     """
-    columns = kind._fields
+    table = EVENTS[kind].table
+    columns = table.c.keys()[1:]  # the sequence is given out
     marks = ", ".join([f"({', '.join([mark] * len(columns))})"] * rows)
-    return f"INSERT INTO {TABLES[kind].name} ({', '.join(columns)}) VALUES {marks} ON CONFLICT DO NOTHING"
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {marks} ON CONFLICT DO NOTHING"

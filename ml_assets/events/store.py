@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from sqlalchemy import Connection, Table, delete, func, select, text
+from sqlalchemy import Connection, Row, Table, delete, func, select, text
 
-from ml_assets.events.database import create, engine, name, parse, path, settled, translated
-from ml_assets.events.rows import Exposure, Kind, Outcome, Prediction, Search, Traffic
-from ml_assets.events.schema import AGED_BY, EXPORTED, IDENTITY, TABLES
+from ml_assets.events.database import engine, name, parse, path, settled, translated
+from ml_assets.events.layout import create
+from ml_assets.events.rows import Event, Kind, Outcome, Prediction, Search
+from ml_assets.events.schema import EVENTS, EXPORTED, IDENTITY
 from ml_assets.events.writer import PostgresWriter, SqliteWriter, Writer
 
 PATIENCE = 2.0  # seconds until a store that does not answer is an error
@@ -32,7 +33,7 @@ _BEHIND = """
 """
 _COUNTED = 100_000
 _STEP = 10_000  # sequences that are looked through again rather than marked
-E = TypeVar("E", Prediction, Exposure, Outcome, Search, Traffic)
+E = TypeVar("E", bound=Event)
 
 
 @dataclass(frozen=True)
@@ -116,13 +117,13 @@ class EventStore:
         Raises:
             EventStoreError: the database does not answer.
         """
-        table = TABLES[kind]
+        table = EVENTS[kind].table
         with translated(self._url):
             last = self._last(table)
             chosen = select(table).where(table.c.model == model, table.c.sequence > sequence, table.c.sequence <= last)
             with self._begin() as connection:
                 found = connection.execute(chosen.order_by(table.c.sequence).limit(limit)).all()
-        rows = tuple(kind._make(row[1:]) for row in found)
+        rows = tuple(_row(kind, row) for row in found)
         return EventPage(rows, int(found[-1][0]) if len(found) == limit else max(sequence, last))
 
     def find(self, prediction_id: str) -> Prediction | None:
@@ -134,14 +135,14 @@ class EventStore:
         return self._find(Search, prediction_id)
 
     def _find(self, kind: type[E], prediction_id: str) -> E | None:
-        table = TABLES[kind]
+        table = EVENTS[kind].table
         with translated(self._url), self._begin() as connection:
             found = connection.execute(select(table).where(table.c.prediction_id == prediction_id)).one_or_none()
-        return None if found is None else kind._make(found[1:])
+        return None if found is None else _row(kind, found)
 
     def outcomes_of(self, prediction_id: str) -> tuple[Outcome, ...]:
         """What was said of a prediction, in the order of arrival; `current` says what is in force."""
-        table = TABLES[Outcome]
+        table = EVENTS[Outcome].table
         chosen = select(table).where(table.c.prediction_id == prediction_id).order_by(table.c.sequence)
         with translated(self._url), self._begin() as connection:
             return tuple(Outcome._make(row[1:]) for row in connection.execute(chosen))
@@ -151,14 +152,14 @@ class EventStore:
 
         The mark never goes back.
         """
-        values = {"name": TABLES[kind].name, "model": model, "sequence": sequence}
+        values = {"name": EVENTS[kind].table.name, "model": model, "sequence": sequence}
         with translated(self._url), self._begin() as connection:
             connection.execute(text(_MARK), values)
 
     def exported(self, kind: Kind, model: str) -> int:
         """Up to which sequence the graph has said that it has a model's rows; 0 before it has said anything."""
         with translated(self._url), self._begin() as connection:
-            return _marked(connection, TABLES[kind], model)
+            return _marked(connection, EVENTS[kind].table, model)
 
     def retain(self, model: str, before: int, *, batch: int = 1000) -> int:
         """Delete what the graph has taken of a model and what is older; how many rows went.
@@ -171,18 +172,18 @@ class EventStore:
             before: microseconds since 1970, UTC.
             batch: rows a transaction.
         """
-        return sum(self._retain(kind, model, before, batch) for kind in TABLES)
+        return sum(self._retain(kind, model, before, batch) for kind in EVENTS)
 
     def count(self, model: str) -> int:
         """How many rows there are of a model."""
         with translated(self._url), self._begin() as connection:
-            counts = [select(func.count()).where(table.c.model == model) for table in TABLES.values()]
+            counts = [select(func.count()).where(table.c.model == model) for table in _tables()]
             return sum(int(connection.execute(chosen).scalar_one()) for chosen in counts)
 
     def forget(self, model: str) -> None:
         """Delete every row of a model, taken or not, in one transaction; may be called again."""
         with translated(self._url), self._begin() as connection:
-            for table in (*TABLES.values(), EXPORTED):
+            for table in (*_tables(), EXPORTED):
                 connection.execute(delete(table).where(table.c.model == model))
 
     def ping(self) -> None:
@@ -197,21 +198,21 @@ class EventStore:
     def health(self) -> Health:
         """See `Health`; raises like `ping`."""
         with translated(self._url), self._begin() as connection:
-            counts = {table.name: text(_BEHIND.format(table=table.name, most=_COUNTED)) for table in TABLES.values()}
+            counts = {table.name: text(_BEHIND.format(table=table.name, most=_COUNTED)) for table in _tables()}
             behind = {table: int(connection.execute(count).scalar_one()) for table, count in counts.items()}
             return Health(self._size(connection), behind)
 
     def behind(self, model: str) -> dict[str, int]:
         """For each table, rows of a model that the graph has not taken; at most 100,000 are counted."""
         with translated(self._url), self._begin() as connection:
-            return {table.name: _behind(connection, table, model) for table in TABLES.values()}
+            return {table.name: _behind(connection, table, model) for table in _tables()}
 
     def waiting(self, model: str) -> bool:
         """Whether there are rows of a model that the graph has not taken.
 
         The rows of other models that were looked through are not looked through again.
         """
-        return any(self._waiting(kind, model) for kind in TABLES)
+        return any(self._waiting(kind, model) for kind in EVENTS)
 
     def close(self) -> None:
         """Close the connections; a writer closes its own."""
@@ -249,9 +250,9 @@ class EventStore:
 
     def _retain(self, kind: Kind, model: str, before: int, batch: int) -> int:
         """What goes is looked for without a lock: rows of other models may lie between."""
-        table, deleted, last = TABLES[kind], 0, 0
+        table, deleted, last = EVENTS[kind].table, 0, 0
         with translated(self._url):
-            end = self._end(table, model, before, AGED_BY[kind])
+            end = self._end(table, model, before, EVENTS[kind].aged_by)
             old = select(table.c.sequence).where(table.c.model == model, table.c.sequence <= end)
             while last < end:
                 with self._begin() as connection:
@@ -274,10 +275,20 @@ class EventStore:
     def _size(self, connection: Connection) -> int:
         file = path(self._url)
         if file is None:
-            sizes = [text(f"SELECT pg_total_relation_size('{table.name}')") for table in TABLES.values()]
+            sizes = [text(f"SELECT pg_total_relation_size('{table.name}')") for table in _tables()]
             return sum(int(connection.execute(size).scalar_one()) for size in sizes)
         parts = (file, file.with_name(f"{file.name}-wal"))
         return sum(part.stat().st_size for part in parts if part.exists())
+
+
+def _row(kind: type[E], columns: Row[Any]) -> E:
+    make: Any = kind  # a NamedTuple, which mypy does not take for a protocol with a constructor
+    row: E = make(*columns[1:])
+    return row
+
+
+def _tables() -> list[Table]:
+    return [kind.table for kind in EVENTS.values()]
 
 
 def _greatest(connection: Connection, table: Table) -> int | None:

@@ -1,67 +1,140 @@
-"""Event stores that an earlier release made, in which every prediction named an entity."""
+"""Stores that earlier releases made are brought to today's layout in place; stores of later releases are refused."""
 
-import sqlite3
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Table, create_engine, make_url
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
 
-from ml_assets.events.rows import Prediction, Traffic
+from ml_assets.events import migrations
+from ml_assets.events.rows import EventStoreError, Prediction, Traffic
+from ml_assets.events.schema import METADATA, VERSION
 from ml_assets.events.store import EventStore
+from ml_assets.settings import PROJECT
+from ml_assets_tests.events.old_layout import ROWS, make_old, opened
 from ml_assets_tests.serving.traffic import minute, prediction, write
 
 
-def before(url: str, *rows: Prediction) -> None:
-    """A store whose predictions have to name an entity."""
-    with EventStore(url) as store:
-        write(store, *rows, minute())
-        store.mark_exported(Prediction, "churn", 2)
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if url.startswith("postgres") else url)
-    with engine.begin() as connection:
-        if url.startswith("postgres"):
-            connection.exec_driver_sql("ALTER TABLE predictions ALTER COLUMN entity SET NOT NULL")
-        else:
-            found = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 'predictions'").scalar_one()
-            strict = found.replace("entity TEXT", "entity TEXT NOT NULL").replace("predictions", "strict", 1)
-            connection.exec_driver_sql(strict)
-            connection.exec_driver_sql("INSERT INTO strict SELECT * FROM predictions")
-            connection.exec_driver_sql("DROP TABLE predictions")
-            connection.exec_driver_sql("ALTER TABLE strict RENAME TO predictions")
-        connection.exec_driver_sql("DELETE FROM predictions WHERE sequence = 3")
+def layout(url: str) -> dict[str, Any]:
+    """Columns, keys and checks of each table, as the database says them."""
+    engine = opened(url)
+    tables = inspect(engine)
+    found: dict[str, Any] = {
+        name: (
+            [(column["name"], str(column["type"]), column["nullable"]) for column in tables.get_columns(name)],
+            sorted(str(unique["column_names"]) for unique in tables.get_unique_constraints(name)),
+            sorted(str(check["name"]) for check in tables.get_check_constraints(name)),
+            tables.get_pk_constraint(name)["constrained_columns"],
+        )
+        for name in tables.get_table_names()
+    }
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            strict = connection.execute(text("SELECT name, strict FROM pragma_table_list WHERE type = 'table'"))
+            found["strict"] = sorted(tuple(row) for row in strict)
+            counted = connection.execute(text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'"))
+            found["counted"] = sorted(counted.scalars())
     engine.dispose()
+    return found
 
 
-def test_a_store_of_before_takes_predictions_that_name_nobody_and_keeps_its_rows(url: str) -> None:
-    rows = [prediction(str(number)) for number in range(3)]
-    before(url, *rows)
+def run(what: str, url: str) -> int:
+    """What a process of `migrating` says."""
+    command = [sys.executable, "-m", "ml_assets_tests.events.migrating", what, url]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def require_whole(url: str) -> None:
+    """The store has its rows, its numbers, its identity and the layout of a new one."""
     alone = prediction()._replace(entity=None)
-    for _ in range(2):  # the second process finds it done
+    for count in (1, 2):  # the second process finds it done
         with EventStore(url) as store:
-            write(store, alone)
+            write(store, alone, minute("b")._replace(variant="challenger"), minute("b"))
+            assert store.identity == "as before"
             page = store.read_since(Prediction, 0, 10, model="churn")
-            assert page.rows == (*rows[:2], alone)
+            assert page.rows == (*ROWS[:2], alone)
             assert page.last == 4, "the number of a row that was deleted is not given out again"
             assert store.exported(Prediction, "churn") == 2
-            assert len(store.read_since(Traffic, 0, 10, model="churn").rows) == 1
-            assert store.behind("churn")["predictions"] == 1
+            before, *after = store.read_since(Traffic, 0, 10, model="churn").rows
+            assert before == minute("a")
+            assert [row.variant for row in after] == ["challenger", "champion"]
+            assert store.behind("churn")["predictions"] == 1, count
 
 
-def test_an_end_in_the_middle_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = f"sqlite:///{tmp_path}/events.db"
-    rows = [prediction(str(number)) for number in range(2)]
-    before(url, *rows)
+@pytest.mark.parametrize("nullable", [False, True], ids=["a32b370", "entities may be null"])
+def test_a_store_of_before_is_brought_to_the_layout_of_a_new_one_and_keeps_its_rows(url: str, nullable: bool) -> None:
+    make_old(url, nullable=nullable)
+    require_whole(url)
+    migrated, engine = layout(url), opened(url)
+    METADATA.drop_all(engine)
+    engine.dispose()
+    with EventStore(url) as new:
+        new.ping()
+    assert migrated == layout(url)
 
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, EventStore(url) as store:
-        patch.setattr(Table, "create", killed)
-        with pytest.raises(KeyboardInterrupt):
-            store.ping()
-    with sqlite3.connect(tmp_path / "events.db") as connection:
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        assert "predictions" in names
-        assert "predictions_before" not in names
-    connection.close()
+def test_a_migration_that_is_killed_at_any_statement_ends_as_if_it_had_not_been(url: str) -> None:
+    make_old(url)
+    assert run("killed", url) > 10
+    require_whole(url)
+
+
+def test_of_several_servers_one_migrates(url: str) -> None:
+    make_old(url)
+    assert run("together", url) == 1
+    require_whole(url)
+
+
+def test_a_store_that_was_half_made_is_completed(url: str) -> None:
+    make_old(url)
+    engine = opened(url)
+    with engine.begin() as connection:
+        for name in ("traffic", "searches", "exported"):
+            connection.execute(text(f"DROP TABLE {name}"))
+    engine.dispose()
     with EventStore(url) as store:
-        assert store.read_since(Prediction, 0, 10, model="churn").rows == tuple(rows)
+        write(store, minute()._replace(variant="challenger"))
+        assert [row.variant for row in store.read_since(Traffic, 0, 9, model="churn").rows] == ["challenger"]
+
+
+def test_a_server_of_before_goes_on_writing_while_others_are_upgraded(url: str) -> None:
+    make_old(url)
+    with EventStore(url) as store:
+        store.ping()
+        engine = opened(url)
+        with engine.begin() as connection:
+            names, row = "model, worker, since, until, requests, refused, errors, latency", minute("old")
+            marks = ", ".join(f":{name}" for name in names.split(", "))
+            insert = text(f"INSERT INTO traffic ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING")
+            for _ in range(2):
+                connection.execute(insert, row._asdict())
+        engine.dispose()
+        assert store.read_since(Traffic, 1, 9, model="churn").rows == (row,)
+
+
+def test_a_store_of_a_newer_release_is_refused_by_its_name(url: str) -> None:
+    with EventStore(url) as store:
+        write(store, prediction())
+    engine = opened(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE event_store_version SET version_num = '0999'"))
+    engine.dispose()
+    with EventStore(url) as store:
+        with pytest.raises(
+            EventStoreError, match=r"layout is 0999, made by a newer release.*upgrade ml_assets"
+        ) as caught:
+            store.ping()
+        assert store.name in str(caught.value)
+        with pytest.raises(EventStoreError, match="newer release"):
+            write(store, prediction())
+
+
+def test_the_version_of_the_schema_is_the_last_revision() -> None:
+    script = ScriptDirectory(str(Path(migrations.__file__).parent))
+    assert script.get_heads() == [VERSION]
+    assert max(revision.revision for revision in script.walk_revisions()) == VERSION

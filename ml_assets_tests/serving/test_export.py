@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from ml_assets.events.database import SHARE, parse
 from ml_assets.events.rows import EventStoreError, Outcome, Prediction, Traffic
-from ml_assets.events.schema import TABLES
+from ml_assets.events.schema import EVENTS
 from ml_assets.events.store import EventStore
 from ml_assets_tests.serving.traffic import NOW, minute, named, prediction, truth, write, writing
 
@@ -44,7 +44,7 @@ def test_a_row_that_commits_behind_a_later_one_is_waited_for(postgres_url: str) 
         store.ping()
         with direct.connect() as slow:
             slow.execute(text(SHARE))
-            slow.execute(TABLES[Prediction].insert().values(**prediction("slow")._asdict()))
+            slow.execute(EVENTS[Prediction].table.insert().values(**prediction("slow")._asdict()))
             writer.write([prediction("fast")])
             with direct.connect() as naive:
                 assert naive.execute(text("SELECT entity FROM predictions")).scalars().all() == ["fast"]

@@ -12,7 +12,8 @@ from typing import Any, get_type_hints
 
 import pyarrow as pa
 
-from ml_assets.events.rows import Event, Exposure, Kind, Outcome, Prediction, Search, Traffic
+from ml_assets.events.rows import Event, Kind, Prediction
+from ml_assets.events.schema import EVENTS
 from ml_assets.events.store import EventStore
 from ml_assets.storage.compaction import KEPT
 from ml_assets.storage.lake import Lake
@@ -20,14 +21,6 @@ from ml_assets.storage.lake import Lake
 PAGE = 5_000
 """Rows in memory, and in one file of the lake: about 10 MB of features."""
 
-_NAMES: Mapping[Kind, str] = {
-    Prediction: "prediction_log",
-    Outcome: "outcomes",
-    Exposure: "exposures",
-    Search: "searches",
-    Traffic: "traffic",
-}
-_TIMES = {"requested_at", "exposed_at", "observed_at", "received_at", "since", "until"}
 _PLAIN: Mapping[object, pa.DataType] = {str: pa.string(), float: pa.float64(), int: pa.int64()}
 
 
@@ -50,7 +43,7 @@ def table(folder: str, kind: Kind) -> str:
     Its columns are those of the row, times as timestamps, and `due`: the as-of date that the loop worked on when the
     row was taken. Servers know the calendar only; the loop may be behind it, or on history.
     """
-    return f"{folder}/{_NAMES[kind]}"
+    return f"{folder}/{EVENTS[kind].log}"
 
 
 def take(lake: Lake, store: EventStore, folder: str, due: date | None, *, limit: int = PAGE) -> Taken:
@@ -67,7 +60,7 @@ def take(lake: Lake, store: EventStore, folder: str, due: date | None, *, limit:
         EventStoreError: the event store does not answer. What was taken stays taken.
     """
     with lake.lock(f"{folder}/prediction_log"):
-        rows = {_NAMES[kind]: _take(lake, store, folder, kind, due, limit) for kind in _NAMES}
+        rows = {EVENTS[kind].log: _take(lake, store, folder, kind, due, limit) for kind in EVENTS}
         for name in filter(rows.get, rows):  # nothing names a version of these
             lake.compact(f"{folder}/{name}", kept=KEPT)
     return Taken(rows, due)
@@ -86,8 +79,7 @@ def _take(lake: Lake, store: EventStore, folder: str, kind: Any, due: date | Non
 def _rows(kind: Kind, rows: Sequence[Event], due: date | None) -> pa.Table:
     hints = get_type_hints(kind)
     columns: dict[str, Any] = {
-        name: _column(name, hints[name], values)
-        for name, values in zip(kind._fields, zip(*rows, strict=True), strict=True)
+        name: _column(name, hints[name], values) for name, values in zip(hints, zip(*rows, strict=True), strict=True)
     }
     if kind is Prediction:
         columns["day"] = columns["requested_at"].cast(pa.date32(), safe=False)
@@ -95,7 +87,7 @@ def _rows(kind: Kind, rows: Sequence[Event], due: date | None) -> pa.Table:
 
 
 def _column(name: str, hint: object, values: Sequence[Any]) -> pa.Array:
-    if name in _TIMES:
+    if name.endswith("_at") or name in {"since", "until"}:
         return pa.array(values, pa.int64()).cast(pa.timestamp("us"))
     if name == "as_of":
         return pa.array([None if value is None else date.fromisoformat(value) for value in values], pa.date32())

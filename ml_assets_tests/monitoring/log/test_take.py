@@ -71,6 +71,18 @@ def test_rows_come_as_they_were_written_with_types_of_their_own(lake: Lake, stor
     ]
 
 
+def test_a_table_of_before_variants_takes_traffic_of_variants(lake: Lake, store: EventStore) -> None:
+    write(store, minute("a"))
+    take(lake, store, "churn", DUE)
+    old = lake.query("SELECT * EXCLUDE (variant) FROM t", t="churn/traffic")
+    before = Lake(f"{lake.root}/before", shared)
+    before.append("churn/traffic", old)
+    write(store, minute("b")._replace(variant="challenger"))
+    take(before, store, "churn", DUE)
+    seen = before.query("SELECT worker, variant FROM t", t="churn/traffic").to_pylist()
+    assert [(row["worker"], row["variant"]) for row in seen] == [("a", None), ("a", "champion"), ("b", "challenger")]
+
+
 def test_each_call_takes_what_is_new_in_pages(lake: Lake, store: EventStore) -> None:
     first = filled(store, 20)
     assert take(lake, store, "churn", DUE, limit=6).rows == counts(20)
