@@ -34,7 +34,7 @@ def redis_url() -> str:
 def available() -> dict[str, Any]:
     """Whether that Redis answers."""
     from ml_assets.errors import OnlineStoreError
-    from ml_assets.features.online.schema import open_store
+    from ml_assets.features.online.store import open_store
 
     try:
         open_store(redis_url()).ping()
@@ -86,7 +86,8 @@ def _fill(opened: "FeatureStore", url: str) -> None:
     import duckdb
 
     from ml_assets.features.online.ledger import note
-    from ml_assets.features.online.schema import open_store, schema_of
+    from ml_assets.features.online.schema import schema_of
+    from ml_assets.features.online.store import open_store
 
     last = duckdb.sql(f"SELECT {ENTITY}, {', '.join(FEATURES)} FROM '{features()}' WHERE event_timestamp = '{LAST}'")
     rows = last.to_arrow_table()

@@ -186,7 +186,7 @@ def _server(uri: str) -> Finding:
 
 def online_store(chosen: Settings) -> Finding:
     """Whether the store of online features answers."""
-    from ml_assets.features.online.schema import open_store
+    from ml_assets.features.online.store import open_store
 
     if _missing(chosen.online_url):
         return Finding("online store", "ok", f"{redacted(chosen.online_url)} is not there yet; the first run makes it")

@@ -115,7 +115,7 @@ def _releases(model: str, data: Path) -> ModelPlace:
 
 
 def _online(model: str, chosen: Settings) -> ModelPlace:
-    from ml_assets.features.online.schema import open_store
+    from ml_assets.features.online.store import open_store
 
     def delete() -> None:
         with closing(open_store(chosen.online_url)) as store:

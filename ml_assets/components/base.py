@@ -14,6 +14,7 @@ from ml_assets.errors import DeclarationError
 from ml_assets.spec.cadence import Cadence
 
 Spec = TypeVar("Spec", bound=BaseModel)
+Beside = TypeVar("Beside", bound=BaseModel)
 Other = TypeVar("Other", bound="SpecComponent[Any]")
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ class SpecComponent(dg.Component, Generic[Spec]):
         """The components of a kind in the same folder; no other is looked at, for it may be broken."""
         declared = tree.find_decl_at_path(self.path).iterate_child_component_decls()
         return [tree.load_component(each.loc, kind) for each in declared if issubclass(each.component_type, kind)]
+
+    def specs_beside(self, tree: dg.ComponentTree, kind: type[Beside]) -> list[Beside]:
+        """The declarations of a kind in the same folder, whichever component takes them."""
+        declared = tree.find_decl_at_path(self.path).iterate_child_component_decls()
+        takers = [each for each in declared if getattr(each.component_type, "declaration", None) is kind]
+        return [tree.load_component(each.loc, each.component_type).spec for each in takers]
 
     def key(self, *parts: str) -> dg.AssetKey:
         """An asset key of this folder.

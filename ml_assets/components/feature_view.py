@@ -7,8 +7,9 @@ import dagster as dg
 from ml_assets.components.base import Result, SpecComponent, as_of, only
 from ml_assets.components.conditions import begins
 from ml_assets.components.metadata import table
+from ml_assets.components.model import Model
 from ml_assets.components.resources import LakeResource, lake_here
-from ml_assets.components.source import Source
+from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
 
 
@@ -19,12 +20,11 @@ class FeatureView(SpecComponent[ViewSpec]):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The view's asset, partitioned by the model's as-of dates."""
-        from ml_assets.components.model import Model  # it names the views, and they its cadence
         from ml_assets.features.declarations import feature_view, relations
 
         tree = context.component_tree
         model = only(self.siblings(tree, Model), self.path, "Model")
-        sources = relations(self.folder, [source.spec for source in self.siblings(tree, Source)])
+        sources = relations(self.folder, self.specs_beside(tree, SourceSpec))
         view = feature_view(self.folder, self.path, self.spec, model.spec.entity, sources)
         due = model.due(tree)
 

@@ -10,7 +10,6 @@ import dagster as dg
 from ml_assets.components import gates
 from ml_assets.components.base import Result, SpecComponent, as_of
 from ml_assets.components.conditions import Dates
-from ml_assets.components.feature_view import FeatureView
 from ml_assets.components.metadata import picture, table
 from ml_assets.components.online_features import served
 from ml_assets.components.prediction_log import logged, reviews
@@ -18,9 +17,10 @@ from ml_assets.components.provenance import files, tags
 from ml_assets.components.resources import LakeResource, RegistryResource, lake_here
 from ml_assets.components.search_index import searched
 from ml_assets.components.sensors import automation_sensor, data_sensor, loop_job, loop_schedule
-from ml_assets.components.source import Source
 from ml_assets.components.templates.scaffold import ModelScaffolder
 from ml_assets.spec.model import ModelSpec
+from ml_assets.spec.source import SourceSpec
+from ml_assets.spec.view import ViewSpec
 
 if TYPE_CHECKING:
     from ml_assets.training.definition import ModelDefinition
@@ -38,7 +38,7 @@ class Model(SpecComponent[ModelSpec]):
         tree = context.component_tree
         folder = self.assemble(tree)
         loop = (self._labels, self._training_set, self._model, self._evaluation_report, self._champion)
-        sources, cron = [source.spec for source in self.siblings(tree, Source)], self.spec.schedule
+        sources, cron = self.specs_beside(tree, SourceSpec), self.spec.schedule
         due = self.due(tree)
         return dg.Definitions(
             assets=[
@@ -68,8 +68,8 @@ class Model(SpecComponent[ModelSpec]):
         """The folder, checked as a whole: a bad query or name is refused at load."""
         from ml_assets.training.definition import assemble
 
-        sources = [source.spec for source in self.siblings(tree, Source)]
-        views = [view.spec for view in self.siblings(tree, FeatureView)]
+        sources = self.specs_beside(tree, SourceSpec)
+        views = self.specs_beside(tree, ViewSpec)
         return assemble(self.folder, self.path, self.spec, sources, views)
 
     def _labels(self, folder: "ModelDefinition") -> dg.AssetsDefinition:

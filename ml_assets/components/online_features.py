@@ -55,7 +55,7 @@ def _online_features(model: "Model", folder: "ModelDefinition", when: Condition)
 
         Written as of the date itself, and where a view declares a `refresh`, again as of dates before the next one.
         """
-        from ml_assets.features.online.schema import open_store
+        from ml_assets.features.online.store import open_store
         from ml_assets.training.online_writer import target, write_online
 
         if registry.open().champion(folder.name) is None:
@@ -78,7 +78,7 @@ def _lacking(folder: "ModelDefinition") -> Dates:
 
     def dates() -> list[date]:
         from ml_assets.errors import OnlineStoreError
-        from ml_assets.features.online.schema import open_store
+        from ml_assets.features.online.store import open_store
         from ml_assets.training.online_writer import lacking  # pyarrow: not at load
 
         try:

@@ -15,7 +15,7 @@ from ml_assets.features.catalog import FeatureCatalog, registered
 from ml_assets.features.declarations import Folders, declared
 from ml_assets.features.online.ledger import last
 from ml_assets.features.online.reader import OnlineReader, OnlineRow
-from ml_assets.features.online.schema import OnlineStore, open_store
+from ml_assets.features.online.store import OnlineStore, open_store
 from ml_assets.features.refs import FeatureRef, folder_of, named, view_of
 from ml_assets.features.training_set import EntityRows, features_at
 from ml_assets.settings import PROJECT, settings

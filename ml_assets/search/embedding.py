@@ -142,24 +142,18 @@ def learned(texts: Iterable[str], *, words: int = 32_768, sample: int = 20_000) 
     return lexicon((terms(text) for text in sampled(texts, sample)), most=words)
 
 
-def load(path: Path) -> Embedder:
-    """The embedder that `Embedder.save` wrote.
+def unpacked(path: Path, held: Mapping[str, Any]) -> LsaEmbedder:
+    """The fitted embedder of the arrays of a file.
 
     Raises:
-        DataError: the file is missing, of another format, or does not hold what its fingerprint says.
+        DataError: they are of another format, or not what their fingerprint says.
     """
-    held = _read(path)
-    kind = str(held["format"])
-    if kind.startswith("sentences"):
-        from ml_assets.search.sentences import unpacked
-
-        return unpacked(held)
-    if kind != _FORMAT:
+    if (kind := str(held["format"])) != _FORMAT:
         raise DataError(f"{path} is an embedder of format {kind!r}, not {_FORMAT!r}: fit and index again")
-    found = LsaEmbedder(lexicon_of(held), held["components"])
-    if found.fingerprint != str(held["fingerprint"]):
+    embedder = LsaEmbedder(lexicon_of(held), held["components"])
+    if embedder.fingerprint != str(held["fingerprint"]):
         raise DataError(f"{path} does not hold what its fingerprint {held['fingerprint']} says: fit and index again")
-    return found
+    return embedder
 
 
 def weighted(known: Lexicon, counts: Iterable[Mapping[str, float]]) -> Any:  # noqa: ANN401 - scipy has no types
@@ -197,14 +191,6 @@ def written(path: Path, arrays: Mapping[str, Any]) -> None:
     """Arrays as an .npz under another name first, so that nobody meets a part of it."""
     with replacing(path, part=part_of(path, shared=True), sync=True) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with np.load(path, allow_pickle=False) as held:
-            return {name: held[name] for name in held.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} is not an embedder ({error}): fit and index again") from error
 
 
 def _unit(vectors: "NDArray[Any]") -> "Floats":

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_assets.errors import DataError
-from ml_assets.search.embedding import Embedder, load
+from ml_assets.search.embedding import Embedder
 from ml_assets.search.index_schema import stored
+from ml_assets.search.saved_embedder import load
 from ml_assets.storage.files import locked, write_whole
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from ml_assets.features.join import columns, streamed
 from ml_assets.features.online.ledger import OnlineWrite, last, note, table
-from ml_assets.features.online.schema import OnlineStore, schema_of
+from ml_assets.features.online.schema import schema_of
+from ml_assets.features.online.store import OnlineStore
 from ml_assets.features.store import refresh
 from ml_assets.features.view import TimedView, feature_set
 from ml_assets.storage.lake import Lake, fingerprint_of

@@ -20,7 +20,8 @@ from ml_assets.commands.leftovers import orphans, remedies
 from ml_assets.commands.model_places import ForgetRequest, ModelPlace, _owners, discard, parts
 from ml_assets.errors import DataError
 from ml_assets.events.store import EventStore
-from ml_assets.features.online.schema import Column, Schema, open_store
+from ml_assets.features.online.schema import Column, Schema
+from ml_assets.features.online.store import open_store
 from ml_assets.serving.models.follower import Follower
 from ml_assets.serving.models.releases import Releases
 from ml_assets.settings import Settings

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_assets.errors import DataError
-from ml_assets.search.embedding import LsaEmbedder, fit, load
+from ml_assets.search.embedding import LsaEmbedder, fit
 from ml_assets.search.lexicon import Lexicon, sampled
+from ml_assets.search.saved_embedder import load
 from ml_assets.search.sentences import sentence_embedder
 from ml_assets.search.terms import terms
 from ml_assets_tests.search.cases import corpus

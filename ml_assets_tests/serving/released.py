@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ml_assets.features.online.schema import Column, Schema, open_store
+from ml_assets.features.online.schema import Column, Schema
+from ml_assets.features.online.store import open_store
 from ml_assets.serving.models.releases import Champion, Champions, Releases
 from ml_assets.storage.manifest import Band, Input, Manifest, PassedGate
 

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from ml_assets.errors import DataError
 from ml_assets.features.join import point_in_time, streamed
 from ml_assets.features.online.ledger import last, table
-from ml_assets.features.online.schema import OnlineRecord, OnlineStore, open_store
+from ml_assets.features.online.schema import OnlineRecord
+from ml_assets.features.online.store import OnlineStore, open_store
 from ml_assets.features.store import refresh
 from ml_assets.features.view import TimedView
 from ml_assets.spec.model import ModelSpec

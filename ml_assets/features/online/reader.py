@@ -6,7 +6,8 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from ml_assets.errors import DataError, listed
-from ml_assets.features.online.schema import Column, OnlineStore, Schema, Value
+from ml_assets.features.online.schema import Column, Schema, Value
+from ml_assets.features.online.store import OnlineStore
 
 _Pick = Callable[[tuple[Value, ...]], tuple[Value, ...]]
 

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ml_assets.monitoring import html_files as pages
 from ml_assets.monitoring.drift import attribution
 from ml_assets.monitoring.drift import svg as picture
 from ml_assets.monitoring.drift.attribution import AttributionDrift
-from ml_assets.monitoring.drift.compare import SampleComparison
 from ml_assets.monitoring.drift.feature import FeatureDrift
 from ml_assets.monitoring.drift.histogram import Histogram
 from ml_assets.monitoring.drift.score_drift import Change, ScoreDrift
 from ml_assets.spec.drift import DriftSpec
+
+if TYPE_CHECKING:
+    from ml_assets.monitoring.drift.compare import SampleComparison
 
 _LEANT_ON = 15  # features in the picture of the attribution
 _VERDICTS = {True: "drifted", False: "stable", None: "unknown"}
@@ -34,9 +37,9 @@ class DriftPage:
         evidently: the name of Evidently's page beside this one.
     """
 
-    drift: SampleComparison
+    drift: "SampleComparison"
     spec: DriftSpec
-    title: str = "SampleComparison"
+    title: str = "Drift"
     reference: str = "the reference sample"
     scores: tuple[ScoreDrift, Histogram] | None = None
     attribution: AttributionDrift | None = None

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from ml_assets.errors import DataError, OnlineStoreError
 from ml_assets.features.online.codec import CorruptRecordError, UnknownSchemaError, require_entities
-from ml_assets.features.online.schema import SQLITE, OnlineRecord, OnlineStore, open_store
+from ml_assets.features.online.schema import OnlineRecord
+from ml_assets.features.online.store import SQLITE, OnlineStore, open_store
 from ml_assets.serving.problem import Problem, unavailable
 
 PATIENCE = 5.0

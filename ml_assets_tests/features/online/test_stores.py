@@ -24,7 +24,8 @@ import pytest
 from ml_assets.errors import DataError, OnlineStoreError
 from ml_assets.features.online.codec import UnknownSchemaError
 from ml_assets.features.online.redis import _SCHEMA
-from ml_assets.features.online.schema import Column, OnlineRecord, OnlineStore, Schema, missing, open_store, stale
+from ml_assets.features.online.schema import Column, OnlineRecord, Schema, missing, stale
+from ml_assets.features.online.store import OnlineStore, open_store
 
 DAY = date(2025, 3, 2)
 FORTNIGHT, WEEK = timedelta(days=14), timedelta(days=7)
