@@ -71,7 +71,7 @@ def _taken(lake: "Lake", folder: "ModelDefinition", due: Dates) -> Mapping[str, 
         done = take(lake, store, folder.name, next(iter(due()), None))
         before = datetime.now(UTC) - folder.spec.serve.retention
         deleted = store.retain(folder.name, round(before.timestamp() * 1e6))
-        behind, health = store.behind(folder.name), store.health()
+        behind, health = store.count_behind(folder.name), store.health()
     return {
         **done.rows,
         "as_of": str(done.as_of),
@@ -103,7 +103,7 @@ def _waiting(folder: str) -> bool:
 
     try:
         with _store() as store:
-            return store.exists and store.waiting(folder)
+            return store.exists and store.has_waiting(folder)
     except EventStoreError:  # it is away: a run would fail, and the other conditions are not to wait for it
         return False
 

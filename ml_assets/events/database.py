@@ -16,7 +16,7 @@ from ml_assets.events.rows import EventStoreError
 
 _OF_EVENT = {"22", "23", "54"}  # classes of SQLSTATE: data, constraints, limits such as the size of an index row
 _FORMS = "ML_ASSETS_EVENT_STORE is sqlite:///path/to/events.db or postgresql://user:password@host/database"
-# Writers share it, a reader takes it alone for a moment: then nobody is in the middle of a transaction (`settled`).
+# Writers share it; a reader takes it alone for a moment, and nobody is in a transaction then (`wait_for_writers`).
 _LOCK = "hashtextextended('ml_assets events in ' || current_schema(), 0)"
 SHARE = f"SELECT pg_advisory_xact_lock_shared({_LOCK})"
 _ALONE = f"SELECT pg_advisory_xact_lock({_LOCK})"
@@ -26,24 +26,24 @@ def parse(url: str) -> URL:
     """The URL of an event store, its driver chosen.
 
     Raises:
-        DeclarationError: it is none. The URL may hold a password, and is not repeated.
+        DeclarationError: it is not one. The URL may hold a password, and is not repeated.
     """
     try:
-        found = make_url(url)
+        parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise DeclarationError(f"this is no URL of an event store; {_FORMS}") from None
-    backend = found.get_backend_name()
+        raise DeclarationError(f"this is not the URL of an event store; {_FORMS}") from None
+    backend = parsed.get_backend_name()
     if backend == "postgresql":
-        return found.set(drivername="postgresql+psycopg")
+        return parsed.set(drivername="postgresql+psycopg")
     if backend != "sqlite":
         raise DeclarationError(f"an event store cannot be kept in {backend!r}; {_FORMS}")
-    if not found.database or ":memory:" in found.database or found.query:
+    if not parsed.database or ":memory:" in parsed.database or parsed.query:
         raise DeclarationError(f"an event store that outlives its process is a file; {_FORMS}")
-    return found
+    return parsed
 
 
 def name(url: URL) -> str:
-    """What may be said of a URL: no user, no password, no parameter."""
+    """The part of a URL that may be shown: no user, no password, no parameter."""
     return f"{url.get_backend_name()}://{url.host or ''}/{url.database or ''}"
 
 
@@ -65,12 +65,12 @@ def engine(url: URL, patience: float, *, statements: bool = False) -> Engine:
     """
     arguments = {"timeout": patience} if path(url) else _network(patience)
     try:
-        made = create_engine(url, connect_args=arguments, hide_parameters=True, pool_size=1, max_overflow=3)
+        database = create_engine(url, connect_args=arguments, hide_parameters=True, pool_size=1, max_overflow=3)
     except ModuleNotFoundError as missing:
         raise DeclarationError(f"{name(url)} needs psycopg: pip install 'ml-assets[postgres]'") from missing
-    event.listen(made, "handle_error", _give_up)
-    event.listen(made, "connect", _full if path(url) else _bounded(patience, statements=statements))
-    return made
+    event.listen(database, "handle_error", _give_up)
+    event.listen(database, "connect", _full if path(url) else _bounded(patience, statements=statements))
+    return database
 
 
 def _network(patience: float) -> dict[str, int]:
@@ -79,7 +79,7 @@ def _network(patience: float) -> dict[str, int]:
 
 
 def of_event(error: BaseException | None) -> bool:
-    """Whether one event is to blame for what a database said, and not the database or the way to it."""
+    """Tell an error that one event causes from one of the database, or of the way to it."""
     state = sqlstate(error)
     if state is None:
         return isinstance(error, DataError | IntegrityError | ProgrammingError)
@@ -88,8 +88,8 @@ def of_event(error: BaseException | None) -> bool:
 
 def sqlstate(error: BaseException | None) -> str | None:
     """The five characters by which Postgres says what an error is; None where it said nothing, and of SQLite."""
-    found: str | None = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return found
+    state: str | None = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return state
 
 
 def _give_up(context: ExceptionContext) -> None:
@@ -103,23 +103,23 @@ def _give_up(context: ExceptionContext) -> None:
 
 
 def _full(connection: Sqlite, _record: object) -> None:
-    """What is deleted or marked is as durable as what was written."""
+    """Make deletions and marks as durable as what was written."""
     connection.execute("PRAGMA synchronous = FULL")
 
 
 def _bounded(patience: float, *, statements: bool) -> Any:  # noqa: ANN401 - psycopg need not be installed
     milliseconds = round(1000 * patience)
 
-    def bound(connection: Any, _record: object) -> None:  # noqa: ANN401 - the same
+    def set_limits(connection: Any, _record: object) -> None:  # noqa: ANN401 - the same
         connection.execute("SET synchronous_commit = on")  # whatever the server's default: a commit is on disk
         connection.execute(f"SET lock_timeout = {milliseconds}")
         connection.execute(f"SET statement_timeout = {milliseconds if statements else 0}")
         connection.commit()
 
-    return bound
+    return set_limits
 
 
-def settled(connection: Connection) -> None:
+def wait_for_writers(connection: Connection) -> None:
     """In a transaction of Postgres: wait until no writer is in the middle of one, and let none begin until it ends.
 
     Sequences are given out before the commit, so a row may appear behind one with a higher number; a reader that has
@@ -131,18 +131,18 @@ def settled(connection: Connection) -> None:
 
 
 @contextmanager
-def translated(url: URL) -> Iterator[None]:
+def as_store_errors(url: URL) -> Iterator[None]:
     """Errors of the database as `EventStoreError`, without SQL, parameters or secrets."""
     try:
         yield
     except DBAPIError as error:
         raise EventStoreError(
-            f"event store {name(url)}: {said(error)}; see ML_ASSETS_EVENT_STORE in README.md"
+            f"event store {name(url)}: {driver_message(error)}; see ML_ASSETS_EVENT_STORE in README.md"
         ) from error
     except (SQLAlchemyError, OSError, Timeout) as error:
         raise EventStoreError(f"event store {name(url)}: {error}") from error
 
 
-def said(error: DBAPIError) -> str:
-    """What the driver said, without the details: those repeat the row."""
+def driver_message(error: DBAPIError) -> str:
+    """The message of the driver, without the details, which repeat the row."""
     return str(error.orig).partition("\n")[0]

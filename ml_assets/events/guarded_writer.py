@@ -10,14 +10,14 @@ from ml_assets.events.store import EventStore
 from ml_assets.events.writer import Writer
 
 
-def kept(store: EventStore, url: str) -> Writer:
-    """The writer of an event store; where that is a file, one that looks after it."""
+def open_writer(store: EventStore, url: str) -> Writer:
+    """Open the writer of an event store: of a file, one that notices when the file is replaced."""
     file = path(parse(url))
-    return store.writer() if file is None else Kept(store, file)
+    return store.writer() if file is None else GuardedWriter(store, file)
 
 
-class Kept:
-    """Acknowledges only what can be found again.
+class GuardedWriter:
+    """A writer to a file that acknowledges only what can be found again.
 
     A file that was removed, or replaced by another one, can be written to as long as it is open: SQLite says nothing,
     and what was committed is gone with the connection. So the names are looked at after each commit.
@@ -31,7 +31,7 @@ class Kept:
         self._store = store
         self._writer = store.writer()
         self._files = (file, file.with_name(f"{file.name}-wal"))
-        self._found: tuple[object, ...] | None = None
+        self._identities: tuple[object, ...] | None = None
 
     def take(self) -> bool | None:
         """See `Writer`."""
@@ -46,26 +46,26 @@ class Kept:
         try:
             self._writer.write(rows)
         except EventStoreError:  # it has closed its connection: the next one may be to another file
-            self._found = None
+            self._identities = None
             raise
         now = tuple(map(_identity, self._files))
-        if None in now or self._found not in {None, now}:
+        if None in now or self._identities not in {None, now}:
             self.close()
             self._store.close()  # or its tables would be looked for in the old file
             raise EventStoreError(
                 f"event store {self._files[0]}: it was removed or replaced while it was open; restore it, or leave it: "
                 "a new one is made at the next write"
             )
-        self._found = now
+        self._identities = now
 
     def close(self) -> None:
         """See `Writer`."""
-        self._found = None
+        self._identities = None
         self._writer.close()
 
 
 def _identity(file: Path) -> object:
     with contextlib.suppress(OSError):
-        found = file.stat()
-        return found.st_dev, found.st_ino
+        stat = file.stat()
+        return stat.st_dev, stat.st_ino
     return None

@@ -33,7 +33,7 @@ class _Record(NamedTuple):
 
 @dataclass(frozen=True)
 class JournalCounts:
-    """What a journal has done since it was made.
+    """The counts of a journal since it was made.
 
     Args:
         records: acknowledged; what was committed after its caller had gone is not counted.

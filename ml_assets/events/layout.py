@@ -7,7 +7,7 @@ import uuid
 
 from sqlalchemy import Connection, Engine, insert, inspect, select, text
 
-from ml_assets.events.database import name, path, translated
+from ml_assets.events.database import as_store_errors, name, path
 from ml_assets.events.rows import EventStoreError
 from ml_assets.events.schema import EVENTS, IDENTITY, LAYOUT, METADATA, VERSION
 from ml_assets.storage.files import locked
@@ -29,7 +29,7 @@ def create(engine: Engine, patience: float) -> None:
             ours.
     """
     file = path(engine.url)
-    with translated(engine.url):
+    with as_store_errors(engine.url):
         if file is None:
             with engine.begin() as connection:
                 connection.execute(text(_FIRST))

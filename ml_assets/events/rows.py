@@ -30,7 +30,7 @@ class EventRefusedError(EventStoreError):
 
 
 class Prediction(NamedTuple):
-    """What a model version answered, and from what.
+    """An answer of a model version, and the features that it saw.
 
     Args:
         prediction_id: from `prediction_id()`, of the same model; recorded twice, it is there once.
@@ -88,7 +88,7 @@ class Exposure(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What later turned out to be true of a prediction, or what the user did. Made by `outcome()`.
+    """The truth about a prediction that became known later, or an action of the user. Made by `outcome()`.
 
     All but `received_at` is its identity: said twice, it is one row. A correction is a row of its own, observed later,
     so rows are only ever added and the order of arrival decides nothing (`current`).
@@ -113,7 +113,7 @@ class Outcome(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What was looked for, and what was found.
+    """A search, and the documents that it found.
 
     Args:
         prediction_id: from `prediction_id()`, of the same model; outcomes such as a click name it.
@@ -139,7 +139,7 @@ class Search(NamedTuple):
 
 
 class Traffic(NamedTuple):
-    """What one worker of a server saw of one variant of a model in about a minute.
+    """The requests that one worker of a server saw of one variant of a model in about a minute.
 
     Histograms of the same bounds add up.
 
@@ -188,10 +188,21 @@ Kind = type[Event]
 def outcome(
     prediction_id: str, kind: str, value: float | str, *, observed_at: int, received_at: int, source: str = ""
 ) -> Outcome:
-    """An outcome whose value is written in one way only: 1, 1.0 and True are the same truth.
+    """Make an outcome whose value is written in one way only: 1, 1.0 and True are the same truth.
+
+    Args:
+        prediction_id: of the answer that it is about; it names the model.
+        kind: of what: `label`, `click`, `revenue`.
+        value: a finite number, or text.
+        observed_at: when it became true, microseconds since 1970, UTC.
+        received_at: when it came here, microseconds since 1970, UTC.
+        source: who says so.
+
+    >>> outcome("churn.01890a5d-ac96-774b-bcce-b302099a8057", "label", True, observed_at=1, received_at=2).value
+    '1.0'
 
     Raises:
-        EventRefusedError: the value is not finite, or the id is none of a prediction.
+        EventRefusedError: the value is not finite, or the id is not one of a prediction.
     """
     if not isinstance(value, str) and not math.isfinite(value):
         raise EventRefusedError(
@@ -207,13 +218,13 @@ def current(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str], Outcome]:
     Of two that were observed in the same microsecond the greater value stands, as text: any rule would do that does not
     look at the order of arrival.
     """
-    found: dict[tuple[str, str, str], Outcome] = {}
+    newest: dict[tuple[str, str, str], Outcome] = {}
     for row in outcomes:
         key = (row.prediction_id, row.kind, row.source)
-        known = found.get(key)
-        if known is None or (row.observed_at, row.value) > (known.observed_at, known.value):
-            found[key] = row
-    return found
+        before = newest.get(key)
+        if before is None or (row.observed_at, row.value) > (before.observed_at, before.value):
+            newest[key] = row
+    return newest
 
 
 def prediction_id(model: str, now: int) -> str:
@@ -234,7 +245,7 @@ def model_of(prediction_id: str) -> str:
     """The model that gave an answer.
 
     Raises:
-        EventRefusedError: this is no id of an answer.
+        EventRefusedError: this is not the id of an answer.
     """
     model, _, number = prediction_id.rpartition(".")
     if not model or len(prediction_id) > NAME or not _ID.fullmatch(number):
@@ -246,7 +257,7 @@ def model_of(prediction_id: str) -> str:
 
 def by_kind(rows: Iterable[Event]) -> dict[Kind, list[Event]]:
     """The rows of each table, in their order."""
-    found: dict[Kind, list[Event]] = {}
+    groups: dict[Kind, list[Event]] = {}
     for row in rows:
-        found.setdefault(type(row), []).append(row)
-    return found
+        groups.setdefault(type(row), []).append(row)
+    return groups

@@ -1,6 +1,6 @@
-"""The event store: what servers saw and said, written by them, taken once by the graph, kept as declared.
+"""The event store: the rows that servers write, that the graph takes once, and that are kept as declared.
 
-What an error of the store means: nothing was acknowledged. The events may be there all the same (the answer of a commit
+An error of the store means that nothing was acknowledged. The events may be there all the same (the answer of a commit
 can be lost on its way), never in part.
 """
 
@@ -12,9 +12,10 @@ from typing import Any, Generic, Self, TypeVar
 
 from sqlalchemy import Connection, Row, Table, delete, func, select, text
 
-from ml_assets.events.database import engine, name, parse, path, settled, translated
+from ml_assets.events.database import as_store_errors, engine, name, parse, path, wait_for_writers
 from ml_assets.events.layout import create
-from ml_assets.events.rows import Event, Kind, Outcome, Prediction, Search
+from ml_assets.events.retention import delete_old, exported_mark
+from ml_assets.events.rows import Event, Kind, Outcome
 from ml_assets.events.schema import EVENTS, EXPORTED, IDENTITY
 from ml_assets.events.writer import PostgresWriter, SqliteWriter, Writer
 
@@ -93,7 +94,7 @@ class EventStore:
         Raises:
             EventStoreError: the database does not answer.
         """
-        with translated(self._url), self._begin() as connection:
+        with as_store_errors(self._url), self._begin() as connection:
             return str(connection.execute(select(IDENTITY.c.id)).scalar_one())
 
     @property
@@ -103,7 +104,7 @@ class EventStore:
         return file is None or file.exists()
 
     def writer(self) -> Writer:
-        """What a journal writes to."""
+        """A writer for a journal."""
         file = path(self._url)
         if file is not None:
             return SqliteWriter(file, self._patience, self._create)
@@ -114,37 +115,36 @@ class EventStore:
 
         Keep `last` in the same transaction as the rows, and start again from there: then each row is taken once.
 
+        Args:
+            kind: of the rows.
+            sequence: the last one that the caller has; 0: none.
+            limit: rows of the page, at most.
+            model: the model's folder.
+
         Raises:
             EventStoreError: the database does not answer.
         """
         table = EVENTS[kind].table
-        with translated(self._url):
+        with as_store_errors(self._url):
             last = self._last(table)
             chosen = select(table).where(table.c.model == model, table.c.sequence > sequence, table.c.sequence <= last)
             with self._begin() as connection:
-                found = connection.execute(chosen.order_by(table.c.sequence).limit(limit)).all()
-        rows = tuple(_row(kind, row) for row in found)
-        return EventPage(rows, int(found[-1][0]) if len(found) == limit else max(sequence, last))
+                stored = connection.execute(chosen.order_by(table.c.sequence).limit(limit)).all()
+        rows = tuple(_row(kind, row) for row in stored)
+        return EventPage(rows, int(stored[-1][0]) if len(stored) == limit else max(sequence, last))
 
-    def find(self, prediction_id: str) -> Prediction | None:
-        """The prediction of that id; None where none was recorded, or it was deleted."""
-        return self._find(Prediction, prediction_id)
-
-    def find_search(self, prediction_id: str) -> Search | None:
-        """The search of that id; None where none was recorded, or it was deleted."""
-        return self._find(Search, prediction_id)
-
-    def _find(self, kind: type[E], prediction_id: str) -> E | None:
+    def find(self, kind: type[E], prediction_id: str) -> E | None:
+        """The row of that id, of a kind that has one; None where none was recorded, or it was deleted."""
         table = EVENTS[kind].table
-        with translated(self._url), self._begin() as connection:
-            found = connection.execute(select(table).where(table.c.prediction_id == prediction_id)).one_or_none()
-        return None if found is None else _row(kind, found)
+        with as_store_errors(self._url), self._begin() as connection:
+            row = connection.execute(select(table).where(table.c.prediction_id == prediction_id)).one_or_none()
+        return None if row is None else _row(kind, row)
 
     def outcomes_of(self, prediction_id: str) -> tuple[Outcome, ...]:
         """What was said of a prediction, in the order of arrival; `current` says what is in force."""
         table = EVENTS[Outcome].table
         chosen = select(table).where(table.c.prediction_id == prediction_id).order_by(table.c.sequence)
-        with translated(self._url), self._begin() as connection:
+        with as_store_errors(self._url), self._begin() as connection:
             return tuple(Outcome._make(row[1:]) for row in connection.execute(chosen))
 
     def mark_exported(self, kind: Kind, model: str, sequence: int) -> None:
@@ -153,13 +153,13 @@ class EventStore:
         The mark never goes back.
         """
         values = {"name": EVENTS[kind].table.name, "model": model, "sequence": sequence}
-        with translated(self._url), self._begin() as connection:
+        with as_store_errors(self._url), self._begin() as connection:
             connection.execute(text(_MARK), values)
 
-    def exported(self, kind: Kind, model: str) -> int:
+    def exported_until(self, kind: Kind, model: str) -> int:
         """Up to which sequence the graph has said that it has a model's rows; 0 before it has said anything."""
-        with translated(self._url), self._begin() as connection:
-            return _marked(connection, EVENTS[kind].table, model)
+        with as_store_errors(self._url), self._begin() as connection:
+            return exported_mark(connection, EVENTS[kind].table, model)
 
     def retain(self, model: str, before: int, *, batch: int = 1000) -> int:
         """Delete what the graph has taken of a model and what is older; how many rows went.
@@ -172,17 +172,18 @@ class EventStore:
             before: microseconds since 1970, UTC.
             batch: rows a transaction.
         """
-        return sum(self._retain(kind, model, before, batch) for kind in EVENTS)
+        with as_store_errors(self._url):
+            return sum(delete_old(self._begin, kind, model, before, batch) for kind in EVENTS)
 
     def count(self, model: str) -> int:
         """How many rows there are of a model."""
-        with translated(self._url), self._begin() as connection:
+        with as_store_errors(self._url), self._begin() as connection:
             counts = [select(func.count()).where(table.c.model == model) for table in _tables()]
             return sum(int(connection.execute(chosen).scalar_one()) for chosen in counts)
 
     def forget(self, model: str) -> None:
         """Delete every row of a model, taken or not, in one transaction; may be called again."""
-        with translated(self._url), self._begin() as connection:
+        with as_store_errors(self._url), self._begin() as connection:
             for table in (*_tables(), EXPORTED):
                 connection.execute(delete(table).where(table.c.model == model))
 
@@ -192,22 +193,22 @@ class EventStore:
         Raises:
             EventStoreError: it does not answer.
         """
-        with translated(self._url), self._begin() as connection:
+        with as_store_errors(self._url), self._begin() as connection:
             connection.execute(select(EXPORTED.c.name).limit(1)).all()
 
     def health(self) -> Health:
         """See `Health`; raises like `ping`."""
-        with translated(self._url), self._begin() as connection:
+        with as_store_errors(self._url), self._begin() as connection:
             counts = {table.name: text(_BEHIND.format(table=table.name, most=_COUNTED)) for table in _tables()}
             behind = {table: int(connection.execute(count).scalar_one()) for table, count in counts.items()}
             return Health(self._size(connection), behind)
 
-    def behind(self, model: str) -> dict[str, int]:
+    def count_behind(self, model: str) -> dict[str, int]:
         """For each table, rows of a model that the graph has not taken; at most 100,000 are counted."""
-        with translated(self._url), self._begin() as connection:
+        with as_store_errors(self._url), self._begin() as connection:
             return {table.name: _behind(connection, table, model) for table in _tables()}
 
-    def waiting(self, model: str) -> bool:
+    def has_waiting(self, model: str) -> bool:
         """Whether there are rows of a model that the graph has not taken.
 
         The rows of other models that were looked through are not looked through again.
@@ -238,39 +239,15 @@ class EventStore:
     def _last(self, table: Table) -> int:
         """The number up to which every row is there; its lock is given back before anything is read."""
         with self._begin() as connection:
-            settled(connection)
+            wait_for_writers(connection)
             return _greatest(connection, table) or 0
 
     def _waiting(self, kind: Any, model: str) -> bool:  # noqa: ANN401 - each kind has its own page
-        mark = self.exported(kind, model)
+        mark = self.exported_until(kind, model)
         page = self.read_since(kind, mark, 1, model=model)
         if not page.rows and page.last - mark > _STEP:
             self.mark_exported(kind, model, page.last)
         return bool(page.rows)
-
-    def _retain(self, kind: Kind, model: str, before: int, batch: int) -> int:
-        """What goes is looked for without a lock: rows of other models may lie between."""
-        table, deleted, last = EVENTS[kind].table, 0, 0
-        with translated(self._url):
-            end = self._end(table, model, before, EVENTS[kind].aged_by)
-            old = select(table.c.sequence).where(table.c.model == model, table.c.sequence <= end)
-            while last < end:
-                with self._begin() as connection:
-                    some = old.where(table.c.sequence > last).order_by(table.c.sequence).limit(batch)
-                    found = [*connection.execute(some).scalars()]
-                with self._begin() as connection:
-                    deleted += connection.execute(delete(table).where(table.c.sequence.in_(found))).rowcount
-                last = found[-1] if len(found) == batch else end
-        return deleted
-
-    def _end(self, table: Table, model: str, before: int, age: str) -> int:
-        """The last sequence that may go."""
-        with self._begin() as connection:
-            taken = _marked(connection, table, model)
-            mine = select(table.c.sequence).where(table.c.model == model, table.c.sequence <= taken)
-            young = mine.where(table.c[age] >= before).order_by(table.c.sequence).limit(1)
-            first = connection.execute(young).scalar()
-        return taken if first is None else int(first) - 1
 
     def _size(self, connection: Connection) -> int:
         file = path(self._url)
@@ -292,16 +269,11 @@ def _tables() -> list[Table]:
 
 
 def _greatest(connection: Connection, table: Table) -> int | None:
-    found = connection.execute(select(func.max(table.c.sequence))).scalar()
-    return None if found is None else int(found)
-
-
-def _marked(connection: Connection, table: Table, model: str) -> int:
-    chosen = select(EXPORTED.c.sequence).where(EXPORTED.c.name == table.name, EXPORTED.c.model == model)
-    return int(connection.execute(chosen).scalar() or 0)
+    greatest = connection.execute(select(func.max(table.c.sequence))).scalar()
+    return None if greatest is None else int(greatest)
 
 
 def _behind(connection: Connection, table: Table, model: str) -> int:
-    taken = _marked(connection, table, model)
+    taken = exported_mark(connection, table, model)
     rows = select(table.c.sequence).where(table.c.model == model, table.c.sequence > taken).limit(_COUNTED)
     return int(connection.execute(select(func.count()).select_from(rows.subquery())).scalar_one())

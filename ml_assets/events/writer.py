@@ -15,7 +15,7 @@ from typing import Protocol
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from ml_assets.events.database import SHARE, name, of_event, said, sqlstate
+from ml_assets.events.database import SHARE, driver_message, name, of_event, sqlstate
 from ml_assets.events.rows import Event, EventRefusedError, EventStoreError, Kind, by_kind
 from ml_assets.events.schema import insert
 
@@ -28,7 +28,7 @@ _REMEDY = {
     sqlite3.SQLITE_READONLY: "it cannot be written; give the server's user the file, its folder and its -wal and -shm",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; give the server's user its folder",
 }
-# What one event is to blame for, not the store.
+# Errors that one event causes, not the store.
 _REFUSED = (
     sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError,
     UnicodeError, OverflowError, TypeError,
@@ -39,7 +39,7 @@ _ABSENT = {"42P01", "3F000"}  # no such table or schema: another database than t
 
 
 class Writer(Protocol):
-    """What a journal writes to; called by one thread at a time."""
+    """The connection that a journal writes to; called by one thread at a time."""
 
     def take(self) -> bool | None:
         """Begin a transaction, without waiting.
@@ -105,7 +105,7 @@ class SqliteWriter:
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """What goes wrong, in our words; the connection is given up, and with it the transaction."""
+        """Raise the errors of SQLite as our own; the connection is given up, and with it the transaction."""
         try:
             yield
         except _REFUSED as error:
@@ -129,11 +129,11 @@ class SqliteWriter:
     def _open(self) -> sqlite3.Connection:
         self._prepare()
         # Used by one thread at a time, now by one and now by another.
-        made = sqlite3.connect(self._file, timeout=self._patience, isolation_level=None, check_same_thread=False)
-        made.execute("PRAGMA synchronous = FULL")
-        made.execute(f"PRAGMA wal_autocheckpoint = {_PAGES}")
-        made.execute("PRAGMA busy_timeout = 0")
-        return made
+        connection = sqlite3.connect(self._file, timeout=self._patience, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES}")
+        connection.execute("PRAGMA busy_timeout = 0")
+        return connection
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """Take the write lock. SQLite's own patience looks every 100 ms in the end: one of busy workers starves."""
@@ -172,8 +172,8 @@ def _insert(connection: sqlite3.Connection, kind: Kind, rows: Sequence[Event]) -
 
 def _remedy(error: sqlite3.Error) -> str:
     # The lower byte is the error; an error of Python's own binding has none.
-    found = _REMEDY.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
-    return f": {found}" if found else ""
+    remedy = _REMEDY.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    return f": {remedy}" if remedy else ""
 
 
 class PostgresWriter:
@@ -233,7 +233,7 @@ class PostgresWriter:
 
     def _failure(self, error: DBAPIError) -> EventStoreError:
         kind = EventRefusedError if of_event(error) else EventStoreError
-        return kind(f"event store {name(self._engine.url)}: {said(error)}")
+        return kind(f"event store {name(self._engine.url)}: {driver_message(error)}")
 
 
 def commit(writer: Writer, records: Sequence[Sequence[Event]]) -> list[EventStoreError | None]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.events.guarded_writer import kept
+from ml_assets.events.guarded_writer import open_writer
 from ml_assets.events.journal import Journal
 from ml_assets.events.rows import Event, EventRefusedError, EventStoreError
 from ml_assets.events.store import EventStore
@@ -72,7 +72,7 @@ class Worker:
     async def start(self) -> None:
         """Load what is released and go on following it."""
         forget_dead()
-        self._journal = Journal(kept(self.events, self._store))
+        self._journal = Journal(open_writer(self.events, self._store))
         await self._tick()
         await self._ask()
         self._ticking = asyncio.create_task(self._tick_on())

@@ -43,7 +43,7 @@ def test_a_postgres_is_written_to_again_by_the_next_write(postgres: Postgres, na
         postgres.do(end)
         writer.write([prediction("after")])
         store.mark_exported(Prediction, "churn", 3)
-        assert store.exported(Prediction, "churn") == 3
+        assert store.exported_until(Prediction, "churn") == 3
         assert [row.entity for row in store.read_since(Prediction, 0, 9, model="churn").rows] == ["before", "after"]
 
 

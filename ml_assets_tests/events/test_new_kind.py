@@ -46,7 +46,7 @@ def test_a_new_kind_needs_no_further_line(failures: str, tmp_path: Path) -> None
     with EventStore(failures) as store:
         write(store, *rows, *rows)
         assert store.read_since(Failure, 0, 9, model="churn").rows == rows
-        assert store.behind("churn")["failures"] == 3
+        assert store.count_behind("churn")["failures"] == 3
         assert take(lake, store, "churn", date(2026, 8, 30)).rows == {
             "prediction_log": 1, "outcomes": 0, "exposures": 0, "searches": 0, "traffic": 0, "failures": 3
         }  # fmt: skip
@@ -56,5 +56,5 @@ def test_a_new_kind_needs_no_further_line(failures: str, tmp_path: Path) -> None
         assert store.read_since(Failure, 0, 9, model="churn").rows == rows[2:]
         store.forget("churn")
         assert store.count("churn") == 0
-        assert store.find("none") is None
-        assert store.exported(Prediction, "churn") == 0
+        assert store.find(Prediction, "none") is None
+        assert store.exported_until(Prediction, "churn") == 0

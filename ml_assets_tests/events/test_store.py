@@ -223,8 +223,8 @@ def test_several_stores_begin_at_once_on_nothing(url: str) -> None:
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        ("", "no URL"), ("events.db", "no URL"), ("sqlite://", "a file"), ("sqlite:///:memory:", "a file"),
-        ("mysql://user:s3cret@host/db", "'mysql'"), ("postgresql://user:s3cret@host:port/db", "no URL"),
+        ("", "not the URL"), ("events.db", "not the URL"), ("sqlite://", "a file"), ("sqlite:///:memory:", "a file"),
+        ("mysql://user:s3cret@host/db", "'mysql'"), ("postgresql://user:s3cret@host:port/db", "not the URL"),
     ],
 )  # fmt: skip
 def test_a_url_that_is_none_is_refused_without_its_secret(bad: str, why: str) -> None:

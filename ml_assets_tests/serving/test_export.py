@@ -101,7 +101,7 @@ def test_a_mark_never_goes_back_and_health_says_how_far_behind_the_graph_is(stor
     last = store.read_since(Prediction, 0, 3, model="churn").last
     store.mark_exported(Prediction, "churn", last)
     store.mark_exported(Prediction, "churn", last - 1)
-    assert store.exported(Prediction, "churn") == last
+    assert store.exported_until(Prediction, "churn") == last
     found = store.health()
     assert found.behind == {"predictions": 1, "exposures": 0, "outcomes": 0, "searches": 0, "traffic": 0}
     assert found.size > 4096
@@ -113,13 +113,13 @@ def test_each_model_is_taken_by_itself_and_one_that_nobody_takes_stays(store: Ev
     page = store.read_since(Prediction, 0, 3, model="churn")
     assert [row.entity for row in page.rows] == ["0", "2", "4"]
     store.mark_exported(Prediction, "churn", page.last)
-    assert store.behind("churn") == {"predictions": 2, "exposures": 0, "outcomes": 0, "searches": 0, "traffic": 1}
+    assert store.count_behind("churn") == {"predictions": 2, "exposures": 0, "outcomes": 0, "searches": 0, "traffic": 1}
     assert store.health().behind == {"predictions": 5, "exposures": 0, "outcomes": 0, "searches": 0, "traffic": 2}
     assert store.retain("retail", NOW + 100) == 0
     assert store.retain("churn", NOW + 100) == 3
-    assert store.exported(Prediction, "retail") == 0
+    assert store.exported_until(Prediction, "retail") == 0
     assert len(store.read_since(Prediction, 0, 99, model="retail").rows) == 5
-    assert store.behind("churn")["predictions"] == 2
+    assert store.count_behind("churn")["predictions"] == 2
 
 
 def test_traffic_of_a_minute_is_there_once_for_each_worker_and_model(store: EventStore) -> None:
@@ -133,8 +133,8 @@ def test_a_prediction_is_found_by_its_id_with_what_was_said_of_it(store: EventSt
     row = prediction("a")
     said = [truth(row.prediction_id, value, observed=NOW + at) for at, value in enumerate((1, 0))]
     write(store, prediction("b"), row, *said, truth(named("other")))
-    assert store.find(row.prediction_id) == row
-    assert store.find(named("other")) is None
+    assert store.find(Prediction, row.prediction_id) == row
+    assert store.find(Prediction, named("other")) is None
     assert store.outcomes_of(row.prediction_id) == tuple(said)
 
 
@@ -166,4 +166,4 @@ def test_the_rows_of_a_model_are_forgotten_taken_or_not_and_those_of_others_stay
     for _ in range(2):
         store.forget("churn")
     assert (store.count("churn"), store.count("churn_2")) == (0, 1)
-    assert (store.exported(Prediction, "churn"), store.exported(Prediction, "churn_2")) == (0, 1)
+    assert (store.exported_until(Prediction, "churn"), store.exported_until(Prediction, "churn_2")) == (0, 1)

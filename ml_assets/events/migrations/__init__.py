@@ -34,8 +34,8 @@ def migrate(connection: Connection) -> None:
 
 
 @contextmanager
-def altered(table: str) -> Iterator[BatchOperations]:
-    """A table to be altered.
+def alter(table: str) -> Iterator[BatchOperations]:
+    """Alter a table.
 
     SQLite writes it anew: strict, as it was, and never giving out again the number of a row that was deleted.
     """

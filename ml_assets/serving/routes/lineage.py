@@ -38,7 +38,7 @@ async def lineage(worker: Worker, prediction_id: str) -> dict[str, Any]:
 
 
 def _read(worker: Worker, prediction_id: str) -> tuple[Prediction | Search | None, tuple[Outcome, ...]]:
-    found = worker.events.find(prediction_id) or worker.events.find_search(prediction_id)
+    found = worker.events.find(Prediction, prediction_id) or worker.events.find(Search, prediction_id)
     return found, worker.events.outcomes_of(prediction_id)
 
 

@@ -94,8 +94,14 @@ def test_each_call_takes_what_is_new_in_pages(lake: Lake, store: EventStore) -> 
     assert values(lake, "prediction_log") == [row.prediction_id for row in first + second]
     stamped = lake.query("SELECT due, count(*) AS n FROM t GROUP BY due ORDER BY due", t="churn/traffic").to_pylist()
     assert stamped == [{"due": DUE, "n": 20}, {"due": None, "n": 3}]
-    assert set(store.behind("churn").values()) == {0}
-    assert store.behind("retail") == {"predictions": 23, "exposures": 0, "outcomes": 0, "searches": 0, "traffic": 23}
+    assert set(store.count_behind("churn").values()) == {0}
+    assert store.count_behind("retail") == {
+        "predictions": 23,
+        "exposures": 0,
+        "outcomes": 0,
+        "searches": 0,
+        "traffic": 23,
+    }
 
 
 def test_what_was_taken_and_is_old_is_deleted_and_not_missed(lake: Lake, store: EventStore) -> None:
@@ -153,5 +159,5 @@ def test_a_kill_loses_and_doubles_nothing(
     assert values(lake, "prediction_log") == [row.prediction_id for row in made]
     for table in ("outcomes", "exposures", "traffic"):
         assert len(values(lake, table)) == len(set(values(lake, table))) == 25
-    assert set(store.behind("churn").values()) == {0}
+    assert set(store.count_behind("churn").values()) == {0}
     assert len(store.read_since(Traffic, 0, 99, model="retail").rows) == 25

@@ -1,6 +1,6 @@
 """A prediction may name no entity: a request with instances need not say whose they are."""
 
-from ml_assets.events.migrations import altered, columns
+from ml_assets.events.migrations import alter, columns
 
 revision = "0001"
 down_revision = None
@@ -9,5 +9,5 @@ down_revision = None
 def upgrade() -> None:
     """Releases before versions may have done it already; then nothing is written anew."""
     if columns("predictions").get("entity") is False:
-        with altered("predictions") as table:
+        with alter("predictions") as table:
             table.alter_column("entity", nullable=True)

@@ -2,7 +2,7 @@
 
 from sqlalchemy import CheckConstraint, Column, Text
 
-from ml_assets.events.migrations import altered, columns
+from ml_assets.events.migrations import alter, columns
 
 revision = "0002"
 down_revision = "0001"
@@ -13,7 +13,7 @@ def upgrade() -> None:
     if not columns("traffic"):
         return
     short = CheckConstraint("length(variant) <= 100", name="variant_is_short")
-    with altered("traffic") as table:
+    with alter("traffic") as table:
         table.add_column(Column("variant", Text, short, nullable=False, server_default="champion"))
         table.drop_constraint("traffic_model_worker_since_key", type_="unique")
         table.create_unique_constraint(
