@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml_assets.decisions.alert import Event, Kind, MetricRule, RuleState, Severity, decide
+from ml_assets.decisions.alert import AlertEvent, Kind, MetricRule, RuleState, Severity, decide
 from ml_assets.redaction import redacted
 from ml_assets.storage.lake import Lake, fingerprint_of
 
@@ -227,7 +227,7 @@ def _lasted(time: timedelta) -> str:
     return f"{hours} h {seconds // 60} min"
 
 
-def _row(folder: str, event: Event, link: str, decided_at: datetime) -> dict[str, Any]:
+def _row(folder: str, event: AlertEvent, link: str, decided_at: datetime) -> dict[str, Any]:
     return {
         "id": _id(folder, event.rule, event.as_of.isoformat(), event.kind.value),
         "as_of": event.as_of,

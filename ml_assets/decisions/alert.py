@@ -88,7 +88,7 @@ class RuleState:
 
 
 @dataclass(frozen=True)
-class Event:
+class AlertEvent:
     """What a rule says at an as-of date: the value against the limit, and the sentence that a person reads."""
 
     kind: Kind
@@ -103,7 +103,7 @@ class Event:
 
 def decide(
     rules: Sequence[MetricRule], metrics: Mapping[str, float | None], state: Mapping[str, RuleState], as_of: date
-) -> tuple[tuple[Event, ...], Mapping[str, RuleState]]:
+) -> tuple[tuple[AlertEvent, ...], Mapping[str, RuleState]]:
     """The events of an as-of date, in the order of the rules, and the state that the next one takes.
 
     Args:
@@ -112,7 +112,7 @@ def decide(
         state: rule → what is known of it; a rule without one has never spoken.
         as_of: the date that the metrics stand for.
     """
-    events, after = list[Event](), dict(state)
+    events, after = list[AlertEvent](), dict(state)
     for rule in rules:
         before, value = state.get(rule.name, RuleState()), metrics.get(rule.metric)
         if value is None or math.isnan(value) or not _new(before, as_of):
@@ -147,11 +147,11 @@ def _after(kind: Kind | None, before: RuleState, as_of: date) -> RuleState:
     return RuleState(since, as_of if kind else before.said, as_of)
 
 
-def _event(kind: Kind, rule: MetricRule, value: float, before: RuleState, as_of: date) -> Event:
+def _event(kind: Kind, rule: MetricRule, value: float, before: RuleState, as_of: date) -> AlertEvent:
     sentence = _sentence(kind, rule, value, before.since or as_of, as_of)
     if rule.description and kind is not Kind.RECOVERED:
         sentence = f"{sentence} ({rule.description})"
-    return Event(kind, rule.name, rule.metric, value, rule.limit, as_of, rule.severity, sentence)
+    return AlertEvent(kind, rule.name, rule.metric, value, rule.limit, as_of, rule.severity, sentence)
 
 
 def _sentence(kind: Kind, rule: MetricRule, value: float, since: date, as_of: date) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.decisions.alert import Event, Kind, MetricRule, RuleState, Severity, backoff, decide
+from ml_assets.decisions.alert import AlertEvent, Kind, MetricRule, RuleState, Severity, backoff, decide
 
 DAY = date(2026, 6, 7)
 WEEK = timedelta(weeks=1)
@@ -30,9 +30,9 @@ rules = st.builds(
 
 def walk(
     rule: MetricRule, history: Sequence[float | None], state: Mapping[str, RuleState] | None = None
-) -> tuple[list[Event], Mapping[str, RuleState]]:
+) -> tuple[list[AlertEvent], Mapping[str, RuleState]]:
     """The events of weekly as-of dates, and the state after the last one."""
-    said, known = list[Event](), dict(state or {})
+    said, known = list[AlertEvent](), dict(state or {})
     for number, value in enumerate(history):
         events, after = decide([rule], {rule.metric: value}, known, DAY + number * WEEK)
         said, known = said + list(events), dict(after)
@@ -91,7 +91,7 @@ def test_below_is_the_mirror_of_above(history: Sequence[float | None]) -> None:
 
 @given(st.lists(st.tuples(values, values), max_size=20))
 def test_rules_do_not_disturb_each_other(history: Sequence[tuple[float | None, float | None]]) -> None:
-    together, state = list[Event](), dict[str, RuleState]()
+    together, state = list[AlertEvent](), dict[str, RuleState]()
     for number, (one, two) in enumerate(history):
         metrics = {DRIFT.metric: one, AUC.metric: two}
         events, after = decide([DRIFT, AUC], metrics, state, DAY + number * WEEK)
