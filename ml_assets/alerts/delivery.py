@@ -24,6 +24,7 @@ from ml_assets.decisions.alert import Severity, backoff
 from ml_assets.spec.alert import PROJECT
 from ml_assets.storage.compaction import KEPT
 from ml_assets.storage.lake import Lake
+from ml_assets.storage.tables import ModelTables
 
 # One row for each alert and URL that took it. `complete`: with this row every URL of the settings has it.
 _DELIVERED = pa.schema([
@@ -40,7 +41,7 @@ _ATTEMPTS = pa.schema([
     ("alerts", pa.int64()),
     ("failure", pa.string()),
 ])  # fmt: skip
-_TABLE = f"{PROJECT}/alerts_attempts"
+_TABLE = ModelTables(PROJECT).alerts_attempts
 _TALKATIVE = ("apprise", "urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry", "urllib3.poolmanager")
 
 
@@ -155,7 +156,7 @@ def _all(folders: Iterable[str]) -> list[str]:
 
 
 def _delivered(folder: str) -> str:
-    return f"{folder}/alerts_delivered"
+    return ModelTables(folder).alerts_delivered
 
 
 def _taken(lake: Lake, folder: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from ml_assets.decisions.alert import AlertEvent, Kind, MetricRule, RuleState, Severity, decide
 from ml_assets.redaction import redacted
 from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.tables import ModelTables
 
 _OUTBOX = pa.schema([
     ("id", pa.string()),
@@ -67,7 +68,7 @@ class Alert:
 
 def outbox(folder: str) -> str:
     """The table of a folder's alerts."""
-    return f"{folder}/alerts"
+    return ModelTables(folder).alerts
 
 
 def alerts(lake: Lake, folder: str) -> list[Alert]:

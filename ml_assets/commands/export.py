@@ -11,6 +11,7 @@ from ml_assets.commands.file_modes import hand_over
 from ml_assets.commands.project import Project
 from ml_assets.errors import DataError
 from ml_assets.storage.files import part_of
+from ml_assets.storage.tables import ModelTables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -135,7 +136,7 @@ def _predictions(project: Project, model: str, as_of: date | None, _: int | None
     day = as_of or days[-1]
     if day not in days:
         raise DataError(f"{model} has no predictions at {day}: there are those of {days[0]} to {days[-1]}")
-    with _selected(lake, f"{model}/predictions", None, f"WHERE as_of = DATE '{day}'") as rows:
+    with _selected(lake, ModelTables(model).predictions, None, f"WHERE as_of = DATE '{day}'") as rows:
         yield rows, f"predictions of {model} at {day}"
 
 
@@ -183,7 +184,7 @@ def _selected(lake: "Lake", table: str, version: int | None, where: str) -> "Ite
 
 def _predicted(lake: "Lake", model: str) -> list[date]:
     """The as-of dates of the predictions."""
-    table, sql = f"{model}/predictions", "SELECT DISTINCT as_of FROM p ORDER BY as_of"
+    table, sql = ModelTables(model).predictions, "SELECT DISTINCT as_of FROM p ORDER BY as_of"
     days: list[date] = [] if lake.version(table) is None else lake.query(sql, p=table)["as_of"].to_pylist()
     if not days:
         raise DataError(f"{model} has predicted nothing yet: `ml-assets run {model}` does")

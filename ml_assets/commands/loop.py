@@ -18,6 +18,7 @@ from ml_assets.commands.unfinished import unfinished
 from ml_assets.errors import DataError, DeclarationError, MlAssetsError
 from ml_assets.ingest.watch import listing
 from ml_assets.settings import settings
+from ml_assets.storage.tables import ModelTables
 
 _CODES = {True: 2, False: 1}
 """Exit codes: what a user can put right, and what not."""
@@ -64,7 +65,9 @@ def _run(project: Project, name: str, as_of: date | None, today: date) -> Summar
 
 def _sources(project: Project, name: str) -> dict[str, Any]:
     """What became of the files of each source: whoever reads `--json` need not take a sentence apart."""
-    return {each.spec.name: state(project.lake, f"{name}/raw/{each.spec.name}") for each in project.sources(name)}
+    return {
+        each.spec.name: state(project.lake, ModelTables(name).raw(each.spec.name)) for each in project.sources(name)
+    }
 
 
 def _said(error: Exception) -> dict[str, str]:

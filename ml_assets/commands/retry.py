@@ -7,6 +7,7 @@ from ml_assets.commands.project import Project
 from ml_assets.errors import DataError
 from ml_assets.ingest.ledger import quarantine_table
 from ml_assets.settings import PROJECT, settings
+from ml_assets.storage.tables import ModelTables
 
 _SHOWN = 10  # reasons that are printed
 
@@ -39,7 +40,7 @@ def _outcomes(project: Project, model: str, progress: Callable[[int, int], None]
         )
     for spec in specs:
         now = datetime.now(UTC).replace(tzinfo=None)
-        table = f"{model}/raw/{spec.name}"
+        table = ModelTables(model).raw(spec.name)
         done = ingest(
             project.lake,
             table,

@@ -21,6 +21,7 @@ from ml_assets.redaction import redacted
 from ml_assets.settings import settings
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
+from ml_assets.storage.tables import ModelTables
 from ml_assets.training.release import explain, ledger
 
 Champions = Mapping[str, dict[str, Any] | str]
@@ -125,7 +126,7 @@ def _model(project: Project, lake: Lake, instance: dg.DagsterInstance, model: Mo
         "predictions": _predictions(lake, name),
         "drift": _drift(lake, name),
         "verdict": _verdict(lake, name),
-        "sources": {source: _source(lake, f"{name}/raw/{source}") for source in sources},
+        "sources": {source: _source(lake, ModelTables(name).raw(source)) for source in sources},
     }
 
 
@@ -162,7 +163,7 @@ def _candidate(instance: dg.DagsterInstance, name: str) -> dict[str, Any] | None
 
 
 def _predictions(lake: Lake, name: str) -> dict[str, Any] | None:
-    table = f"{name}/predictions"
+    table = ModelTables(name).predictions
     if lake.version(table) is None:
         return None
     last = (
@@ -174,7 +175,7 @@ def _predictions(lake: Lake, name: str) -> dict[str, Any] | None:
 
 
 def _drift(lake: Lake, name: str) -> dict[str, Any] | None:
-    table = f"{name}/drift_report"
+    table = ModelTables(name).drift_report
     if lake.version(table) is None:
         return None
     last = "SELECT as_of, feature, drifted, reason FROM t WHERE as_of = (SELECT max(as_of) FROM t) ORDER BY feature"

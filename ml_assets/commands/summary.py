@@ -11,6 +11,7 @@ from ml_assets.components.monitor import Monitor
 from ml_assets.settings import settings
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
+from ml_assets.storage.tables import ModelTables
 
 if TYPE_CHECKING:
     from ml_assets.spec.source import SourceSpec
@@ -121,8 +122,8 @@ def summarise(
         best_possible=_best_possible(project, name, found),
         gates=[asdict(gate) for gate in found.verdict.numbers],
         rows=_sources(project, name, as_of, metadata),
-        predictions=_count(lake, f"{name}/predictions", as_of),
-        predictions_table=f"{name}/predictions",
+        predictions=_count(lake, ModelTables(name).predictions, as_of),
+        predictions_table=ModelTables(name).predictions,
         watched=bool(project.model(name).siblings(project.tree, Monitor)),
         page=metadata.get("drift_report", {}).get("page"),
         drift=_drift(lake, name, as_of),
@@ -180,7 +181,7 @@ def _sources(
     found = {}
     for spec in (source.spec for source in project.sources(name)):
         found[spec.name] = row = _rows(metadata.get(f"raw/{spec.name}", {}))
-        if late := waiting(project.lake, f"{name}/raw/{spec.name}", spec, as_of):
+        if late := waiting(project.lake, ModelTables(name).raw(spec.name), spec, as_of):
             following = project.model(name).spec.cadence.step(as_of)
             row["warnings"].append(f"{late:,} documents arrived since {as_of}: {following} scores them")
     return found
@@ -209,7 +210,7 @@ def _verdict(lake: Lake, name: str, as_of: date) -> dict[str, str] | None:
 
 
 def _drift(lake: Lake, name: str, as_of: date) -> dict[str, dict[str, Any]]:
-    table = f"{name}/drift_report"
+    table = ModelTables(name).drift_report
     if lake.version(table) is None:
         return {}
     rows = lake.query("SELECT * FROM t WHERE as_of = $day", {"day": as_of}, t=table).to_pylist()

@@ -6,6 +6,7 @@ from ml_assets.commands.project import Project
 from ml_assets.commands.screen import echo
 from ml_assets.errors import DataError
 from ml_assets.settings import settings
+from ml_assets.storage.tables import ModelTables
 
 
 def undo_delivery(project: Project, source: str, file: str, *, yes: bool) -> None:
@@ -27,7 +28,7 @@ def undo_delivery(project: Project, source: str, file: str, *, yes: bool) -> Non
     if name not in specs:
         known = ", ".join(f"{model}/{each}" for each in sorted(specs))
         raise DataError(f"no source {source!r}: write the model and the source, one of {known}")
-    table = f"{model}/raw/{name}"
+    table = ModelTables(model).raw(name)
     found = delivered(project.lake, table, file)
     came = "" if found.delivered is None else f", delivered at {found.delivered:%Y-%m-%d %H:%M:%S} UTC"
     back = f" The rows of {', '.join(found.restored)} that it replaced come back." if found.restored else ""

@@ -16,6 +16,7 @@ from ml_assets.spec.base import Declaration
 from ml_assets.spec.cadence import Cadence
 from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
+from ml_assets.storage.tables import ModelTables
 
 Spec = TypeVar("Spec", bound=Declaration)
 
@@ -121,7 +122,8 @@ def relations(name: str, sources: Sequence[SourceSpec]) -> dict[str, Relation]:
         DeclarationError: two have the same name; DuckDB does not tell `A` from `a`.
     """
     require_different("Source", [source.name for source in sources])
-    return {s.name: Relation(s.name, f"{name}/raw/{s.name}", s.event_time, s.known_at, tuple(s.key)) for s in sources}
+    tables = ModelTables(name)
+    return {s.name: Relation(s.name, tables.raw(s.name), s.event_time, s.known_at, tuple(s.key)) for s in sources}
 
 
 def require_different(kind: str, names: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from ml_assets.ingest.corrections import arrived
 from ml_assets.ingest.report import Ingest
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.tables import as_of_key
 
 _DATES_PER_COMMIT = 32
 
@@ -69,8 +70,8 @@ def _stale(lake: Lake, view: View, wanted: dict[date, int]) -> list[date]:
 
 def kept(lake: Lake, view: View, dates: Sequence[date], version: int | None = None) -> dict[date, int]:
     """The fingerprint under which each date's rows stand in a version of the view's table, where there are some."""
-    records = lake.records(view.kept, [_key(day) for day in dates], version)
-    return {day: records[_key(day)] for day in dates if _key(day) in records}
+    records = lake.records(view.kept, [as_of_key(day) for day in dates], version)
+    return {day: records[as_of_key(day)] for day in dates if as_of_key(day) in records}
 
 
 def fingerprints(
@@ -117,10 +118,6 @@ def _fingerprint(view: View, day: date, arrivals: dict[str, list[Ingest]], upstr
     return fingerprint_of(view.recipe, seen, upstream)
 
 
-def _key(day: date) -> str:
-    return f"as_of={day}"
-
-
 def _commit(
     lake: Lake, view: View, days: Sequence[date], wanted: Mapping[date, int], workers: int, pinned: _Pinned
 ) -> bool:
@@ -130,7 +127,7 @@ def _commit(
     before = [{day: prints[day] for day in days if day in prints} for prints in pinned.beneath]
     if _beneath(lake, view, days) != before:
         return False
-    lake.replace(view.kept, rows, values=days, records={_key(day): wanted[day] for day in days})
+    lake.replace(view.kept, rows, values=days, records={as_of_key(day): wanted[day] for day in days})
     return True
 
 

@@ -19,6 +19,7 @@ from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features.store import refresh
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry, Version
+from ml_assets.storage.tables import ModelTables
 from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.reach import reach
@@ -97,7 +98,7 @@ def evidence_mark(policy: Policy, evidence: RetrainEvidence) -> int:
 
 def ledger(model: str) -> str:
     """The table of a model's verdicts."""
-    return f"{model}/retraining_verdict"
+    return ModelTables(model).retraining_verdict
 
 
 def decide(

@@ -100,8 +100,9 @@ def _followed(lake: Lake, folder: "ModelDefinition", spec: "DocumentsSpec", mode
 
 def _tables(folder: "ModelDefinition", spec: "DocumentsSpec") -> tuple[str, str, str, str]:
     """Of the documents, of what they are taken for, of what was withdrawn, and of what people say."""
-    raw = f"{folder.name}/raw"
-    return f"{raw}/{spec.source}", f"{folder.name}/predictions", f"{raw}/{spec.withdrawn}", f"{raw}/{spec.reviewed}"
+    tables = folder.tables
+    withdrawn, reviewed = tables.raw(str(spec.withdrawn)), tables.raw(str(spec.reviewed))  # None names no table
+    return tables.raw(spec.source), tables.predictions, withdrawn, reviewed
 
 
 def _note(location: Path, versions: Mapping[str, int | str]) -> None:

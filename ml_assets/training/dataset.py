@@ -208,7 +208,8 @@ def table(folder: ModelDefinition) -> str:
     In one table for all, columns of an older query would stay as features without a value, and a column that changed
     its type would be cast to the old one.
     """
-    return f"{folder.name}/training_set/{fingerprint_of('by date', [view.recipe for view in views(folder)]):016x}"
+    queries = fingerprint_of("by date", [view.recipe for view in views(folder)])
+    return folder.tables.training_set(f"{queries:016x}")
 
 
 def views(folder: ModelDefinition) -> list[View]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from ml_assets.errors import OvertakenError
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake
+from ml_assets.storage.tables import as_of_key
 
 ROW = "row_as_of"
 """The as-of date of a row; that of the training set that holds it is another."""
@@ -19,8 +20,8 @@ ROW = "row_as_of"
 
 def stands(lake: Lake, table: str, as_of: date, fingerprint: int) -> int | None:
     """The version that is the training set of an as-of date under a fingerprint; None where there is none."""
-    kept = lake.records(table, [_set(as_of), _version(as_of)])
-    return kept.get(_version(as_of)) if kept.get(_set(as_of)) == fingerprint else None
+    kept = lake.records(table, [as_of_key(as_of), _version(as_of)])
+    return kept.get(_version(as_of)) if kept.get(as_of_key(as_of)) == fingerprint else None
 
 
 def changed(lake: Lake, table: str, wanted: Mapping[date, int]) -> tuple[int, list[date], list[date]]:
@@ -69,7 +70,7 @@ def keep(
         if made is None:
             return None
         days = {_date(day): wanted[day] for day in lacking} | {_date(day): 0 for day in gone}
-        records = {**days, _set(as_of): fingerprint, _version(as_of): version + 1}
+        records = {**days, as_of_key(as_of): fingerprint, _version(as_of): version + 1}
         replaced = [*lacking, *gone] or [as_of]  # which is none of its own
         try:
             return lake.replace(table, made, column=ROW, values=replaced, records=records, onto=version)
@@ -105,9 +106,5 @@ def _date(day: date) -> str:
     return f"{ROW}={day}"
 
 
-def _set(as_of: date) -> str:
-    return f"as_of={as_of}"
-
-
 def _version(as_of: date) -> str:
-    return f"version of as_of={as_of}"
+    return f"version of {as_of_key(as_of)}"

@@ -11,6 +11,7 @@ from ml_assets.features.view import TimedView, View
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
+from ml_assets.storage.tables import ModelTables
 
 _OWN = ("as_of", "row_as_of", "label")
 """Columns of a training set that are no features."""
@@ -33,6 +34,11 @@ class ModelDefinition:
     population: View
     labels: View
     features: tuple[TimedView, ...]
+
+    @property
+    def tables(self) -> ModelTables:
+        """The names of the model's tables."""
+        return ModelTables(self.name)
 
     @property
     def columns(self) -> tuple[str, ...] | None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from ml_assets.decisions.gate import GateAction, GateVerdict
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
+from ml_assets.storage.tables import ModelTables
 
 Decision = Literal["promoted", "rolled back", "chosen", "moved by hand"]
 """How a version became champion: by its gates; by `ml-assets rollback`, to an older or a newer one; by an alias."""
@@ -149,7 +150,7 @@ def explain(lake: Lake, model: str, version: int) -> Answering:
 
 def ledger(model: str) -> str:
     """The table of a model's champions."""
-    return f"{model}/champion"
+    return ModelTables(model).champion
 
 
 def history(lake: Lake, model: str) -> list[dict[str, Any]]:

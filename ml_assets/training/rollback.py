@@ -8,6 +8,7 @@ from datetime import date, datetime
 from ml_assets.errors import TrainingError
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
+from ml_assets.storage.tables import ModelTables
 from ml_assets.training.release import complete, explain, history
 
 
@@ -83,7 +84,7 @@ def _require_released(version: Version) -> None:
 def _now(lake: Lake, model: str, decided_at: datetime) -> date:
     """The as-of date that the loop has reached: its ledger and its predictions say it."""
     days = [row["since"] for row in history(lake, model)]
-    if lake.version(f"{model}/predictions") is not None:
-        (last,) = lake.query("SELECT max(as_of) AS day FROM p", p=f"{model}/predictions")["day"].to_pylist()
+    if lake.version(ModelTables(model).predictions) is not None:
+        (last,) = lake.query("SELECT max(as_of) AS day FROM p", p=ModelTables(model).predictions)["day"].to_pylist()
         days += [last] if last else []
     return max(days, default=decided_at.date())

@@ -13,6 +13,7 @@ from ml_assets.features.join import point_in_time
 from ml_assets.features.store import fingerprints, refresh
 from ml_assets.spec.names import REVIEW
 from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.memo import memo
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.frame import features
@@ -87,10 +88,8 @@ def predict(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date
     serve = folder.spec.serve
     unsure = [serve.review_below, serve.review_unseen, serve.review_words] if kept.classes else []
     fingerprint = fingerprint_of(champion.tags["sha256"], *prints(lake, folder, kept, as_of), *unsure)
-    table, key = f"{folder.name}/predictions", f"as_of={as_of}"
-    version = lake.version(table)
-    reused = version is not None and lake.record(table, key, version) == fingerprint
-    if not reused:
+
+    def make() -> pa.Table:
         scored = rows(lake, folder, kept, [as_of], workers=workers)
         onnx = registry.onnx(champion)
         found = decisions(probabilities(onnx, kept, scored), folder, kept, familiar(onnx, folder, kept, scored))
@@ -100,8 +99,10 @@ def predict(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date
             **found,
             "model_version": pa.repeat(pa.scalar(champion.number, pa.int64()), len(scored)),
         }
-        version = lake.replace(table, pa.table(columns), values=[as_of], records={key: fingerprint})
-    return Predicted(table, version, champion, fingerprint, reused)
+        return pa.table(columns)
+
+    stands = memo(lake, folder.tables.predictions, as_of, fingerprint, make)
+    return Predicted(folder.tables.predictions, stands.version, champion, fingerprint, stands.reused)
 
 
 def familiar(onnx: bytes, folder: ModelDefinition, kept: TrainingRecord, table: pa.Table) -> "NDArray[np.bool_]":

@@ -13,6 +13,7 @@ from ml_assets.storage.artifacts import ModelPackage
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.manifest import MISSING, PROBABILITIES
 from ml_assets.storage.registry import Registry, Run, Version
+from ml_assets.storage.tables import as_of_key
 from ml_assets.training import dataset
 from ml_assets.training.changes import Parts, changes, from_tag, parts
 from ml_assets.training.definition import ModelDefinition, require_features
@@ -62,7 +63,7 @@ def declaration(folder: ModelDefinition) -> str:
 
 def candidate(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date) -> Version:
     """The version that was trained for the training set of `as_of`."""
-    fingerprint = lake.record(dataset.table(folder), f"as_of={as_of}")
+    fingerprint = lake.record(dataset.table(folder), as_of_key(as_of))
     found = None if fingerprint is None else registry.find(folder.name, recipe(folder, fingerprint))
     if found is None:
         raise TrainingError(f"{folder.name} has no model for {as_of}: materialize {folder.name}/model first")

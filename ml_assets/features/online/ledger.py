@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
+from ml_assets.storage.tables import ModelTables
 
 _LEDGER = pa.schema([
     ("as_of", pa.date32()),
@@ -43,7 +44,7 @@ class OnlineWrite(TypedDict):
 
 def table(model: str) -> str:
     """The table of a model's online features."""
-    return f"{model}/online_features"
+    return ModelTables(model).online_features
 
 
 def last(lake: Lake, model: str, **where: str) -> OnlineWrite | None:

@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, get_args
 
 from ml_assets.errors import DeclarationError, OnlineStoreError
+from ml_assets.storage.tables import ModelTables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -183,5 +184,5 @@ def kind_of(found: "pa.DataType") -> Kind | None:
 
 def unfinished(store: str, model: str) -> str:
     """What is said of a store that holds no complete set of records."""
-    asset = f"{model.partition('@')[0]}/online_features"
+    asset = ModelTables(model.partition("@")[0]).online_features
     return f"{store} holds no complete {model}: it was emptied, or not written yet; {asset} writes it"

@@ -11,6 +11,7 @@ from ml_assets.monitoring.drift.attribution import AttributionDrift
 from ml_assets.monitoring.drift.feature import FeatureDrift
 from ml_assets.monitoring.drift.score_drift import Change, ScoreDrift
 from ml_assets.storage.lake import Lake
+from ml_assets.storage.tables import ModelTables, as_of_key
 
 _KINDS = {"str": pa.string(), "bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
 _CHANGES = ("mean", "share")
@@ -66,17 +67,17 @@ def read(lake: Lake, folder: str, as_of: date) -> Contents:
 
 def features_table(folder: str) -> str:
     """A row for each feature."""
-    return f"{folder}/drift_report"
+    return ModelTables(folder).drift_report
 
 
 def scores_table(folder: str) -> str:
     """A row for each report."""
-    return f"{folder}/score_drift"
+    return ModelTables(folder).score_drift
 
 
 def key(as_of: date) -> str:
     """Under which the fingerprint of a report stands."""
-    return f"as_of={as_of}"
+    return as_of_key(as_of)
 
 
 def _features(contents: Contents) -> list[dict[str, Any]]:

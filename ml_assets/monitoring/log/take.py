@@ -17,6 +17,7 @@ from ml_assets.events.schema import EVENTS
 from ml_assets.events.store import EventStore
 from ml_assets.storage.compaction import KEPT
 from ml_assets.storage.lake import Lake
+from ml_assets.storage.tables import ModelTables
 
 PAGE = 5_000
 """Rows in memory, and in one file of the lake: about 10 MB of features."""
@@ -59,7 +60,7 @@ def take(lake: Lake, store: EventStore, folder: str, due: date | None, *, limit:
     Raises:
         EventStoreError: the event store does not answer. What was taken stays taken.
     """
-    with lake.lock(f"{folder}/prediction_log"):
+    with lake.lock(ModelTables(folder).prediction_log):
         rows = {EVENTS[kind].log: _take(lake, store, folder, kind, due, limit) for kind in EVENTS}
         for name in filter(rows.get, rows):  # nothing names a version of these
             lake.compact(f"{folder}/{name}", kept=KEPT)

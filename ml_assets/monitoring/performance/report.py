@@ -16,11 +16,13 @@ from ml_assets.features.store import fingerprints, refresh
 from ml_assets.monitoring.performance.baseline import Evaluated, LabelledScores, entities, evaluated
 from ml_assets.monitoring.performance.groups import MetricGroup, MetricRow, estimate, measure, measure_slice
 from ml_assets.monitoring.performance.served import ServedAnswers, answers
-from ml_assets.monitoring.performance.table import PAST, PerformanceReport, read, write
+from ml_assets.monitoring.performance.table import PAST, PerformanceReport, read, to_table
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.memo import memo
 from ml_assets.storage.registry import Registry, Version
+from ml_assets.storage.tables import as_of_key
 from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.frame import features
@@ -73,21 +75,22 @@ def performance_report(
     Without predictions the report is empty and says so.
     """
     plan = _plan(lake, registry, folder, spec, as_of, workers)
-    table, key = f"{folder.name}/performance_report", f"as_of={as_of}"
-    reused = lake.record(table, key) == plan.fingerprint
-    if not reused:
+
+    def make() -> pa.Table:
         parts = [_part(lake, registry, folder, spec, made, workers) for made in plan.made]
         parts += [_served(lake, registry, folder, spec, plan.online)]
         notes = [*plan.notes, *(note for part in parts for note in part.notes)]
-        write(lake, table, as_of, [row for part in parts for row in part.rows], notes, plan.fingerprint)
+        return to_table(as_of, [row for part in parts for row in part.rows], notes)
+
+    kept = memo(lake, folder.tables.performance_report, as_of, plan.fingerprint, make)
     champion = registry.champion(folder.name)
-    return read(lake, folder.name, as_of, champion=champion.number if champion else None, reused=reused)
+    return read(lake, folder.name, as_of, champion=champion.number if champion else None, reused=kept.reused)
 
 
 def _plan(
     lake: Lake, registry: Registry, folder: ModelDefinition, spec: PerformanceSpec, as_of: date, workers: int
 ) -> _Plan:
-    predictions = f"{folder.name}/predictions"
+    predictions = folder.tables.predictions
     found = _predicted(lake, folder, predictions, as_of)
     online = answers(lake, folder, spec.window, as_of, workers=workers)
     if not found:
@@ -95,7 +98,7 @@ def _plan(
         return _Plan((), ("there are no predictions yet", *online.notes), fingerprint, online)
     measured, estimated = _dates(lake, folder, spec, sorted({row["as_of"] for row in found}), as_of)
     # Fingerprints before rows: what arrives in between is then seen by the next run, and not lost.
-    stood = lake.records(predictions, [f"as_of={day}" for day in (*measured, *estimated)])
+    stood = lake.records(predictions, [as_of_key(day) for day in (*measured, *estimated)])
     labels = sorted(fingerprints(lake, folder.labels, measured).items())
     made, unfair = _versions(registry, folder, found, measured, estimated)
     sliced = [_sliced(lake, folder, each) for each in made]
@@ -206,7 +209,7 @@ def _estimated(
     found = lake.query(
         f"SELECT score FROM p WHERE as_of = $day AND model_version = $version ORDER BY {quote(folder.spec.entity)}",
         {"day": day, "version": number},
-        p=f"{folder.name}/predictions",
+        p=folder.tables.predictions,
     )
     return estimate(MetricGroup(day, day, False, number), np.asarray(found["score"]), before, spec)
 
@@ -256,7 +259,7 @@ def _joined(
     """
     entity, wanted = quote(folder.spec.entity), [f"slice {name}" for name in slices]
     label = "(l.label = p.predicted)::DOUBLE" if made.kept.classes else "l.label::DOUBLE"
-    with lake.open(p=f"{folder.name}/predictions", l=folder.labels.kept) as connection:
+    with lake.open(p=folder.tables.predictions, l=folder.labels.kept) as connection:
         if slices:
             connection.register("s", _words(lake, folder, made, days, slices, workers))
         joined = f"LEFT JOIN s ON s.as_of = p.as_of AND s.{entity} = p.{entity}" if slices else ""

@@ -10,6 +10,7 @@ import pyarrow as pa
 from ml_assets.decisions.interval import Interval
 from ml_assets.monitoring.performance.groups import METRICS, Kind, MetricRow
 from ml_assets.storage.lake import Lake
+from ml_assets.storage.tables import ModelTables, as_of_key
 
 _BIN = pa.struct([("mean", pa.float64()), ("rate", pa.float64()), ("rows", pa.float64())])
 _KINDS = {
@@ -166,14 +167,11 @@ def _shown(row: MetricRow | None) -> str:
     return f"{row.value:.4f}" + ("" if row.low is None else f" ({row.low:.4f} to {row.high:.4f})")
 
 
-def write(
-    lake: Lake, table: str, as_of: date, rows: Sequence[MetricRow], notes: Sequence[str], fingerprint: int
-) -> None:
-    """Keep a report. A note is a row without a metric, so that rows and notes are one transaction."""
+def to_table(as_of: date, rows: Sequence[MetricRow], notes: Sequence[str]) -> pa.Table:
+    """A report as rows of its table. A note is a row without a metric, so that rows and notes are one transaction."""
     made = [asdict(row) | {"as_of": as_of, "bins": _bins(row)} for row in rows]
     made += [{"as_of": as_of, "reason": note} for note in notes]
-    kept = pa.Table.from_pylist(made, schema=_SCHEMA)
-    lake.replace(table, kept, values=[as_of], records={f"as_of={as_of}": fingerprint})
+    return pa.Table.from_pylist(made, schema=_SCHEMA)
 
 
 def _bins(row: MetricRow) -> list[dict[str, float]] | None:
@@ -190,8 +188,8 @@ def read(lake: Lake, name: str, as_of: date, *, champion: int | None = None, reu
         champion: the version whose numbers are wanted; None = the one that made the latest predictions.
         reused: what the report says of itself.
     """
-    table = f"{name}/performance_report"
-    if lake.record(table, f"as_of={as_of}") is None:
+    table = ModelTables(name).performance_report
+    if lake.record(table, as_of_key(as_of)) is None:
         return PerformanceReport(as_of, notes=(f"there is no performance report of {name} for {as_of} yet",))
     found = lake.query("SELECT * EXCLUDE (as_of) FROM r WHERE as_of = $day", {"day": as_of}, r=table).to_pylist()
     rows = tuple(sorted((_row(each) for each in found if each["metric"] is not None), key=_order))

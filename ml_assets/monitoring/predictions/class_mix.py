@@ -83,7 +83,7 @@ def named(
     if not kept.classes:
         return ClassMix()
     query = "SELECT predicted, decision FROM p WHERE as_of = $day"
-    now, unsure = _shares(lake.query(query, {"day": as_of}, p=f"{folder.name}/predictions"), kept)
+    now, unsure = _shares(lake.query(query, {"day": as_of}, p=folder.tables.predictions), kept)
     known = familiar(required(registry, version, EVALUATION), folder, kept, test.rows)
     then, unsure_then = _shares(pa.table(decisions(test.p, folder, kept, known)), kept)
     return ClassMix(tuple(Compared(name, now[name], then[name]) for name in kept.classes), unsure, unsure_then)

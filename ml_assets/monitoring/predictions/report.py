@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from ml_assets.features.store import fingerprints, refresh
 from ml_assets.monitoring.performance.baseline import tested
@@ -18,7 +19,9 @@ from ml_assets.monitoring.predictions.class_mix import named, unseen
 from ml_assets.monitoring.predictions.table import Bin, PredictionReport, Scores, from_row, to_table
 from ml_assets.monitoring.predictions.traffic import served
 from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.memo import memo
 from ml_assets.storage.registry import Registry, Version
+from ml_assets.storage.tables import ModelTables, as_of_key
 from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.record import TrainingRecord, record
@@ -53,22 +56,23 @@ def prediction_report(
 
     Without predictions the report is empty and says so.
     """
-    plan, table, key = _plan(lake, registry, folder, as_of), f"{folder.name}/prediction_report", f"as_of={as_of}"
+    plan = _plan(lake, registry, folder, as_of)
     online = served(lake, folder.name, as_of)
     scored = "nothing was scored" if plan is None else plan.fingerprint
     fingerprint = fingerprint_of(_ENGINE, scored, online.fingerprint)
-    reused = lake.record(table, key) == fingerprint
-    if not reused:
-        found = _nothing(as_of) if plan is None else _report(lake, registry, folder, as_of, plan, workers)
-        kept = to_table(replace(found, **asdict(online)))
-        lake.replace(table, kept, values=[as_of], records={key: fingerprint})
-    return read(lake, folder.name, as_of, reused=reused)
+
+    def make() -> pa.Table:
+        report = _nothing(as_of) if plan is None else _report(lake, registry, folder, as_of, plan, workers)
+        return to_table(replace(report, **asdict(online)))
+
+    kept = memo(lake, folder.tables.prediction_report, as_of, fingerprint, make)
+    return read(lake, folder.name, as_of, reused=kept.reused)
 
 
 def read(lake: Lake, name: str, as_of: date, *, reused: bool = True) -> PredictionReport:
     """The report of a folder at an as-of date, as it stands; empty, with the reason, where there is none."""
-    table = f"{name}/prediction_report"
-    if lake.record(table, f"as_of={as_of}") is None:
+    table = ModelTables(name).prediction_report
+    if lake.record(table, as_of_key(as_of)) is None:
         return PredictionReport(as_of, reason=f"there is no prediction report of {name} for {as_of} yet")
     (kept,) = lake.query("SELECT * FROM r WHERE as_of = $day", {"day": as_of}, r=table).to_pylist()
     return from_row(kept, reused=reused, table_version=lake.version(table))
@@ -79,9 +83,9 @@ def _nothing(as_of: date) -> PredictionReport:
 
 
 def _plan(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date) -> _Plan | None:
-    predictions, grid = f"{folder.name}/predictions", folder.spec.cadence.dates(as_of)
-    stand = lake.records(predictions, [f"as_of={day}" for day in grid[-2:]])
-    if f"as_of={as_of}" not in stand:
+    predictions, grid = folder.tables.predictions, folder.spec.cadence.dates(as_of)
+    stand = lake.records(predictions, [as_of_key(day) for day in grid[-2:]])
+    if as_of_key(as_of) not in stand:
         return None
     made = "SELECT max(model_version) AS number FROM p WHERE as_of = $day"
     number = lake.query(made, {"day": as_of}, p=predictions)["number"][0].as_py()
@@ -94,7 +98,7 @@ def _plan(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date) 
     labelled = None if kept.classes else max(mature, default=None)  # of several classes there is no one rate
     labels = fingerprints(lake, folder.labels, [labelled]) if labelled else {}
     silent = gaps.silent(lake, kept, as_of)
-    before = next((day for day in grid[-2:-1] if f"as_of={day}" in stand), None)
+    before = next((day for day in grid[-2:-1] if as_of_key(day) in stand), None)
     parts = (sorted(stand.items()), version.run_id, "verdict" in version.tags, prints(lake, folder, kept, as_of))
     fingerprint = fingerprint_of(_ENGINE, parts, sorted(labels.items()), silent)
     return _Plan(version, kept, before, labelled, silent, fingerprint)
@@ -132,7 +136,7 @@ def _report(
 
 
 def _scores(lake: Lake, folder: ModelDefinition, day: date) -> "Floats":
-    found = lake.query("SELECT score FROM p WHERE as_of = $day", {"day": day}, p=f"{folder.name}/predictions")
+    found = lake.query("SELECT score FROM p WHERE as_of = $day", {"day": day}, p=folder.tables.predictions)
     return np.sort(np.asarray(found["score"], dtype=np.float64))  # in one order, for the same digits every time
 
 
