@@ -41,7 +41,7 @@ def decoders(worker: Worker, rows: str, papers: str, folder: Path) -> Mapping[st
     from ml_assets.serving.routes import outcomes
     from ml_assets.serving.routes import search as searching
 
-    model, other = worker.models[rows], worker.models[papers]
+    model, other = worker.routes[rows].default, worker.routes[papers].default
     row = {"total spend": 0.5, "n": 1, "plan": "pro", "customer_id": "c1"}
     truth = {"prediction_id": f"{rows}.01a20229-5b74-7a6c-80cf-ea8f9f794b59", "value": 1, "kind": "label"}
     outcome = json.dumps({"outcomes": [truth | {"observed_at": "2025-11-20T08:00:00Z", "source": "crm"}]}).encode()
@@ -92,8 +92,9 @@ def decoders(worker: Worker, rows: str, papers: str, folder: Path) -> Mapping[st
         ),
         "tokens": HostileInput(file("tokens.json", Tokens(folder / "tokens.json").read), _written(token)),
         "champions": HostileInput(
-            file("champions.json", Releases(folder).champions),
-            b'{"models": {"a": {"release": "b", "version": 1, "since": 0}}}',
+            file("routes.json", Releases(folder).routes),
+            b'{"models": {"a": {"route": {"model": "a", "salt": "a", "variants": [{"name": "champion", "version": 1, '
+            b'"share": 1.0}]}, "releases": {"champion": {"release": "b", "version": 1, "since": 0}}}}}',
         ),
     }
 

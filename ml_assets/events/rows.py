@@ -10,14 +10,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
+from ml_assets.decisions.route import CHAMPION
 from ml_assets.errors import MlAssetsError
 
 # Characters of what is part of a key; of any one column, and of those that may be long. Postgres keeps 2,704 bytes of a
 # row in an index, and an entity of a megabyte is no entity.
 NAME, LONG = 100, 300
-CHAMPION = "champion"
-"""The variant that answers by default."""
-
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 

@@ -22,7 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from ml_assets.events.rows import CHAMPION, LONG, NAME, Exposure, Kind, Outcome, Prediction, Search, Traffic
+from ml_assets.decisions.route import CHAMPION
+from ml_assets.events.rows import LONG, NAME, Exposure, Kind, Outcome, Prediction, Search, Traffic
 
 VERSION = "0002"
 """The layout that this release reads and writes."""

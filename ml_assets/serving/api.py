@@ -89,7 +89,7 @@ def _questions(made: FastAPI, worker: Worker) -> None:
     @made.get("/models", summary="The champions", **reads("Models", "Those that this server answers with"))
     async def models() -> Response:
         """Name, version, and since when it answers."""
-        return _json(msgspec.json.encode({"models": [listed(model) for model in worker.models.values()]}))
+        return _json(msgspec.json.encode({"models": [listed(model) for model in worker.loaded.defaults()]}))
 
     @made.get("/models/{model}", summary="A champion: features, bands, metrics, gates", **reads("Model", "What it is"))
     async def model(model: str) -> Response:
@@ -168,7 +168,7 @@ def _document(made: FastAPI, worker: Worker) -> None:
     @made.get("/openapi.json", include_in_schema=False, dependencies=asks_for_nothing())
     async def document(request: Request) -> Response:
         known = worker.guard.open or worker.guard.presented(request.scope)
-        models = [*worker.models.values()] if known else []
+        models = worker.loaded.defaults() if known else []
         of = (worker.guard.open, *(model.release for model in models))
         if known not in kept or kept[known][0] != of:
             made.openapi_schema = None

@@ -82,7 +82,7 @@ class App:
         await refuse(send, unavailable("busy", f"{BUSY} requests are in hand", "try again, or add workers"))
         path: str = scope["path"]
         found = _OF_MODEL.fullmatch(path)
-        name = found[1] if found and found[1] in self._worker.models else ""
+        name = found[1] if found and found[1] in self._worker.routes else ""
         route = f"/models/{{model}}/{found[2]}" if found else path if path in _ROUTES else "other"
         self._worker.count("predict" if route == _PREDICT else route, name, 503, 0)
 
@@ -100,7 +100,7 @@ class App:
             status = 500
             _LOG.exception("predict %s", name)
             await refuse(send, failed(error))
-        self._worker.count("predict", name if name in self._worker.models else "", status, time.perf_counter() - began)
+        self._worker.count("predict", name if name in self._worker.routes else "", status, time.perf_counter() - began)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.perf_counter(), 500
@@ -122,7 +122,7 @@ class App:
         finally:
             route = getattr(scope.get("route"), "path", "other")
             name = scope.get("path_params", {}).get("model", "")
-            known = name if name in self._worker.models else ""
+            known = name if name in self._worker.routes else ""
             if status:  # nobody was answered who has gone
                 self._worker.count(route, known, status, time.perf_counter() - began)
 

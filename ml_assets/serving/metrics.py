@@ -14,6 +14,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from ml_assets.decisions.route import CHAMPION
 from ml_assets.events.rows import LATENCY_BOUNDS, Traffic
 
 _MINUTE = 60_000_000  # microseconds
@@ -109,7 +110,7 @@ def forget_dead() -> None:
 
 
 class Minute:
-    """What a worker saw of a model since `since`, for `Traffic`.
+    """The requests of a variant of a model since `since`, for `Traffic`.
 
     How long it lasts a clock says that nobody sets: a row never ends before it begins.
 
@@ -131,11 +132,13 @@ class Minute:
         elif status >= 400:
             self._refused += 1
 
-    def row(self, model: str, worker: str, now: int) -> Traffic:
+    def row(self, model: str, worker: str, now: int, variant: str = CHAMPION) -> Traffic:
         """What is written down, at a moment of the clock that says how long it lasted."""
         until = self.since + max(now - self.begun, 1)
         latency = msgspec.json.encode(self._latency).decode()
-        return Traffic(model, worker, self.since, until, sum(self._latency), self._refused, self._errors, latency)
+        return Traffic(
+            model, worker, self.since, until, sum(self._latency), self._refused, self._errors, latency, variant
+        )
 
 
 def _elapsed() -> int:
@@ -148,23 +151,23 @@ class Minutes:
 
     def __init__(self) -> None:
         self._worker = uuid.uuid4().hex  # a name that no other process has
-        self._counted: dict[str, Minute] = {}
+        self._counted: dict[tuple[str, str], Minute] = {}
         self._untold: deque[Traffic] = deque(maxlen=_UNTOLD)
 
-    def of(self, model: str) -> Minute:
-        """The minute that is counted now."""
-        found = self._counted.get(model)
-        if found is None:
-            found = self._counted[model] = Minute(time.time_ns() // 1000, _elapsed())
-        return found
+    def of(self, model: str, variant: str = CHAMPION) -> Minute:
+        """The minute of a variant that is counted now."""
+        minute = self._counted.get((model, variant))
+        if minute is None:
+            minute = self._counted[model, variant] = Minute(time.time_ns() // 1000, _elapsed())
+        return minute
 
     def over(self, model: str | None, *, force: bool) -> tuple[Traffic, ...]:
         """The minutes that are over, or all of them; of `model` at least an empty one where none is counted."""
         now = _elapsed()
         if force and not self._counted and model is not None:
             self.of(model)
-        for name in [name for name, minute in self._counted.items() if force or now - minute.begun >= _MINUTE]:
-            self._untold.append(self._counted.pop(name).row(name, self._worker, now))
+        for key in [key for key, minute in self._counted.items() if force or now - minute.begun >= _MINUTE]:
+            self._untold.append(self._counted.pop(key).row(key[0], self._worker, now, key[1]))
         return tuple(self._untold)
 
     def forget(self, told: int) -> None:

@@ -90,7 +90,7 @@ def _require_tokens(tokens: Tokens, host: str) -> None:
 def _forget_asked(releases: Releases) -> None:
     """Until this server's follower has asked the registry, nobody can say that a model is not released."""
     with suppress(OSError, RegistryError):  # the follower says what is wrong with the disk
-        releases.keep(msgspec.structs.replace(releases.champions(), asked=0.0, trouble=None))
+        releases.keep(msgspec.structs.replace(releases.routes(), asked=0.0, trouble=None))
 
 
 def _url(listening: socket.socket) -> str:

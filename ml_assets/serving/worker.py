@@ -55,7 +55,7 @@ class Worker:
         self._store = settings.event_store_url
         self.events = EventStore(self._store)
         self.loaded = LoadedModels(self.releases, self.lookups)
-        self.models = self.loaded.models
+        self.routes = self.loaded.routes
         self.model = self.loaded.model
         self.written: dict[str, Any] = {}
         """Feature set → as of when the online store holds it."""
@@ -136,8 +136,8 @@ class Worker:
     def count(self, route: str, name: str, status: int, seconds: float) -> None:
         """One request that was answered."""
         self.metrics.answered(route, name, status, seconds)
-        if name in self.models:
-            self._minutes.of(name).count(status, seconds)
+        if known := self.routes.get(name):
+            self._minutes.of(name, known.default.variant).count(status, seconds)
 
     def health(self) -> dict[str, str]:
         """What does not work, by part, and why; nothing where all is well."""
@@ -152,14 +152,14 @@ class Worker:
 
     def unready(self) -> str | None:
         """Why no request shall be sent here; None: they may."""
-        if not self.models:
+        if not self.routes:
             why = "; ".join(f"{name}: {trouble}" for name, trouble in self.loaded.refused().items())
             return f"no model can be loaded: {why}" if why else "no model is released yet"
         return self.guard.trouble or self._event_store()
 
     def _lost(self) -> str | None:
         """Why an entity's features may be missing through nobody's fault."""
-        sets = {model.manifest.feature_set for model in self.models.values()}
+        sets = {model.manifest.feature_set for model in self.loaded.defaults()}
         return "; ".join(why for name, why in self.lookups.lost.items() if name in sets) or None
 
     def _event_store(self) -> str | None:
@@ -198,12 +198,12 @@ class Worker:
 
     async def _ask(self) -> None:
         with self._noting("asking"):
-            self.written = await self.lookups.probe([model.manifest.feature_set for model in self.models.values()])
+            self.written = await self.lookups.probe([model.manifest.feature_set for model in self.loaded.defaults()])
             await self._tell(force=self._event_store() is not None)
 
     async def _tell(self, *, force: bool) -> None:
         """Write down the minutes that are over; in trouble all of them, as a question whether writing works again."""
-        if untold := self._minutes.over(next(iter(self.models), None), force=force):
+        if untold := self._minutes.over(next(iter(self.routes), None), force=force):
             try:
                 await self.journal.record(*untold)
             except EventStoreError as error:

@@ -1,4 +1,4 @@
-"""Runs, model versions and the champion alias. The one module that speaks MLflow.
+"""Runs, model versions and the routes of models. The one module that speaks MLflow.
 
 A version appears in the registry as the last step of a training, in one transaction with the tags that say what it
 is: a run without a version was killed, and is removed when the same recipe is trained again.
@@ -12,19 +12,27 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from ml_assets.decisions.route import CHAMPION, Route
 from ml_assets.errors import RegistryError
 from ml_assets.redaction import redacted
 from ml_assets.storage import artifacts as files_of
 from ml_assets.storage.model_version import PARENT, Run, Version, log, version_of
-from ml_assets.storage.tracking import EMBEDDED, aliased, client, latest_metrics, never_used, registered
+from ml_assets.storage.tracking import EMBEDDED, client, latest_metrics, model_names, never_used, versions_with_alias
 
-__all__ = ["CHAMPION", "Registry", "Run", "Version"]
+__all__ = ["RegisteredRoute", "Registry", "Run", "Version"]
 
-CHAMPION = "champion"
 _RELEASE = "release"  # the tag
 _INTENT = "ml_assets.moving"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Or MLflow's UI opens an experiment on its traces, of which there are none."""
+
+
+@dataclass(frozen=True)
+class RegisteredRoute:
+    """A route as the registry says it, with the versions of its variants by their names."""
+
+    route: Route
+    versions: Mapping[str, Version]
 
 
 @dataclass(frozen=True)
@@ -71,12 +79,19 @@ class Registry:
         found = self._client.search_model_versions(f"name = '{model}'", 1, ["version_number DESC"])
         return version_of(found[0]) if found else None
 
+    def routes(self) -> dict[str, RegisteredRoute]:
+        """The route of every model that has a champion: today, that one alone."""
+        champions = self.champions()
+        routes = {name: Route.of_champion(name, version.number) for name, version in champions.items()}
+        return {name: RegisteredRoute(route, {route.default.name: champions[name]}) for name, route in routes.items()}
+
     def champions(self) -> dict[str, Version]:
         """The champion of every model that has one; the embedded database is read without MLflow's 3 s."""
         if self.uri.startswith(EMBEDDED):
-            return {name: Version(name, number, run, tags) for name, number, run, tags in aliased(self.uri, CHAMPION)}
-        found = self._client.search_registered_models(max_results=1000)
-        numbers = {model.name: model.aliases[CHAMPION] for model in found if CHAMPION in model.aliases}
+            rows = versions_with_alias(self.uri, CHAMPION)
+            return {name: Version(name, number, run, tags) for name, number, run, tags in rows}
+        models = self._client.search_registered_models(max_results=1000)
+        numbers = {model.name: model.aliases[CHAMPION] for model in models if CHAMPION in model.aliases}
         return {name: self.version(name, int(number)) for name, number in numbers.items()}
 
     def glance(self, model: str) -> tuple[Version, dict[str, float]] | None:
@@ -110,9 +125,9 @@ class Registry:
             )
         return content
 
-    def promote(self, version: Version) -> None:
-        """Point the champion alias at a version."""
-        self._client.set_registered_model_alias(version.model, CHAMPION, str(version.number))
+    def promote(self, version: Version, variant: str = CHAMPION) -> None:
+        """Point the alias of a variant at a version."""
+        self._client.set_registered_model_alias(version.model, variant, str(version.number))
 
     @contextlib.contextmanager
     def asked(self) -> Iterator[None]:
@@ -138,7 +153,7 @@ class Registry:
     def models(self) -> list[str]:
         """The names of all registered models; the embedded database is read without MLflow's 3 s."""
         if self.uri.startswith(EMBEDDED):
-            return registered(self.uri)
+            return model_names(self.uri)
         return sorted(model.name for model in self._client.search_registered_models(max_results=1000))
 
     def is_new(self) -> bool:

@@ -91,7 +91,7 @@ def _move(database: sqlite3.Connection, old: str, new: str) -> None:
     database.execute("UPDATE datasets SET dataset_source = replace(dataset_source, ?, ?)", (was, now))
 
 
-def aliased(uri: str, alias: str) -> list[tuple[str, int, str, dict[str, str]]]:
+def versions_with_alias(uri: str, alias: str) -> list[tuple[str, int, str, dict[str, str]]]:
     """Of each model of the embedded database with this alias: name, version, run and tags, without importing MLflow."""
     with _reading(uri) as database:
         if database is None:
@@ -100,7 +100,7 @@ def aliased(uri: str, alias: str) -> list[tuple[str, int, str, dict[str, str]]]:
         return [(name, int(number), run, dict(database.execute(_TAGS, (name, number)))) for name, number, run in found]
 
 
-def registered(uri: str) -> list[str]:
+def model_names(uri: str) -> list[str]:
     """The names of all models that are registered in the embedded database."""
     with _reading(uri) as database:
         if database is None:

@@ -1,7 +1,8 @@
-"""The champion: the alias moves, and an append-only ledger says which version answered from when to when and why.
+"""Releases: a version is published for servers, and promoted; an append-only ledger says who answered when, and why.
 
-The manifest is published, the alias moves, and the ledger follows: killed in between, the next run writes what is
-missing. An alias that somebody moved by hand is not moved back; the ledger then says so.
+`publish` keeps the manifest, `promote` moves the alias, and the ledger follows; `release` is the policy that does both
+at once. Killed in between, the next run writes what is missing. An alias that somebody moved by hand is not moved back;
+the ledger then says so.
 """
 
 import json
@@ -72,16 +73,53 @@ def release(
     as_of: date,
     decided_at: datetime,
 ) -> Released:
-    """Make a version the champion if its verdict says so; a decision is taken once, however often this is called.
+    """Publish a version and make it the champion at once, if its verdict says so.
 
-    The manifest is what servers load. It comes before the alias, so that none meets a champion without; a
-    champion whose declaration has changed since gets its new one. After a rollback no version of the declaration that
-    was rolled back from is made the champion: only a person knows whether what was wrong with it is put right.
+    A decision is taken once, however often this is called. The manifest is what servers load: it comes before the
+    alias, so that none meets a champion without, and a champion whose declaration has changed since gets its new one.
+    After a rollback no version of the declaration that was rolled back from is made the champion: only a person knows
+    whether what was wrong with it is put right.
+
+    Args:
+        lake: where the ledger is.
+        registry: where the versions are.
+        version: that was evaluated.
+        verdict: of its gates.
+        manifest: the bytes of its manifest.
+        as_of: the date of the decision.
+        decided_at: now, naive UTC.
+    """
+    version = publish(registry, version, verdict, manifest)
+    return promote(lake, registry, version, verdict, as_of=as_of, decided_at=decided_at)
+
+
+def publish(registry: Registry, version: Version, verdict: GateVerdict, manifest: bytes) -> Version:
+    """Keep the manifest of a version that passed its gates, so that a server can load it; nothing answers with it yet.
+
+    Args:
+        registry: where the versions are; the artifact is there since the training.
+        version: that was evaluated.
+        verdict: of its gates; a version that may not ship stays as it is.
+        manifest: the bytes of its manifest; a changed declaration gives a new one.
+    """
+    return registry.publish(version, manifest) if verdict.action is GateAction.SHIP else version
+
+
+def promote(
+    lake: Lake, registry: Registry, version: Version, verdict: GateVerdict, *, as_of: date, decided_at: datetime
+) -> Released:
+    """Make a published version the champion: the alias moves, and the ledger follows.
+
+    Args:
+        lake: where the ledger is.
+        registry: where the versions are.
+        version: that was published.
+        verdict: of its gates; the champion stays where they did not pass.
+        as_of: the date of the decision.
+        decided_at: now, naive UTC.
     """
     complete(lake, registry, version.model)
     before = registry.champion(version.model)
-    if verdict.action is GateAction.SHIP:
-        version = registry.publish(version, manifest)
     if before is not None and before.number == version.number and _decided(lake, version):
         _note_manual(lake, before, as_of, decided_at)
         return Released(before, False, f"version {before.number} is the champion already")

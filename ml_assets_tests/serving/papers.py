@@ -5,8 +5,9 @@ import time
 from functools import cache
 from pathlib import Path
 
-from ml_assets.serving.models.releases import Champion, Champions, Releases
+from ml_assets.serving.models.releases import Releases, Routes
 from ml_assets.storage.manifest import Input, Manifest, RowQuery
+from ml_assets_tests.serving.released import champion
 
 MODEL, CLASSES = "papers", ("lease", "addendum", "other")
 
@@ -43,4 +44,9 @@ def release(data: Path) -> None:
         classes=CLASSES, documents=(RowQuery("SELECT document_id, text FROM text", "text", as_of=False),),
     )  # fmt: skip
     name = releases.put(manifest.to_json(), onnx())
-    releases.keep(Champions({**releases.champions().models, MODEL: Champion(name, 1, time.time())}, time.time()))
+    releases.keep(
+        Routes(
+            {**releases.routes().models, MODEL: champion(MODEL, name, 1, time.time())},
+            time.time(),
+        )
+    )

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ml_assets.features.online.schema import Column, Schema
 from ml_assets.features.online.store import open_store
-from ml_assets.serving.models.releases import Champion, Champions, Releases
+from ml_assets.serving.models.releases import ReleasedRoute, Releases, Routes, VariantRelease
 from ml_assets.storage.manifest import Band, Input, Manifest, PassedGate
 
 MODEL, ENTITY, FEATURES = "churn", "customer_id", "churn@0123456789ab"
@@ -67,13 +67,18 @@ def manifest(version: int = 1, shift: float = 0.0, model: str = MODEL, feature_s
     )  # fmt: skip
 
 
+def champion(model: str, release: str, version: int, since: float) -> ReleasedRoute:
+    """The route of a model whose champion is a release."""
+    return ReleasedRoute.of_champion(model, VariantRelease(release, version, since))
+
+
 def release(data: Path, version: int = 1, shift: float = 0.0, *, feature_set: str = FEATURES) -> str:
     """Make a version the champion on a server's disk, as its follower does."""
     releases = Releases.at(data)
     made = manifest(version, shift, feature_set=feature_set)
     name = releases.put(made.to_json(), onnx(shift))
-    known = releases.champions().models
-    releases.keep(Champions({**known, MODEL: Champion(name, version, time.time())}, time.time()))
+    known = releases.routes().models
+    releases.keep(Routes({**known, MODEL: champion(MODEL, name, version, time.time())}, time.time()))
     return name
 
 

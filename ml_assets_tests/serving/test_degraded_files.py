@@ -16,12 +16,12 @@ from ml_assets.events.rows import EventStoreError, Prediction
 from ml_assets.events.store import EventStore
 from ml_assets.serving import worker
 from ml_assets.serving.models import loading as loaded
-from ml_assets.serving.models.releases import Champion, Champions, Releases
+from ml_assets.serving.models.releases import Releases, Routes
 from ml_assets.serving.tokens import Tokens
 from ml_assets.settings import Settings
 from ml_assets_tests.serving import released
 from ml_assets_tests.serving.faults import bring_back, move_away
-from ml_assets_tests.serving.released import FEATURES, MODEL
+from ml_assets_tests.serving.released import FEATURES, MODEL, champion
 from ml_assets_tests.serving.served import PREDICT, ROW, Served
 from ml_assets_tests.serving.traffic import prediction
 
@@ -93,7 +93,7 @@ def put(data: Path, version: int, shift: float) -> str:
 
 def promote(data: Path, name: str, version: int) -> None:
     now = time.time()
-    Releases.at(data).keep(Champions({MODEL: Champion(name, version, now)}, now))
+    Releases.at(data).keep(Routes({MODEL: champion(MODEL, name, version, now)}, now))
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
@@ -157,9 +157,9 @@ def test_a_server_without_a_release_that_it_can_load_never_answers(tmp_path: Pat
 
 
 def test_a_damaged_list_of_champions_changes_nothing_and_is_said(served: Served, tmp_path: Path) -> None:
-    list_ = Releases.at(tmp_path).folder / "champions.json"
+    list_ = Releases.at(tmp_path).folder / "routes.json"
     mend = damage(list_, "cut off")
-    wait(lambda: "champions.json" in degraded(served).get("registry", ""))
+    wait(lambda: "routes.json" in degraded(served).get("registry", ""))
     assert status(served, INSTANCES)[0] == status(served, ENTITIES)[0] == 200
     assert served.client.get("/ready").status_code == 200
     mend()
@@ -168,7 +168,7 @@ def test_a_damaged_list_of_champions_changes_nothing_and_is_said(served: Served,
 
 def test_a_server_starts_with_a_damaged_list_of_champions(tmp_path: Path) -> None:
     released.release(tmp_path)
-    mend = damage(Releases.at(tmp_path).folder / "champions.json", "cut off")
+    mend = damage(Releases.at(tmp_path).folder / "routes.json", "cut off")
     with started(tmp_path) as served:
         assert served.client.get("/ready").status_code == 503
         mend()
@@ -176,13 +176,13 @@ def test_a_server_starts_with_a_damaged_list_of_champions(tmp_path: Path) -> Non
 
 
 def test_a_registry_that_is_away_takes_no_model_out_of_a_server(served: Served, tmp_path: Path) -> None:
-    Releases.at(tmp_path).keep(Champions({}, 0, "the registry does not answer: gone"))
+    Releases.at(tmp_path).keep(Routes({}, 0, "the registry does not answer: gone"))
     wait(lambda: "gone" in degraded(served).get("registry", ""))
     assert status(served, INSTANCES)[0] == 200
 
 
 def test_a_follower_that_says_nothing_is_said_to(served: Served, tmp_path: Path) -> None:
-    list_ = Releases.at(tmp_path).folder / "champions.json"
+    list_ = Releases.at(tmp_path).folder / "routes.json"
     old = time.time() - loaded._SILENT - 1
     os.utime(list_, (old, old))
     wait(lambda: "nobody has looked for 16 s" in degraded(served).get("registry", ""))

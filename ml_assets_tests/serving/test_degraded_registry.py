@@ -56,7 +56,7 @@ def test_a_server_starts_and_answers_while_its_tracking_server_is_away(tmp_path:
     shelf = Shelf(tmp_path)
     version = shelf.release(shelf.train(0.0), 0.0)
     Follower(shelf.registry, Releases.at(tmp_path)).look()  # as a server did that has ended since
-    assert Releases.at(tmp_path).champions().models[MODEL].release == version.tags["release"]
+    assert Releases.at(tmp_path).routes().models[MODEL].default.release == version.tags["release"]
     port = free_port()
     with serving(tmp_path, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{port}") as server:
         assert "the registry does not answer" in _answers(server)

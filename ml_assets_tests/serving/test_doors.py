@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from ml_assets.serving import api
 from ml_assets.serving.app import App
-from ml_assets.serving.models.releases import Champions, Releases
+from ml_assets.serving.models.releases import Releases, Routes
 from ml_assets.serving.server import _forget_asked
 from ml_assets.serving.tokens import Tokens, digest
 from ml_assets.serving.worker import Worker
@@ -68,7 +68,7 @@ def test_a_worker_that_starts_beside_others_answers_nothing_before_its_champions
 
 
 def test_a_champion_that_is_being_loaded_is_not_unknown(served: Served) -> None:
-    served.worker.models.clear()
+    served.worker.routes.clear()
     require_loading(served, MODEL)
     refused(served.client.get("/models/other"), 404, "unknown-model")
 
@@ -83,7 +83,7 @@ def test_a_server_that_starts_again_answers_from_its_disk_and_does_not_say_what_
 
 
 def test_a_registry_without_champions_makes_every_model_unknown(tmp_path: Path) -> None:
-    Releases.at(tmp_path).keep(Champions({}, time.time()))
+    Releases.at(tmp_path).keep(Routes({}, time.time()))
     served = Served(tmp_path)
     with served.client:
         refused(served.client.post(PREDICT, content=ONE), 404, "unknown-model")

@@ -78,12 +78,12 @@ def test_a_decoder_refuses_by_a_problem(known: Mapping[str, HostileInput], name:
         assert refused(one, tried) is None, tried[:500]
 
 
-def test_the_champions_of_a_file_that_is_no_json_are_refused_by_name(tmp_path: Path) -> None:
+def test_the_routes_of_a_file_that_is_no_json_are_refused_by_name(tmp_path: Path) -> None:
     """Bytes that are no text, too: a server over them starts, and fetches them anew."""
     for content in (b"\xff\xfe", b"[" * 60_000, b'{"models": 1}'):
-        (tmp_path / "champions.json").write_bytes(content)
-        with pytest.raises(RegistryError, match=r"champions\.json"):
-            Releases(tmp_path).champions()
+        (tmp_path / "routes.json").write_bytes(content)
+        with pytest.raises(RegistryError, match=r"routes\.json"):
+            Releases(tmp_path).routes()
 
 
 async def asked(app: App, request: HttpRequest) -> HttpAnswer:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.serving.models.releases import Champion, Champions, Releases
+from ml_assets.serving.models.releases import Releases, Routes
 from ml_assets.serving.tokens import Tokens
 from ml_assets.storage.manifest import Band, PassedGate
 from ml_assets_tests.browser import rendered
@@ -29,7 +29,12 @@ def test_no_script_of_a_category_or_a_band_runs_in_the_docs(tmp_path: Path) -> N
     )
     releases = Releases.at(tmp_path)
     name = releases.put(made.to_json(), released.onnx())
-    releases.keep(Champions({released.MODEL: Champion(name, 1, time.time())}, time.time()))
+    releases.keep(
+        Routes(
+            {released.MODEL: released.champion(released.MODEL, name, 1, time.time())},
+            time.time(),
+        )
+    )
     with serving(tmp_path) as server:
         assert WORDS[0] in str(server.get("/openapi.json").json()), "the document holds no text of strangers"
         shown = rendered(f"{server.url}/docs", tmp_path / "profile")

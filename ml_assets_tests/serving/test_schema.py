@@ -133,12 +133,10 @@ def _another(data: Path) -> None:
     """A second model that answers."""
     import time
 
-    from ml_assets.serving.models.releases import Champion
-
     releases = Releases.at(data)
     name = releases.put(released.manifest(model="upgrade").to_json(), released.onnx())
-    known = releases.champions()
-    made = Champion(name, 1, time.time())
+    known = releases.routes()
+    made = released.champion("upgrade", name, 1, time.time())
     releases.keep(type(known)({**known.models, "upgrade": made}, time.time()))
 
 
@@ -153,7 +151,7 @@ def test_the_document_follows_the_champions_and_the_tokens(tmp_path: Path) -> No
         assert first["paths"]["/models"]["get"]["security"] == [{}, {"HTTPBearer": ["read"]}]
         Tokens(tmp_path / "tokens.json").add("app", ["predict"], "2026-11-22")
         worker.guard.look()
-        worker.models.clear()
+        worker.routes.clear()
         then = client.get("/openapi.json").json()
         assert then["paths"]["/models"]["get"]["security"] == [{"HTTPBearer": ["read"]}]
         assert "enum" not in str(then["paths"]["/models/{model}"]["get"]["parameters"])

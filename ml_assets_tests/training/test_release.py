@@ -11,7 +11,7 @@ from ml_assets.decisions.verdict import Verdict
 from ml_assets.errors import TrainingError
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Version
-from ml_assets.training.release import Released, answering, history, ledger, release
+from ml_assets.training.release import Released, answering, history, ledger, promote, publish, release
 from ml_assets.training.rollback import rollback
 from ml_assets_tests.conftest import shared
 
@@ -309,3 +309,17 @@ def test_the_evidence_of_a_release_is_written_in_the_words_of_the_first_ledgers(
     (row,) = desk.lake.query("SELECT evidence FROM c", c=ledger("shop")).to_pylist()
     gate = {"name": "roc_auc_at_least", "passed": True, "value": 0.8, "limit": 0.7, "reason": "roc_auc is 0.8"}
     assert json.loads(row["evidence"]) == {"ship": True, "reason": "all 1 gates passed", "gates": [gate]}
+
+
+def test_a_version_is_published_without_answering_and_promoted_later(desk: Desk) -> None:
+    """What a canary needs: a server can load the version, and the champion stays."""
+    registry: Any = desk.alias
+    desk.decide(1)
+    second = publish(registry, version(2), PASSED, b"2")
+    assert desk.alias.published == {1: b"1", 2: b"2"}
+    assert desk.alias.held == version(1)
+    assert publish(registry, version(3), FAILED, b"3").number == 3
+    assert 3 not in desk.alias.published
+    done = promote(desk.lake, registry, second, PASSED, as_of=DAY, decided_at=NOW + timedelta(1))
+    assert (done.shipped, desk.alias.held) == (True, second)
+    assert [row[0] for row in desk.ledger()] == [1, 2]

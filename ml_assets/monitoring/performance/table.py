@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.route import CHAMPION
 from ml_assets.monitoring.performance.groups import METRICS, Kind, MetricRow
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.tables import ModelTables, as_of_key
@@ -67,7 +68,7 @@ class PerformanceReport:
         known = (self.row(metric, "measured"), self.row(metric, "estimated"))
         return next((row.evaluated for row in known if row is not None), None)
 
-    def served(self, metric: str, variant: str = "champion") -> Interval | None:
+    def served(self, metric: str, variant: str = CHAMPION) -> Interval | None:
         """The metric of answers that the champion's version served under a name; no part of `headline`."""
         found = (row for row in self.rows if (row.metric, row.variant) == (metric, variant))
         return _interval(next((row for row in found if row.model_version == self.champion), None))

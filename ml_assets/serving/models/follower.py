@@ -9,10 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from ml_assets.errors import MlAssetsError
 from ml_assets.redaction import redacted
-from ml_assets.serving.models.releases import Champion, Champions, Releases
-from ml_assets.storage.registry import Registry, Version
+from ml_assets.serving.models.releases import ReleasedRoute, Releases, Routes, VariantRelease
+from ml_assets.storage.registry import RegisteredRoute, Registry, Version
 
 EVERY = 1.0
 """Seconds between two looks."""
@@ -20,10 +22,10 @@ EVERY = 1.0
 
 @dataclass
 class Follower:
-    """Asks the registry who the champions are, and fetches what is not here.
+    """Asks the registry for the routes of all models, and fetches the releases that are not here.
 
     Args:
-        registry: who answers by default.
+        registry: of the versions that answer.
         releases: where they are kept.
         clock: seconds since 1970.
     """
@@ -34,26 +36,22 @@ class Follower:
     _verified: dict[str, object] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def look(self) -> Champions:
+    def look(self) -> Routes:
         """Ask once, and keep what was found; a registry that does not answer changes nothing but the trouble."""
         try:
-            before = self.releases.champions()
+            before = self.releases.routes()
         except MlAssetsError:
-            before = Champions()
+            before = Routes()
         try:
-            found = self.registry.champions()
+            found = self.registry.routes()
             # Rather a database that was moved than the wish to answer nothing; one where a model was removed is known.
             lost = bool(before.models) and not found and self.registry.is_new()
         except Exception as error:  # noqa: BLE001 - whatever MLflow, SQLite or the network raise, the server goes on
-            now = Champions(
-                before.models, before.asked, f"the registry does not answer: {_line(error)}", before.refused
-            )
+            now = Routes(before.models, before.asked, f"the registry does not answer: {_line(error)}", before.refused)
         else:
             now = self._follow(before, found)
             if lost:
-                now = Champions(
-                    before.models, self.clock(), "the registry names no champion any more; the last ones stay"
-                )
+                now = Routes(before.models, self.clock(), "the registry names no champion any more; the last ones stay")
         self.releases.keep(now)
         return now
 
@@ -73,27 +71,31 @@ class Follower:
         """End after the look under way."""
         self._stop.set()
 
-    def _follow(self, before: Champions, found: dict[str, Version]) -> Champions:
-        models: dict[str, Champion] = {}
+    def _follow(self, before: Routes, registered: dict[str, RegisteredRoute]) -> Routes:
+        models: dict[str, ReleasedRoute] = {}
         refused: dict[str, str] = {}
-        for name, version in found.items():
-            known = before.models.get(name)
-            try:
-                models[name] = self._champion(version, known)
-            except Exception as error:  # noqa: BLE001 - of one model; the others are followed all the same
-                if known is None:
-                    refused[name] = _line(error)
-                else:
-                    models[name] = Champion(known.release, known.version, known.since, _line(error))
-        return Champions(models, self.clock(), None, refused)
+        for name, one in registered.items():
+            held = before.models[name].releases if name in before.models else {}
+            releases: dict[str, VariantRelease] = {}
+            for variant, version in one.versions.items():
+                try:
+                    releases[variant] = self._release(version, held.get(variant))
+                except Exception as error:  # noqa: BLE001 - of one model; the others are followed all the same
+                    if variant in held:
+                        releases[variant] = replace(held[variant], trouble=_line(error))
+                    else:
+                        refused[name] = _line(error)
+            if one.route.default.name in releases:
+                models[name] = ReleasedRoute(one.route, releases)
+        return Routes(models, self.clock(), None, refused)
 
-    def _champion(self, version: Version, known: Champion | None) -> Champion:
+    def _release(self, version: Version, held: VariantRelease | None) -> VariantRelease:
         release = version.tags.get("release", "")
-        if known is not None and known.release == release and self._has(release):
-            return Champion(release, version.number, known.since)
+        if held is not None and held.release == release and self._has(release):
+            return VariantRelease(release, version.number, held.since)
         if not (release and self._has(release)):
             release = self.releases.put(self.registry.manifest(version), self.registry.onnx(version))
-        return Champion(release, version.number, self.clock())
+        return VariantRelease(release, version.number, self.clock())
 
     def _has(self, release: str) -> bool:
         """Whether it is here as it was released; files that nobody has touched since are not read again."""

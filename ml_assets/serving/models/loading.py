@@ -1,22 +1,42 @@
-"""The champions of one process: each answers once it is loaded and verified, and until another one is."""
+"""The models of one process: each answers once it is loaded and verified, and until another one is."""
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 
+from ml_assets.decisions.route import Route
 from ml_assets.errors import RegistryError
 from ml_assets.serving.models.artifact import Artifact
 from ml_assets.serving.models.lookups import Lookups
 from ml_assets.serving.models.model import ServedModel
-from ml_assets.serving.models.releases import Champion, Champions, Releases
+from ml_assets.serving.models.releases import ReleasedRoute, Releases, Routes, VariantRelease
 from ml_assets.serving.problem import Problem, unavailable
 from ml_assets.storage.manifest import Manifest
 
 _SILENT = 15.0  # seconds without a word of the follower
 
 
+@dataclass(frozen=True)
+class LoadedRoute:
+    """A route whose variants are loaded.
+
+    Args:
+        route: as the registry says it.
+        models: name of the variant → the model that answers; the default variant has one.
+    """
+
+    route: Route
+    models: Mapping[str, ServedModel]
+    default: ServedModel = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "default", self.models[self.route.default.name])  # looked up once, not by requests
+
+
 class LoadedModels:
-    """The models that answer.
+    """The models that answer, by their routes.
 
     Args:
         releases: on the disk of the server.
@@ -26,29 +46,33 @@ class LoadedModels:
     def __init__(self, releases: Releases, lookups: Lookups) -> None:
         self._releases = releases
         self._lookups = lookups
-        self.models: dict[str, ServedModel] = {}
-        self._champions = Champions()
+        self.routes: dict[str, LoadedRoute] = {}
+        self._known = Routes()
         self._seen = -1.0
         self._unread: str | None = None
         self._trouble: dict[str, str] = {}
         self._settled = asyncio.Event()
 
     def model(self, name: str) -> ServedModel:
-        """The champion of a model.
+        """The default variant of a model.
 
         Raises:
             Problem: there is none here, or not yet.
         """
-        found = self.models.get(name)
-        if found is not None:
-            return found
+        route = self.routes.get(name)
+        if route is not None:
+            return route.default
         if trouble := self.refused().get(name):
             raise unavailable("no-release", f"{name} has no release that this server can load: {trouble}")
         self.require_loaded(name)
         raise Problem(
             404, "unknown-model", f"no model {name!r} is released",
-            f"released are {', '.join(self.models) or 'none yet'}", field="model", value=name,
+            f"released are {', '.join(self.routes) or 'none yet'}", field="model", value=name,
         )  # fmt: skip
+
+    def defaults(self) -> list[ServedModel]:
+        """The models that answer by default, one of each route."""
+        return [route.default for route in self.routes.values()]
 
     def require_loaded(self, name: str | None = None) -> None:
         """Return if it is known who the champions are, and the one of a model is not being loaded.
@@ -56,10 +80,12 @@ class LoadedModels:
         Raises:
             Problem: nobody can say yet that a model is not released.
         """
-        if self._champions.asked == 0:
-            raise unavailable("loading", self._champions.trouble or "the registry is being asked who the champions are")
-        if name in self._champions.models and name not in self.models:
-            raise unavailable("loading", f"version {self._champions.models[name].version} of {name} is being loaded")
+        if self._known.asked == 0:
+            raise unavailable("loading", self._known.trouble or "the registry is being asked who the champions are")
+        if name in self._known.models and name not in self.routes:
+            raise unavailable(
+                "loading", f"version {self._known.models[name].default.version} of {name} is being loaded"
+            )
 
     async def wait(self, patience: float) -> None:
         """Return once the follower has named champions, or said why it cannot, and they are loaded, or cannot be.
@@ -73,14 +99,14 @@ class LoadedModels:
 
     def refused(self) -> dict[str, str]:
         """Why a model has no release here, or not its newest, by name."""
-        return self._champions.refused | self._trouble
+        return self._known.refused | self._trouble
 
     def troubles(self) -> dict[str, str]:
         """What is wrong with which model, as `/health` names it."""
         found = {f"model {name}": why for name, why in self.refused().items()}
-        for name, champion in self._champions.models.items():
-            if champion.trouble:
-                found.setdefault(f"model {name}", f"version {champion.version} stays: {champion.trouble}")
+        for name, route in self._known.models.items():
+            for release in filter(lambda release: release.trouble, route.releases.values()):
+                found.setdefault(f"model {name}", f"version {release.version} stays: {release.trouble}")
         return found
 
     def registry_trouble(self) -> str | None:
@@ -88,53 +114,66 @@ class LoadedModels:
         silent = time.time() - self._seen
         if self._seen > 0 and silent > _SILENT:
             return f"nobody has looked for {silent:.0f} s: is the server's parent alive, and can it write its folder?"
-        return self._unread or self._champions.trouble
+        return self._unread or self._known.trouble
 
     async def follow(self) -> None:
         """Take up what the follower wrote since the last look."""
         await self._take_up()
-        known = self._champions
+        known = self._known
         if known.models or known.asked or known.trouble or self._unread:
             self._settled.set()
 
     async def _take_up(self) -> None:
-        changed = self._releases.changed()
+        changed = self._releases.last_change()
         if changed == self._seen:
             return
         try:
-            self._champions, self._unread = self._releases.champions(), None
+            self._known, self._unread = self._releases.routes(), None
         except RegistryError as error:
             self._unread = str(error)
             return
         self._seen = changed
-        for name, champion in self._champions.models.items():
-            await self._take(name, champion)
-        if self._champions.trouble is None:  # else it is the registry that is away, not the model
-            for name in self.models.keys() - self._champions.models.keys():
-                del self.models[name]
+        for name, route in self._known.models.items():
+            await self._take(name, route)
+        if self._known.trouble is None:  # else it is the registry that is away, not the model
+            for name in self.routes.keys() - self._known.models.keys():
+                del self.routes[name]
 
-    async def _take(self, name: str, champion: Champion) -> None:
-        """Swap a pointer, once the new release is loaded and verified; until then the old one answers."""
-        held = self.models.get(name)
-        if held is not None and held.release == champion.release:
+    async def _take(self, name: str, released: ReleasedRoute) -> None:
+        """Swap a pointer, once new releases are loaded and verified; until then the old ones answer."""
+        held = self.routes[name].models if name in self.routes else {}
+        models = {
+            variant: await self._variant(name, variant, release, held.get(variant))
+            for variant, release in released.releases.items()
+        }
+        loaded = {variant: model for variant, model in models.items() if model is not None}
+        if released.route.default.name in loaded:
+            self.routes[name] = LoadedRoute(released.route, loaded)
+
+    async def _variant(
+        self, name: str, variant: str, release: VariantRelease, held: ServedModel | None
+    ) -> ServedModel | None:
+        """The model of a release, or the one that is held while it cannot be loaded yet; None: there is none."""
+        if held is not None and held.release == release.release:
             self._trouble.pop(name, None)
-            return
+            return held
         try:
-            manifest = await asyncio.to_thread(self._releases.manifest, champion.release)
+            manifest = await asyncio.to_thread(self._releases.manifest, release.release)
             waits = held is not None and await self._waits(held.manifest.feature_set, manifest.feature_set)
-            loaded = None if waits else await asyncio.to_thread(self._load, champion, manifest)
+            loaded = None if waits else await asyncio.to_thread(self._load, variant, release, manifest)
         except Exception as error:  # noqa: BLE001 - of one model; ONNX Runtime's errors derive from nothing else
             stays = "" if held is None else f"version {held.version} stays: "
-            self._trouble[name] = f"{stays}version {champion.version} cannot be loaded: {error or type(error).__name__}"
-            return
+            self._trouble[name] = f"{stays}version {release.version} cannot be loaded: {error or type(error).__name__}"
+            return held
         if loaded is None:
-            self._trouble[name] = f"version {champion.version} waits for its online features ({name}/online_features)"
-            return
-        self.models[name] = loaded
+            self._trouble[name] = f"version {release.version} waits for its online features ({name}/online_features)"
+            return held
         self._trouble.pop(name, None)
+        return loaded
 
-    def _load(self, champion: Champion, manifest: Manifest) -> ServedModel:
-        return ServedModel(champion.release, Artifact(manifest, self._releases.artifact(manifest)), champion.since)
+    def _load(self, variant: str, release: VariantRelease, manifest: Manifest) -> ServedModel:
+        artifact = Artifact(manifest, self._releases.artifact(manifest))
+        return ServedModel(release.release, artifact, release.since, variant)
 
     async def _waits(self, old: str, new: str) -> bool:
         """Whether the online store holds the features of the old version only: then the new one comes later.

@@ -1,4 +1,4 @@
-"""A champion in a worker: its release, ready, and what turns rows into answers and records."""
+"""A variant of a model in a worker: its release, ready, and what turns rows into answers and records."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from ml_assets.decisions.route import CHAMPION
 from ml_assets.documents.reasons import reasons
 from ml_assets.events.rows import Prediction, prediction_id
 from ml_assets.features.online.schema import OnlineRecord, Schema, stale
@@ -15,9 +16,6 @@ from ml_assets.serving.models.artifact import Artifact, Value
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.request import RequestRows, Requests
 from ml_assets.storage.scorer import normal
-
-CHAMPION = "champion"
-"""The variant that answers by default."""
 
 
 class Answer(msgspec.Struct, omit_defaults=False, gc=False):
@@ -79,13 +77,15 @@ class ServedModel:
     Args:
         release: its name.
         artifact: verified and loaded.
-        since: when it became champion, seconds since 1970.
+        since: when it began to answer, seconds since 1970.
+        variant: the name under which it answers.
     """
 
-    def __init__(self, release: str, artifact: Artifact, since: float) -> None:
+    def __init__(self, release: str, artifact: Artifact, since: float, variant: str = CHAMPION) -> None:
         self.release = release
         self.artifact = artifact
         self.since = since
+        self.variant = variant
         self.manifest = artifact.manifest
         self.requests = Requests(self.manifest)
         self.version = str(self.manifest.version)
@@ -129,13 +129,13 @@ class ServedModel:
         made, kept = [], []
         for entity, row, (score, decision, predicted, unseen) in zip(rows.entities, seen, said, strict=True):
             missing, who = self._missing(row.values), prediction_id(self.manifest.model, now)
-            told = (who, score, decision, self.manifest.version, CHAMPION, row.as_of, missing, row.stale)
+            told = (who, score, decision, self.manifest.version, self.variant, row.as_of, missing, row.stale)
             named = predicted and Classified(*told, predicted, self._why(row, predicted), unseen)
             made.append(named or Answer(*told))
             features = msgspec.json.encode(dict(zip(self.artifact.names, row.values, strict=True))).decode()
             kept.append(
                 Prediction(
-                    who, self.manifest.model, self.version, CHAMPION, entity, row.as_of, score, decision, features,
+                    who, self.manifest.model, self.version, self.variant, entity, row.as_of, score, decision, features,
                     _listed(missing), _listed(row.stale), requested, taken, predicted,
                 )
             )  # fmt: skip

@@ -1,6 +1,6 @@
 """Releases on the disk of a server: what its follower fetched, and what its workers load.
 
-`champions.json` says which release answers for each model, and how the registry was when it was last asked. Files are
+`routes.json` says which releases answer for each model, and how the registry was when it was last asked. Files are
 named by their SHA-256 and appear whole; so a server starts, and goes on, while the registry is away.
 """
 
@@ -13,19 +13,20 @@ from typing import Self
 
 import msgspec
 
+from ml_assets.decisions.route import Route
 from ml_assets.errors import RegistryError
 from ml_assets.storage.files import part_of, write_whole
 from ml_assets.storage.manifest import Manifest, ManifestError
 
 
-class Champion(msgspec.Struct, frozen=True):
-    """Which release answers for a model.
+class VariantRelease(msgspec.Struct, frozen=True):
+    """The release that answers for a variant.
 
     Args:
         release: the SHA-256 of its manifest.
         version: in the registry.
-        since: when this server's follower first saw it as champion, seconds since 1970.
-        trouble: why a newer champion is not it: it could not be fetched, or was never released.
+        since: when this server's follower first saw it as that variant, seconds since 1970.
+        trouble: why a newer version is not it: it could not be fetched, or was never released.
     """
 
     release: str
@@ -34,8 +35,31 @@ class Champion(msgspec.Struct, frozen=True):
     trouble: str | None = None
 
 
-class Champions(msgspec.Struct, frozen=True):
-    """What the follower knows.
+class ReleasedRoute(msgspec.Struct, frozen=True):
+    """A route with the releases of its variants.
+
+    Args:
+        route: as the registry says it.
+        releases: name of the variant → its release; the default variant has one.
+    """
+
+    route: Route
+    releases: dict[str, VariantRelease]
+
+    @property
+    def default(self) -> VariantRelease:
+        """The release that answers by default."""
+        return self.releases[self.route.default.name]
+
+    @classmethod
+    def of_champion(cls, model: str, release: VariantRelease) -> Self:
+        """The route of a model whose champion answers everything."""
+        route = Route.of_champion(model, release.version)
+        return cls(route, {route.default.name: release})
+
+
+class Routes(msgspec.Struct, frozen=True):
+    """The routes of all models, as the follower found them.
 
     Args:
         models: by name; a model whose first release could not be fetched has none.
@@ -44,7 +68,16 @@ class Champions(msgspec.Struct, frozen=True):
         refused: model → why it has no release here.
     """
 
-    models: dict[str, Champion] = {}
+    models: dict[str, ReleasedRoute] = {}
+    asked: float = 0.0
+    trouble: str | None = None
+    refused: dict[str, str] = {}
+
+
+class _Champions(msgspec.Struct, frozen=True):
+    """The file `champions.json` of releases before routes."""
+
+    models: dict[str, VariantRelease] = {}
     asked: float = 0.0
     trouble: str | None = None
     refused: dict[str, str] = {}
@@ -58,27 +91,44 @@ class Releases:
 
     @property
     def _status(self) -> Path:
-        return self.folder / "champions.json"
+        return self.folder / "routes.json"
 
-    def changed(self) -> float:
+    def last_change(self) -> float:
         """When the follower last wrote, by the file's own time; 0 before that."""
         try:
             return self._status.stat().st_mtime
         except FileNotFoundError:
             return 0.0
 
-    def champions(self) -> Champions:
-        """What the follower wrote last; nothing before that."""
+    def routes(self) -> Routes:
+        """The routes that the follower wrote last; none before that.
+
+        Raises:
+            RegistryError: the file is damaged.
+        """
         try:
-            return msgspec.json.decode(self._status.read_bytes(), type=Champions)
-        except FileNotFoundError:
-            return Champions()
+            return self._read_routes()
         except (OSError, UnicodeDecodeError, RecursionError, msgspec.MsgspecError) as error:
             raise RegistryError(f"{self._status} cannot be read ({error}): remove it; it is fetched anew") from error
 
-    def keep(self, champions: Champions) -> None:
-        """Say who answers."""
-        self._write(self._status, msgspec.json.encode(champions))
+    def _read_routes(self) -> Routes:
+        try:
+            return msgspec.json.decode(self._status.read_bytes(), type=Routes)
+        except FileNotFoundError:
+            return self._champions_of_before()
+
+    def _champions_of_before(self) -> Routes:
+        """The champions that a release before routes wrote: a server starts with them while the registry is away."""
+        try:
+            old = msgspec.json.decode((self.folder / "champions.json").read_bytes(), type=_Champions)
+        except (OSError, UnicodeDecodeError, RecursionError, msgspec.MsgspecError):
+            return Routes()
+        models = {name: ReleasedRoute.of_champion(name, release) for name, release in old.models.items()}
+        return Routes(models, old.asked, old.trouble, old.refused)
+
+    def keep(self, routes: Routes) -> None:
+        """Write the routes for the workers."""
+        self._write(self._status, msgspec.json.encode(routes))
 
     def put(self, manifest: bytes, onnx: bytes) -> str:
         """Keep a release; its name. The artifact comes first, so a manifest that is there has one."""

@@ -112,7 +112,7 @@ def _model(worker: Worker, asked: SearchRequest) -> str:
     Raises:
         Problem: no model has some, or several have and none was named.
     """
-    known = [name for name, model in worker.models.items() if model.manifest.documents]
+    known = [model.manifest.model for model in worker.loaded.defaults() if model.manifest.documents]
     if asked.model is None and len(known) == 1:
         return known[0]
     if asked.model in known:

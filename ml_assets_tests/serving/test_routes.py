@@ -1,0 +1,88 @@
+"""A route goes from the registry over the follower to the worker, with named variants; today there is one."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from ml_assets.decisions.route import Route, Variant
+from ml_assets.events.rows import Prediction, Traffic
+from ml_assets.serving.models.follower import Follower
+from ml_assets.serving.models.releases import Releases, Routes
+from ml_assets.storage.registry import RegisteredRoute, Version
+from ml_assets_tests.serving import released
+from ml_assets_tests.serving.released import MODEL
+from ml_assets_tests.serving.served import ROW, Served
+
+CANARY = Route(MODEL, "rollout 7", (Variant("champion", 1, 0.9), Variant("challenger", 2, 0.1)))
+
+
+class Shelf:
+    """A registry with two versions and any route; the challenger's artifact may be gone."""
+
+    def __init__(self, route: Route = CANARY) -> None:
+        self.route = route
+        self.broken: set[int] = set()
+
+    def routes(self) -> dict[str, RegisteredRoute]:
+        versions = {each.name: Version(MODEL, each.version, "", {}) for each in self.route.variants}
+        return {MODEL: RegisteredRoute(self.route, versions)}
+
+    def is_new(self) -> bool:
+        return False
+
+    def manifest(self, version: Version) -> bytes:
+        return released.manifest(version.number, float(version.number)).to_json()
+
+    def onnx(self, version: Version) -> bytes:
+        if version.number in self.broken:
+            raise OSError("the artifact is gone")
+        return released.onnx(float(version.number))
+
+
+def test_every_variant_is_fetched_and_loaded_and_answers_under_its_name(tmp_path: Path) -> None:
+    registry: Any = Shelf()
+    routes = Follower(registry, Releases.at(tmp_path)).look()
+    assert {name: release.version for name, release in routes.models[MODEL].releases.items()} == {
+        "champion": 1, "challenger": 2
+    }  # fmt: skip
+    served = Served(tmp_path)
+    with served.client:
+        route = served.worker.routes[MODEL]
+        assert route.route == CANARY
+        assert [(model.variant, model.version) for model in route.models.values()] == [
+            ("champion", "1"), ("challenger", "2")
+        ]  # fmt: skip
+        (answer,) = served.predict({"instances": [ROW]})
+        assert (answer["variant"], answer["model_version"]) == ("champion", 1)
+    assert [row.variant for row in served.events(Prediction)] == ["champion"]
+    assert {row.variant for row in served.events(Traffic)} == {"champion"}
+
+
+def test_a_challenger_that_cannot_be_fetched_takes_no_champion_with_it(tmp_path: Path) -> None:
+    registry: Any = Shelf()
+    registry.broken = {2}
+    routes = Follower(registry, Releases.at(tmp_path)).look()
+    assert routes.models[MODEL].default.version == 1
+    assert "the artifact is gone" in routes.refused[MODEL]
+    with Served(tmp_path).client as client:
+        assert client.get("/models").json()["models"][0]["version"] == 1
+
+
+def test_the_champions_that_a_release_before_routes_wrote_answer_while_the_registry_is_away(tmp_path: Path) -> None:
+    releases = Releases.at(tmp_path)
+    name = releases.put(released.manifest().to_json(), released.onnx())
+    old = {"release": name, "version": 1, "since": time.time(), "trouble": None}
+    written = {"models": {MODEL: old}, "asked": time.time(), "trouble": None, "refused": {}}
+    (releases.folder / "champions.json").write_text(json.dumps(written))
+
+    class Away:
+        def routes(self) -> Routes:
+            raise OSError("away")
+
+    registry: Any = Away()
+    assert "does not answer" in str(Follower(registry, releases).look().trouble)
+    served = Served(tmp_path)
+    with served.client:
+        (answer,) = served.predict({"instances": [ROW]})
+        assert (answer["variant"], answer["model_version"]) == ("champion", 1)
