@@ -101,7 +101,7 @@ def _reports(project: "Project", as_of: date) -> None:
     """`drift_report`, `performance_report`, `prediction_report`, `retraining_verdict`, `alerts`."""
     from ml_assets.alerts.outbox import evaluate
     from ml_assets.components import Monitor
-    from ml_assets.decisions.retrain import DIRECTION
+    from ml_assets.decisions.metric import METRICS
     from ml_assets.monitoring import verdict
     from ml_assets.settings import settings
 
@@ -121,7 +121,7 @@ def _reports(project: "Project", as_of: date) -> None:
     )  # fmt: skip
     verdict.decide(
         lake, registry, folder, spec.retrain.policy, seen, as_of,
-        direction=DIRECTION[metric], decided_at=now, workers=workers,
+        direction=METRICS[metric].direction, decided_at=now, workers=workers,
     )  # fmt: skip
     verdict.history(lake, NAME)
 

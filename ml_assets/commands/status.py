@@ -13,9 +13,10 @@ from ml_assets.commands.file_states import state as _source
 from ml_assets.commands.progress import Show, nobody
 from ml_assets.commands.project import Project
 from ml_assets.commands.screen import echo
-from ml_assets.commands.summary import SHOWN, numbers
+from ml_assets.commands.summary import numbers
 from ml_assets.commands.titled_table import Line, put
 from ml_assets.components import Model, Source
+from ml_assets.decisions.metric import headline
 from ml_assets.monitoring.verdict import latest
 from ml_assets.redaction import redacted
 from ml_assets.settings import settings
@@ -101,7 +102,7 @@ def _registered(registry: Registry, name: str) -> dict[str, Any] | str:
         lost = "the registry has no champion, though the ledger has: was data/mlflow removed?"
         return f"{lost} `ml-assets run {name}` trains one"
     version, metrics = found
-    chosen = {metric: metrics[metric] for metric in SHOWN if metric in metrics}
+    chosen = {metric: metrics[metric] for metric in headline() if metric in metrics}
     return {"version": version.number, "as_of": str(version.as_of), "run_id": version.run_id, "metrics": chosen}
 
 
@@ -154,7 +155,7 @@ def _candidate(instance: dg.DagsterInstance, name: str) -> dict[str, Any] | None
     if made is None:
         return None
     said = {key: value.value for key, value in made.metadata.items()}
-    metrics = {metric: said[metric] for metric in SHOWN if metric in said}
+    metrics = {metric: said[metric] for metric in headline() if metric in said}
     return {
         "as_of": made.partition,
         **{key: said.get(key) for key in ("version", "verdict", "reason")},

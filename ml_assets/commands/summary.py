@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.commands.project import Project
 from ml_assets.components.monitor import Monitor
+from ml_assets.decisions.metric import headline
 from ml_assets.settings import settings
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
@@ -16,8 +17,6 @@ from ml_assets.storage.tables import ModelTables
 if TYPE_CHECKING:
     from ml_assets.spec.source import SourceSpec
     from ml_assets.training.report import Report
-
-SHOWN = ("accuracy", "macro_f1", "roc_auc", "pr_auc", "brier", "calibration_error", "lift_at_10")
 
 
 @dataclass(frozen=True)
@@ -235,4 +234,4 @@ def _best_possible(project: Project, name: str, found: "Report") -> float | None
 
 def numbers(metrics: Mapping[str, float]) -> str:
     """The metrics that people look at first, in one line."""
-    return "  ".join(f"{name} {metrics[name]:.4f}" for name in SHOWN if name in metrics)
+    return "  ".join(f"{name} {metrics[name]:.4f}" for name in headline() if name in metrics)

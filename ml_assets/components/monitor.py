@@ -15,7 +15,7 @@ from ml_assets.components.metadata import picture, table
 from ml_assets.components.model import Model
 from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.components.sensors import retrain_sensor
-from ml_assets.decisions.retrain import DIRECTION
+from ml_assets.decisions.metric import METRICS
 from ml_assets.monitoring.fitting import require_fitting
 from ml_assets.settings import settings
 from ml_assets.spec.monitor import MonitorSpec
@@ -93,7 +93,7 @@ class Monitor(SpecComponent[MonitorSpec]):
             )  # fmt: skip
             done = verdict.decide(
                 lake.open(), registry.open(), folder, retrain.policy, seen, as_of(context),
-                direction=DIRECTION[retrain.metric], decided_at=_now(), workers=lake.workers,
+                direction=METRICS[retrain.metric].direction, decided_at=_now(), workers=lake.workers,
             )  # fmt: skip
             return Result(metadata={**done.metadata(), "ledger": table(verdict.history(lake.open(), folder.name))})
 

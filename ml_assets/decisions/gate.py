@@ -8,26 +8,8 @@ from enum import StrEnum
 from typing import TypeVar
 
 from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.metric import directions
 from ml_assets.decisions.verdict import Verdict
-
-# +1: a higher value is better, -1: a lower one.
-DIRECTION = {
-    "roc_auc": 1,
-    "pr_auc": 1,
-    "lift_at_10": 1,
-    "accuracy": 1,
-    "macro_f1": 1,
-    "log_loss": -1,
-    "brier": -1,
-    "calibration_error": -1,
-    "latency_p99_ms": -1,
-    "onnx_parity": -1,
-    "single_feature_roc_auc": -1,  # of the best feature alone: close to 1, it knows the label
-}
-
-COMPARED = {"roc_auc", "pr_auc", "lift_at_10", "accuracy", "macro_f1", "log_loss", "brier"}
-"""What has a paired confidence interval, and so can be judged against another model."""
-
 
 _T = TypeVar("_T")
 
@@ -162,9 +144,10 @@ def _result(gate: Gate, evidence: GateEvidence) -> GateResult:
 
 
 def _against(gate: Gate, evidence: GateEvidence) -> GateResult:
-    direction = DIRECTION.get(gate.metric)
-    if direction is None:
-        raise UnknownMetricError(f"gate {gate.name}: {gate.metric} has no better or worse: use {sorted(DIRECTION)}")
+    known = directions()
+    if gate.metric not in known:
+        raise UnknownMetricError(f"gate {gate.name}: {gate.metric} has no better or worse: use {sorted(known)}")
+    direction = known[gate.metric]
     limit = _limit(gate, gate.at_least_better if gate.at_least_better is not None else gate.at_most_worse)
     least = limit if gate.at_least_better is not None else -limit
     measured = evidence.differences.get(str(gate.against))

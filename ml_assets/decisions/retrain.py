@@ -14,12 +14,6 @@ from enum import StrEnum
 from ml_assets.decisions.interval import Interval
 from ml_assets.decisions.verdict import Verdict
 
-# +1: a higher value is better, -1: a lower one; only what has a confidence interval can be suspected.
-DIRECTION = {"roc_auc": 1, "pr_auc": 1, "lift_at_10": 1, "accuracy": 1, "log_loss": -1, "brier": -1}
-
-# Those that can be expected from calibrated scores alone (`estimate.expected`).
-ESTIMATED = {"roc_auc", "accuracy", "log_loss", "brier"}
-
 
 class Action(StrEnum):
     """What follows from a verdict."""

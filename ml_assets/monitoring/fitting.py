@@ -3,10 +3,9 @@
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from ml_assets.decisions.retrain import DIRECTION, ESTIMATED
+from ml_assets.decisions.metric import METRICS, MULTICLASS, names, watchable
 from ml_assets.errors import DeclarationError, listed
 from ml_assets.monitoring.numbers import numbers, require_number
-from ml_assets.spec.model import RANKS
 from ml_assets.spec.monitor import MonitorSpec
 
 if TYPE_CHECKING:
@@ -33,8 +32,9 @@ def require_fitting(spec: MonitorSpec, folder: "ModelDefinition") -> None:
 def _require_metric(spec: MonitorSpec, *, several: bool) -> None:
     metric, retrain = spec.retrain.metric, spec.retrain
     used = [name for name in ("floor", "drop", "estimate") if getattr(retrain, name) is not None]
-    if several and metric in RANKS and used:
-        right = ", ".join(sorted((DIRECTION.keys() & ESTIMATED) - RANKS))
+    if several and MULTICLASS not in METRICS[metric].tasks and used:
+        measured = names(lambda each: each.can_be_estimated and MULTICLASS in each.tasks)
+        right = ", ".join(sorted({*measured} & {*watchable()}))
         raise DeclarationError(
             f"retrain: {metric!r} is not measured of several classes, so {' and '.join(used)} could never be reached: "
             f"write metric: accuracy (measured are {right})"

@@ -3,10 +3,9 @@
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 
+from ml_assets.decisions.metric import BINARY, METRICS, MULTICLASS, table_metrics
 from ml_assets.errors import DeclarationError, listed
 
-_BOTH = ("log_loss", "brier", "accuracy", "calibration_error")
-_RANKS = ("roc_auc", "pr_auc")
 _OF_METRIC = ("evaluated", "measured", "low", "high", "drop", "served", "estimated", "estimated_drop")
 _OF_SCORES = ("mean", "p10", "p50", "p90", "acted")
 _OF_CHANGE = ("reference", "current", "difference", "difference_low", "difference_high")
@@ -14,9 +13,6 @@ _OF_CHANGE = ("reference", "current", "difference", "difference_low", "differenc
 DRIFT = (
     "rows_reference", "rows_current", "score_psi", "score_ks_statistic", "attribution_ndcg", "drifted",
     *(f"score_{of}_{name}" for of in ("mean", "share") for name in _OF_CHANGE),
-)  # fmt: skip
-PERFORMANCE = (
-    "base_rate", "mean_score", "rows", *(f"{metric}_{name}" for metric in (*_RANKS, *_BOTH) for name in _OF_METRIC),
 )  # fmt: skip
 PREDICTIONS = (
     "rows", "rows_before", "rows_change", "model_version", "threshold", "base_rate", "missing_share", "stale_share",
@@ -45,10 +41,15 @@ def numbers(classes: Collection[str], features: Collection[str] | None, *, text:
     return [*dict.fromkeys(_numbers(classes, features, text=text))]
 
 
+def performance(task: str) -> tuple[str, ...]:
+    """The numbers of a performance report."""
+    metrics = [name for name in table_metrics() if task in METRICS[name].tasks]
+    return ("base_rate", "mean_score", "rows", *(f"{metric}_{name}" for metric in metrics for name in _OF_METRIC))
+
+
 def _numbers(classes: Collection[str], features: Collection[str] | None, *, text: bool) -> Iterator[str]:
     yield from (*DRIFT, *PREDICTIONS, *SERVED, *VERDICT, *(OF_TEXT if text else ()))
-    ranks = {f"{metric}_{name}" for metric in _RANKS for name in _OF_METRIC}
-    yield from (name for name in PERFORMANCE if not classes or name not in ranks)
+    yield from performance(MULTICLASS if classes else BINARY)
     yield from (*OF_CLASSES, *(f"predicted_{name}" for name in classes)) if classes else ()
     yield from (f"psi_{name}" for name in features or ())
 

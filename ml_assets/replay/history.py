@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ml_assets.decisions.interval import Interval
-from ml_assets.decisions.retrain import DIRECTION, RetrainEvidence, drifted_importance
+from ml_assets.decisions.metric import METRICS
+from ml_assets.decisions.retrain import RetrainEvidence, drifted_importance
 from ml_assets.errors import DataError, TrainingError
 from ml_assets.features.join import point_in_time
 from ml_assets.monitoring.drift.reference import Reference, choose, opened
@@ -85,7 +86,7 @@ class ReplayHistory:
             evaluated=champion.metrics.get(spec.metric),
             measured=self.measured(champion, state.answered, as_of, spec.metric) if measured else None,
             estimated=self.estimated(champion, as_of, spec.metric) if spec.estimate is not None else None,
-            direction=DIRECTION[spec.metric],
+            direction=METRICS[spec.metric].direction,
             before=state.before,
         )
 

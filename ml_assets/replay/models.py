@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from ml_assets.decisions.gate import Gate, GateEvidence, GateVerdict, decide
 from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.metric import METRICS
 from ml_assets.errors import TrainingError
 from ml_assets.replay.history_index import HistoryIndex
 from ml_assets.replay.store import ReplayStore
@@ -88,8 +89,8 @@ class Models:
 
     def decide(self, candidate: ReplayedModel, champion: ReplayedModel | None) -> GateVerdict:
         """Whether a candidate may ship, by the gates of the folder that need no latency."""
-        left_out = ("latency", "single_feature")  # of the machine, and of the data, whatever the policy is
-        gates = [gate for gate in self.folder.spec.gates if not gate.metric.startswith(left_out)]
+        left_out = {"machine", "features"}  # they say nothing of a policy
+        gates = [gate for gate in self.folder.spec.gates if METRICS[gate.metric].source not in left_out]
         others = {"baseline": None, **({"champion": champion} if champion else {})}
         differences = {
             name: self._differences(candidate, other, [gate for gate in gates if gate.against == name])
@@ -158,9 +159,7 @@ class Models:
         self, candidate: ReplayedModel, other: ReplayedModel | None, gates: Sequence[Gate]
     ) -> dict[str, Interval]:
         """Candidate minus `other` (None = the best single feature) on the candidate's test rows."""
-        from ml_assets.training.bootstrap import METRICS
-
-        asked = sorted({gate.metric for gate in gates if gate.metric in METRICS})
+        asked = sorted({gate.metric for gate in gates if METRICS[gate.metric].has_interval})
         if not asked:
             return {}
         # A gate that looks at the estimate alone passes or not whatever the interval: it is only said.

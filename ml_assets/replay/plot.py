@@ -6,7 +6,8 @@ from datetime import date
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.replay.result import BETTER, Replay
+from ml_assets.decisions.metric import METRICS
+from ml_assets.replay.result import Replay
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +93,7 @@ def _series(panel: "Axes", replay: Replay, metric: str, looks: Mapping[str, Look
             _numbers(replay.dates), values, color=color, linestyle=line, linewidth=1.9, marker="o", markersize=2.6,
             label=" = ".join(names), zorder=3 - depth / len(shared),
         )  # fmt: skip
-    better = "higher" if BETTER[metric] > 0 else "lower"
+    better = "higher" if METRICS[metric].direction > 0 else "lower"
     _labels(panel, f"Realised {metric} of the champion of each date ({better} is better)")
     panel.grid(color="#e8e8e8", linewidth=0.7)
     _dates(panel, replay)

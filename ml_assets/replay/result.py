@@ -8,20 +8,11 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from ml_assets.decisions import gate, retrain
 from ml_assets.decisions.history import Cost, costs, spans
+from ml_assets.decisions.metric import BINARY, METRICS, realisable
 from ml_assets.spec.monitor import RetrainSpec
 
-REALISED = ("roc_auc", "pr_auc", "lift_at_10", "accuracy", "log_loss", "brier", "calibration_error")
-"""The metrics that history knows; those of latency and export are of the machine of today."""
-
 _LISTED = 6  # dates of one reason that a table names
-
-BETTER = gate.DIRECTION | retrain.DIRECTION
-"""1 where a larger metric is better, -1 where a smaller one is."""
-
-# Ranking and probabilities age differently: who looks at one of them is shown the other.
-_BESIDE = dict.fromkeys(("roc_auc", "pr_auc", "lift_at_10", "accuracy"), "brier")
 
 
 @dataclass(frozen=True)
@@ -52,7 +43,8 @@ class Step:
         triggers: those that were detected.
         training: what a retraining gave; None where there was none.
         champion: the as-of date of the version that answers at `T`; None = nobody does yet.
-        metrics: the realised metrics of its answers (`REALISED`); none where nobody answers, or all labels are equal.
+        metrics: the realised metrics of its answers (`decisions.metric.realisable`); none where nobody answers, or all
+            labels are equal.
     """
 
     as_of: date
@@ -131,7 +123,7 @@ class Replay:
     @property
     def direction(self) -> int:
         """1 where a larger metric is better, -1 where a smaller one is."""
-        return BETTER[self.metric]
+        return METRICS[self.metric].direction
 
     @cached_property
     def costs(self) -> dict[str, Cost]:
@@ -141,8 +133,8 @@ class Replay:
 
     @property
     def beside(self) -> str:
-        """The metric that is shown beside the one that is compared."""
-        return _BESIDE.get(self.metric, "roc_auc")
+        """The metric that is shown beside the one that is compared: ranking and probabilities age differently."""
+        return "brier" if self.direction > 0 else realisable(BINARY)[0]
 
     @property
     def best(self) -> str:
@@ -190,7 +182,7 @@ class Replay:
             "retrainings": len(walk.retrainings),
             "refused": walk.refused,
             "seconds": round(walk.seconds, 3),
-            "means": {metric: walk.mean(metric) for metric in REALISED},
+            "means": {metric: walk.mean(metric) for metric in realisable(BINARY)},
             "lost": cost.lost,
             "best_at": cost.best,
             "steps": [step.to_json() for step in walk.steps],

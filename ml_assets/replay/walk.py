@@ -13,12 +13,13 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from ml_assets.decisions.gate import GateAction
+from ml_assets.decisions.metric import BINARY, realisable
 from ml_assets.decisions.retrain import Action, RetrainEvidence, RetrainVerdict, counts, decide
 from ml_assets.errors import DeclarationError, TrainingError
 from ml_assets.replay.history import PolicyState, ReplayHistory, against
 from ml_assets.replay.history_index import Say, prepare
 from ml_assets.replay.models import Models
-from ml_assets.replay.result import REALISED, Replay, Step, Training, Walk
+from ml_assets.replay.result import Replay, Step, Training, Walk
 from ml_assets.replay.store import ReplayStore
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.storage.lake import Lake
@@ -148,7 +149,7 @@ def _step(history: ReplayHistory, spec: RetrainSpec, state: PolicyState, day: da
         triggers=tuple(trigger.name for trigger in verdict.numbers if trigger.detected),
         training=training,
         champion=moved.champion.record.as_of if moved.champion else None,
-        metrics={name: realised[name] for name in REALISED} if realised else {},
+        metrics={name: realised[name] for name in realisable(BINARY)} if realised else {},
     )
 
 
@@ -189,7 +190,8 @@ def _needed(folder: ModelDefinition, monitor: MonitorSpec, dates: Sequence[date]
 
 
 def _require(compared: str) -> None:
-    if compared not in REALISED:
+    known = realisable(BINARY)
+    if compared not in known:
         raise DeclarationError(
-            f"{compared} is not in history, so policies cannot be compared by it: use one of {', '.join(REALISED)}"
+            f"{compared} is not in history, so policies cannot be compared by it: use one of {', '.join(known)}"
         )

@@ -5,16 +5,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from ml_assets.decisions.gate import COMPARED, DIRECTION, Gate
+from ml_assets.decisions.gate import Gate
+from ml_assets.decisions.metric import BINARY, METRICS, MULTICLASS, comparable, directions
 from ml_assets.spec.base import Decides, Declaration, Duration, deciding
 from ml_assets.spec.cadence import Cadence
 from ml_assets.spec.label_values import LabelValues
 from ml_assets.spec.names import REVIEW
 from ml_assets.spec.search import SearchSpec
-
-RANKS = {"roc_auc", "pr_auc", "lift_at_10", "single_feature_roc_auc"}
-NAMES = {"accuracy", "macro_f1"}
-"""What is measured of a label 0 or 1 only, and what of several classes only."""
 
 # ONNX must give scikit-learn's numbers; this gate is not the author's to leave out.
 PARITY = Gate(metric="onnx_parity", at_most=1e-5)
@@ -114,7 +111,7 @@ class CostsSpec(Declaration):
 class GateSpec(Declaration):
     """A condition of release: one metric and one limit."""
 
-    metric: str = Field(description=f"One of {', '.join(sorted(DIRECTION))}")
+    metric: str = Field(description=f"One of {', '.join(sorted(directions()))}")
     at_least: float | None = Field(None, description="The value itself must reach this")
     at_most: float | None = Field(None, description="The value itself may not pass this")
     against: Literal["champion", "baseline"] | None = Field(None, description="Compare on the same test rows")
@@ -124,12 +121,12 @@ class GateSpec(Declaration):
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:
-        if self.metric not in DIRECTION:
-            raise ValueError(f"metric {self.metric!r} is not measured: use one of {', '.join(sorted(DIRECTION))}")
-        if self.against and self.metric not in COMPARED:
+        if self.metric not in directions():
+            raise ValueError(f"metric {self.metric!r} is not measured: use one of {', '.join(sorted(directions()))}")
+        if self.against and self.metric not in comparable():
             raise ValueError(
                 f"{self.metric} is not compared with a {self.against}, for it has no interval: leave `against` out, or "
-                f"use one of {', '.join(sorted(COMPARED))}"
+                f"use one of {', '.join(sorted(comparable()))}"
             )
         limits = {"at_least", "at_most"} if self.against is None else {"at_most_worse", "at_least_better"}
         given = {
@@ -244,7 +241,7 @@ class ModelSpec(Declaration):
         if not several and serve.review_below:
             raise ValueError("serve.review_below is of label.classes: with a label 0 or 1, use serve.bands")
         for gate in self.ship_when:
-            if gate.metric in (RANKS if several else NAMES):
+            if not METRICS[gate.metric].in_evaluation(MULTICLASS if several else BINARY):
                 right = "accuracy or macro_f1" if several else "roc_auc or brier"
                 raise ValueError(f"ship_when: {gate.metric} is not measured of this label, use {right}")
         return self

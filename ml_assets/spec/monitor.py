@@ -4,7 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from ml_assets.decisions.retrain import DIRECTION, ESTIMATED, Policy
+from ml_assets.decisions.metric import estimable, watchable
+from ml_assets.decisions.retrain import Policy
 from ml_assets.spec.alert import AlertSpec
 from ml_assets.spec.base import Declaration, Duration
 from ml_assets.spec.drift import DriftSpec
@@ -27,10 +28,11 @@ class RetrainSpec(Declaration):
 
     @model_validator(mode="after")
     def _measured(self) -> Self:
-        if self.metric not in DIRECTION:
-            raise ValueError(f"metric {self.metric!r} has no interval: use one of {', '.join(sorted(DIRECTION))}")
-        if self.estimate is not None and self.metric not in ESTIMATED:
-            raise ValueError(f"estimate: {self.metric} cannot be estimated: use one of {', '.join(sorted(ESTIMATED))}")
+        if self.metric not in watchable():
+            raise ValueError(f"metric {self.metric!r} has no interval: use one of {', '.join(sorted(watchable()))}")
+        right = sorted({*estimable()} & {*watchable()})
+        if self.estimate is not None and self.metric not in right:
+            raise ValueError(f"estimate: {self.metric} cannot be estimated: use one of {', '.join(right)}")
         return self
 
     @property

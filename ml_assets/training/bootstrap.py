@@ -14,38 +14,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.metric import BINARY, names
 from ml_assets.errors import TrainingError
-from ml_assets.training.metrics import TOP, checked
+from ml_assets.training.measures import MEANS, RANKINGS
+from ml_assets.training.metrics import checked
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
 
-RANKING = ("roc_auc", "pr_auc", "lift_at_10")
-PROPER = ("log_loss", "brier")
-METRICS = (*RANKING, *PROPER)
-
 _CELLS = 1_000_000  # weights held at once: 8 MB an array, whatever the number of rows and resamples
 _FEWEST = 10  # entities; with fewer, draws repeat and the interval is far too short
 
 
-def paired(
-    metric: str,
-    y: "ArrayLike",
-    candidate: "ArrayLike",
-    other: "ArrayLike",
-    groups: "ArrayLike",
-    *,
-    resamples: int = 1000,
-    confidence: float = 0.95,
-    seed: int,
-) -> Interval:
-    """`metric` of `candidate` minus `metric` of `other`, both scores of the same rows; see `compare`."""
-    found = compare(
-        y, candidate, other, groups, metrics=[metric], resamples=resamples, confidence=confidence, seed=seed
-    )
-    return found[metric]
+def compared_metrics() -> tuple[str, ...]:
+    """The metrics of a label 0 or 1 by which two score vectors are compared."""
+    return names(lambda metric: metric.has_interval and metric.in_evaluation(BINARY))
 
 
 def compare(
@@ -54,19 +39,19 @@ def compare(
     other: "ArrayLike",
     groups: "ArrayLike",
     *,
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str] | None = None,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int,
 ) -> dict[str, Interval]:
-    """The same for several metrics from the same draws, which costs less than one call for each.
+    """Each metric of `candidate` minus that of `other`, both scores of the same rows, all from the same draws.
 
     Args:
         y: labels 0/1, [n].
         candidate: P(label = 1) of the model that wants to ship, [n].
         other: P(label = 1) of what it is compared with, [n].
         groups: the entity of each row, [n].
-        metrics: some of `METRICS`.
+        metrics: which; default: `compared_metrics`.
         resamples: how often entities are drawn.
         confidence: the share of such intervals that hold the true difference.
         seed: of the draws.
@@ -77,7 +62,7 @@ def compare(
     """
     labels, mine = checked(y, candidate)
     _, theirs = checked(y, other)
-    _require_metrics(metrics)
+    metrics = _require_metrics(metrics)
     entity, entities = clusters(groups, len(labels))
     models = [_Scored.of(labels, p, entity, entities) for p in (mine, theirs)]
 
@@ -92,7 +77,7 @@ def intervals(
     p: "ArrayLike",
     groups: "ArrayLike",
     *,
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str] | None = None,
     means: "Mapping[str, ArrayLike] | None" = None,
     resamples: int = 1000,
     confidence: float = 0.95,
@@ -104,7 +89,7 @@ def intervals(
         y: labels 0/1, [n].
         p: P(label = 1), [n].
         groups: the entity of each row, [n].
-        metrics: some of `METRICS`.
+        metrics: as `compare`.
         means: further metrics by name, each the mean of a number for each row, [n], such as right (1) or wrong (0).
         resamples: as `compare`.
         confidence: as `compare`.
@@ -114,7 +99,7 @@ def intervals(
         TrainingError: as `compare`.
     """
     labels, mine = checked(y, p)
-    _require_metrics(metrics)
+    metrics = _require_metrics(metrics)
     entity, entities = clusters(groups, len(labels))
     scored = _Scored.of(labels, mine, entity, entities)
     sums = {name: _summed(np.asarray(each, np.float64), entity, entities) for name, each in (means or {}).items()}
@@ -161,20 +146,20 @@ class _Scored:
         order = np.argsort(-p, kind="stable")
         starts = np.append(0, np.flatnonzero(np.diff(p[order])) + 1)
         rows = np.bincount(entity, minlength=entities).astype(np.float64)
-        sums = {name: _summed(loss, entity, entities) for name, loss in losses(labels, p).items()}
+        sums = {name: _summed(of(labels, p), entity, entities) for name, of in MEANS.items()}
         return cls(labels[order], entity[order], starts, sums, rows)
 
     def values(self, counts: "Floats", metrics: Sequence[str]) -> "dict[str, Floats]":
         """Each metric under each draw; `counts` [draws, entities] says how often each entity was drawn."""
-        found = {name: (counts @ self.losses[name]) / (counts @ self.rows) for name in metrics if name in PROPER}
-        ranking = [name for name in metrics if name in RANKING]
+        found = {name: (counts @ self.losses[name]) / (counts @ self.rows) for name in metrics if name in MEANS}
+        ranking = [name for name in metrics if name in RANKINGS]
         return found | (self._ranking(counts, ranking) if ranking else {})
 
     def _ranking(self, counts: "Floats", metrics: Sequence[str]) -> "dict[str, Floats]":
         weights = np.take(counts, self.entity, axis=1)
         positive, all_ = self._tied(weights * self.labels), self._tied(weights)
         with np.errstate(invalid="ignore", divide="ignore"):  # a draw of one class has no ranking: it stays NaN
-            return {metric: _RANKED[metric](positive, all_) for metric in metrics}
+            return {metric: RANKINGS[metric](positive, all_) for metric in metrics}
 
     def _tied(self, weights: "Floats") -> "Floats":
         """One column for each distinct score."""
@@ -184,36 +169,6 @@ class _Scored:
 
 def _summed(values: "Floats", entity: "NDArray[np.intp]", entities: int) -> "Floats":
     return np.bincount(entity, weights=values, minlength=entities).astype(np.float64)
-
-
-def losses(labels: "Floats", p: "Floats") -> "dict[str, Floats]":
-    """The log loss and the squared error of each row, [n]."""
-    eps = np.finfo(np.float64).eps  # as sklearn.metrics.log_loss clips
-    right = np.clip(np.where(labels == 1, p, 1 - p), eps, 1 - eps)
-    return {"log_loss": -np.log(right), "brier": (p - labels) ** 2}
-
-
-def _auc(positive: "Floats", all_: "Floats") -> "Floats":
-    """The share of (positive, negative) pairs in the right order; a tie counts half (Mann & Whitney 1947)."""
-    negative = all_ - positive
-    hits, total = np.cumsum(positive, axis=1), negative.sum(axis=1)
-    wins = np.einsum("ij,ij->i", negative, hits - positive / 2)
-    return np.asarray(wins / (hits[:, -1] * total))
-
-
-def _average_precision(positive: "Floats", all_: "Floats") -> "Floats":
-    hits, taken = np.cumsum(positive, axis=1), np.cumsum(all_, axis=1)
-    precision = np.divide(hits, taken, out=np.zeros_like(hits), where=taken > 0)
-    return np.asarray(np.einsum("ij,ij->i", positive, precision) / hits[:, -1])
-
-
-def _lift(positive: "Floats", all_: "Floats") -> "Floats":
-    hits, taken = np.cumsum(positive, axis=1), np.cumsum(all_, axis=1)
-    caught = [np.interp(TOP * t[-1], np.append(0, t), np.append(0, h)) for t, h in zip(taken, hits, strict=True)]
-    return np.asarray(np.array(caught) / hits[:, -1] / TOP)
-
-
-_RANKED = {"roc_auc": _auc, "pr_auc": _average_precision, "lift_at_10": _lift}
 
 
 def _difference(models: Sequence[_Scored], counts: "Floats", metrics: Sequence[str]) -> "dict[str, Floats]":
@@ -240,10 +195,12 @@ def clusters(groups: "ArrayLike", rows: int) -> "tuple[NDArray[np.intp], int]":
     return entity, len(names)
 
 
-def _require_metrics(metrics: Sequence[str]) -> None:
-    for metric in metrics:
-        if metric not in METRICS:
-            raise TrainingError(f"no paired interval for {metric!r}: compare on one of {', '.join(METRICS)}")
+def _require_metrics(metrics: Sequence[str] | None) -> Sequence[str]:
+    for metric in metrics or ():
+        if metric not in RANKINGS and metric not in MEANS:
+            known = ", ".join(compared_metrics())
+            raise TrainingError(f"no paired interval for {metric!r}: compare on one of {known}")
+    return compared_metrics() if metrics is None else metrics
 
 
 def _interval(metric: str, estimate: float, drawn: "Floats", confidence: float) -> Interval:

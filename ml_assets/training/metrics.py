@@ -5,17 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml_assets.decisions.metric import BINARY, names
 from ml_assets.errors import TrainingError
+from ml_assets.training.measures import EXACT, TOP, value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
 
 BINS = 10
-TOP = 0.1
 
 
 def checked(y: "ArrayLike", p: "ArrayLike", *, both: bool = True) -> "tuple[Floats, Floats]":
@@ -42,28 +43,16 @@ def checked(y: "ArrayLike", p: "ArrayLike", *, both: bool = True) -> "tuple[Floa
 
 
 def scores(y: "ArrayLike", p: "ArrayLike") -> dict[str, float]:
-    """All metrics of one score vector.
+    """All metrics of one score vector that `decisions.metric` names for a label 0 or 1, and `rows`.
 
-    `roc_auc`, `pr_auc` (average precision), `log_loss` and `brier` as in scikit-learn; `calibration_error`,
-    `lift_at_10`, `base_rate`, `mean_score`, and `rows`.
+    `roc_auc`, `pr_auc` (average precision) and `log_loss` are scikit-learn's.
 
     Raises:
         TrainingError: as `checked`.
     """
-    from sklearn import metrics
-
     labels, p = checked(y, p)
-    return {
-        "roc_auc": float(metrics.roc_auc_score(labels, p)),
-        "pr_auc": float(metrics.average_precision_score(labels, p)),
-        "log_loss": float(metrics.log_loss(labels, p)),
-        "brier": float(np.mean((p - labels) ** 2)),
-        "calibration_error": calibration_error(labels, p),
-        "lift_at_10": lift(labels, p),
-        "base_rate": float(labels.mean()),
-        "mean_score": float(p.mean()),
-        "rows": float(len(labels)),
-    }
+    asked = names(lambda metric: metric.source == "scores" and metric.in_evaluation(BINARY))
+    return {name: value(name, labels, p) for name in asked} | {"rows": float(len(labels))}
 
 
 def calibration_error(y: "ArrayLike", p: "ArrayLike", bins: int = BINS) -> float:
@@ -226,3 +215,21 @@ def slice_names(values: "Sequence[Any] | NDArray[Any]") -> "NDArray[Any]":
 def _name(value: object) -> str:
     missing = value is None or value != value  # noqa: PLR0124 - NaN of any type is not itself
     return "(missing)" if missing else str(value)
+
+
+def _scikit_learn(name: str) -> "Callable[[Floats, Floats], float]":
+    def exact(labels: "Floats", p: "Floats") -> float:
+        from sklearn import metrics  # 2 s
+
+        return float(getattr(metrics, name)(labels, p))
+
+    return exact
+
+
+EXACT.update(
+    roc_auc=_scikit_learn("roc_auc_score"),
+    pr_auc=_scikit_learn("average_precision_score"),
+    log_loss=_scikit_learn("log_loss"),
+    calibration_error=calibration_error,
+    lift_at_10=lift,
+)

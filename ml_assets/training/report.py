@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 
 from ml_assets.decisions.gate import GateAction, GateEvidence, GateVerdict, decide, leak
 from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.metric import METRICS, headline
 from ml_assets.errors import TrainingError
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training import dataset
-from ml_assets.training.bootstrap import PROPER, RANKING
 from ml_assets.training.definition import ModelDefinition, require_features
 from ml_assets.training.frame import Frame, frame
 from ml_assets.training.record import EVALUATION, TrainingRecord, record, required
@@ -54,7 +54,7 @@ class Report:
 
     def metadata(self) -> dict[str, Any]:
         """The numbers that a person looks at first."""
-        keys = ("accuracy", "macro_f1", *RANKING, *PROPER, "calibration_error", "base_rate")
+        keys = [*headline(), *(name for name in METRICS if METRICS[name].source == "scores" and name != "mean_score")]
         return {
             **{name: self.metrics[name] for name in keys if name in self.metrics},
             "version": self.version.number,

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ml_assets.decisions.gate import DIRECTION, Gate, GateAction, GateEvidence, UnknownMetricError, decide
+from ml_assets.decisions.gate import Gate, GateAction, GateEvidence, UnknownMetricError, decide
 from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.metric import directions
 
 DAY = date(2025, 6, 1)
-metrics = st.sampled_from(sorted(DIRECTION))
+metrics = st.sampled_from(sorted(directions()))
 numbers = st.floats(-2, 2)
 limits = st.floats(0, 2)
 others = st.sampled_from(["champion", "baseline"])
@@ -65,7 +66,7 @@ def test_confident_is_never_more_lenient(metric: str, other: str, found: Interva
 @given(metrics, differences(), st.floats(0.001, 1))
 def test_the_direction_of_a_metric_decides_what_worse_is(metric: str, found: Interval, limit: float) -> None:
     assume(found.estimate)
-    good = found.estimate * DIRECTION[metric] > 0
+    good = found.estimate * directions()[metric] > 0
     (result,) = decide(
         [Gate(metric, against="baseline", at_most_worse=limit)], measured(metric, baseline=found)
     ).numbers

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from ml_assets.decisions.metric import BINARY, report_metrics
 from ml_assets.errors import DeclarationError
 from ml_assets.monitoring import numbers
 from ml_assets.monitoring.drift.report import DriftReport
 from ml_assets.monitoring.fitting import require_fitting
-from ml_assets.monitoring.performance.groups import METRICS
 from ml_assets.monitoring.performance.table import PerformanceReport
 from ml_assets.monitoring.predictions.table import PredictionReport, Scores
 from ml_assets.monitoring.predictions.traffic import Served
@@ -96,8 +96,8 @@ def test_the_list_is_what_the_reports_say() -> None:
     )
     performance._numbers = lambda metric: PerformanceReport._numbers(performance, metric)
     found = _numbers(PerformanceReport.metadata(performance))
-    assert found == set(numbers.PERFORMANCE)
-    assert {name.removesuffix("_measured") for name in found if name.endswith("_measured")} <= set(METRICS)
+    assert found == set(numbers.performance(BINARY))
+    assert {name.removesuffix("_measured") for name in found if name.endswith("_measured")} <= set(report_metrics())
 
     values = {field.name: 1.0 for field in fields(PredictionReport)} | {field.name: 1.0 for field in fields(Served)}
     predicted: Any = SimpleNamespace(

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ml_assets.decisions.history import costs, spans
-from ml_assets.decisions.retrain import DIRECTION, ESTIMATED
+from ml_assets.decisions.metric import estimable, watchable
 from ml_assets.errors import TrainingError
 from ml_assets.features.join import point_in_time
 from ml_assets.replay.history import PolicyState, ReplayHistory
@@ -144,7 +144,7 @@ def test_a_trigger_that_would_silently_never_fire_is_refused() -> None:
         RetrainSpec(metric="pr_auc", estimate=0.1)
 
 
-@pytest.mark.parametrize("metric", sorted(DIRECTION))
+@pytest.mark.parametrize("metric", sorted(watchable()))
 def test_every_metric_that_a_policy_may_watch_is_measured(walked: tuple[Tiny, Replay], metric: str) -> None:
     shop, done = walked
     history = opened(shop, shop.folder(), done.dates)
@@ -153,7 +153,7 @@ def test_every_metric_that_a_policy_may_watch_is_measured(walked: tuple[Tiny, Re
     assert measured is not None
     assert measured.low < measured.estimate < measured.high
     assert (metric in model.metrics, metric in done.walks["never"].steps[0].metrics) == (True, True)
-    if metric in ESTIMATED:
+    if metric in estimable():
         assert history.estimated(model, week(9), metric) is not None
 
 

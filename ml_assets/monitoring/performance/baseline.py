@@ -10,15 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.decisions import gate, retrain
 from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.metric import METRICS, report_metrics
 from ml_assets.errors import TrainingError
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training import dataset
-from ml_assets.training.bootstrap import PROPER, RANKING, intervals
+from ml_assets.training.bootstrap import intervals
 from ml_assets.training.frame import labels
+from ml_assets.training.measures import MEANS, RANKINGS
 from ml_assets.training.record import EVALUATION, TrainingRecord, required
 from ml_assets.training.report import REPORT
 from ml_assets.training.score import probabilities
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
-
-# 1 where a larger metric is better, -1 where a smaller one is; a number that is neither has no drop.
-_BETTER = gate.DIRECTION | retrain.DIRECTION
 
 
 @dataclass(frozen=True)
@@ -83,13 +81,13 @@ class Evaluated:
     def drop(self, metric: str, value: float, interval: Interval | None, slice_: str | None = None,
              slice_value: str | None = None) -> Drop | None:  # fmt: skip
         """How much worse a value is than the evaluation; None where there is no better or worse, or no evaluation."""
-        before = self.value(metric, slice_, slice_value)
-        if before is None or metric not in _BETTER:
+        before, direction = self.value(metric, slice_, slice_value), METRICS[metric].direction
+        if before is None or not direction:
             return None
         known = self.intervals.get(metric) if slice_ is None else None
         if interval is None or known is None:
-            return Drop(_BETTER[metric] * (before - value))
-        return _difference(_BETTER[metric], before, known, value, interval)
+            return Drop(direction * (before - value))
+        return _difference(direction, before, known, value, interval)
 
 
 def _difference(sign: int, before: float, known: Interval, value: float, now: Interval) -> Drop:
@@ -127,12 +125,11 @@ def bootstrapped(
     rows: LabelledScores, threshold: float | None, spec: PerformanceSpec
 ) -> tuple[dict[str, Interval], str]:
     """The intervals of the metrics that can have one, and why others have none."""
-    means = {"base_rate": rows.y, "mean_score": rows.p}
-    if threshold is not None:
-        means["accuracy"] = ((rows.p >= threshold) == rows.y).astype(np.float64)
+    right = {} if threshold is None else {"accuracy": ((rows.p >= threshold) == rows.y).astype(np.float64)}
+    rankings, means = ([name for name in report_metrics() if name in of] for of in (RANKINGS, MEANS))
     found: dict[str, Interval] = {}
     reasons = []
-    for metrics, more in ((RANKING, {}), (PROPER, means)):
+    for metrics, more in ((rankings, {}), (means, right)):
         try:
             found |= intervals(
                 rows.y, rows.p, rows.entity, metrics=metrics, means=more, resamples=spec.resamples, seed=spec.seed

@@ -13,20 +13,16 @@ import numpy as np
 
 from ml_assets.decisions.estimate import expected
 from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.metric import METRICS, estimable, report_metrics
 from ml_assets.monitoring.performance.baseline import Evaluated, LabelledScores, bootstrapped
 from ml_assets.spec.performance import PerformanceSpec
+from ml_assets.training.measures import MEANS
 from ml_assets.training.metrics import calibration, scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Kind = Literal["measured", "estimated"]
-
-METRICS = (
-    "roc_auc", "pr_auc", "log_loss", "brier", "accuracy", "calibration_error", "lift_at_10", "base_rate", "mean_score",
-)  # fmt: skip
-ESTIMATES = ("roc_auc", "log_loss", "brier", "accuracy", "base_rate")
-"""What calibrated scores tell: a calibration error they cannot, for they are taken to be calibrated."""
 
 SMALLER = "(smaller slices)"
 MISSING = "(missing)"
@@ -61,7 +57,7 @@ class MetricRow:
         slice: the feature that cuts the rows; None = all rows.
         slice_value: its value.
         rows: predictions that went in.
-        metric: one of `METRICS`.
+        metric: of `decisions.metric.report_metrics`.
         value: None where it cannot be had.
         low: the lower end of the 95 % interval; None where there is none.
         high: the upper end.
@@ -99,16 +95,17 @@ def measure(group: MetricGroup, rows: LabelledScores, evaluated: Evaluated, spec
     """Every metric of rows whose labels are known, as `training.metrics.scores`, and `accuracy` at the threshold."""
     if len(rows.y) < spec.min_rows:
         reason = f"{len(rows.y)} rows are fewer than min_rows {spec.min_rows}"
-        return [_row("measured", group, len(rows.y), metric, evaluated, reason=reason) for metric in METRICS]
+        return [_row("measured", group, len(rows.y), metric, evaluated, reason=reason) for metric in report_metrics()]
     found, why = _values(rows, evaluated.threshold)
-    known, unsure = bootstrapped(rows, evaluated.threshold, spec) if "roc_auc" in found else ({}, "")
-    bins = _bins(rows) if "roc_auc" in found and group.slice is None else None
+    both = 0 < found["base_rate"] < 1
+    known, unsure = bootstrapped(rows, evaluated.threshold, spec) if both else ({}, "")
+    bins = _bins(rows) if both and group.slice is None else None
     return [
         _row(
             "measured", group, len(rows.y), metric, evaluated, value=found.get(metric), interval=known.get(metric),
             reason=_why(metric, found, why, known, unsure), bins=bins if metric == "calibration_error" else None,
         )
-        for metric in METRICS
+        for metric in report_metrics()
     ]  # fmt: skip
 
 
@@ -118,7 +115,7 @@ def estimate(
     """What the metrics of rows without labels are expected to be, if their scores are calibrated."""
     found, reason = _expected(p, evaluated.threshold, spec)
     made = []
-    for metric in ESTIMATES:
+    for metric in estimable():
         interval = found.get(metric)
         value, why = (None, reason or _NO_THRESHOLD) if interval is None else (interval.estimate, None)
         made.append(_row("estimated", group, len(p), metric, evaluated, value=value, interval=interval, reason=why))
@@ -152,8 +149,9 @@ def _values(rows: LabelledScores, threshold: float | None) -> tuple[dict[str, fl
 
 def _why(metric: str, found: Mapping[str, float], why: str, known: Mapping[str, Interval], unsure: str) -> str | None:
     if metric not in found:
-        return _NO_THRESHOLD if metric == "accuracy" else why
-    return unsure if unsure and metric not in known and metric != "calibration_error" else None
+        return _NO_THRESHOLD if METRICS[metric].at_threshold else why
+    bootstrapped_at_all = METRICS[metric].has_interval or metric in MEANS
+    return unsure if unsure and metric not in known and bootstrapped_at_all else None
 
 
 def _bins(rows: LabelledScores) -> tuple[tuple[float, float, float], ...]:
@@ -217,7 +215,7 @@ def measure_slice(
         of = MetricGroup(**(asdict(group) | {"slice_value": value}))
         if value == SMALLER:
             reason, few = f"each value has fewer than min_rows {spec.min_rows} rows", int(chosen.sum())
-            found += [_row("measured", of, few, metric, Evaluated(), reason=reason) for metric in METRICS]
+            found += [_row("measured", of, few, metric, Evaluated(), reason=reason) for metric in report_metrics()]
         else:
             found += measure(of, rows.at(chosen), evaluated, spec)
     return found

@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.metric import report_metrics, table_metrics
 from ml_assets.decisions.route import CHAMPION
-from ml_assets.monitoring.performance.groups import METRICS, Kind, MetricRow
+from ml_assets.monitoring.performance.groups import Kind, MetricRow
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.tables import ModelTables, as_of_key
 
@@ -25,8 +26,6 @@ _SCHEMA = pa.schema([
 ])  # fmt: skip
 PAST = timedelta(days=366)
 """How far back a report looks for predictions, and its plot for earlier reports."""
-
-_SHOWN = ("roc_auc", "pr_auc", "log_loss", "brier", "accuracy", "calibration_error")
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class PerformanceReport:
     def metadata(self) -> dict[str, Any]:
         """The champion's numbers, flat, as Dagster plots them; what is not known is left out."""
         found: dict[str, Any] = {"status": self.status, "notes": "; ".join(self.notes)}
-        for metric in _SHOWN:
+        for metric in table_metrics():
             found |= self._numbers(metric)
         for name in ("base_rate", "mean_score"):
             row = self.row(name, "measured")
@@ -156,7 +155,7 @@ def _line(rows: Sequence[MetricRow]) -> dict[str, Any]:
         "version": one.model_version,
         "slice": "" if one.slice is None else f"{one.slice} = {one.slice_value}",
         "rows": one.rows,
-        **{name: _shown(by_metric.get(name)) for name in (*_SHOWN, "base_rate")},
+        **{name: _shown(by_metric.get(name)) for name in (*table_metrics(), "base_rate")},
         "roc_auc drop": "" if drop is None else f"{drop:+.4f}",
         "reason": "; ".join(sorted(reasons)),
     }
@@ -228,4 +227,4 @@ def _order(row: MetricRow) -> tuple[Any, ...]:
         row.slice or "",
         row.slice_value or "",
     )
-    return (*groups, row.last, METRICS.index(row.metric))
+    return (*groups, row.last, report_metrics().index(row.metric))

@@ -6,16 +6,18 @@ loss and calibration error ("top-label", Gupta & Ramdas 2022) are of that pair, 
 labels are known.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.metric import MULTICLASS, names
 from ml_assets.errors import TrainingError
 from ml_assets.training import bootstrap, metrics
 from ml_assets.training.explain import Importance
+from ml_assets.training.measures import MEANS, value
 from ml_assets.training.task.binary import Evaluation
 
 if TYPE_CHECKING:
@@ -24,7 +26,19 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Codes = NDArray[np.int64]
 
-METRICS = ("accuracy", "macro_f1", "log_loss", "brier")
+COUNTS: "dict[str, Callable[[Floats], Floats]]" = {}
+"""Metrics of tables of counts (true, named), [draws, classes, classes] → [draws], by the name of their function."""
+
+
+def of_counts(function: "Callable[[Floats], Floats]") -> "Callable[[Floats], Floats]":
+    """Register a metric of the table of counts under its function's name."""
+    COUNTS[function.__name__] = function
+    return function
+
+
+def compared_metrics() -> tuple[str, ...]:
+    """The metrics by which two models of several classes are compared."""
+    return names(lambda metric: metric.has_interval and metric.in_evaluation(MULTICLASS))
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,7 @@ class ClassPredictions:
 
 
 def scores(y: "Codes", named: ClassPredictions) -> dict[str, float]:
-    """`accuracy`, `macro_f1`, and of the confidence `log_loss`, `brier`, `calibration_error`, `mean_score`; `rows`.
+    """All metrics that `decisions.metric` names for several classes, and `rows`.
 
     `base_rate` is the rate of what the score is a probability of: the accuracy.
 
@@ -59,16 +73,21 @@ def scores(y: "Codes", named: ClassPredictions) -> dict[str, float]:
     right, p = named.right(y), named.confidence
     if not len(y):
         raise TrainingError("there are no rows, so no metric is defined: widen the test window")
-    losses = bootstrap.losses(right, p)
-    return {
-        "accuracy": float(right.mean()),
-        "macro_f1": float(_f1(pairs(y, named.code)[None])[0]),
-        **{name: float(loss.mean()) for name, loss in losses.items()},
-        "calibration_error": metrics.calibration_error(right, p),
-        "base_rate": float(right.mean()),
-        "mean_score": float(p.mean()),
-        "rows": float(len(y)),
-    }
+    counts = pairs(y, named.code)[None]
+    asked = names(lambda metric: metric.source == "scores" and metric.in_evaluation(MULTICLASS))
+    return {name: _value(name, right, p, counts) for name in asked} | {"rows": float(len(y))}
+
+
+def _value(name: str, right: "Floats", p: "Floats", counts: "Floats") -> float:
+    if name in COUNTS:
+        return float(COUNTS[name](counts)[0])
+    row_values = _row_values(right, p)
+    return float(row_values[name].mean()) if name in row_values else value(name, right, p)
+
+
+def _row_values(right: "Floats", p: "Floats") -> "dict[str, Floats]":
+    """Of each metric that is a mean over rows, the number of each row, [n]."""
+    return {"accuracy": right, **{name: of(right, p) for name, of in MEANS.items()}}
 
 
 def evaluate(
@@ -130,7 +149,7 @@ def compare(
     resamples: int = 1000,
     seed: int,
 ) -> dict[str, Interval]:
-    """Each of `METRICS` of `mine` minus that of `theirs`, with the interval of the paired cluster bootstrap.
+    """Each of `compared_metrics` of `mine` minus that of `theirs`, with the interval of the paired cluster bootstrap.
 
     Raises:
         TrainingError: fewer than ten entities.
@@ -141,9 +160,11 @@ def compare(
         (_losses(y, named, entity, entities), _counted(y, named.code, entity, entities)) for named in (mine, theirs)
     ]
 
+    asked = compared_metrics()
+
     def values(counts: "Floats") -> "dict[str, Floats]":
         one, two = (_values(counts, rows, losses, pairs) for losses, pairs in parts)
-        return {metric: one[metric] - two[metric] for metric in METRICS}
+        return {metric: one[metric] - two[metric] for metric in asked}
 
     return bootstrap.drawn(values, len(y), entities, resamples, 0.95, seed)
 
@@ -195,7 +216,8 @@ def pairs(y: "Codes", code: "Codes", size: int | None = None) -> "Floats":
     return np.bincount(y * size + code, minlength=size * size).reshape(size, size).astype(np.float64)
 
 
-def _f1(pairs: "Floats") -> "Floats":
+@of_counts
+def macro_f1(pairs: "Floats") -> "Floats":
     """Macro F1 of each table of counts [draws, classes, classes]: the mean over classes that occur or are named."""
     hits = np.einsum("dii->di", pairs)
     both = pairs.sum(axis=1) + pairs.sum(axis=2)
@@ -211,12 +233,12 @@ def _counted(y: "Codes", code: "Codes", entity: "NDArray[np.intp]", entities: in
 
 
 def _losses(y: "Codes", named: ClassPredictions, entity: "NDArray[np.intp]", entities: int) -> "dict[str, Floats]":
-    right = named.right(y)
-    each = {"accuracy": right, **bootstrap.losses(right, named.confidence)}
+    each = _row_values(named.right(y), named.confidence)
     return {name: np.asarray(np.bincount(entity, loss, entities), np.float64) for name, loss in each.items()}
 
 
 def _values(counts: "Floats", rows: "Floats", losses: "Mapping[str, Floats]", pairs: "Floats") -> "dict[str, Floats]":
     means = {name: (counts @ loss) / (counts @ rows) for name, loss in losses.items()}
     size = int(np.sqrt(pairs.shape[1]))
-    return means | {"macro_f1": _f1((counts @ pairs).reshape(-1, size, size))}
+    tables = (counts @ pairs).reshape(-1, size, size)
+    return means | {name: of(tables) for name, of in COUNTS.items()}

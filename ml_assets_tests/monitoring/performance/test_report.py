@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ml_assets.decisions.metric import report_metrics
 from ml_assets.features.store import refresh
-from ml_assets.monitoring.performance.groups import METRICS, MetricRow
+from ml_assets.monitoring.performance.groups import MetricRow
 from ml_assets.monitoring.performance.report import PerformanceReport, performance_report, read
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.storage.lake import Lake, Rows
@@ -239,7 +240,7 @@ def test_the_picture_shows_measured_and_estimated(predicted: Predicted) -> None:
 def test_every_metric_is_there_for_every_group(predicted: Predicted) -> None:
     found = reported(predicted)
     for line in {(row.first, row.last) for row in found.rows if row.kind == "measured"}:
-        assert [row.metric for row in found.rows if (row.first, row.last) == line] == [*METRICS]
+        assert [row.metric for row in found.rows if (row.first, row.last) == line] == [*report_metrics()]
 
 
 @pytest.mark.slow

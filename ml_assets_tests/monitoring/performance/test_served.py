@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from ml_assets.decisions.metric import report_metrics
 from ml_assets.events.rows import Prediction, outcome, prediction_id
 from ml_assets.monitoring.log.take import _rows as rows_of
-from ml_assets.monitoring.performance.groups import METRICS, MetricRow
+from ml_assets.monitoring.performance.groups import MetricRow
 from ml_assets.monitoring.performance.report import PerformanceReport, performance_report
 from ml_assets.monitoring.performance.served import ServedAnswers, answers
 from ml_assets.spec.performance import PerformanceSpec
@@ -63,7 +64,7 @@ def test_without_outcomes_the_folder_says_what_was_true(answered: Answered) -> N
     report = reported(answered)
     mine = {row.metric: row for row in online(report)}
     batch = {row.metric: row for row in report.rows if (row.last, row.pooled, row.variant) == (day, False, None)}
-    assert [*mine] == [*METRICS]
+    assert [*mine] == [*report_metrics()]
     for metric, row in mine.items():
         assert row.value == pytest.approx(batch[metric].value)
         assert row.rows == batch[metric].rows
