@@ -85,7 +85,7 @@ def _fill(opened: "FeatureStore", url: str) -> None:
     """The records of the last as-of date, and what the asset notes of them."""
     import duckdb
 
-    from ml_assets.features.online.ledger import note
+    from ml_assets.features.online.ledger import OnlineWrite, note
     from ml_assets.features.online.schema import schema_of
     from ml_assets.features.online.store import open_store
 
@@ -95,17 +95,6 @@ def _fill(opened: "FeatureStore", url: str) -> None:
     online = open_store(url)
     online.write(schema, rows.to_batches(max_chunksize=10_000), LAST)
     online.finish(schema, LAST)
-    note(
-        opened.lake,
-        FOLDER,
-        {
-            "as_of": LAST,
-            "feature_set": SET,
-            "model_version": 1,
-            "store": online.name,
-            "rows": len(rows),
-            "fingerprint": 1,
-            "written_at": datetime(2026, 1, 1),  # noqa: DTZ001 - the lake's times are naive UTC
-        },
-    )
+    begun = datetime(2026, 1, 1)  # noqa: DTZ001 - the lake's times are naive UTC
+    note(opened.lake, FOLDER, OnlineWrite(LAST, SET, 1, online.name, len(rows), 1, begun))
     online.close()

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import dagster as dg
 import pytest
 
 from ml_assets.alerts.delivery import pending
 from ml_assets.alerts.outbox import alerts
-from ml_assets.monitoring.verdict import at
+from ml_assets.monitoring.verdict import LedgerVerdict, at
 from ml_assets.settings import PROJECT
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
@@ -119,7 +119,7 @@ class Loop:
         """A week passes: its files arrive."""
         self("data", "simulate", "--append", "1", *drift)
 
-    def verdict(self, day: date) -> dict[str, Any]:
+    def verdict(self, day: date) -> LedgerVerdict:
         """The verdict at a day, once the date is through: its alerts are judged after it."""
         return self.wait(f"the verdict of {day}", lambda: at(self.lake, "churn", day) if self._judged(day) else None)
 
@@ -166,7 +166,7 @@ def test_the_loop_runs_itself(loop: Loop, inbox: Inbox) -> None:
     loop.week("--drift", "covariate")
     loop.wait("the ingest", lambda: loop.run_of("churn_data", dg.DagsterRunStatus.STARTED))
     loop.restart()
-    assert loop.verdict(days[0])["action"] == "wait"
+    assert loop.verdict(days[0]).action == "wait"
     for table in ("predictions", "online_features", "drift_report", "performance_report", "prediction_report"):
         assert _rows(loop.lake, f"churn/{table}", days[0]) > 0, table
     assert inbox.said == []
@@ -175,10 +175,10 @@ def test_the_loop_runs_itself(loop: Loop, inbox: Inbox) -> None:
     loop.week()
     loop.wait("the reports", lambda: loop.run_of("churn_automation", dg.DagsterRunStatus.STARTED))
     loop.restart()
-    assert loop.verdict(days[1])["action"] == "suspected"
+    assert loop.verdict(days[1]).action == "suspected"
     loop.week()
     found = loop.verdict(days[2])
-    assert found["action"] in {"retrain", "wait"}  # `wait` once it has been retrained already
+    assert found.action in {"retrain", "wait"}  # `wait` once it has been retrained already
 
     # The daemon and the run are killed in the middle of the retraining, and start again.
     loop.wait("the retraining", lambda: loop.retraining(dg.DagsterRunStatus.STARTED))
@@ -196,7 +196,7 @@ def test_the_loop_runs_itself(loop: Loop, inbox: Inbox) -> None:
 
     # The new champion knows the population as it is now: the alarm clears, and nothing is trained again.
     loop.week()
-    assert loop.verdict(days[3])["action"] == "wait"
+    assert loop.verdict(days[3]).action == "wait"
     loop.wait("the recovery", lambda: any("recovered" in text or "again" in text for text in inbox.said))
     started = {run.run_id for run in loop.runs() if "ml_assets/verdict" in run.tags and not run.parent_run_id}
     assert len(started) == 1

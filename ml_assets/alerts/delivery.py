@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
 from pydantic import SecretStr
 
 from ml_assets.alerts.message import Message, message
@@ -24,24 +23,32 @@ from ml_assets.decisions.alert import Severity, backoff
 from ml_assets.spec.alert import PROJECT
 from ml_assets.storage.compaction import KEPT
 from ml_assets.storage.lake import Lake
+from ml_assets.storage.ledger import Ledger
 from ml_assets.storage.tables import ModelTables
 
-# One row for each alert and URL that took it. `complete`: with this row every URL of the settings has it.
-_DELIVERED = pa.schema([
-    ("id", pa.string()),
-    ("target", pa.string()),
-    ("delivered_at", pa.timestamp("us")),
-    ("attempt", pa.int64()),
-    ("complete", pa.bool_()),
-])  # fmt: skip
-# One row for each message, taken (`failure` is null) or not: what the waiting time after a failure follows from.
-_ATTEMPTS = pa.schema([
-    ("target", pa.string()),
-    ("attempted_at", pa.timestamp("us")),
-    ("alerts", pa.int64()),
-    ("failure", pa.string()),
-])  # fmt: skip
-_TABLE = ModelTables(PROJECT).alerts_attempts
+
+@dataclass(frozen=True)
+class _Delivery:
+    """An alert and a URL that took it. `complete`: with this row every URL of the settings has it."""
+
+    id: str
+    target: str
+    delivered_at: datetime
+    attempt: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A message, taken (`failure` is None) or not: what the waiting time after a failure follows from."""
+
+    target: str
+    attempted_at: datetime
+    alerts: int
+    failure: str | None
+
+
+_ATTEMPTS = Ledger(ModelTables(PROJECT).alerts_attempts, _Attempt, ("attempted_at",))
 _TALKATIVE = ("apprise", "urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry", "urllib3.poolmanager")
 
 
@@ -86,10 +93,10 @@ class _Round:
 
     def mark(self, alerts: Sequence[Alert], target: _Target) -> None:
         for folder in dict.fromkeys(alert.folder for alert in alerts):
-            row = {"target": target.key, "delivered_at": self.now, "attempt": target.failed + 1}
             own = [alert for alert in alerts if alert.folder == folder]
-            rows = [row | {"id": alert.id, "complete": self.complete(alert)} for alert in own]
-            self.lake.append(_delivered(folder), pa.Table.from_pylist(rows, schema=_DELIVERED))
+            number = target.failed + 1
+            rows = [_Delivery(alert.id, target.key, self.now, number, self.complete(alert)) for alert in own]
+            _delivered(folder).append(self.lake, *rows)
 
 
 def pending(lake: Lake, folders: Iterable[str]) -> list[Alert]:
@@ -97,7 +104,7 @@ def pending(lake: Lake, folders: Iterable[str]) -> list[Alert]:
     found = list[Alert]()
     for folder in _all(folders):
         said = alerts(lake, folder)
-        complete = {row["id"] for row in _taken(lake, folder) if row["complete"]} if said else set()
+        complete = {row.id for row in _delivered(folder).history(lake) if row.complete} if said else set()
         found += [alert for alert in said if alert.id not in complete]
     return found
 
@@ -121,7 +128,7 @@ def deliver(lake: Lake, folders: Iterable[str], urls: Sequence[SecretStr], *, no
         waiting = pending(lake, chosen)
         if not waiting:
             return Delivered(0, 0, "nothing waits")
-        taken = {(row["id"], row["target"]) for folder in chosen for row in _taken(lake, folder)}
+        taken = {(row.id, row.target) for folder in chosen for row in _delivered(folder).history(lake)}
         this = _Round(lake, _targets(lake, urls), taken, now)
         this.mark([alert for alert in waiting if this.complete(alert)], _NOBODY)
         reasons = [_deliver(this, waiting, target) for target in this.targets]
@@ -142,9 +149,8 @@ def _deliver(this: _Round, waiting: Sequence[Alert], target: _Target) -> str:
     if not failure:
         this.taken.update((alert.id, target.key) for alert in due)
         this.mark(due, target)
-    row = {"target": target.key, "attempted_at": this.now, "alerts": len(due), "failure": failure or None}
-    this.lake.append(_TABLE, pa.Table.from_pylist([row], schema=_ATTEMPTS))
-    this.lake.compact(_TABLE, kept=KEPT)
+    _ATTEMPTS.append(this.lake, _Attempt(target.key, this.now, len(due), failure or None))
+    this.lake.compact(_ATTEMPTS.table, kept=KEPT)
     if not failure:
         return f"{target.name} took {len(due):,}"
     again = this.now + backoff(target.failed + 1)
@@ -155,15 +161,8 @@ def _all(folders: Iterable[str]) -> list[str]:
     return list(dict.fromkeys((*folders, PROJECT)))
 
 
-def _delivered(folder: str) -> str:
-    return ModelTables(folder).alerts_delivered
-
-
-def _taken(lake: Lake, folder: str) -> list[dict[str, Any]]:
-    if lake.version(_delivered(folder)) is None:
-        return []
-    rows: list[dict[str, Any]] = lake.query("SELECT id, target, complete FROM d", d=_delivered(folder)).to_pylist()
-    return rows
+def _delivered(folder: str) -> Ledger[_Delivery]:
+    return Ledger(ModelTables(folder).alerts_delivered, _Delivery, ("delivered_at",))
 
 
 def _targets(lake: Lake, urls: Sequence[SecretStr]) -> list[_Target]:
@@ -180,13 +179,13 @@ def _targets(lake: Lake, urls: Sequence[SecretStr]) -> list[_Target]:
 
 
 def _failed(lake: Lake) -> list[dict[str, Any]]:
-    if lake.version(_TABLE) is None:
+    if lake.version(_ATTEMPTS.table) is None:
         return []
     rows: list[dict[str, Any]] = lake.query(
         "WITH taken AS (SELECT target, max(attempted_at) FILTER (failure IS NULL) AS sent_at FROM t GROUP BY target) "
         "SELECT target, count(*) AS failed, max(attempted_at) AS last FROM t JOIN taken USING (target) "
         "WHERE failure IS NOT NULL AND (sent_at IS NULL OR attempted_at > sent_at) GROUP BY target",
-        t=_TABLE,
+        t=_ATTEMPTS.table,
     ).to_pylist()
     return rows
 

@@ -7,28 +7,13 @@ twice. `delivery.py` tells people.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
-
-import pyarrow as pa
 
 from ml_assets.decisions.alert import AlertEvent, Kind, MetricRule, RuleState, Severity, decide
 from ml_assets.redaction import redacted
 from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.ledger import Ledger
 from ml_assets.storage.tables import ModelTables
 
-_OUTBOX = pa.schema([
-    ("id", pa.string()),
-    ("as_of", pa.date32()),
-    ("rule", pa.string()),
-    ("metric", pa.string()),
-    ("kind", pa.string()),
-    ("severity", pa.string()),
-    ("value", pa.float64()),
-    ("limit", pa.float64()),
-    ("text", pa.string()),
-    ("link", pa.string()),
-    ("created_at", pa.timestamp("us")),
-])  # fmt: skip
 _JUDGED = "judged"  # the record that holds the last as-of date that was judged, as its ordinal
 _LINE = 300  # characters of an error; the whole one is behind the link
 
@@ -66,17 +51,19 @@ class Alert:
     created_at: datetime
 
 
+def ledger(folder: str) -> Ledger[Alert]:
+    """The alerts of a folder."""
+    return Ledger(ModelTables(folder).alerts, Alert, ("created_at", "as_of", "rule"), {"folder": folder})
+
+
 def outbox(folder: str) -> str:
     """The table of a folder's alerts."""
-    return ModelTables(folder).alerts
+    return ledger(folder).table
 
 
 def alerts(lake: Lake, folder: str) -> list[Alert]:
     """Every alert of a folder, in the order in which they came up."""
-    if lake.version(outbox(folder)) is None:
-        return []
-    found = lake.query("SELECT * FROM a ORDER BY created_at, as_of, rule", a=outbox(folder)).to_pylist()
-    return [Alert(folder, **row | {"kind": Kind(row["kind"]), "severity": Severity(row["severity"])}) for row in found]
+    return ledger(folder).history(lake)
 
 
 def states(lake: Lake, folder: str) -> Mapping[str, RuleState]:
@@ -228,20 +215,21 @@ def _lasted(time: timedelta) -> str:
     return f"{hours} h {seconds // 60} min"
 
 
-def _row(folder: str, event: AlertEvent, link: str, decided_at: datetime) -> dict[str, Any]:
-    return {
-        "id": _id(folder, event.rule, event.as_of.isoformat(), event.kind.value),
-        "as_of": event.as_of,
-        "rule": event.rule,
-        "metric": event.metric,
-        "kind": event.kind.value,
-        "severity": event.severity.value,
-        "value": event.value,
-        "limit": event.limit,
-        "text": event.sentence,
-        "link": link,
-        "created_at": decided_at,
-    }
+def _row(folder: str, event: AlertEvent, link: str, decided_at: datetime) -> Alert:
+    return Alert(
+        folder=folder,
+        id=_id(folder, event.rule, event.as_of.isoformat(), event.kind.value),
+        as_of=event.as_of,
+        rule=event.rule,
+        metric=event.metric,
+        kind=event.kind,
+        severity=event.severity,
+        value=event.value,
+        limit=event.limit,
+        text=event.sentence,
+        link=link,
+        created_at=decided_at,
+    )
 
 
 def _run(
@@ -254,25 +242,29 @@ def _run(
     link: str,
     created_at: datetime,
     as_of: date | None,
-) -> dict[str, Any]:
-    return {
-        "id": _id(folder, "run", run_id, kind.value),
-        "as_of": as_of,
-        "rule": f"run {job}",
-        "kind": kind.value,
-        "severity": severity.value,
-        "text": text,
-        "link": link,
-        "created_at": created_at,
-    }
+) -> Alert:
+    return Alert(
+        folder=folder,
+        id=_id(folder, "run", run_id, kind.value),
+        as_of=as_of,
+        rule=f"run {job}",
+        metric=None,
+        kind=kind,
+        severity=severity,
+        value=None,
+        limit=None,
+        text=text,
+        link=link,
+        created_at=created_at,
+    )
 
 
 def _id(*parts: str) -> str:
     return f"{fingerprint_of(*parts):016x}"
 
 
-def _append(lake: Lake, folder: str, rows: list[dict[str, Any]], records: Mapping[str, int]) -> None:
+def _append(lake: Lake, folder: str, rows: Sequence[Alert], records: Mapping[str, int]) -> None:
     """Rows and a record of each, in one transaction: what stands is not written again."""
-    everything = {f"alert={row['id']}": 1 for row in rows} | dict(records)
+    everything = {f"alert={row.id}": 1 for row in rows} | dict(records)
     if everything:
-        lake.append(outbox(folder), pa.Table.from_pylist(rows, schema=_OUTBOX), records=everything)
+        ledger(folder).append(lake, *rows, records=everything)

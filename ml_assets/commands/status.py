@@ -61,7 +61,7 @@ def collect(project: Project, progress: Show = nobody) -> dict[str, Any]:
             progress(component.folder, done, len(project.models))
             models[component.folder] = _model(project, lake, instance, component)
         in_progress = [_run(record) for record in instance.get_run_records(_IN_PROGRESS, limit=100)]
-    released = [name for name in models if lake.version(ledger(name)) is not None]
+    released = [name for name in models if lake.version(ledger(name).table) is not None]
     progress("the registry", len(models), len(models))
     known = champions(settings().tracking_uri, released)
     for name, model in models.items():
@@ -187,7 +187,7 @@ def _drift(lake: Lake, name: str) -> dict[str, Any] | None:
 
 def _verdict(lake: Lake, name: str) -> dict[str, Any] | None:
     found = latest(lake, name)
-    return None if found is None else {key: found[key] for key in ("as_of", "action", "reason")}
+    return None if found is None else {"as_of": found.as_of, "action": found.action.value, "reason": found.reason}
 
 
 def tables(found: Mapping[str, Any]) -> dict[str, list[Line]]:

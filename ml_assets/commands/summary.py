@@ -205,7 +205,7 @@ def _verdict(lake: Lake, name: str, as_of: date) -> dict[str, str] | None:
     from ml_assets.monitoring.verdict import at
 
     found = at(lake, name, as_of)
-    return found and {key: found[key] for key in ("action", "reason")}
+    return None if found is None else {"action": found.action.value, "reason": found.reason}
 
 
 def _drift(lake: Lake, name: str, as_of: date) -> dict[str, dict[str, Any]]:

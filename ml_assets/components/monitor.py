@@ -140,7 +140,7 @@ class Monitor(SpecComponent[MonitorSpec]):
         from ml_assets.monitoring import verdict
 
         found, of_verdict = verdict.at(lake.open(), self.folder, day), verdict.numbers(lake.open(), self.folder, day)
-        why = found["reason"] if found else ""
+        why = found.reason if found else ""
         return [
             replace(rule, description=": ".join(filter(None, (rule.description, why))))
             if rule.metric in of_verdict

@@ -98,11 +98,11 @@ def _metadata(done: "OnlineWriteResult", folder: "ModelDefinition") -> Mapping[s
         for item in done.features
     ]
     return {
-        "dagster/row_count": done.row["rows"],
-        "as_of": str(done.row["as_of"]),
-        "feature_set": done.row["feature_set"],
-        "store": done.row["store"],
-        "version": done.row["model_version"],
+        "dagster/row_count": done.row.rows,
+        "as_of": str(done.row.as_of),
+        "feature_set": done.row.feature_set,
+        "store": done.row.store,
+        "version": done.row.model_version,
         "reused": done.reused,
         "views": table(views),
     }

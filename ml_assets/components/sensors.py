@@ -19,6 +19,7 @@ from ml_assets.settings import settings
 
 if TYPE_CHECKING:
     from ml_assets.components.conditions import Dates
+    from ml_assets.monitoring.verdict import LedgerVerdict
     from ml_assets.spec.cadence import Cadence
     from ml_assets.spec.source import SourceSpec
 
@@ -126,20 +127,20 @@ def retrain_sensor(folder: str) -> dg.SensorDefinition:
         found = latest(lake.open(), folder)
         if found is None:
             return dg.SkipReason("no verdict yet")
-        if found["action"] != "retrain":
-            return dg.SkipReason(f"{found['action']} at {found['as_of']}: {found['reason']}")
+        if found.action != "retrain":
+            return dg.SkipReason(f"{found.action} at {found.as_of}: {found.reason}")
         return retraining(folder, found)
 
     return retrain
 
 
-def retraining(folder: str, verdict: Mapping[str, Any]) -> dg.RunRequest:
+def retraining(folder: str, verdict: "LedgerVerdict") -> dg.RunRequest:
     """The run that follows from a verdict: the same verdict gives the same key."""
-    day = str(verdict["as_of"])
+    day = str(verdict.as_of)
     return dg.RunRequest(
         run_key=f"{folder}/retrain/{day}",
         partition_key=day,
-        tags={REASON: verdict["reason"], "ml_assets/verdict": f"{day} {verdict['action']}"},
+        tags={REASON: verdict.reason, "ml_assets/verdict": f"{day} {verdict.action}"},
     )
 
 

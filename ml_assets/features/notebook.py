@@ -13,7 +13,7 @@ from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features import entities as rows_of
 from ml_assets.features.catalog import FeatureCatalog, registered
 from ml_assets.features.declarations import Folders, declared
-from ml_assets.features.online.ledger import last
+from ml_assets.features.online.ledger import ledger
 from ml_assets.features.online.reader import OnlineReader, OnlineRow
 from ml_assets.features.online.store import OnlineStore, open_store
 from ml_assets.features.refs import FeatureRef, folder_of, named, view_of
@@ -140,10 +140,10 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
             raise DeclarationError(
                 f"online features of {' and '.join(folders)}: each model has its own, ask one by one"
             )
-        written = last(self.lake, folder_of(folders[0], self._folders).name)
+        written = ledger(folder_of(folders[0], self._folders).name).last(self.lake)
         if written is None:
             raise DataError(f"{folders[0]} has no online features yet: materialize {folders[0]}/online_features")
-        made = OnlineReader(self._store, written["feature_set"], [(one.view, one.column) for one in asked])
+        made = OnlineReader(self._store, written.feature_set, [(one.view, one.column) for one in asked])
         return self._readers.setdefault(names, made)
 
 

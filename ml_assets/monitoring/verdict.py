@@ -10,14 +10,13 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
-import pyarrow as pa
-
 from ml_assets.decisions import retrain
 from ml_assets.decisions.interval import Interval
 from ml_assets.decisions.retrain import Action, Policy, RetrainEvidence, RetrainVerdict, drifted_importance
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features.store import refresh
 from ml_assets.storage.lake import Lake, fingerprint_of
+from ml_assets.storage.ledger import Ledger
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.storage.tables import ModelTables
 from ml_assets.training.dataset import known_until
@@ -26,16 +25,30 @@ from ml_assets.training.reach import reach
 from ml_assets.training.record import record, required
 from ml_assets.training.report import REPORT
 
-_LEDGER = pa.schema([
-    ("as_of", pa.date32()),
-    ("model_version", pa.int64()),
-    ("action", pa.string()),
-    ("reason", pa.string()),
-    ("triggers", pa.string()),
-    ("in_a_row", pa.string()),
-    ("evidence", pa.int64()),
-    ("decided_at", pa.timestamp("us")),
-])  # fmt: skip
+
+@dataclass(frozen=True)
+class LedgerVerdict:
+    """A row of the ledger of verdicts.
+
+    Args:
+        as_of: `T`.
+        model_version: the champion; None where there was none.
+        action: of `Action`.
+        reason: in a sentence.
+        triggers: JSON, a list of what was asked.
+        in_a_row: JSON, trigger → how many dates in a row it fired.
+        evidence: of `evidence_mark`.
+        decided_at: naive UTC.
+    """
+
+    as_of: date
+    model_version: int | None
+    action: Action
+    reason: str
+    triggers: str
+    in_a_row: str
+    evidence: int
+    decided_at: datetime
 
 
 @dataclass(frozen=True)
@@ -96,9 +109,9 @@ def evidence_mark(policy: Policy, evidence: RetrainEvidence) -> int:
     return fingerprint_of(policy, _AsStored(evidence))
 
 
-def ledger(model: str) -> str:
-    """The table of a model's verdicts."""
-    return ModelTables(model).retraining_verdict
+def ledger(model: str) -> Ledger[LedgerVerdict]:
+    """A model's verdicts."""
+    return Ledger(ModelTables(model).retraining_verdict, LedgerVerdict, ("as_of", "decided_at"))
 
 
 def decide(
@@ -129,23 +142,32 @@ def decide(
     champion, last = registry.champion(folder.name), registry.latest(folder.name)
     found = _evidence(lake, registry, folder, champion, last, seen, as_of, direction, workers)
     verdict, mark = retrain.decide(policy, found), evidence_mark(policy, found)
-    with lake.lock(ledger(folder.name)):
+    with lake.lock(ledger(folder.name).table):
         stands = at(lake, folder.name, as_of)
-        reused = stands is not None and stands["evidence"] == mark
+        reused = stands is not None and stands.evidence == mark
         if not reused:
-            counts = retrain.counts(found, verdict)
-            _append(lake, folder.name, as_of, champion, verdict, counts, mark, decided_at)
+            row = LedgerVerdict(
+                as_of=as_of,
+                model_version=champion.number if champion else None,
+                action=Action(verdict.action),
+                reason=verdict.reason,
+                triggers=json.dumps([asdict(trigger) for trigger in verdict.numbers]),
+                in_a_row=json.dumps(retrain.counts(found, verdict)),
+                evidence=mark,
+                decided_at=decided_at,
+            )
+            ledger(folder.name).append(lake, row)
     return RecordedVerdict(verdict, found, reused)
 
 
-def latest(lake: Lake, model: str) -> dict[str, Any] | None:
-    """The verdict in force of the last as-of date that has one: a row of the ledger."""
-    return _last(lake, model, "true")
+def latest(lake: Lake, model: str) -> LedgerVerdict | None:
+    """The verdict in force of the last as-of date that has one."""
+    return ledger(model).last(lake)
 
 
-def at(lake: Lake, model: str, as_of: date) -> dict[str, Any] | None:
+def at(lake: Lake, model: str, as_of: date) -> LedgerVerdict | None:
     """The verdict in force at an as-of date."""
-    return _last(lake, model, f"as_of = DATE '{as_of}'")
+    return ledger(model).last(lake, "as_of = $day", day=as_of)
 
 
 def numbers(lake: Lake, model: str, as_of: date) -> dict[str, float]:
@@ -153,11 +175,12 @@ def numbers(lake: Lake, model: str, as_of: date) -> dict[str, float]:
     found = at(lake, model, as_of)
     if found is None:
         return {}
-    values = {trigger["name"]: trigger["value"] for trigger in json.loads(found["triggers"])}
-    detected = [trigger for trigger in json.loads(found["triggers"]) if trigger["in_a_row"] >= trigger["needed"]]
+    triggers = json.loads(found.triggers)
+    values = {trigger["name"]: trigger["value"] for trigger in triggers}
+    detected = [trigger for trigger in triggers if trigger["in_a_row"] >= trigger["needed"]]
     named = {"drift": "drifted_importance"}
     return {
-        **{action.value: float(found["action"] == action.value) for action in Action},
+        **{action.value: float(found.action == action) for action in Action},
         "detected": float(len(detected)),
         **{named.get(name, f"trigger_{name}"): float(value) for name, value in values.items()},
     }
@@ -165,14 +188,8 @@ def numbers(lake: Lake, model: str, as_of: date) -> dict[str, float]:
 
 def history(lake: Lake, model: str, rows: int = 20) -> list[dict[str, Any]]:
     """The last verdicts, the newest first."""
-    if lake.version(ledger(model)) is None:
-        return []
-    found: list[dict[str, Any]] = lake.query(
-        "SELECT as_of, model_version, action, reason FROM v ORDER BY as_of DESC, decided_at DESC LIMIT $rows",
-        {"rows": rows},
-        v=ledger(model),
-    ).to_pylist()
-    return found
+    shown = ("as_of", "model_version", "action", "reason")
+    return [{name: getattr(row, name) for name in shown} for row in reversed(ledger(model).history(lake, rows))]
 
 
 def due(lake: Lake, folder: ModelDefinition, today: date) -> date | None:
@@ -189,7 +206,7 @@ def due(lake: Lake, folder: ModelDefinition, today: date) -> date | None:
     if not reached:
         return None
     last = latest(lake, folder.name)
-    ahead = [] if last is None else [day for day in reached if day > last["as_of"]]
+    ahead = [] if last is None else [day for day in reached if day > last.as_of]
     return ahead[0] if ahead else reached[-1]
 
 
@@ -252,39 +269,7 @@ def _weighed(registry: Registry, champion: Version, drifted: Mapping[str, bool |
 
 def _before(lake: Lake, folder: ModelDefinition, champion: Version, as_of: date) -> dict[str, int]:
     """The counts of the as-of date before; those of another champion are not of this one."""
-    previous = _last(lake, folder.name, f"as_of < DATE '{as_of}'")
-    if previous is None or previous["model_version"] != champion.number:
+    previous = ledger(folder.name).last(lake, "as_of < $day", day=as_of)
+    if previous is None or previous.model_version != champion.number:
         return {}
-    return dict(json.loads(previous["in_a_row"]))
-
-
-def _last(lake: Lake, model: str, where: str) -> dict[str, Any] | None:
-    if lake.version(ledger(model)) is None:
-        return None
-    found: list[dict[str, Any]] = lake.query(
-        f"SELECT * FROM v WHERE {where} ORDER BY as_of DESC, decided_at DESC LIMIT 1", v=ledger(model)
-    ).to_pylist()
-    return found[0] if found else None
-
-
-def _append(
-    lake: Lake,
-    model: str,
-    as_of: date,
-    champion: Version | None,
-    verdict: RetrainVerdict,
-    counts: dict[str, int],
-    mark: int,
-    decided_at: datetime,
-) -> None:
-    row = {
-        "as_of": as_of,
-        "model_version": champion.number if champion else None,
-        "action": Action(verdict.action).value,
-        "reason": verdict.reason,
-        "triggers": json.dumps([asdict(trigger) for trigger in verdict.numbers]),
-        "in_a_row": json.dumps(counts),
-        "evidence": mark,
-        "decided_at": decided_at,
-    }
-    lake.append(ledger(model), pa.Table.from_pylist([row], schema=_LEDGER))
+    return dict(json.loads(previous.in_a_row))

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 
 from ml_assets.features.join import columns, streamed
-from ml_assets.features.online.ledger import OnlineWrite, last, note, table
+from ml_assets.features.online.ledger import OnlineWrite, ledger, note
 from ml_assets.features.online.schema import schema_of
 from ml_assets.features.online.store import OnlineStore
 from ml_assets.features.store import refresh
@@ -66,18 +66,18 @@ def write_online(
     features = tuple(kept.used)
     name = feature_set(folder.name, features)
     fingerprint = fingerprint_of(name, *prints(lake, folder, kept, as_of))
-    with lake.lock(table(folder.name)):
+    with lake.lock(ledger(folder.name).table):
         stands = _standing(lake, folder, store, name, as_of, fingerprint)
-        rows = stands["rows"] if stands else _stream(lake, folder, features, name, store, as_of, workers)
-        row: OnlineWrite = {
-            "as_of": stands["as_of"] if stands else as_of,
-            "feature_set": name,
-            "model_version": champion.number,
-            "store": store.name,
-            "rows": rows,
-            "fingerprint": stands["fingerprint"] if stands else fingerprint,
-            "written_at": written_at,
-        }
+        rows = stands.rows if stands else _stream(lake, folder, features, name, store, as_of, workers)
+        row = OnlineWrite(
+            as_of=stands.as_of if stands else as_of,
+            feature_set=name,
+            model_version=champion.number,
+            store=store.name,
+            rows=rows,
+            fingerprint=stands.fingerprint if stands else fingerprint,
+            written_at=written_at,
+        )
         note(lake, folder.name, row)
     return OnlineWriteResult(row, features, stands is not None)
 
@@ -90,8 +90,8 @@ def target(lake: Lake, folder: ModelDefinition, as_of: date, today: date) -> dat
     asks for it most often, and without a `refresh` at each as-of date.
     """
     often = min((item.refresh for item in folder.features if item.refresh), default=None)
-    row = last(lake, folder.name)
-    if often is None or row is None or row["as_of"] < as_of:
+    row = ledger(folder.name).last(lake)
+    if often is None or row is None or row.as_of < as_of:
         return as_of
     cadence = folder.spec.cadence
     end = min(today, known_until(lake, folder, today, step=often), cadence.step(as_of) - timedelta(days=1))
@@ -103,11 +103,11 @@ def lacking(lake: Lake, folder: ModelDefinition, store: OnlineStore, today: date
 
     None where nothing is lacking, and before the first write: that follows from the loop itself.
     """
-    row = last(lake, folder.name)
+    row = ledger(folder.name).last(lake)
     if row is None:
         return None
-    as_of = folder.spec.cadence.latest(row["as_of"])
-    written = store.written(row["feature_set"])
+    as_of = folder.spec.cadence.latest(row.as_of)
+    written = store.written(row.feature_set)
     return as_of if written is None or written < target(lake, folder, as_of, today) else None
 
 
@@ -115,10 +115,15 @@ def _standing(
     lake: Lake, folder: ModelDefinition, store: OnlineStore, name: str, as_of: date, fingerprint: int
 ) -> OnlineWrite | None:
     """The row of what stands already: the same rows, or those of a later date; the store itself must know of them."""
-    row, written = last(lake, folder.name, feature_set=name, store=store.name), store.written(name)
-    if row is None or written != row["as_of"]:
+    row, written = _last_write(lake, folder, store, name), store.written(name)
+    if row is None or written != row.as_of:
         return None
-    return row if row["as_of"] > as_of or (row["as_of"], row["fingerprint"]) == (as_of, fingerprint) else None
+    return row if row.as_of > as_of or (row.as_of, row.fingerprint) == (as_of, fingerprint) else None
+
+
+def _last_write(lake: Lake, folder: ModelDefinition, store: OnlineStore, name: str) -> OnlineWrite | None:
+    where = "feature_set = $feature_set AND store = $store"
+    return ledger(folder.name).last(lake, where, feature_set=name, store=store.name)
 
 
 def _stream(

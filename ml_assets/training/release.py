@@ -10,10 +10,9 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 
-import pyarrow as pa
-
 from ml_assets.decisions.gate import GateAction, GateVerdict
 from ml_assets.storage.lake import Lake
+from ml_assets.storage.ledger import Ledger
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.storage.tables import ModelTables
 
@@ -21,16 +20,31 @@ Decision = Literal["promoted", "rolled back", "chosen", "moved by hand"]
 """How a version became champion: by its gates; by `ml-assets rollback`, to an older or a newer one; by an alias."""
 
 _BY_HAND = "the alias was moved by hand"
-_LEDGER = pa.schema([
-    ("as_of", pa.date32()),
-    ("version", pa.int64()),
-    ("run_id", pa.string()),
-    ("previous", pa.int64()),
-    ("reason", pa.string()),
-    ("evidence", pa.string()),
-    ("decided_at", pa.timestamp("us")),
-    ("decision", pa.string()),
-])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LedgerRelease:
+    """A row of the ledger of champions.
+
+    Args:
+        as_of: the date of the decision.
+        version: the champion.
+        run_id: its run; a registry that was lost gives numbers again, but not runs.
+        previous: the champion before; None where there was none.
+        reason: in a sentence.
+        evidence: JSON, the verdict of the gates.
+        decided_at: naive UTC.
+        decision: how it became champion; None in rows of the first releases of ml_assets.
+    """
+
+    as_of: date
+    version: int
+    run_id: str
+    previous: int | None
+    reason: str
+    evidence: str
+    decided_at: datetime
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True)
@@ -186,28 +200,25 @@ def explain(lake: Lake, model: str, version: int) -> Answering:
     return Answering(version, None, "moved by hand", f"{_BY_HAND} since the last run")
 
 
-def ledger(model: str) -> str:
-    """The table of a model's champions."""
-    return ModelTables(model).champion
+def ledger(model: str) -> Ledger[LedgerRelease]:
+    """A model's champions."""
+    return Ledger(ModelTables(model).champion, LedgerRelease, ("decided_at",))
 
 
 def history(lake: Lake, model: str) -> list[dict[str, Any]]:
     """Every champion, in order: who, `previous`, `since`, `until` (None: now), `decision`, `reason`, `decided_at`."""
-    if lake.version(ledger(model)) is None:
-        return []
-    rows = lake.query("SELECT * FROM c ORDER BY decided_at", c=ledger(model)).to_pylist()
+    rows = ledger(model).history(lake)
     names = ("version", "run_id", "previous", "reason", "decided_at")
     return [
-        {name: row[name] for name in names}
-        | {"since": row["as_of"], "until": after["as_of"] if after else None, "decision": _decision(row)}
-        for row, after in zip(rows, [*rows[1:], None], strict=True)
+        {name: getattr(row, name) for name in names}
+        | {"since": row.as_of, "until": after.as_of if after else None, "decision": _decision(row)}
+        for row, after in zip(rows, [*rows[1:], None], strict=False)
     ]
 
 
-def _decision(row: dict[str, Any]) -> Decision:
+def _decision(row: LedgerRelease) -> Decision:
     """Rows of the first releases of ml_assets did not say it."""
-    found: Decision = row.get("decision") or ("moved by hand" if row["reason"] == _BY_HAND else "promoted")
-    return found
+    return row.decision or ("moved by hand" if row.reason == _BY_HAND else "promoted")
 
 
 def _decided(lake: Lake, version: Version) -> bool:
@@ -236,17 +247,8 @@ def append(
     key: str,
 ) -> None:
     """Write a row of the ledger, once for each `key`."""
-    row = {
-        "as_of": as_of,
-        "version": version.number,
-        "run_id": version.run_id,
-        "previous": previous,
-        "reason": reason,
-        "evidence": evidence,
-        "decided_at": decided_at,
-        "decision": decision,
-    }
-    lake.append(ledger(version.model), pa.Table.from_pylist([row], schema=_LEDGER), records={key: 1})
+    row = LedgerRelease(as_of, version.number, version.run_id, previous, reason, evidence, decided_at, decision)
+    ledger(version.model).append(lake, row, records={key: 1})
 
 
 def complete(lake: Lake, registry: Registry, model: str) -> Version | None:

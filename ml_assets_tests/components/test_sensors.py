@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -11,7 +12,9 @@ import pytest
 
 from ml_assets.components import retries
 from ml_assets.components.sensors import data_sensor, retraining
+from ml_assets.decisions.retrain import Action
 from ml_assets.errors import DataError
+from ml_assets.monitoring.verdict import LedgerVerdict
 from ml_assets.settings import settings
 from ml_assets.spec.source import SourceSpec
 
@@ -165,8 +168,9 @@ def test_an_ingest_that_failed_is_asked_for_again_later_and_later_until_it_succe
 
 
 def test_a_verdict_starts_one_run_that_says_why() -> None:
-    verdict = {"as_of": dt.date(2026, 9, 20), "action": "retrain", "reason": "it drifted (2 of 2 in a row)"}
+    day, at = dt.date(2026, 9, 20), dt.datetime(2026, 9, 20)  # noqa: DTZ001 - the lake's times are naive UTC
+    verdict = LedgerVerdict(day, 1, Action.RETRAIN, "it drifted (2 of 2 in a row)", "[]", "{}", 0, at)
     run = retraining("churn", verdict)
     assert (run.run_key, run.partition_key) == ("churn/retrain/2026-09-20", "2026-09-20")
-    assert run.tags["reason"] == verdict["reason"]
-    assert retraining("churn", verdict | {"reason": "and more"}).run_key == run.run_key
+    assert run.tags["reason"] == verdict.reason
+    assert retraining("churn", replace(verdict, reason="and more")).run_key == run.run_key

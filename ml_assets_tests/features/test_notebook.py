@@ -238,9 +238,7 @@ def serve(project: Project, number: int = 1, most: float = 1.5) -> None:
     store = project.features._store
     store.write(of, [rows], FIRST)
     store.finish(of, FIRST)
-    row: OnlineWrite = {"as_of": FIRST, "feature_set": of.model, "model_version": number, "store": store.name,
-                "rows": 2,
-                "fingerprint": number, "written_at": MIDNIGHT + number * DAY}  # fmt: skip
+    row = OnlineWrite(FIRST, of.model, number, store.name, 2, number, MIDNIGHT + number * DAY)
     note(project.lake, "shop", row)
 
 

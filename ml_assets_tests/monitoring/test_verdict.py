@@ -59,7 +59,7 @@ def test_without_a_champion_the_verdict_is_to_train_one(desk: Desk) -> None:
     assert (found.verdict.action, found.reused) == (Action.RETRAIN, False)
     kept = verdict.latest(desk.lake, "shop")
     assert kept is not None
-    assert (kept["as_of"], kept["action"], kept["reason"]) == (AS_OF, "retrain", "there is no model yet")
+    assert (kept.as_of, kept.action, kept.reason) == (AS_OF, "retrain", "there is no model yet")
 
 
 def test_the_same_evidence_is_judged_once(desk: Desk) -> None:

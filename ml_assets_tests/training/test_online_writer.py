@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from ml_assets.errors import DataError
 from ml_assets.features.join import point_in_time, streamed
-from ml_assets.features.online.ledger import last, table
+from ml_assets.features.online.ledger import ledger
 from ml_assets.features.online.schema import OnlineRecord
 from ml_assets.features.online.store import OnlineStore, open_store
 from ml_assets.features.store import refresh
@@ -84,13 +84,13 @@ class Served:
         )
 
     def ledger(self) -> list[tuple[date, str, int]]:
-        rows = self.shop.lake.query("SELECT * FROM o ORDER BY written_at", o=table("shop")).to_pylist()
+        rows = self.shop.lake.query("SELECT * FROM o ORDER BY written_at", o=ledger("shop").table).to_pylist()
         return [(row["as_of"], row["feature_set"], row["model_version"]) for row in rows]
 
     def read(self, *customers: int) -> list[OnlineRecord | None]:
-        row = last(self.shop.lake, "shop")
+        row = ledger("shop").last(self.shop.lake)
         assert row
-        return self.store.read(row["feature_set"], [str(customer) for customer in customers])
+        return self.store.read(row.feature_set, [str(customer) for customer in customers])
 
     def dates(self, *customers: int) -> set[date | None]:
         return {record.as_of if record else None for record in self.read(*customers)}
@@ -111,7 +111,7 @@ def expected(served: Served, as_of: date) -> Mapping[int, tuple[Any, ...]]:
 def test_every_member_of_the_population_has_the_champions_features(served: Served) -> None:
     done = served.write()
     rows = expected(served, AS_OF)
-    assert (done.row["rows"], done.row["as_of"], done.reused) == (len(rows), AS_OF, False)
+    assert (done.row.rows, done.row.as_of, done.reused) == (len(rows), AS_OF, False)
     found = served.read(*rows)
     assert [record.values if record else None for record in found] == [*rows.values()]
     assert {record.as_of for record in found if record} == {AS_OF}
@@ -123,7 +123,7 @@ def test_every_member_of_the_population_has_the_champions_features(served: Serve
 def test_the_same_rows_are_written_once(served: Served) -> None:
     first, again = served.write(), served.write()
     assert (first.reused, again.reused) == (False, True)
-    assert again.row["rows"] == first.row["rows"]
+    assert again.row.rows == first.row.rows
     assert len(served.ledger()) == 1
 
 
@@ -155,14 +155,14 @@ def test_a_store_that_was_emptied_or_swapped_is_filled_again(served: Served) -> 
 def test_an_older_date_changes_nothing(served: Served) -> None:
     served.write()
     older = served.write(AS_OF - WEEK)
-    assert (older.reused, older.row["as_of"]) == (True, AS_OF)
+    assert (older.reused, older.row.as_of) == (True, AS_OF)
     assert served.dates(*expected(served, AS_OF)) == {AS_OF}
 
 
 def test_without_a_champion_nothing_is_written(served: Served) -> None:
     with pytest.raises(DataError, match="shop has no champion yet"):
         served.write(champion=Champion(""))
-    assert last(served.shop.lake, "shop") is None
+    assert ledger("shop").last(served.shop.lake) is None
 
 
 def test_a_champion_with_other_features_has_records_of_its_own_and_going_back_finds_the_old_ones(
@@ -279,10 +279,10 @@ def _require_redis() -> None:
 
 
 def _clean(served: Served) -> None:
-    row = last(served.shop.lake, "shop")
+    row = ledger("shop").last(served.shop.lake)
     if served.url == REDIS and row:
         with closing(_client()) as client:
-            keys = [*client.scan_iter(f"ml_assets*:{row['feature_set']}*", 10_000)]
+            keys = [*client.scan_iter(f"ml_assets*:{row.feature_set}*", 10_000)]
             for start in range(0, len(keys), 1000):
                 client.unlink(*keys[start : start + 1000])
 
@@ -296,7 +296,7 @@ def _until(reached: Callable[[], bool]) -> None:
 @pytest.mark.slow
 def test_a_killed_run_leaves_each_entity_of_one_date_and_the_next_run_completes_it(crowded: Served) -> None:
     older = AS_OF - WEEK
-    name = crowded.write(older).row["feature_set"]
+    name = crowded.write(older).row.feature_set
     mark = str(expected(crowded, older)[0][1])
     everybody, sample = range(CROWD), [str(customer) for customer in range(0, CROWD, 2000)]
     writer = SPAWN.Process(target=_write, args=(crowded.shop.root, crowded.url, mark))
@@ -310,9 +310,9 @@ def test_a_killed_run_leaves_each_entity_of_one_date_and_the_next_run_completes_
     found = crowded.read(*everybody)
     assert {(record.as_of, record.values[0]) for record in found if record} == {(older, 1), (AS_OF, 2)}
     assert None not in found
-    row = last(crowded.shop.lake, "shop")
+    row = ledger("shop").last(crowded.shop.lake)
     assert row
-    assert (row["as_of"], crowded.store.written(name)) == (older, older), "nobody said that it is done"
+    assert (row.as_of, crowded.store.written(name)) == (older, older), "nobody said that it is done"
 
     done = crowded.write()
     assert not done.reused

@@ -306,7 +306,7 @@ def test_a_registry_that_was_lost_begins_again_at_version_1_and_is_not_held_back
 
 def test_the_evidence_of_a_release_is_written_in_the_words_of_the_first_ledgers(desk: Desk) -> None:
     desk.decide(1)
-    (row,) = desk.lake.query("SELECT evidence FROM c", c=ledger("shop")).to_pylist()
+    (row,) = desk.lake.query("SELECT evidence FROM c", c=ledger("shop").table).to_pylist()
     gate = {"name": "roc_auc_at_least", "passed": True, "value": 0.8, "limit": 0.7, "reason": "roc_auc is 0.8"}
     assert json.loads(row["evidence"]) == {"ship": True, "reason": "all 1 gates passed", "gates": [gate]}
 
