@@ -76,10 +76,9 @@ def _require_same(found: dict[str, list[Measured]]) -> None:
 
 def simulate(customers: int) -> dict[str, Any]:
     """Fill the drop zone."""
-    from ml_assets.examples.churn import simulation as churn
-    from ml_assets.settings import settings
+    from benchmarks.project import fill
 
-    churn.write(churn.Simulation(end=date.fromisoformat(AS_OF), customers=customers), settings().incoming / "churn")
+    fill("simulate", end=AS_OF, customers=customers)
     return {}
 
 

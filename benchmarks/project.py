@@ -40,3 +40,12 @@ def timed(work: Callable[[], object]) -> dict[str, float]:
     started, cpu = time.perf_counter(), time.process_time()
     work()
     return {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu}
+
+
+def fill(command: str, **options: object) -> None:
+    """Fill the drop zone of a model, as `ml-assets data <command>` does, without a progress bar."""
+    from ml_assets.commands.samples import by_command
+    from ml_assets.settings import PROJECT
+
+    sample = by_command(PROJECT / "ml_assets" / "defs")[command]
+    sample.fill()(sample.zone(), **options)

@@ -63,11 +63,11 @@ def generate(customers: int) -> dict[str, Any]:
     """Fill a drop zone; its events and size."""
     import pyarrow.dataset as ds
 
-    from ml_assets.examples.churn import simulation as churn
+    from benchmarks.project import fill
     from ml_assets.settings import settings
 
+    fill("simulate", end=AS_OF, customers=customers, months=MONTHS)
     folder = settings().incoming / "churn"
-    churn.write(churn.Simulation(end=date.fromisoformat(AS_OF), customers=customers, months=MONTHS), folder)
     formats = {"customers": "csv", "transactions": "parquet", "sessions": "parquet", "support_tickets": "json"}
     events = sum(ds.dataset(folder / name, format=kind).count_rows() for name, kind in formats.items())
     return {"events": events, "mib": sum(path.stat().st_size for path in folder.glob("*/*")) / 1024**2}

@@ -72,6 +72,16 @@ def test_every_part_of_the_package_is_in_a_contract() -> None:
     assert parts == listed
 
 
+def test_nobody_imports_an_example() -> None:
+    """Neither for types nor by a name in a text: a `sample:` of a `defs.yaml` is the only way to one."""
+    rule = next(each for each in CONTRACTS if each.get("forbidden_modules") == ["ml_assets.examples"])
+    house = next(contract for contract in CONTRACTS if contract.get("containers") == ["ml_assets"])
+    rooms = {part.strip() for layer in house["layers"] for part in layer.split("|")}
+    assert set(rule["source_modules"]) == {f"ml_assets.{room}" for room in rooms - {"examples"}}
+    others = [path for path in (PROJECT / "ml_assets").rglob("*.py") if "examples" not in path.parts]
+    assert [path for path in others if "ml_assets.examples" in path.read_text(encoding="utf-8")] == []
+
+
 @pytest.mark.parametrize("part", ["core", "components and commands"])
 def test_an_import_makes_no_folder_reads_no_environment_and_starts_nothing(tmp_path: Path, part: str) -> None:
     outer = ("ml_assets.components", "ml_assets.commands", "ml_assets.defs", "ml_assets.definitions", "ml_assets.cli")

@@ -41,9 +41,9 @@ SPECS: dict[str, type[BaseModel]] = {
 def commands(command: object, name: str = "ml-assets") -> dict[str, TyperCommand]:
     """Every command that does something, by what is typed."""
     if isinstance(command, TyperGroup):
-        return dict(
-            chain.from_iterable(commands(sub, f"{name} {key}").items() for key, sub in command.commands.items())
-        )
+        context = typer.Context(command)
+        below = [(key, command.get_command(context, key)) for key in command.list_commands(context)]
+        return dict(chain.from_iterable(commands(sub, f"{name} {key}").items() for key, sub in below))
     assert isinstance(command, TyperCommand)
     return {name: command}
 

@@ -1,108 +1,55 @@
-"""`ml-assets data …`: fill the drop zone."""
+"""`ml-assets data …`: fill the drop zone. Each sample that a model folder declares is a subcommand."""
 
-from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+import inspect
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from ml_assets.commands.interrupt import typed
 from ml_assets.commands.progress import bar, working
+from ml_assets.commands.samples import Sample, by_command
 from ml_assets.commands.screen import echo
-from ml_assets.commands.unfinished import writing
-from ml_assets.errors import DataError
-from ml_assets.settings import PROJECT, settings
-from ml_assets.spec.cadence import Cadence
+from ml_assets.errors import DeclarationError
+from ml_assets.settings import PROJECT
 
-if TYPE_CHECKING:
-    from ml_assets.examples.churn.simulation import Simulation
-
-app = typer.Typer(no_args_is_help=True, help="Fill the drop zone: simulated churn, real retail invoices, documents.")
-
-Shift = Literal["none", "covariate", "concept"]
+DEFS = PROJECT / "ml_assets" / "defs"
 
 
-@app.command()
-def simulate(
-    customers: Annotated[int, typer.Option(help="Customers at the start")] = 3000,
-    months: Annotated[int, typer.Option(help="Months of history")] = 24,
-    seed: Annotated[int, typer.Option(help="Seed: the same seed and end give the same bytes")] = 0,
-    end: Annotated[str, typer.Option(help="The Sunday before which the history ends [default: the last one]")] = "",
-    drift: Annotated[Shift, typer.Option(help="What changes: the distributions, or the law of churn")] = "none",
-    drift_from: Annotated[str, typer.Option(help="When the drift begins [default: with the appended weeks]")] = "",
-    dirty: Annotated[float, typer.Option(help="Share of added rows that break expectations")] = 0.001,
-    append: Annotated[int, typer.Option(help="Let so many weeks pass after the files that are there")] = 0,
-) -> None:
-    """Simulate the churn data: subscription customers with a known churn moment."""
-    folder = settings().incoming / "churn"
-    with bar("simulating churn", "weeks", "simulated") as progress:
-        from ml_assets.examples.churn import simulation as churn
+class _Commands(TyperGroup):
+    """The commands of this file, after those of the declared samples, which are looked up when they are asked for."""
 
-        if append:
-            churn.read(folder)  # refused before anything is written
-            with writing(folder, "", typed()):
-                files = churn.append(folder, append, drift=None if drift == "none" else drift, progress=progress)
-        else:
-            made = churn.Simulation(
-                end=_date(end) if end else last_sunday(), customers=customers, months=months, seed=seed,
-                drift=drift, drift_from=_date(drift_from) if drift_from else None, dirty=dirty,
-            )  # fmt: skip
-            with writing(folder, str(made.end), typed()):
-                files = churn.write(made, folder, progress)
-    _say(files, churn.read(folder), folder)
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - typer's own copy of click's context
+        """The names, in the order of `--help`."""
+        return [*by_command(DEFS), *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - typer's own copy of click's command
+        """The command of a name; None where there is none.
+
+        Raises:
+            DeclarationError: the sample's function cannot be imported, or a folder that may declare it is broken.
+        """
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        samples = by_command(DEFS)
+        if cmd_name in samples:
+            return _command(samples[cmd_name])
+        if samples.unread:  # the one that is meant may be declared there
+            raise DeclarationError(_broken())
+        return None
 
 
-@app.command(name="online-retail")
-def online_retail(
-    source: Annotated[Path | None, typer.Option("--from", help="A local .zip, .xlsx, .csv or .parquet of it")] = None,
-) -> None:
-    """Put the Online Retail II invoices (UCI, CC BY 4.0) into the drop zone: download, check, write."""
-    incoming = settings().incoming
-    with bar("reading" if source else "downloading", "lines" if source else "bytes", "read") as progress:
-        from ml_assets.examples.retail import download as retail
+def _broken() -> str:
+    """Why a folder cannot be loaded, with file and line."""
+    from ml_assets.commands.project import Project
 
-        path = source or retail.fetch(retail.URL, incoming, progress)
-        written = retail.convert(path, incoming, progress, lines=None if source else retail.LINES)
-        lines, last = retail.extent(written)
-        as_of = _last_date("retail", last)
-    echo(f"{written}: {lines:,} lines until {last}: next, `ml-assets run retail{as_of}`")
+    return next(iter(Project(PROJECT).broken.values()))
 
 
-@app.command()
-def documents(
-    count: Annotated[int, typer.Option("--documents", help="Documents of the whole history")] = 1000,
-    weeks: Annotated[int, typer.Option(help="Weeks of history")] = 26,
-    seed: Annotated[int, typer.Option(help="Seed: the same seed and end give the same bytes")] = 0,
-    end: Annotated[str, typer.Option(help="The Sunday before which the history ends [default: the last one]")] = "",
-    append: Annotated[int, typer.Option(help="Let so many weeks pass after the files that are there")] = 0,
-    source: Annotated[Path | None, typer.Option("--from", help="Deliver the files of a folder of your own")] = None,
-) -> None:
-    """Write real-estate documents as PDFs, scans and text, with what they are; or deliver your own."""
-    folder = settings().incoming / "documents"
-    if source is not None:
-        with bar("delivering documents", kept="delivered") as progress:
-            from ml_assets.commands.delivery import deliver
-
-            done = deliver(source, folder / "files", last_sunday(), progress)
-        echo(f"{done} new files in {folder / 'files'}: next, `ml-assets run documents`")
-        return
-    with bar("writing documents", "weeks") as progress:
-        from ml_assets.examples.documents import write
-
-        if append:
-            write.read(folder)  # refused before anything is written
-            with writing(folder, "", typed()):
-                files = write.append(folder, append, progress)
-        else:
-            day = _date(end) if end else last_sunday()
-            with writing(folder, str(day), typed()):
-                files = write.write(folder, documents=count, weeks=weeks, end=day, seed=seed, progress=progress)
-        plan = write.read(folder)
-    echo(
-        f"{len(files)} new files in {folder}: {plan.start} to {plan.end}: next, "
-        f"`ml-assets run documents --as-of {plan.end}`"
-    )
+app = typer.Typer(cls=_Commands, no_args_is_help=True, help="Fill the drop zone with sample files; correct deliveries.")
 
 
 @app.command()
@@ -134,54 +81,41 @@ def undo(
     undo_delivery(project, source, file, yes=yes)
 
 
-def default_churn(folder: Path, end: str = "") -> None:
-    """The history that a first run simulates, or the rest of it."""
-    with bar("simulating churn", "weeks", "simulated") as progress:
-        from ml_assets.examples.churn import simulation as churn
+def _command(sample: Sample) -> TyperCommand:
+    """The subcommand that fills a drop zone; its options are the parameters of the sample's function.
 
-        day = _date(end) if end else last_sunday()
-        with writing(folder, str(day), ""):
-            churn.write(churn.Simulation(end=day), folder, progress)
+    Raises:
+        DeclarationError: the function cannot be imported.
+    """
+    fill = sample.fill()
 
+    def run(**options: object) -> None:
+        echo(fill(sample.zone(typed(), bar), **options))
 
-def default_documents(folder: Path, end: str = "") -> None:
-    """The documents that a first run learns from, or the rest of them."""
-    with bar("writing documents", "weeks") as progress:
-        from ml_assets.examples.documents.write import write
-
-        day = _date(end) if end else last_sunday()
-        with writing(folder, str(day), ""):
-            write(folder, end=day, progress=progress)
-
-
-def last_sunday() -> date:
-    """The last as-of date of a weekly cadence on Sundays that today has reached."""
-    today = datetime.now(UTC).date()
-    return today - timedelta(days=today.isoweekday() % 7)
+    title, texts = _documented(fill)
+    _, *parameters = inspect.signature(fill, eval_str=True).parameters.values()
+    options = [_option(parameter, texts.get(parameter.name)) for parameter in parameters]
+    run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    run.__annotations__ = {option.name: option.annotation for option in options}
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(sample.spec.command, help=title)(run)
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperCommand)  # noqa: S101 - one command without a callback is not a group
+    return command
 
 
-def _last_date(name: str, last: date) -> str:
-    """`--as-of` with the last date of a model's calendar that files which end on the day `last` reach."""
-    import yaml
-
-    path = PROJECT / "ml_assets" / "defs" / name / "defs.yaml"
-    declared = list(yaml.safe_load_all(path.read_text(encoding="utf-8"))) if path.is_file() else []
-    for found in (part["attributes"]["cadence"] for part in declared if "cadence" in part.get("attributes", {})):
-        dates = Cadence.model_validate(found).dates(last + timedelta(days=1))
-        return f" --as-of {dates[-1]}" if dates else ""
-    return ""
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise DataError(f"{text!r} is not a date: write it like 2026-03-01") from error
-
-
-def _say(files: Iterable[Path], simulation: "Simulation", folder: Path) -> None:
-    count = len(list(files))
-    echo(
-        f"{count} new files in {folder}: {simulation.customers:,} customers, {simulation.start} to {simulation.end}, "
-        f"seed {simulation.seed}, drift {simulation.drift}: next, `ml-assets run churn --as-of {simulation.end}`"
+def _option(parameter: inspect.Parameter, text: str | None) -> inspect.Parameter:
+    """A parameter of a function as an option of the command line: `from_` is `--from`."""
+    name = f"--{parameter.name.rstrip('_').replace('_', '-')}"
+    return parameter.replace(
+        annotation=Annotated[parameter.annotation, typer.Option(name, help=text)], kind=inspect.Parameter.KEYWORD_ONLY
     )
+
+
+def _documented(function: Callable[..., object]) -> tuple[str, dict[str, str]]:
+    """The first paragraph of a docstring, and the texts of its `Args:` by parameter, as sentences of a help page."""
+    title, _, rest = (inspect.getdoc(function) or "").partition("\n\n")
+    arguments = rest.partition("Args:\n")[2].partition("\n\n")[0]
+    texts = re.findall(r"^    (\w+): (.+(?:\n {5,}.+)*)", arguments, re.MULTILINE)
+    sentences = {name: " ".join(text.split()).rstrip(".") for name, text in texts}
+    return title, {name: f"{text[:1].upper()}{text[1:]}" for name, text in sentences.items()}

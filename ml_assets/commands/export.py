@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ml_assets.commands.file_modes import hand_over
 from ml_assets.commands.project import Project
 from ml_assets.errors import DataError
+from ml_assets.spec.cadence import parse_date
 from ml_assets.storage.files import part_of
 from ml_assets.storage.tables import ModelTables
 
@@ -44,7 +45,7 @@ def export(
     """
     project.model(model)
     require_free(to, overwrite=overwrite)
-    with _READERS[what](project, model, _date(as_of), version) as (rows, told):
+    with _READERS[what](project, model, parse_date(as_of, "--as-of") if as_of else None, version) as (rows, told):
         count = write(rows, to, overwrite=overwrite)
     hand_over(to)
     return f"{count:,} rows of {told} in {to}"
@@ -85,13 +86,6 @@ def write(rows: "pa.RecordBatchReader", to: Path, *, overwrite: bool) -> int:
     finally:
         part.unlink(missing_ok=True)
     return count
-
-
-def _date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise DataError(f"--as-of {text!r} is not a date: write it like 2026-03-01") from error
 
 
 def _appear(part: Path, to: Path) -> None:

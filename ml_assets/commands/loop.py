@@ -3,21 +3,21 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
-from ml_assets.commands.data import default_churn, default_documents
 from ml_assets.commands.file_states import state
 from ml_assets.commands.outcome import show
-from ml_assets.commands.progress import working
+from ml_assets.commands.progress import bar, working
 from ml_assets.commands.project import Project
 from ml_assets.commands.run import EndedError, run
+from ml_assets.commands.samples import Sample, of_model
 from ml_assets.commands.screen import UnforeseenError, echo
 from ml_assets.commands.summary import Summary
-from ml_assets.commands.unfinished import unfinished
 from ml_assets.errors import DataError, DeclarationError, MlAssetsError
+from ml_assets.ingest.drop_zone import unfinished
 from ml_assets.ingest.watch import listing
 from ml_assets.settings import settings
+from ml_assets.spec.cadence import parse_date
 from ml_assets.storage.tables import ModelTables
 
 _CODES = {True: 2, False: 1}
@@ -33,7 +33,7 @@ def loop(project: Project, names: Sequence[str], as_of: str, *, as_json: bool) -
         The exit code: 0; 2 where a model failed for a reason that a user can put right, 1 where for another.
     """
     today = datetime.now(UTC).date()
-    day, chosen = _date(as_of) if as_of else None, _chosen(project, names)
+    day, chosen = parse_date(as_of, "--as-of") if as_of else None, _chosen(project, names)
     for name in chosen if day else ():  # before anything is done
         project.model(name).spec.cadence.require(day or today, today)
     broken = {} if names else project.broken
@@ -78,55 +78,65 @@ def _said(error: Exception) -> dict[str, str]:
 
 
 def _chosen(project: Project, names: Sequence[str]) -> list[str]:
-    """The named models; by default all that have files, and those whose files can be made."""
+    """The named models; by default all that have files, and those whose files a first run makes."""
     for name in names:
         project.model(name)
-    return list(names) or [name for name in project.models if name in _MADE or _delivered(project, name)]
+    return list(names) or [name for name in project.models if _first_run(project, name) or _delivered(project, name)]
+
+
+def _first_run(project: Project, name: str) -> Sample | None:
+    """The sample that a run without files begins with; None where there is none, or only for who asks for it."""
+    sample = _sample(project, name)
+    return sample if sample and sample.spec.first_run else None
+
+
+def _sample(project: Project, name: str) -> Sample | None:
+    model = project.model(name)
+    return of_model(model.path, model.spec)
 
 
 def _supply(project: Project, name: str) -> None:
-    """Make the files of churn and documents where there are none.
+    """Fill the drop zone with the model's sample where its files are missing, or only a part of a sample is there.
 
     Raises:
         DataError: a model has no files, or a part of a history.
+        DeclarationError: the function of the sample cannot be imported.
     """
     incoming = settings().incoming
-    part = unfinished(incoming / name)
+    part, sample = unfinished(incoming / name), _first_run(project, name)
     if part and part.command:
         raise DataError(f"{incoming / name} holds part of a history: `{part.command}` was ended, so run it again")
-    if name in _MADE and (part or not _complete(project, name)):
-        _MADE[name](incoming / name, part.end if part else "")
+    if sample and (part or not _complete(project, name)):
+        rest = {"end": part.end} if part and part.end else {}
+        sample.fill()(sample.zone(bar=bar), **rest)
     if not _delivered(project, name):
-        hint = _hint(project.model(name).path / "README.md")
         patterns = ", ".join(source.spec.files for source in project.sources(name))
+        hint = _hint(_sample(project, name))
         raise DataError(f"{name} has no files below {incoming} ({patterns}): deliver some{hint}")
 
 
-_MADE = {"churn": default_churn, "documents": default_documents}
-
-
 def _complete(project: Project, name: str) -> bool:
-    """Whether there is what a model needs; documents of one's own say nothing of what they are."""
-    return any((settings().incoming / name / "labels").glob("*")) if name == "documents" else _delivered(project, name)
+    """Whether a model has the files that it needs; documents of one's own say nothing of what they are."""
+    documents = project.model(name).spec.documents
+    reviewed = documents.reviewed if documents else None
+    return _delivered(project, name) if reviewed is None else _delivered(project, name, reviewed)
 
 
-def _hint(readme: Path) -> str:
-    """The first `ml-assets data …` of a model's README, as the end of a sentence; empty where it names none."""
-    lines = readme.read_text(encoding="utf-8").splitlines() if readme.is_file() else []
-    commands = [line.strip("$ ").partition("#")[0].strip() for line in lines if "ml-assets data" in line]
-    return f", or: {commands[0]}" if commands else ""
+def _hint(sample: Sample | None) -> str:
+    """The command that writes the sample, as the end of a sentence; empty where there is none."""
+    return f", or: ml-assets data {sample.spec.command}" if sample else ""
 
 
-def _delivered(project: Project, name: str) -> bool:
-    """Whether any source of a model has a file, wherever it reads; one that cannot be listed is named by its ingest."""
+def _delivered(project: Project, name: str, only: str = "") -> bool:
+    """Whether a source of a model has a file, wherever it reads; one that cannot be listed is named by its ingest.
+
+    Args:
+        project: the loaded project.
+        name: the model.
+        only: the name of the source that is looked at; empty for any.
+    """
+    sources = [source.spec for source in project.sources(name) if only in {"", source.spec.name}]
     try:
-        return any(listing(source.spec, settings().incoming).files for source in project.sources(name))
+        return any(listing(spec, settings().incoming).files for spec in sources)
     except DataError:
         return True
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise DataError(f"--as-of {text!r} is not a date: write it like 2026-03-01") from error

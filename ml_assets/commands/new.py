@@ -4,8 +4,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from ml_assets.commands.file_modes import hand_over
-from ml_assets.components.templates.folder import Place, last_sunday, write
+from ml_assets.components.templates.folder import Place, write
 from ml_assets.settings import PROJECT, settings
+from ml_assets.spec.cadence import last_sunday
 
 
 def new(name: str, root: Path = PROJECT, today: date | None = None) -> str:

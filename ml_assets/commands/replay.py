@@ -25,6 +25,7 @@ from ml_assets.errors import DataError, DeclarationError
 from ml_assets.ingest.ingest import ingests
 from ml_assets.replay.walk import Replay, ReplayStore, replay, span, standard
 from ml_assets.settings import settings
+from ml_assets.spec.cadence import parse_date
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.storage.files import locked, write_whole
 
@@ -186,10 +187,7 @@ def _resumed(store: ReplayStore, name: str, asked: ReplayRequest) -> ReplayReque
 
 
 def _date(option: str, text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise DataError(f"{option} {text!r} is no date: write it like 2026-03-01") from error
+    return parse_date(text, option) if text else None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.commands.project import Project
+from ml_assets.commands.samples import of_model
 from ml_assets.components.monitor import Monitor
 from ml_assets.decisions.metric import headline
 from ml_assets.settings import settings
@@ -33,7 +34,7 @@ class Summary:
         champion: who answers now: `version`, `run_id`, `since`, `decision`, `reason`; None before the first release.
         not_champion: why the candidate does not answer; empty where it does.
         metrics: of the candidate on its test rows.
-        best_possible: the ROC AUC of the latent truth, for simulated data.
+        best_possible: the best ROC AUC that any model could reach, where the sample knows it.
         gates: `name`, `passed`, `value`, `limit`, `reason`.
         rows: by source: `accepted` and `quarantined` of all time; of this run `new_files`, `accepted_now`,
             `quarantined_now`, `refused` (`file`, `reason`: left where it is), `reasons` of the quarantine (`reason`,
@@ -218,17 +219,19 @@ def _drift(lake: Lake, name: str, as_of: date) -> dict[str, dict[str, Any]]:
 
 
 def _best_possible(project: Project, name: str, found: "Report") -> float | None:
-    """The ROC AUC of the latent truth on the candidate's test dates; asked once, then kept with its run."""
-    from ml_assets.examples.churn.simulation import best_roc_auc, read
+    """The best possible ROC AUC on the candidate's test dates, where the sample knows it; kept with the run."""
     from ml_assets.training.record import record
 
-    registry, folder = project.registry, settings().incoming / name
+    registry, model = project.registry, project.model(name)
+    sample = of_model(model.path, model.spec)
     known = registry.metrics(found.version.run_id).get("best_possible_roc_auc")
-    if known is not None or not (folder / "simulation.json").is_file():
+    best_roc_auc = sample.best_roc_auc() if sample and known is None else None
+    if best_roc_auc is None:
         return known
-    horizon = project.model(name).spec.label.horizon
-    best = best_roc_auc(read(folder), record(registry, found.version).split.test, horizon)
-    registry.log(found.version.run_id, {"best_possible_roc_auc": best})
+    dates, horizon = record(registry, found.version).split.test, model.spec.label.horizon
+    best = best_roc_auc(settings().incoming / name, dates, horizon)
+    if best is not None:
+        registry.log(found.version.run_id, {"best_possible_roc_auc": best})
     return best
 
 

@@ -17,7 +17,7 @@ def load_error(error: BaseException, folder: Path) -> str:
     """The innermost message of whatever was raised while a folder was loaded; it names a file of the folder."""
     said = cause(error, folder).removeprefix("Invariant failed. Description: ")
     if str(folder) not in said and not re.match(rf"{re.escape(folder.name)}/\S+\.sql", said):
-        said = _with_line(f"{folder / 'defs.yaml'}: {said}")
+        said = with_line(f"{folder / 'defs.yaml'}: {said}")
     return shortened(said, 600)
 
 
@@ -33,7 +33,7 @@ def cause(error: BaseException, folder: Path) -> str:
         where = f"{error.problem_mark.name}:{error.problem_mark.line + 1}"
         problem = f"{error.problem} {error.context or ''}".strip()
         return f"{where}: not valid YAML: {problem}: check brackets, quotes and indentation"
-    return _with_line(" ".join(str(error).split()))
+    return with_line(" ".join(str(error).split()))
 
 
 def _refused(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
@@ -58,7 +58,7 @@ def _unknown_type(said: str, folder: Path) -> str:
     return said
 
 
-def _with_line(said: str) -> str:
+def with_line(said: str) -> str:
     """`defs.yaml: …'value'…` with the line on which the value stands."""
     found = re.match(r"(?P<file>/.*?defs\.yaml): .*?(?:'(?P<value>[^']+)'|no (?P<sql>\S+\.sql))", said)
     if found is None:

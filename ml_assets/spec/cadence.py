@@ -7,13 +7,38 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ml_assets.errors import DeclarationError
+from ml_assets.errors import DataError, DeclarationError
 from ml_assets.spec.base import Declaration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DAYS = {"daily": 1, "weekly": 7}
+
+
+def last_sunday(today: date) -> date:
+    """The last Sunday that `today` has reached: the last as-of date of a weekly cadence on Sundays.
+
+    >>> last_sunday(date(2026, 12, 1)), last_sunday(date(2026, 11, 29))
+    (datetime.date(2026, 11, 29), datetime.date(2026, 11, 29))
+    """
+    return today - timedelta(days=today.isoweekday() % 7)
+
+
+def parse_date(text: str, option: str = "") -> date:
+    """A date that somebody typed.
+
+    Args:
+        text: `2026-03-01`.
+        option: what it is the value of, as it is typed: `--as-of`.
+
+    Raises:
+        DataError: it is not an ISO date.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise DataError(f"{option} {text!r} is not a date: write it like 2026-03-01".lstrip()) from error
 
 
 class Cadence(Declaration):

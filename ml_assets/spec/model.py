@@ -11,6 +11,7 @@ from ml_assets.spec.base import Decides, Declaration, Duration, deciding
 from ml_assets.spec.cadence import Cadence
 from ml_assets.spec.label_values import LabelValues
 from ml_assets.spec.names import REVIEW
+from ml_assets.spec.sample import SampleSpec
 from ml_assets.spec.search import SearchSpec
 
 # ONNX must give scikit-learn's numbers; this gate is not the author's to leave out.
@@ -223,6 +224,9 @@ class ModelSpec(Declaration):
         None, description="How old the champion may grow; default: any age"
     )
     seed: int = Field(0, description="Seed of every random choice")
+    sample: Annotated[SampleSpec | None, Decides("nothing")] = Field(
+        None, description="Files for a first run; default: there are none, deliver your own"
+    )
     description: Annotated[str, Decides("nothing")] = Field("", description="What the model is for")
     owners: Annotated[tuple[str, ...], Decides("nothing")] = Field((), description="E-mail addresses or `team:name`")
 

@@ -8,8 +8,8 @@ from typing import Any
 from ml_assets.training import dataset
 from ml_assets.training.definition import ModelDefinition
 
-_SAID = {"description", "owners"}
-"""Fields that people read and nobody fits."""
+_SAID = {"description", "owners", "sample"}
+"""Fields that nobody fits: what people read, and where sample files come from."""
 
 _SHOWN = 40
 """Characters of a value."""

@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_assets.components.naming import require_name
-from ml_assets.components.templates.folder import MODEL, Place, last_sunday, render, write
+from ml_assets.components.templates.folder import MODEL, Place, render, write
 from ml_assets.components.templates.sample import WEEKS, sample, start_of
 from ml_assets.errors import DeclarationError
 from ml_assets.features.query import check
 from ml_assets.settings import PROJECT
+from ml_assets.spec.cadence import last_sunday
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec

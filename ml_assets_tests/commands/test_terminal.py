@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import typer.main
+from typer.core import TyperGroup
 
 from ml_assets.cli import app
 from ml_assets.settings import PROJECT
@@ -37,7 +38,7 @@ _NOISE = re.compile(r"Traceback|Warning\b|warnings\.warn|site-packages|\[W:onnx|
 
 @dataclass(frozen=True)
 class Place:
-    """A copy of the project with one model, `tiny`, and the data of its first run."""
+    """A copy of the project with one more model, `tiny`, and the data of its first run."""
 
     root: Path
 
@@ -57,11 +58,7 @@ class Place:
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Place:
     root = tmp_path_factory.mktemp("terminal")
-    shutil.copytree(
-        PROJECT / "ml_assets", root / "project" / "ml_assets",
-        ignore=shutil.ignore_patterns("__pycache__", "churn", "retail", "documents/README.md"),
-    )  # fmt: skip
-    shutil.rmtree(root / "project" / "ml_assets" / "defs" / "documents")
+    shutil.copytree(PROJECT / "ml_assets", root / "project" / "ml_assets", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "dagster.yaml", "workspace.yaml", "uv.lock"):
         shutil.copy(PROJECT / name, root / "project")
     return Place(root)
@@ -134,11 +131,12 @@ SERVICES = {"up", "serve"}
 
 
 def _leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    commands = getattr(command, "commands", None)
-    if commands is None:
+    if not isinstance(command, TyperGroup):
         yield " ".join(path)
-    for name, below in (commands or {}).items():
-        yield from _leaves(below, (*path, name))
+        return
+    context = typer.Context(command)
+    for name in command.list_commands(context):
+        yield from _leaves(command.get_command(context, name), (*path, name))
 
 
 def test_every_command_is_tried_at_a_terminal() -> None:

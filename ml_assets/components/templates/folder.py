@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -31,11 +31,6 @@ class Place:
     defs: Path
     incoming: Path
     lake: Path
-
-
-def last_sunday(today: date) -> date:
-    """The last Sunday that `today` has reached."""
-    return today - timedelta(days=today.isoweekday() % 7)
 
 
 def render(name: str, start: date) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from ml_assets.errors import DeclarationError
 from ml_assets.settings import settings
+from ml_assets.spec.cadence import last_sunday
 
 
 class ModelScaffolder(dg.Scaffolder):
@@ -17,7 +18,7 @@ class ModelScaffolder(dg.Scaffolder):
         Raises:
             DeclarationError: the name is taken or no valid one, or a part of a folder was asked for.
         """
-        from ml_assets.components.templates.folder import Place, last_sunday, write  # pyarrow: not at load
+        from ml_assets.components.templates.folder import Place, write  # pyarrow: not at load
 
         if request.append or request.scaffold_format != "yaml":
             raise DeclarationError(

@@ -31,18 +31,18 @@ _CHUNK = 1 << 20
 _SUFFIXES = (".xlsx", ".csv", ".parquet")
 
 
-def fetch(url: str, incoming: Path, progress: Progress | None = None) -> Path:
-    """Download the archive to `incoming/retail/online_retail_ii.zip`; one that is there is used again.
+def fetch(url: str, folder: Path, progress: Progress | None = None) -> Path:
+    """Download the archive to `folder/online_retail_ii.zip`; one that is there is used again.
 
     Args:
         url: an http or https address.
-        incoming: the drop zone.
+        folder: the drop zone of one model, e.g. `data/incoming/retail`.
         progress: called with the bytes received and the bytes in all (0 where the server does not say).
 
     Raises:
         DataError: the server cannot be reached, or what it sent is cut off or no archive.
     """
-    target = incoming / "retail" / "online_retail_ii.zip"
+    target = folder / "online_retail_ii.zip"
     if target.exists() and zipfile.is_zipfile(target):
         return target
     if not url.startswith(("http://", "https://")):
@@ -51,15 +51,15 @@ def fetch(url: str, incoming: Path, progress: Progress | None = None) -> Path:
     return _whole(target, lambda part: _download(url, part, progress))
 
 
-def convert(path: Path, incoming: Path, progress: Progress | None = None, *, lines: int | None = None) -> Path:
-    """Write the order lines of a file to `incoming/retail/transactions/online_retail_ii.parquet`, by time.
+def convert(path: Path, folder: Path, progress: Progress | None = None, *, lines: int | None = None) -> Path:
+    """Write the order lines of a file to `folder/transactions/online_retail_ii.parquet`, by time.
 
     The two sheets of the workbook overlap for 1–9 December 2010: a line that stands in both is kept once. The
     same input gives the same bytes.
 
     Args:
         path: the official `.zip` or `.xlsx`, or a `.csv` or `.parquet` with its columns.
-        incoming: the drop zone.
+        folder: the drop zone of one model, e.g. `data/incoming/retail`.
         progress: called with the lines read and the lines in all (0 where the file does not say).
         lines: how many lines the file must have (`LINES` for the official one); None for any number.
 
@@ -68,14 +68,14 @@ def convert(path: Path, incoming: Path, progress: Progress | None = None, *, lin
     """
     if not path.exists():
         raise DataError(f"{path} does not exist: download {URL}, {_COPY}")
-    with TemporaryDirectory() as folder:
-        parts = read(_unpacked(path, Path(folder)), progress or _silent)
+    with TemporaryDirectory() as unpacked:
+        parts = read(_unpacked(path, Path(unpacked)), progress or _silent)
     found = sum(part.num_rows for part in parts)
     if not found or (lines is not None and found != lines):
         expected = "at least one is needed" if lines is None else f"{lines:,} are expected"
         raise DataError(f"{path.name} has {found:,} order lines, {expected}: download it again, {_COPY}")
     table = once(parts).sort_by("invoice_date")
-    target = incoming / "retail" / "transactions" / "online_retail_ii.parquet"
+    target = folder / "transactions" / "online_retail_ii.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
     return _whole(target, lambda part: _write(table, part))
 

@@ -76,7 +76,7 @@ _ONCE = ["489434", "C489449", "536365", "536365", "536370", "536371", "540000"]
 
 def test_a_workbook_becomes_one_file_with_the_columns_of_the_source(tmp_path: Path) -> None:
     path = convert(_workbook(tmp_path / "a.xlsx"), tmp_path / "incoming")
-    assert path == tmp_path / "incoming" / "retail" / "transactions" / "online_retail_ii.parquet"
+    assert path == tmp_path / "incoming" / "transactions" / "online_retail_ii.parquet"
     table = pq.read_table(path)
     assert table.schema.equals(SCHEMA)
     assert table.slice(1, 1).to_pylist() == [
@@ -184,7 +184,7 @@ def test_another_number_of_lines_than_expected_is_refused_and_nothing_is_written
     book = _workbook(tmp_path / "a.xlsx")
     with pytest.raises(DataError, match=r"a\.xlsx has 10 order lines, 11 are expected: download it again, or save"):
         convert(book, tmp_path, lines=11)
-    assert not (tmp_path / "retail").exists()
+    assert not (tmp_path / "transactions").exists()
     convert(book, tmp_path, lines=10)
 
 
@@ -247,7 +247,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 def test_a_download_is_kept_and_converted(tmp_path: Path, server: str) -> None:
     seen: list[tuple[int, int]] = []
     path = fetch(f"{server}/retail.zip", tmp_path, lambda done, total: seen.append((done, total)))
-    assert path == tmp_path / "retail" / "online_retail_ii.zip"
+    assert path == tmp_path / "online_retail_ii.zip"
     assert seen[-1] == (path.stat().st_size, path.stat().st_size)
     assert _invoices(pq.read_table(convert(path, tmp_path, lines=10))) == _ONCE
 
@@ -267,7 +267,7 @@ def test_what_was_downloaded_is_used_again(tmp_path: Path, server: str) -> None:
 )
 def test_a_bad_download_says_why_and_leaves_nothing(tmp_path: Path, server: str, name: str, said: str) -> None:
     with pytest.raises(DataError, match=rf"{name} {said}.*--from PATH"):
-        fetch(f"{server}/{name}", tmp_path)
+        fetch(f"{server}/{name}", tmp_path / "retail")
     assert not list((tmp_path / "retail").iterdir())
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.commands.delivery import deliver
 from ml_assets.errors import DataError
+from ml_assets.ingest.own_files import deliver
 
 AS_OF = date(2026, 8, 30)
 CLOCKS = {
