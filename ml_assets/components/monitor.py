@@ -1,6 +1,6 @@
 """The reports that follow the champion, the verdict and the alerts that they lead to, and the sensor that acts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,9 @@ from ml_assets.components import reports
 from ml_assets.components.alerting import asset_link
 from ml_assets.components.base import Result, SpecComponent, as_of, only
 from ml_assets.components.conditions import Dates, follows
-from ml_assets.components.metadata import picture, table
+from ml_assets.components.metadata import table
 from ml_assets.components.model import Model
+from ml_assets.components.policy_replay import policy_replay
 from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.components.sensors import retrain_sensor
 from ml_assets.decisions.metric import METRICS
@@ -22,7 +23,11 @@ from ml_assets.spec.monitor import MonitorSpec
 
 if TYPE_CHECKING:
     from ml_assets.decisions.alert import MetricRule
+    from ml_assets.monitoring.reports import Reports
     from ml_assets.training.definition import ModelDefinition
+
+REPORTS = ["drift_report", "performance_report", "prediction_report"]
+"""What the verdict and the alerts are made of."""
 
 
 class Monitor(SpecComponent[MonitorSpec]):
@@ -38,7 +43,7 @@ class Monitor(SpecComponent[MonitorSpec]):
         require_fitting(self.spec, folder)
         made = (self._drift, self._performance, self._predictions, self._verdict, self._alerts)
         return dg.Definitions(
-            assets=[*(asset(folder, due) for asset in made), self._replay(folder)],
+            assets=[*(asset(folder, due) for asset in made), policy_replay(self, folder)],
             sensors=[retrain_sensor(self.folder)],
         )
 
@@ -49,18 +54,37 @@ class Monitor(SpecComponent[MonitorSpec]):
         @self._report(folder, due, "drift_report", "evidently", deps=["predictions"], checks=named)
         def drift_report(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
             """The population at the as-of date against the reference; what the champion says and leans on."""
-            return reports.shown_drift(reports.drift(context, lake, registry, folder, spec), spec)
+            from ml_assets.monitoring.drift.report import drift_report
+            from ml_assets.monitoring.drift.samples import EmptySampleError
+
+            if registry.open().champion(folder.name) is None:
+                return reports.no_drift("there is no champion yet: nobody to watch", spec)
+            try:
+                report = drift_report(
+                    lake.open(), registry.open(), folder, spec, as_of(context),
+                    pages=settings().reports, workers=lake.workers,
+                )  # fmt: skip
+            except EmptySampleError as error:
+                context.log.warning(str(error))
+                return reports.no_drift(str(error), spec)
+            return reports.drift(report, spec)
 
         return drift_report
 
     def _performance(self, folder: "ModelDefinition", due: Dates) -> dg.AssetsDefinition:
+        spec, metric = self.spec.performance, self.spec.retrain.metric
+
         @self._report(folder, due, "performance_report", "scikitlearn", deps=["predictions", "prediction_log"])
         def performance_report(
             context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
         ) -> Result:
             """Predictions against the labels that matured since; until then an estimate, and it says so."""
-            done = reports.performance(context, lake, registry, folder, self.spec.performance)
-            return reports.shown_performance(done, self.spec.retrain.metric)
+            from ml_assets.monitoring.performance.report import performance_report
+
+            report = performance_report(
+                lake.open(), registry.open(), folder, spec, as_of(context), workers=lake.workers
+            )
+            return reports.performance(report, metric)
 
         return performance_report
 
@@ -70,29 +94,26 @@ class Monitor(SpecComponent[MonitorSpec]):
             context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
         ) -> Result:
             """Volume, scores, classes and new words of the predictions, and what was missing or stale."""
-            return reports.shown_predictions(reports.predicted(context, lake, registry, folder))
+            from ml_assets.monitoring.predictions.report import prediction_report
+
+            report = prediction_report(lake.open(), registry.open(), folder, as_of(context), workers=lake.workers)
+            return reports.predictions(report)
 
         return prediction_report
 
     def _verdict(self, folder: "ModelDefinition", due: Dates) -> dg.AssetsDefinition:
-        deps = ["drift_report", "performance_report", "prediction_report"]
+        retrain = self.spec.retrain
 
-        @self._report(folder, due, "retraining_verdict", deps=deps)
+        @self._report(folder, due, "retraining_verdict", deps=REPORTS)
         def retraining_verdict(
             context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
         ) -> Result:
             """Retrain, wait, or suspect: the policy applied to what the reports say."""
             from ml_assets.monitoring import verdict
 
-            retrain = self.spec.retrain
-            drift = reports.drift(context, lake, registry, folder, self.spec.drift)
-            found = reports.performance(context, lake, registry, folder, self.spec.performance)
-            seen = verdict.ReportSummary(
-                {} if isinstance(drift, str) else {name: feature.drifted for name, feature in drift.features.items()},
-                found.evaluated(retrain.metric), found.headline(retrain.metric), found.estimated(retrain.metric),
-            )  # fmt: skip
             done = verdict.decide(
-                lake.open(), registry.open(), folder, retrain.policy, seen, as_of(context),
+                lake.open(), registry.open(), folder, retrain.policy,
+                _written(context, lake, registry, folder).summary(retrain.metric), as_of(context),
                 direction=METRICS[retrain.metric].direction, decided_at=_now(), workers=lake.workers,
             )  # fmt: skip
             return Result(metadata={**done.metadata(), "ledger": table(verdict.history(lake.open(), folder.name))})
@@ -100,75 +121,34 @@ class Monitor(SpecComponent[MonitorSpec]):
         return retraining_verdict
 
     def _alerts(self, folder: "ModelDefinition", due: Dates) -> dg.AssetsDefinition:
-        @self._report(folder, due, "alerts", deps=["retraining_verdict"])
+        @self._report(folder, due, "alerts", deps=[*REPORTS, "retraining_verdict"])
         def alerts(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
             """What people are told of the as-of date; the sensor `alerts` delivers it."""
             from ml_assets.alerts.outbox import evaluate
+            from ml_assets.monitoring import verdict
 
-            numbers = self._numbers(context, lake, registry, folder)
-            link, rules = asset_link(self.key("alerts")), self._rules(lake, as_of(context))
-            found = evaluate(lake.open(), folder.name, rules, numbers, as_of(context), link=link, decided_at=_now())
-            said = [{"rule": alert.rule, "kind": str(alert.kind), "text": alert.text} for alert in found]
+            day, of_verdict = as_of(context), verdict.numbers(lake.open(), folder.name, as_of(context))
+            numbers = _written(context, lake, registry, folder).numbers() | of_verdict
+            link, rules = asset_link(self.key("alerts")), self._rules(lake, day, of_verdict)
+            told = evaluate(lake.open(), folder.name, rules, numbers, day, link=link, decided_at=_now())
+            said = [{"rule": alert.rule, "kind": str(alert.kind), "text": alert.text} for alert in told]
             watched = [{"rule": rule.name, "value": numbers.get(rule.metric, "not known")} for rule in rules]
             return Result(metadata={"said": len(said), "alerts": table(said), "rules": table(watched)})
 
         return alerts
 
-    def _replay(self, folder: "ModelDefinition") -> dg.AssetsDefinition:
-        """Not of the loop: it takes minutes, and a person asks for it."""
-        past = [dg.AssetKey.from_user_string(relation.table) for relation in folder.labels.relations]
-
-        @self.asset(self.key("policy_replay"), "scikitlearn", deps=past, looped=False)
-        def policy_replay(context: dg.AssetExecutionContext, lake: LakeResource) -> Result:
-            """What each retraining policy would have done over history, and what would have come of it."""
-            from ml_assets.replay.plot import figure
-            from ml_assets.replay.store import ReplayStore
-            from ml_assets.replay.walk import replay, span, standard
-
-            store, lake_ = ReplayStore(settings().replays / folder.name), lake.open()
-            done = replay(
-                lake_, folder, self.spec, standard(folder, self.spec), span(lake_, folder), store=store,
-                workers=lake.workers, say=lambda done, of, what: context.log.debug("%s of %s: %s", done, of, what),
-            )  # fmt: skip
-            plot = picture(figure(done), "realised metric and area lost, by policy")
-            return Result(metadata={"plot": plot, "policies": table(done.rows()), **done.metadata()})
-
-        return policy_replay
-
-    def _rules(self, lake: LakeResource, day: date) -> list["MetricRule"]:
+    def _rules(self, lake: LakeResource, day: date, of_verdict: Mapping[str, float]) -> list["MetricRule"]:
         """The rules; one on a number of the verdict tells its reason."""
         from ml_assets.monitoring import verdict
 
-        found, of_verdict = verdict.at(lake.open(), self.folder, day), verdict.numbers(lake.open(), self.folder, day)
-        why = found.reason if found else ""
+        last = verdict.at(lake.open(), self.folder, day)
+        reason = last.reason if last else ""
         return [
-            replace(rule, description=": ".join(filter(None, (rule.description, why))))
+            replace(rule, description=": ".join(filter(None, (rule.description, reason))))
             if rule.metric in of_verdict
             else rule
             for rule in self.spec.alerts.judged
         ]
-
-    def _numbers(
-        self,
-        context: dg.AssetExecutionContext,
-        lake: LakeResource,
-        registry: RegistryResource,
-        folder: "ModelDefinition",
-    ) -> dict[str, float]:
-        """The metrics that a rule may name: every number of the reports and the verdict."""
-        from ml_assets.monitoring import verdict
-
-        drift = reports.drift(context, lake, registry, folder, self.spec.drift)
-        known = None if isinstance(drift, str) else drift
-        psi = {f"psi_{name}": found.psi for name, found in known.features.items()} if known else {}
-        parts: tuple[Mapping[str, Any], ...] = (
-            psi,
-            known.metadata() if known else {},
-            reports.performance(context, lake, registry, folder, self.spec.performance).metadata(),
-            reports.predicted(context, lake, registry, folder).metadata(),
-            verdict.numbers(lake.open(), folder.name, as_of(context)),
-        )
-        return {name: float(value) for part in parts for name, value in part.items() if isinstance(value, int | float)}
 
     def _report(
         self,
@@ -176,7 +156,7 @@ class Monitor(SpecComponent[MonitorSpec]):
         due: Dates,
         name: str,
         *kinds: str,
-        deps: list[str],
+        deps: Sequence[str],
         **more: Any,  # noqa: ANN401 - of `asset`
     ) -> Callable[[Callable[..., Result]], dg.AssetsDefinition]:
         return self.asset(
@@ -189,6 +169,15 @@ class Monitor(SpecComponent[MonitorSpec]):
             automation_condition=follows(due, whether_or_not=self.key("prediction_log")),
             **more,
         )
+
+
+def _written(
+    context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource, folder: "ModelDefinition"
+) -> "Reports":
+    """The reports of the run's as-of date, read as their assets wrote them."""
+    from ml_assets.monitoring.reports import read_reports
+
+    return read_reports(lake.open(), registry.open(), folder.name, as_of(context), pages=settings().reports)
 
 
 def _now() -> datetime:

@@ -1,15 +1,13 @@
-"""`<folder>/drift_report`, `performance_report`, `prediction_report`: what is seen of the champion at an as-of date."""
+"""`<folder>/drift_report`, `performance_report`, `prediction_report` as the Dagster UI shows them."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from ml_assets.components.base import Result, as_of
+from ml_assets.components.base import Result
 from ml_assets.components.metadata import check_result, picture, table
 from ml_assets.components.naming import check_names
-from ml_assets.components.resources import LakeResource, RegistryResource
-from ml_assets.settings import settings
 
 if TYPE_CHECKING:
     from ml_assets.monitoring.drift.feature import FeatureDrift
@@ -17,54 +15,6 @@ if TYPE_CHECKING:
     from ml_assets.monitoring.performance.table import PerformanceReport
     from ml_assets.monitoring.predictions.table import PredictionReport
     from ml_assets.spec.drift import DriftSpec
-    from ml_assets.spec.performance import PerformanceSpec
-    from ml_assets.training.definition import ModelDefinition
-
-NOBODY = "there is no champion yet: nobody to watch"
-
-
-def drift(
-    context: dg.AssetExecutionContext,
-    lake: LakeResource,
-    registry: RegistryResource,
-    folder: "ModelDefinition",
-    spec: "DriftSpec",
-) -> "DriftReport | str":
-    """The drift report of the run's as-of date; it is kept, so asking again costs little. Text: why there is none."""
-    from ml_assets.monitoring.drift.report import drift_report
-    from ml_assets.monitoring.drift.samples import EmptySampleError
-
-    if registry.open().champion(folder.name) is None:
-        return NOBODY
-    try:
-        return drift_report(
-            lake.open(), registry.open(), folder, spec, as_of(context), pages=settings().reports, workers=lake.workers
-        )
-    except EmptySampleError as error:
-        context.log.warning(str(error))
-        return str(error)
-
-
-def performance(
-    context: dg.AssetExecutionContext,
-    lake: LakeResource,
-    registry: RegistryResource,
-    folder: "ModelDefinition",
-    spec: "PerformanceSpec",
-) -> "PerformanceReport":
-    """The performance report of the run's as-of date; it is kept."""
-    from ml_assets.monitoring.performance.report import performance_report
-
-    return performance_report(lake.open(), registry.open(), folder, spec, as_of(context), workers=lake.workers)
-
-
-def predicted(
-    context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource, folder: "ModelDefinition"
-) -> "PredictionReport":
-    """The prediction report of the run's as-of date; it is kept."""
-    from ml_assets.monitoring.predictions.report import prediction_report
-
-    return prediction_report(lake.open(), registry.open(), folder, as_of(context), workers=lake.workers)
 
 
 def checks(spec: "DriftSpec") -> dict[str, str | None]:
@@ -74,11 +24,14 @@ def checks(spec: "DriftSpec") -> dict[str, str | None]:
     return dict(zip(names, [None] * len(_COMMON) + own, strict=True))
 
 
-def shown_drift(done: "DriftReport | str", spec: "DriftSpec") -> Result:
+def no_drift(reason: str, spec: "DriftSpec") -> Result:
+    """A date without a drift report, and why: nothing drifted that could be looked at."""
+    return Result(metadata={"reason": reason}, check_results=[_passed(name, reason) for name in checks(spec)])
+
+
+def drift(done: "DriftReport", spec: "DriftSpec") -> Result:
     """The drift report in the UI."""
     names = checks(spec)
-    if isinstance(done, str):
-        return Result(metadata={"reason": done}, check_results=[_passed(name, done) for name in names])
     links = {"page": done.html, "evidently": done.evidently}
     psi = {f"psi_{name}": feature.psi for name, feature in done.features.items() if feature.psi is not None}
     return Result(
@@ -100,13 +53,13 @@ def shown_drift(done: "DriftReport | str", spec: "DriftSpec") -> Result:
     )
 
 
-def shown_performance(done: "PerformanceReport", metric: str) -> Result:
+def performance(done: "PerformanceReport", metric: str) -> Result:
     """The performance report in the UI."""
     plots = {"plot": picture(done.plot(metric), "measured and estimated performance")} if done.rows else {}
     return Result(metadata={**plots, **done.metadata(), "groups": table(done.table())})
 
 
-def shown_predictions(done: "PredictionReport") -> Result:
+def predictions(done: "PredictionReport") -> Result:
     """The prediction report in the UI."""
     plots = {"plot": picture(done.plot(), "scores and classes; missing and stale")} if done.rows else {}
     return Result(metadata={**plots, **done.metadata(), "shares": table(done.table())})

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from ml_assets.errors import DataError
 from ml_assets.monitoring.drift import model_drift as answers
 from ml_assets.monitoring.drift import reference
 from ml_assets.monitoring.drift import table as report_table
@@ -12,7 +13,7 @@ from ml_assets.monitoring.drift.attribution import AttributionDrift
 from ml_assets.monitoring.drift.compare import SampleComparison, drift
 from ml_assets.monitoring.drift.feature import FeatureDrift, Kind
 from ml_assets.monitoring.drift.reference import Reference
-from ml_assets.monitoring.drift.samples import InMemory, SampleColumns
+from ml_assets.monitoring.drift.samples import EmptySampleError, InMemory, SampleColumns
 from ml_assets.monitoring.drift.score_drift import Change, ScoreDrift
 from ml_assets.monitoring.drift.table import Contents
 from ml_assets.monitoring.html_files import EVIDENTLY
@@ -118,7 +119,7 @@ def drift_report(
     Where there is no reference yet, no feature has a verdict, and the reason says why.
 
     Raises:
-        DataError: there is no champion yet, or nobody in the population.
+        DataError: there is no champion yet, or nobody in the population: what stood there is withdrawn.
     """
     champion, kept = standing(registry, folder)
     chosen = reference.choose(spec, folder.spec.cadence, as_of, champion)
@@ -129,10 +130,36 @@ def drift_report(
     reused = lake.record(table, report_table.key(as_of)) == fingerprint
     if not reused:
         page = pages / folder.name / f"drift_{as_of}_version_{champion.number}.html"
-        contents = _contents(lake, registry, folder, champion, kept, chosen, spec, as_of, page, workers)
+        try:
+            contents = _contents(lake, registry, folder, champion, kept, chosen, spec, as_of, page, workers)
+        except EmptySampleError:
+            report_table.withdraw(lake, folder.name, as_of)
+            raise
         report_table.write(lake, folder.name, as_of, champion.number, contents, fingerprint)
     contents = _beside(report_table.read(lake, folder.name, as_of), pages / folder.name)
     return DriftReport(contents, champion, reused, lake.version(table))
+
+
+def read(lake: Lake, model: str, as_of: date, champion: Version, *, pages: Path) -> DriftReport | None:
+    """The report of an as-of date as it stands; None where nobody was in the population, or it is of another version.
+
+    Args:
+        lake: where it stands.
+        model: the model folder's name.
+        as_of: `T`.
+        champion: the version that it must be of.
+        pages: the folder of the pages, a folder a model.
+
+    Raises:
+        DataError: no report was made for this date.
+    """
+    table = report_table.features_table(model)
+    if lake.record(table, report_table.key(as_of)) is None:
+        raise DataError(f"there is no drift_report of {model} as of {as_of}: materialize {table} first")
+    if report_table.model_version(lake, model, as_of) != champion.number:
+        return None
+    contents = _beside(report_table.read(lake, model, as_of), pages / model)
+    return DriftReport(contents, champion, True, lake.version(table))
 
 
 def _beside(contents: Contents, pages: Path) -> Contents:

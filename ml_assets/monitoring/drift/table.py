@@ -15,6 +15,8 @@ from ml_assets.storage.tables import ModelTables, as_of_key
 
 _KINDS = {"str": pa.string(), "bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
 _CHANGES = ("mean", "share")
+_NOTHING = 0
+"""The record of a date at which nobody is in the population, in the place of a fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,21 @@ def read(lake: Lake, folder: str, as_of: date) -> Contents:
     plain = {name: summary[name] for name in ("reference", "rows_reference", "rows_current", "chance")}
     made = Contents(features, **plain, html=summary["html"], evidently=summary["evidently"])
     return replace(made, scores=_scores(summary), attribution=_attribution(summary, found))
+
+
+def withdraw(lake: Lake, folder: str, as_of: date) -> None:
+    """Record that there is nothing to report of an as-of date; the rows of a report that stood there go."""
+    lake.replace(scores_table(folder), _table([], _summary_schema()), values=[as_of])
+    lake.replace(features_table(folder), _table([], _feature_schema()), values=[as_of], records={key(as_of): _NOTHING})
+
+
+def model_version(lake: Lake, folder: str, as_of: date) -> int | None:
+    """The version that the report of an as-of date is of; None where there is none, or it was withdrawn."""
+    if lake.record(features_table(folder), key(as_of)) in {None, _NOTHING}:
+        return None
+    ask = "SELECT max(model_version) AS version FROM t WHERE as_of = $day"
+    version: int | None = lake.query(ask, {"day": as_of}, t=scores_table(folder))["version"][0].as_py()
+    return version
 
 
 def features_table(folder: str) -> str:

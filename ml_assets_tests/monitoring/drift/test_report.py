@@ -1,5 +1,6 @@
 """The report of an as-of date: references, scores, attribution, what is kept and what is reused."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,9 +10,13 @@ import pytest
 
 from ml_assets.decisions.gate import GateAction, GateVerdict
 from ml_assets.decisions.verdict import Verdict
+from ml_assets.errors import DataError
 from ml_assets.monitoring.drift import reference
-from ml_assets.monitoring.drift.report import DriftReport, drift_report
-from ml_assets.monitoring.drift.table import features_table, scores_table
+from ml_assets.monitoring.drift import report as report_module
+from ml_assets.monitoring.drift.feature import FeatureDrift
+from ml_assets.monitoring.drift.report import DriftReport, drift_report, read
+from ml_assets.monitoring.drift.samples import EmptySampleError
+from ml_assets.monitoring.drift.table import Contents, features_table, scores_table, withdraw, write
 from ml_assets.spec.cadence import Cadence
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.training.dataset import build
@@ -53,6 +58,7 @@ def test_the_report_of_a_date(tiny: Tiny, empty_registry: Path) -> None:
     found = _report(tiny)
     _complete(tiny, found)
     _kept(tiny, found)
+    _read(tiny, found)
     _other_references(tiny)
     _drifted(tiny)
 
@@ -85,6 +91,41 @@ def _kept(tiny: Tiny, found: DriftReport) -> None:
     assert not _report(tiny, psi=0.3).reused
     for table, rows in ((features_table("shop"), 4), (scores_table("shop"), 1)):
         assert len(tiny.lake.query("SELECT * FROM t", t=table)) == rows
+
+
+def _read(tiny: Tiny, found: DriftReport) -> None:
+    """What stands is read, of its own version only; where nobody is in the population any more, it is withdrawn."""
+    champion, pages = found.champion, tiny.root / "pages"
+    stands = read(tiny.lake, "shop", AS_OF, champion, pages=pages)
+    assert stands is not None
+    last = _report(tiny, psi=0.3)
+    assert last.reused
+    assert (stands.contents, stands.metadata()) == (last.contents, last.metadata())
+    assert read(tiny.lake, "shop", AS_OF, replace(champion, number=2), pages=pages) is None
+    with pytest.raises(DataError, match="materialize shop/drift_report first"):
+        read(tiny.lake, "shop", AS_OF - WEEK, champion, pages=pages)
+    withdraw(tiny.lake, "shop", AS_OF)
+    assert read(tiny.lake, "shop", AS_OF, champion, pages=pages) is None
+    assert not _report(tiny).reused
+    assert read(tiny.lake, "shop", AS_OF, champion, pages=pages) is not None
+
+
+def test_nobody_in_the_population_withdraws_what_stood_there(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    champion, record = SimpleNamespace(tags={"sha256": "x"}, number=1), SimpleNamespace(version=0)
+    monkeypatch.setattr(report_module, "standing", lambda *_: (champion, record))
+    monkeypatch.setattr(report_module, "prints", lambda *_: 1)
+    monkeypatch.setattr(reference, "choose", lambda *_: SimpleNamespace(day=None))
+
+    def nobody(*_: Any) -> Any:
+        raise EmptySampleError("the current sample has no rows")
+
+    monkeypatch.setattr(report_module, "_contents", nobody)
+    stood = Contents({"orders": FeatureDrift("numeric", None, None, True, "drifted")}, "before")
+    write(tiny.lake, "shop", AS_OF, 1, stood, 7)
+    with pytest.raises(EmptySampleError):
+        _report(tiny)
+    assert read(tiny.lake, "shop", AS_OF, champion, pages=tiny.root) is None  # type: ignore[arg-type]
+    assert tiny.lake.query("SELECT * FROM t", t=features_table("shop")).num_rows == 0
 
 
 def _other_references(tiny: Tiny) -> None:

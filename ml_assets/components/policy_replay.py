@@ -1,0 +1,36 @@
+"""`<folder>/policy_replay`: what retraining policies would have done over history."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from ml_assets.components.base import Result
+from ml_assets.components.metadata import picture, table
+from ml_assets.components.resources import LakeResource
+from ml_assets.settings import settings
+
+if TYPE_CHECKING:
+    from ml_assets.components.monitor import Monitor
+    from ml_assets.training.definition import ModelDefinition
+
+
+def policy_replay(monitor: "Monitor", folder: "ModelDefinition") -> dg.AssetsDefinition:
+    """The asset; it is not of the loop, for it takes minutes, and a person asks for it."""
+    past = [dg.AssetKey.from_user_string(relation.table) for relation in folder.labels.relations]
+
+    @monitor.asset(monitor.key("policy_replay"), "scikitlearn", deps=past, looped=False)
+    def policy_replay(context: dg.AssetExecutionContext, lake: LakeResource) -> Result:
+        """What each retraining policy would have done over history, and what would have come of it."""
+        from ml_assets.replay.plot import figure
+        from ml_assets.replay.store import ReplayStore
+        from ml_assets.replay.walk import replay, span, standard
+
+        store, lake_ = ReplayStore(settings().replays / folder.name), lake.open()
+        done = replay(
+            lake_, folder, monitor.spec, standard(folder, monitor.spec), span(lake_, folder), store=store,
+            workers=lake.workers, say=lambda done, of, what: context.log.debug("%s of %s: %s", done, of, what),
+        )  # fmt: skip
+        plot = picture(figure(done), "realised metric and area lost, by policy")
+        return Result(metadata={"plot": plot, "policies": table(done.rows()), **done.metadata()})
+
+    return policy_replay
