@@ -22,11 +22,6 @@ from ml_assets.training.preflight import require_trainable
 from ml_assets.training.reach import Reach, reach
 
 CLI = "ml_assets/cli"
-# What a gate that does not pass leaves out: the champion of before is still there to predict and to be watched.
-_AFTER = [
-    "predictions", "online_features", "prediction_log", "drift_report", "performance_report", "prediction_report",
-    "retraining_verdict", "alerts",
-]  # fmt: skip
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -91,6 +86,15 @@ def _behind(reached: Reach, as_of: date) -> str:
     return ""
 
 
+def after_champion(job: dg.JobDefinition, model: str) -> list[dg.AssetKey]:
+    """What a gate that does not pass leaves out of a loop: everything downstream of the champion.
+
+    The champion of before is still there to predict and to be watched.
+    """
+    downstream = dg.AssetSelection.assets([model, "champion"]).downstream(include_self=False)
+    return sorted(downstream.resolve(job.asset_layer.asset_graph) & job.asset_layer.selected_asset_keys)
+
+
 class _Loop:
     """The runs that a loop takes, one after the other."""
 
@@ -109,9 +113,7 @@ class _Loop:
         if not _blocked(result):
             self._require(result)
         elif self.project.registry.champion(self.name) is not None:
-            keys = self.job.asset_layer.selected_asset_keys
-            after = [key for key in keys if key.path[-1] in _AFTER]
-            self._require(self._execute(self.job, raw=False, as_of=as_of, only=after))
+            self._require(self._execute(self.job, raw=False, as_of=as_of, only=after_champion(self.job, self.name)))
 
     def metadata(self) -> dict[str, dict[str, Any]]:
         """Asset → its metadata of this run."""

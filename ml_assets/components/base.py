@@ -1,7 +1,7 @@
 """What the component types share: a strict declaration, the folder that they stand in, partitions."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 import dagster as dg
 from pydantic import BaseModel
 
-from ml_assets.components.naming import ASSETS
 from ml_assets.errors import DeclarationError
 from ml_assets.spec.cadence import Cadence
 
@@ -33,6 +32,8 @@ class SpecComponent(dg.Component, Generic[Spec]):
     """
 
     declaration: ClassVar[type[BaseModel]]
+    assets: ClassVar[tuple[str, ...]] = ()
+    """The names of its assets, first parts of their keys behind the folder's name: no model may be called like one."""
 
     def __init__(self, spec: Spec, path: Path) -> None:
         self.spec = spec
@@ -68,10 +69,10 @@ class SpecComponent(dg.Component, Generic[Spec]):
         """An asset key of this folder.
 
         Raises:
-            ValueError: `components/naming.py` does not list its first part, so a model could have the same name.
+            ValueError: no component type has an asset of that name.
         """
-        if parts[0] not in ASSETS:
-            raise ValueError(f"asset {parts[0]!r}: add it to ASSETS in components/naming.py, which reserves its name")
+        if parts[0] not in asset_names():
+            raise ValueError(f"asset {parts[0]!r}: add it to `assets` of its component, which reserves its name")
         return dg.AssetKey([self.folder, *parts])
 
     def asset(
@@ -85,8 +86,24 @@ class SpecComponent(dg.Component, Generic[Spec]):
         looped: bool = True,
         **more: Any,  # noqa: ANN401 - further arguments of dagster.asset
     ) -> Callable[[Callable[..., Result]], dg.AssetsDefinition]:
-        """`dagster.asset` with what every asset of a folder has: group, owners, the loop's tag, as-of dates."""
-        made: Callable[[Callable[..., Result]], dg.AssetsDefinition] = dg.asset(
+        """`dagster.asset` with what every asset of a folder has: group, owners, the loop's tag, as-of dates.
+
+        Args:
+            key: of this folder; its first part behind the folder is one of `assets`.
+            kinds: what it is made with and where it lies; Dagster's UI shows them.
+            deps: what it stands on.
+            checks: whose results its body returns.
+            cadence: of its as-of dates, its partitions; None: it has none.
+            freshness: how old it may become before Dagster warns.
+            looped: whether the loop's job makes it; else a person asks for it.
+            more: further arguments of `dagster.asset`.
+
+        Raises:
+            ValueError: the component does not list the asset.
+        """
+        if key.path[1] not in self.assets:
+            raise ValueError(f"asset {key.path[1]!r}: add it to `assets` of {type(self).__name__}")
+        asset: Callable[[Callable[..., Result]], dg.AssetsDefinition] = dg.asset(
             key=key,
             deps=deps,
             check_specs=checks,
@@ -98,7 +115,18 @@ class SpecComponent(dg.Component, Generic[Spec]):
             freshness_policy=dg.FreshnessPolicy.time_window(fail_window=freshness) if freshness else None,
             **more,
         )
-        return made
+        return asset
+
+
+def asset_names() -> frozenset[str]:
+    """What stands first in the key of an asset, behind the folder's name: of every component type that there is."""
+    return frozenset(_listed(SpecComponent))
+
+
+def _listed(kind: type[Any]) -> Iterator[str]:
+    yield from kind.assets
+    for each in kind.__subclasses__():
+        yield from _listed(each)
 
 
 def spoken(context: dg.AssetExecutionContext) -> Callable[[int, int, str], None]:

@@ -76,6 +76,12 @@ def follows(due: Dates, *, whether_or_not: dg.AssetKey | None = None) -> Conditi
     return AtDates("due", due) & new & ~missing & passed & _free()
 
 
+def follows_undated() -> Condition:
+    """Run when what it stands on is new, of assets without as-of dates that stand on such."""
+    new = _since_handled(_is.newly_missing() | _is.any_deps_updated())
+    return new & _ready()
+
+
 def renews(lacking: Dates) -> Condition:
     """Of online features: run where the store lacks a refresh, or records that it had.
 

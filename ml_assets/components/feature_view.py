@@ -17,6 +17,7 @@ class FeatureView(SpecComponent[ViewSpec]):
     """A feature view: one SQL query over the sources as of a date, one row per entity."""
 
     declaration = ViewSpec
+    assets = ("features",)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The view's asset, partitioned by the model's as-of dates."""

@@ -10,11 +10,14 @@ import dagster as dg
 from ml_assets.components import gates
 from ml_assets.components.base import Result, SpecComponent, as_of
 from ml_assets.components.conditions import Dates
+from ml_assets.components.event_retention import event_retention
 from ml_assets.components.metadata import picture, table
+from ml_assets.components.online_consistency import online_consistency
 from ml_assets.components.online_features import served
-from ml_assets.components.prediction_log import logged, reviews
+from ml_assets.components.prediction_log import prediction_log
 from ml_assets.components.provenance import files, tags
 from ml_assets.components.resources import LakeResource, RegistryResource, lake_here
+from ml_assets.components.review_files import review_files
 from ml_assets.components.search_index import searched
 from ml_assets.components.sensors import automation_sensor, data_sensor, loop_job, loop_schedule
 from ml_assets.components.templates.scaffold import ModelScaffolder
@@ -32,6 +35,10 @@ class Model(SpecComponent[ModelSpec]):
     """A model: labels, training set, version, evaluation with gates, champion and what it says; a job, a schedule."""
 
     declaration = ModelSpec
+    assets = (
+        "labels", "training_set", "model", "evaluation_report", "champion", "predictions",
+        "online_features", "prediction_log", "online_consistency", "event_retention", "review_files", "search_index",
+    )  # fmt: skip
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The assets of the loop, its job and its schedule."""
@@ -44,7 +51,10 @@ class Model(SpecComponent[ModelSpec]):
             assets=[
                 *(asset(folder) for asset in loop),
                 *served(self, folder, due),
-                logged(self, folder, due, reviews(self, sources)),
+                prediction_log(self, due),
+                online_consistency(self, folder),
+                event_retention(self),
+                *review_files(self, folder, sources),
                 *searched(self, folder),
             ],
             jobs=[loop_job(self.folder, self.spec.cadence)],

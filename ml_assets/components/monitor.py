@@ -34,6 +34,9 @@ class Monitor(SpecComponent[MonitorSpec]):
     """Watches the champion: reports, verdicts, alerts, retraining."""
 
     declaration = MonitorSpec
+    assets = (
+        "drift_report", "performance_report", "prediction_report", "retraining_verdict", "alerts", "policy_replay",
+    )  # fmt: skip
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The reports with their checks, the verdict, the alerts, and the sensor that starts a retraining."""

@@ -6,16 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 from keyword import iskeyword
 
+from ml_assets.components.base import asset_names
 from ml_assets.errors import DeclarationError
 from ml_assets.spec.alert import PROJECT
 
-ASSETS = frozenset({
-    "alerts", "broken", "champion", "drift_report", "evaluation_report", "features", "labels", "model",
-    "online_features", "performance_report", "policy_replay", "prediction_log", "prediction_report", "predictions",
-    "raw", "retraining_verdict", "search_index", "training_set",
-})  # fmt: skip
-"""What stands first in the key of an asset, behind the folder's name. `Declared.key` refuses any other, so this is
-complete, and no model is called like one."""
+BROKEN = "broken"
+"""What the asset of a folder that cannot be loaded is called; its description is the error."""
 
 _SHARED = frozenset({PROJECT, "default", "experiments", "rollout"})
 """What is of no model: runs of the project, Dagster's own group, and what comes next."""
@@ -38,7 +34,7 @@ def require_name(name: str) -> None:
         )
     if iskeyword(name):
         raise DeclarationError(f"{name!r} is a word of Python: choose another name ({name}_model)")
-    if name in ASSETS:
+    if name in asset_names() | {BROKEN}:
         raise DeclarationError(f"{name!r} is what an asset of every model is called: choose another name (my_{name})")
     if name in _SHARED:
         raise DeclarationError(f"{name!r} is reserved for what all models share: choose another name (my_{name})")

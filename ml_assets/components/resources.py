@@ -1,5 +1,6 @@
-"""The lake and the registry as Dagster resources."""
+"""The lake and the registry as Dagster resources, and the stores of this process's settings."""
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -9,6 +10,9 @@ from ml_assets.settings import settings
 from ml_assets.storage.registry import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ml_assets.events.store import EventStore
     from ml_assets.storage.lake import Lake
 
 
@@ -17,6 +21,15 @@ def lake_here() -> "Lake":
     from ml_assets.storage.lake import Lake  # deltalake, pyarrow: not at load
 
     return Lake(str(settings().lake))
+
+
+@contextmanager
+def event_store_here() -> "Iterator[EventStore]":
+    """The event store of this process's settings."""
+    from ml_assets.events.store import EventStore  # sqlalchemy: not at load
+
+    with EventStore(settings().event_store_url) as store:
+        yield store
 
 
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]

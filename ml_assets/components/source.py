@@ -22,6 +22,7 @@ class Source(SpecComponent[SourceSpec]):
     """A raw table: files that arrive below `data/incoming`, ingested exactly once and checked."""
 
     declaration = SourceSpec
+    assets = ("raw",)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
         """The raw asset with its checks."""

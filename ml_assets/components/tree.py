@@ -10,15 +10,12 @@ from dagster.components.core.decl import ComponentDecl, DefsFolderDecl, build_fi
 from dagster.components.core.defs_module import EXPLICITLY_IGNORED_GLOB_PATTERNS, ComponentPath
 
 from ml_assets.components.load_error import load_error
-from ml_assets.components.naming import check_names, require_name
+from ml_assets.components.naming import BROKEN, check_names, require_name
 from ml_assets.errors import DeclarationError
 from ml_assets.escaping import markdown
 
 if TYPE_CHECKING:
     from dagster.components.core.defs_module import ResolvableToComponentLoc as Place
-
-BROKEN = "broken"
-"""What the asset of a folder that cannot be loaded is called; its description is the error."""
 
 
 class FolderTree(dg.ComponentTree):

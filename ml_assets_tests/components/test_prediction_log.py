@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ml_assets.components.conditions import follows, takes
+from ml_assets.components.conditions import follows, follows_undated, takes
 from ml_assets_tests.components.test_automation import WEEKS
 
 DUE = date(2026, 1, 18)
@@ -24,7 +24,7 @@ class Ticks:
         @dg.asset(automation_condition=takes(lambda: self.waiting))
         def prediction_log() -> None:
             if self.fails:
-                raise ValueError("the event store is away")
+                raise ValueError("the log cannot be written")
             self.waiting = False
 
         @dg.asset(partitions_def=WEEKS)
@@ -35,7 +35,10 @@ class Ticks:
         @dg.asset(deps=[predictions, prediction_log], partitions_def=WEEKS, automation_condition=condition)
         def report() -> None: ...
 
-        self.assets: list[Any] = [prediction_log, predictions, report]
+        @dg.asset(deps=[prediction_log], automation_condition=follows_undated())
+        def consistency() -> None: ...
+
+        self.assets: list[Any] = [prediction_log, predictions, report, consistency]
 
     def look(self, minute: float) -> set[str]:
         """What one look asks for."""
@@ -47,7 +50,7 @@ class Ticks:
     def run(self, *names: str) -> None:
         """Each by itself, as the sensor's runs."""
         for name in names:
-            day = None if name == "prediction_log" else str(DUE)
+            day = None if name in {"prediction_log", "consistency"} else str(DUE)
             chosen = [asset for asset in self.assets if asset.key.to_user_string() == name]
             dg.materialize(
                 self.assets, selection=chosen, instance=self.instance, partition_key=day, raise_on_error=False
@@ -69,7 +72,7 @@ def test_nothing_waits_and_nothing_starts(ticks: Ticks) -> None:
 def test_the_first_rows_are_taken_at_once_and_later_ones_every_five_minutes(ticks: Ticks) -> None:
     ticks.look(0)
     ticks.waiting = True
-    assert ticks.look(0.5) == {"prediction_log"}
+    assert ticks.look(0.5) == {"prediction_log", "consistency"}
     ticks.run("prediction_log")
     asked = []
     for quarter in range(3, 60):
@@ -83,10 +86,10 @@ def test_the_first_rows_are_taken_at_once_and_later_ones_every_five_minutes(tick
 def test_what_failed_is_tried_again_five_minutes_later(ticks: Ticks) -> None:
     ticks.look(0)
     ticks.waiting = ticks.fails = True
-    assert ticks.look(0.5) == {"prediction_log"}
+    assert ticks.look(0.5) == {"prediction_log", "consistency"}
     ticks.run("prediction_log")
     assert [ticks.look(minute) for minute in (1, 2, 3)] == [set()] * 3
-    assert ticks.look(4.1) == {"prediction_log"}
+    assert ticks.look(4.1) == {"prediction_log", "consistency"}
 
 
 def test_reports_follow_predictions_without_a_log_and_the_log_once_it_is_there(ticks: Ticks) -> None:
@@ -97,6 +100,17 @@ def test_reports_follow_predictions_without_a_log_and_the_log_once_it_is_there(t
     ticks.waiting = True
     assert ticks.look(6) >= {"prediction_log"}
     ticks.run("prediction_log")
-    assert ticks.look(6.5) <= {"report"}
-    ticks.run("report")
+    assert ticks.look(6.5) <= {"report", "consistency"}
+    ticks.run("report", "consistency")
     assert ticks.look(7) == set()
+
+
+def test_what_stands_on_the_log_runs_once_each_time_that_rows_were_taken(ticks: Ticks) -> None:
+    ticks.run("prediction_log")  # of a data folder from before these assets
+    assert ticks.look(0) == {"consistency"}
+    ticks.run("consistency")
+    assert [ticks.look(minute) for minute in (1, 2)] == [set()] * 2
+    ticks.run("prediction_log")
+    assert ticks.look(3) == {"consistency"}
+    ticks.run("consistency")
+    assert ticks.look(4) == set()

@@ -11,7 +11,8 @@ import dagster as dg
 import pytest
 
 from ml_assets.components import Model
-from ml_assets.components.naming import ASSETS, check_names, require_name
+from ml_assets.components.base import asset_names
+from ml_assets.components.naming import check_names, require_name
 from ml_assets.components.templates.folder import render
 from ml_assets.components.tree import FolderTree
 from ml_assets.errors import DeclarationError
@@ -97,7 +98,7 @@ def test_the_others_load_and_run_and_the_ui_shows_each_error(tree: FolderTree) -
 
 
 def test_no_model_is_called_like_an_asset_or_what_all_share() -> None:
-    for name in [*ASSETS, "project", "default"]:
+    for name in [*asset_names(), "project", "default"]:
         with pytest.raises(DeclarationError, match=repr(name)):
             require_name(name)
 

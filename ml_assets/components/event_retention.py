@@ -1,0 +1,41 @@
+"""`<folder>/event_retention`: the event store forgets what the lake has and is older than the declared retention."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from ml_assets.components.base import Result
+from ml_assets.components.conditions import follows_undated
+from ml_assets.components.resources import event_store_here
+from ml_assets.settings import settings
+
+if TYPE_CHECKING:
+    from ml_assets.components.model import Model
+
+
+def event_retention(model: "Model") -> dg.AssetsDefinition:
+    """The asset; what `prediction_log` has not taken stays, however old it is."""
+    kind = "sqlite" if settings().event_store_url.startswith("sqlite") else "postgres"
+
+    @model.asset(
+        model.key("event_retention"),
+        kind,
+        deps=[model.key("prediction_log")],
+        automation_condition=follows_undated(),
+    )
+    def event_retention() -> Result:
+        """Rows of the event store that were taken and are older than `serve.retention` are deleted."""
+        from ml_assets.events.rows import EventStoreError
+
+        before = datetime.now(UTC) - model.spec.serve.retention
+        try:
+            with event_store_here() as store:
+                if not store.exists:
+                    return Result(metadata={"reason": "there is no event store yet: no server has written"})
+                deleted, size = store.retain(model.folder, round(before.timestamp() * 1e6)), store.health().size
+                return Result(metadata={"deleted": deleted, "event_store": store.name, "event_store_bytes": size})
+        except EventStoreError as error:  # the loop goes on: the next run deletes it
+            return Result(metadata={"reason": str(error)})
+
+    return event_retention
