@@ -17,7 +17,7 @@ from ml_assets.serving.dataframes import of_csv, of_json
 from ml_assets.serving.models.releases import Releases
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.tokens import Tokens
-from ml_assets.serving.uploads import sent
+from ml_assets.serving.uploads import receive_document
 from ml_assets.serving.worker import Worker
 
 
@@ -41,7 +41,8 @@ def decoders(worker: Worker, rows: str, papers: str, folder: Path) -> Mapping[st
     from ml_assets.serving.routes import outcomes
     from ml_assets.serving.routes import search as searching
 
-    model, other = worker.routes[rows].default, worker.routes[papers].default
+    services = worker.services
+    model, other = services.models.routes[rows].default, services.models.routes[papers].default
     row = {"total spend": 0.5, "n": 1, "plan": "pro", "customer_id": "c1"}
     truth = {"prediction_id": f"{rows}.01a20229-5b74-7a6c-80cf-ea8f9f794b59", "value": 1, "kind": "label"}
     outcome = json.dumps({"outcomes": [truth | {"observed_at": "2025-11-20T08:00:00Z", "source": "crm"}]}).encode()
@@ -50,7 +51,7 @@ def decoders(worker: Worker, rows: str, papers: str, folder: Path) -> Mapping[st
     def said(body: bytes) -> object:
         now = time.time_ns() // 1000
         found = outcomes._DECODER.decode(body).outcomes  # noqa: SLF001 - the decoder itself, without a server
-        return [outcomes._row(worker, each, at, now) for at, each in enumerate(found)]  # noqa: SLF001
+        return [outcomes._row(services, each, at, now) for at, each in enumerate(found)]  # noqa: SLF001
 
     def searched(body: bytes) -> object:
         found = searching._DECODER.decode(body)  # noqa: SLF001
@@ -85,10 +86,10 @@ def decoders(worker: Worker, rows: str, papers: str, folder: Path) -> Mapping[st
         "csv": HostileInput(table(of_csv), b'total spend,n,plan\n0.5,1,"a ""b"""\n,nan,\n'),
         "outcomes": HostileInput(said, outcome),
         "search": HostileInput(searched, json.dumps(asked).encode()),
-        "form": HostileInput(lambda body: asyncio.run(sent(worker, *_request(body, kind))), form),
+        "form": HostileInput(lambda body: asyncio.run(receive_document(services, *_request(body, kind))), form),
         "gzip": HostileInput(lambda body: gunzipped(body, 1 << 20), gzip.compress(b"Lease" * 100)),
         "headers": HostileInput(
-            lambda value: _headers(worker.guard, value), b"multipart/form-data; boundary=b; charset=utf-8"
+            lambda value: _headers(services.guard, value), b"multipart/form-data; boundary=b; charset=utf-8"
         ),
         "tokens": HostileInput(file("tokens.json", Tokens(folder / "tokens.json").read), _written(token)),
         "champions": HostileInput(

@@ -17,7 +17,7 @@ from ml_assets.serving.routes.invocations import invocations
 from ml_assets.serving.routes.lineage import lineage
 from ml_assets.serving.routes.models import listed, shown
 from ml_assets.serving.routes.outcomes import outcomes
-from ml_assets.serving.routes.predict import predict
+from ml_assets.serving.routes.predict import SCOPE, predict
 from ml_assets.serving.routes.search import search
 from ml_assets.serving.tokens import Scope
 from ml_assets.serving.worker import Worker
@@ -53,21 +53,22 @@ def _answers(made: FastAPI, worker: Worker) -> None:
     def post(path: str, scope: Scope, run: Callable[..., Awaitable[bytes]], said: str, **more: Any) -> None:  # noqa: ANN401 - of FastAPI
         async def endpoint(request: Request) -> Response:
             names = list(request.path_params.values())
-            return _json(await run(worker, *names, request.scope, request.receive))
+            return _json(await run(worker.services, *names, request.scope, request.receive))
 
         endpoint.__doc__, endpoint.__name__ = (run.__doc__ or "").split("\n\n")[0], run.__name__
         made.add_api_route(
-            path, endpoint, methods=["POST"], response_class=Response, dependencies=asks_for(worker.guard, scope),
+            path, endpoint, methods=["POST"], response_class=Response,
+            dependencies=asks_for(worker.services.guard, scope),
             responses=documents.answers(said, "Answered, and recorded", *_WRITE), **more,
         )  # fmt: skip
 
     name = {"in": "path", "name": "model", "required": True, "schema": {"type": "string"}, "example": "churn"}
     post(
-        "/models/{model}/predict", "predict", predict, "Answers", summary="Scores and decisions, a row each",
+        "/models/{model}/predict", SCOPE, predict, "Answers", summary="Scores and decisions, a row each",
         openapi_extra={"parameters": [name], **documents.body("Predict")},
     )  # fmt: skip
     post(
-        "/models/{model}/invocations", "predict", invocations, "Predictions", summary="MLflow's scoring protocol",
+        "/models/{model}/invocations", SCOPE, invocations, "Predictions", summary="MLflow's scoring protocol",
         openapi_extra={"parameters": [name], **documents.body("Invocations", table=True)},
     )  # fmt: skip
     post(
@@ -81,7 +82,7 @@ def _answers(made: FastAPI, worker: Worker) -> None:
 
 
 def _questions(made: FastAPI, worker: Worker) -> None:
-    secured: dict[str, Any] = {"response_class": Response, "dependencies": asks_for(worker.guard, "read")}
+    secured: dict[str, Any] = {"response_class": Response, "dependencies": asks_for(worker.services.guard, "read")}
 
     def reads(name: str, description: str) -> dict[str, Any]:
         return {**secured, "responses": documents.answers(name, description, *_READ)}
@@ -89,12 +90,12 @@ def _questions(made: FastAPI, worker: Worker) -> None:
     @made.get("/models", summary="The champions", **reads("Models", "Those that this server answers with"))
     async def models() -> Response:
         """Name, version, and since when it answers."""
-        return _json(msgspec.json.encode({"models": [listed(model) for model in worker.loaded.defaults()]}))
+        return _json(msgspec.json.encode({"models": [listed(model) for model in worker.services.models.defaults()]}))
 
     @made.get("/models/{model}", summary="A champion: features, bands, metrics, gates", **reads("Model", "What it is"))
     async def model(model: str) -> Response:
         """What was released, and as of when the online store holds its features."""
-        return _json(msgspec.json.encode(shown(worker, worker.model(model))))
+        return _json(msgspec.json.encode(shown(worker.services, worker.services.model(model))))
 
     @made.get(
         "/models/{model}/ping",
@@ -105,7 +106,7 @@ def _questions(made: FastAPI, worker: Worker) -> None:
     )
     async def ping(model: str) -> Response:
         """200 with an empty body."""
-        worker.model(model)
+        worker.services.model(model)
         return Response()
 
     @made.get(
@@ -113,7 +114,7 @@ def _questions(made: FastAPI, worker: Worker) -> None:
     )
     async def of_prediction(prediction_id: str) -> Response:
         """Prediction → version → MLflow run → Dagster run → tables and their versions, and the feature values."""
-        return _json(msgspec.json.encode(await lineage(worker, prediction_id)))
+        return _json(msgspec.json.encode(await lineage(worker.services, prediction_id)))
 
     numbers = {"description": "The numbers", "content": {"text/plain": {"schema": {"type": "string"}}}}
 
@@ -125,7 +126,7 @@ def _questions(made: FastAPI, worker: Worker) -> None:
     )
     async def metrics() -> Response:
         """Requests, latency, errors, scores, missing features."""
-        return Response(worker.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(worker.services.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _state(made: FastAPI, worker: Worker) -> None:
@@ -138,7 +139,7 @@ def _state(made: FastAPI, worker: Worker) -> None:
     )
     async def health() -> Response:
         """Always 200 while the process answers; `degraded` names each part that does not work, and why."""
-        degraded = worker.health()
+        degraded = worker.health.degraded()
         said = {"status": "degraded" if degraded else "ok", "degraded": degraded}
         return _json(msgspec.json.encode(said))
 
@@ -151,7 +152,7 @@ def _state(made: FastAPI, worker: Worker) -> None:
     )
     async def ready() -> Response:
         """200, or 503 and why."""
-        why = worker.unready()
+        why = worker.health.unready()
         if why is not None:
             raise Problem(503, "not-ready", why, "see /health", retry_after=1)
         return _json(b'{"status":"ready"}')
@@ -167,12 +168,12 @@ def _document(made: FastAPI, worker: Worker) -> None:
 
     @made.get("/openapi.json", include_in_schema=False, dependencies=asks_for_nothing())
     async def document(request: Request) -> Response:
-        known = worker.guard.open or worker.guard.presented(request.scope)
-        models = worker.loaded.defaults() if known else []
-        of = (worker.guard.open, *(model.release for model in models))
+        known = worker.services.guard.open or worker.services.guard.presented(request.scope)
+        models = worker.services.models.defaults() if known else []
+        of = (worker.services.guard.open, *(model.release for model in models))
         if known not in kept or kept[known][0] != of:
             made.openapi_schema = None
-            found = documents.completed(made.openapi(), models, open_=worker.guard.open)
+            found = documents.completed(made.openapi(), models, open_=worker.services.guard.open)
             kept[known] = (of, msgspec.json.encode(found))
         return _json(kept[known][1])
 

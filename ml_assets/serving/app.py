@@ -13,7 +13,7 @@ from ml_assets.serving.connection_limits import capacity
 from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, answer_json, let_go, refuse
 from ml_assets.serving.log import log_plainly
 from ml_assets.serving.problem import Problem, failed, unavailable
-from ml_assets.serving.routes.predict import predict
+from ml_assets.serving.routes.predict import SCOPE, predict
 from ml_assets.serving.worker import Worker
 from ml_assets.settings import settings
 
@@ -43,6 +43,10 @@ class App:
 
     def __init__(self, worker: Worker, patience: float = 0.0) -> None:
         self._worker = worker
+        self._services = worker.services
+        self._guard = worker.services.guard
+        self._routes = worker.services.models.routes
+        self._count = worker.traffic.count
         self._patience = patience
         self._api = api(worker)
         self._active = 0
@@ -57,7 +61,7 @@ class App:
 
     def refused(self, status: int) -> None:
         """What a connection says of itself: it answered before there was a request."""
-        self._worker.count("connection", "", status, 0)
+        self._count("connection", "", status, 0)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._active >= min(BUSY, self._most) and scope["path"] not in _ALWAYS:
@@ -65,7 +69,7 @@ class App:
             return
         self._active += 1
         try:
-            self._worker.guard.admit(scope)
+            self._guard.admit(scope)
             path: str = scope["path"]
             if path.endswith(_SUFFIX) and scope["method"] == "POST" and path.startswith(_PREFIX):
                 await self._predict(path[len(_PREFIX) : -len(_SUFFIX)], scope, receive, send)
@@ -82,14 +86,15 @@ class App:
         await refuse(send, unavailable("busy", f"{BUSY} requests are in hand", "try again, or add workers"))
         path: str = scope["path"]
         found = _OF_MODEL.fullmatch(path)
-        name = found[1] if found and found[1] in self._worker.routes else ""
+        name = found[1] if found and found[1] in self._routes else ""
         route = f"/models/{{model}}/{found[2]}" if found else path if path in _ROUTES else "other"
-        self._worker.count("predict" if route == _PREDICT else route, name, 503, 0)
+        self._count("predict" if route == _PREDICT else route, name, 503, 0)
 
     async def _predict(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.perf_counter(), 200
         try:
-            body = await predict(self._worker, name, scope, receive)
+            self._guard.require(scope, SCOPE)
+            body = await predict(self._services, name, scope, receive)
             await answer_json(scope, send, body)
         except Problem as problem:
             status = problem.status
@@ -100,7 +105,7 @@ class App:
             status = 500
             _LOG.exception("predict %s", name)
             await refuse(send, failed(error))
-        self._worker.count("predict", name if name in self._worker.routes else "", status, time.perf_counter() - began)
+        self._count("predict", name if name in self._routes else "", status, time.perf_counter() - began)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.perf_counter(), 500
@@ -122,15 +127,15 @@ class App:
         finally:
             route = getattr(scope.get("route"), "path", "other")
             name = scope.get("path_params", {}).get("model", "")
-            known = name if name in self._worker.routes else ""
+            known = name if name in self._routes else ""
             if status:  # nobody was answered who has gone
-                self._worker.count(route, known, status, time.perf_counter() - began)
+                self._count(route, known, status, time.perf_counter() - began)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
             await self._worker.start()
-            await self._worker.loaded.wait(self._patience)
+            await self._worker.services.models.wait(self._patience)
         except Exception as error:
             await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
             raise

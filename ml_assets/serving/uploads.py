@@ -12,7 +12,7 @@ from ml_assets.serving.http import BODY, Receive, headers
 from ml_assets.serving.models.model import ModelInput, ServedModel
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.request import RequestRows
-from ml_assets.serving.worker import Worker
+from ml_assets.serving.services import Services
 
 UPLOAD = 20 << 20
 """Bytes that a body with a file may have."""
@@ -33,7 +33,7 @@ _PIECE = 1 << 16  # bytes of a form that are looked at together
 _OURS = ("timeout", "memory", "crashed")
 
 
-async def sent(worker: Worker, scope: Any, receive: Receive) -> tuple[bytes, bool]:  # noqa: ANN401 - of ASGI
+async def receive_document(services: Services, scope: Any, receive: Receive) -> tuple[bytes, bool]:  # noqa: ANN401 - of ASGI
     """What was sent to a model of documents under another type than JSON, and whether it is a file: else it is JSON.
 
     Raises:
@@ -44,10 +44,10 @@ async def sent(worker: Worker, scope: Any, receive: Receive) -> tuple[bytes, boo
     listed = kind in (FORM, *FILES) or _PERHAPS.fullmatch(kind) is not None
     if not listed and not is_json(kind, b"{"):
         raise unsupported(scope, kind, FORM, *FILES)
-    body = await content(scope, receive, UPLOAD, worker.lanes.unpacking)
+    body = await content(scope, receive, UPLOAD, services.lanes.unpacking)
     if kind == FORM:
         declared = headers(scope)[b"content-type"].decode("latin-1")
-        return await worker.lanes.unpacking.run(_file, body, declared), True
+        return await services.lanes.unpacking.run(_file, body, declared), True
     if not is_json(kind, body):
         if not listed:
             raise unsupported(scope, kind, FORM, *FILES)
@@ -61,7 +61,7 @@ async def sent(worker: Worker, scope: Any, receive: Receive) -> tuple[bytes, boo
     return body.removeprefix(BOM), False
 
 
-async def uploaded(worker: Worker, model: ServedModel, content: bytes) -> tuple[RequestRows, list[ModelInput]]:
+async def read_upload(services: Services, model: ServedModel, content: bytes) -> tuple[RequestRows, list[ModelInput]]:
     """The one document that was sent, and what the model sees of it.
 
     Its name is not looked at: nothing is ever written under it, and what a file is its content says.
@@ -72,14 +72,14 @@ async def uploaded(worker: Worker, model: ServedModel, content: bytes) -> tuple[
     if not content:
         raise Problem(422, "file-missing", "the body holds no file", "send -F file=@lease.pdf", field="file")
     try:
-        document, name = await worker.lanes.reading.run(_read, worker, content)
+        document, name = await services.lanes.reading.run(_read, services, content)
     except UnreadableError as error:
         status = 503 if error.code in _OURS else 422
         raise Problem(status, f"unreadable-{error.code}", str(error), "send another file", field="file") from None
-    return RequestRows([name], None), await _seen(worker, model, [document])
+    return RequestRows([name], None), await _seen(services, model, [document])
 
 
-async def texts(worker: Worker, model: ServedModel, found: Sequence[str]) -> list[ModelInput]:
+async def texts(services: Services, model: ServedModel, found: Sequence[str]) -> list[ModelInput]:
     """What the model sees of documents that were sent as text.
 
     Raises:
@@ -93,17 +93,17 @@ async def texts(worker: Worker, model: ServedModel, found: Sequence[str]) -> lis
             )  # fmt: skip
     read = [tuple(Page(page, "text", 1.0) for page in text.split("\f")) for text in found]
     sizes = [len(text.encode("utf-8", "replace")) for text in found]
-    return await _seen(worker, model, [Document("text", *each) for each in zip(sizes, read, strict=True)])
+    return await _seen(services, model, [Document("text", *each) for each in zip(sizes, read, strict=True)])
 
 
-async def _seen(worker: Worker, model: ServedModel, documents: Sequence[Document]) -> list[ModelInput]:
-    rows = await worker.lanes.describing.run(worker.desk.features, model.manifest, documents)
+async def _seen(services: Services, model: ServedModel, documents: Sequence[Document]) -> list[ModelInput]:
+    rows = await services.lanes.describing.run(services.documents.features, model.manifest, documents)
     return [ModelInput([row.get(name) for name in model.artifact.names]) for row in rows]
 
 
-def _read(worker: Worker, content: bytes) -> tuple[Document, str]:
+def _read(services: Services, content: bytes) -> tuple[Document, str]:
     """A file, and under which name its answer is recorded."""
-    return worker.desk.read(content), sha256(content).hexdigest()
+    return services.documents.read(content), sha256(content).hexdigest()
 
 
 def _file(body: bytes, kind: str) -> bytes:

@@ -3,15 +3,17 @@
 import json
 import os
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from ml_assets.cli import app
 from ml_assets.commands import token
 from ml_assets.events.rows import Prediction
 from ml_assets.serving.api import api
+from ml_assets.serving.app import App
 from ml_assets.serving.route_scopes import ScopedRoute
 from ml_assets.serving.tokens import SCOPES, Scope, Tokens, digest
 from ml_assets.settings import Settings
@@ -55,7 +57,7 @@ def test_every_route_asks_for_its_scope_and_for_no_other(served: Served) -> None
     tokens = Tokens(served.settings.tokens)
     secrets: dict[str | None, str] = {scope: tokens.add(scope, [scope], DAY) for scope in SCOPES}
     assert set(SCOPES) == set(get_args(Scope))
-    served.worker.guard.look()
+    served.worker.services.guard.look()
     for route, scope in ASKED.items():
         method, path = route.split()
         path = path.format(model=MODEL, prediction_id="churn.x", name="page.js")
@@ -71,6 +73,35 @@ def test_every_route_asks_for_its_scope_and_for_no_other(served: Served) -> None
         assert (asked(authorization="Bearer mla_wrong") == 401) == (bool(scope) or path == "/openapi.json"), route
 
 
+def test_what_goes_past_the_router_asks_for_the_scope_of_its_route(served: Served) -> None:
+    """Predictions do not pass FastAPI, whose dependencies ask for tokens; nothing else goes that way."""
+    tokens, past = Tokens(served.settings.tokens), set()
+    secrets: dict[Scope, str] = {scope: tokens.add(scope, [scope], DAY) for scope in SCOPES}
+    served.worker.services.guard.look()
+    routed: list[str] = []
+
+    async def router(scope: Any, _: object, send: Any) -> None:
+        routed.append(scope["path"])
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    server = App(served.worker)
+    server._api = router  # type: ignore[assignment]
+    client = TestClient(server, base_url=HOST)
+    for route, scope in ASKED.items():
+        method, path = route.split()
+        path, count = path.format(model=MODEL, prediction_id="churn.x", name="page.js"), len(routed)
+        got = {
+            other: client.request(method, path, headers={"authorization": f"Bearer {secret}"}).status_code
+            for other, secret in secrets.items()
+        }
+        if len(routed) == count:
+            past.add(route)
+            assert {other for other, status in got.items() if status not in {401, 403}} == {scope}, route
+            assert client.request(method, path).status_code == 401, route
+    assert past == {"POST /models/{model}/predict"}
+
+
 def test_a_route_that_says_no_scope_cannot_be_added(served: Served) -> None:
     made = api(served.worker)
     with pytest.raises(TypeError, match="/more: say what it asks for"):
@@ -79,7 +110,7 @@ def test_a_route_that_says_no_scope_cannot_be_added(served: Served) -> None:
 
 def test_the_document_names_the_scope_of_a_route(served: Served) -> None:
     Tokens(served.settings.tokens).add("app", ["predict"], DAY)
-    served.worker.guard.look()
+    served.worker.services.guard.look()
     paths = served.client.get("/openapi.json").json()["paths"]
     for route, scope in ASKED.items():
         method, path = route.split()
@@ -92,7 +123,7 @@ def test_search_is_a_scope_that_a_token_of_before_does_not_have(served: Served) 
     """The file of an older release is read as it is: what it does not say it does not give."""
     old = {"name": "app", "scopes": ["predict", "of a later release"], "sha256": digest("mla_x"), "created": DAY}
     served.settings.tokens.write_text(json.dumps({"tokens": [old]}))
-    served.worker.guard.look()
+    served.worker.services.guard.look()
     assert post(served, PREDICT, ONE, authorization="Bearer mla_x").status_code == 200
     problem = refused(post(served, "/search", b"{}", authorization="Bearer mla_x"), 403, "forbidden")
     assert "--scope search" in problem["remedy"]
@@ -105,7 +136,7 @@ NOBODY = ['{"tokens": []}', '{"tokens": {}}', '{"tokens": ""}', '{"tokens": null
 def test_a_file_that_holds_no_token_lets_nobody_in(served: Served, content: str) -> None:
     assert post(served, PREDICT, ONE).status_code == 200
     served.settings.tokens.write_text(content)
-    served.worker.guard.look()
+    served.worker.services.guard.look()
     for path in (PREDICT, INVOKE, "/search", "/outcomes"):
         for headers in ({}, {"authorization": "Bearer "}, {"authorization": f"Bearer {'0' * 64}"}):
             assert post(served, path, ONE, **headers).status_code in {401, 503}
@@ -116,19 +147,19 @@ def test_a_file_that_holds_no_token_lets_nobody_in(served: Served, content: str)
 def test_the_last_token_closes_the_door_behind_it(served: Served) -> None:
     tokens = Tokens(served.settings.tokens)
     secret = tokens.add("app", ["predict"], DAY)
-    served.worker.guard.look()
+    served.worker.services.guard.look()
     assert post(served, PREDICT, ONE, authorization=f"Bearer {secret}").status_code == 200
     assert tokens.remove("app") == 0
-    served.worker.guard.look()
+    served.worker.services.guard.look()
     refused(post(served, PREDICT, ONE, authorization=f"Bearer {secret}"), 401, "unauthorized")
     refused(post(served, PREDICT, ONE), 401, "unauthorized")
     new = tokens.add("app", ["predict"], DAY)
-    served.worker.guard.look()
+    served.worker.services.guard.look()
     assert post(served, PREDICT, ONE, authorization=f"Bearer {new}").status_code == 200
 
 
 def test_a_file_of_tokens_that_vanishes_opens_nothing_until_the_server_starts_again(served: Served) -> None:
-    file, guard = served.settings.tokens, served.worker.guard
+    file, guard = served.settings.tokens, served.worker.services.guard
     secret = Tokens(file).add("app", ["predict"], DAY)
     guard.look()
     away = file.rename(file.with_name("away.json"))
@@ -147,7 +178,7 @@ def test_a_file_of_tokens_that_vanishes_opens_nothing_until_the_server_starts_ag
 def test_a_pipe_or_a_folder_in_the_place_of_the_file_lets_nobody_in(served: Served) -> None:
     for put, take in ((os.mkfifo, os.unlink), (os.mkdir, os.rmdir)):
         put(served.settings.tokens)
-        served.worker.guard.look()
+        served.worker.services.guard.look()
         refused(post(served, PREDICT, ONE), 503, "tokens")
         take(served.settings.tokens)
 
@@ -257,7 +288,7 @@ def test_without_tokens_nothing_is_answered_under_another_name(served: Served) -
 def test_where_there_are_tokens_a_browser_reads_nothing_of_another_site(served: Served) -> None:
     """It sends no token by itself, asks before it sends one that a page knows, and is told no."""
     secret = Tokens(served.settings.tokens).add("app", SCOPES, DAY)
-    served.worker.guard.look()
+    served.worker.services.guard.look()
     foreign = {"Origin": "http://evil.example"}
     refused(
         served.client.post(PREDICT, content=ONE, headers={**foreign, "Content-Type": "text/plain"}), 401, "unauthorized"

@@ -68,7 +68,7 @@ def test_a_worker_that_starts_beside_others_answers_nothing_before_its_champions
 
 
 def test_a_champion_that_is_being_loaded_is_not_unknown(served: Served) -> None:
-    served.worker.routes.clear()
+    served.worker.services.models.routes.clear()
     require_loading(served, MODEL)
     refused(served.client.get("/models/other"), 404, "unknown-model")
 
@@ -108,7 +108,7 @@ def test_features_are_documented_to_those_who_have_a_token(served: Served) -> No
     """Their names and common values are a client's business; the routes are everybody's."""
     assert "total spend" in served.client.get("/openapi.json").text
     token = Tokens(served.settings.tokens).add("app", ["outcomes"], "2026-11-22")
-    served.worker.guard.look()
+    served.worker.services.guard.look()
     bare = served.client.get("/openapi.json")
     assert "/models/{model}/predict" in bare.json()["paths"]
     for secret in ("total spend", "churn: instance", "churn: label"):
@@ -134,7 +134,7 @@ ENTRIES: dict[str, Any] = {
 def test_a_malformed_token_lets_nobody_in_and_is_said(served: Served, name: str) -> None:
     good = {"name": "app", "scopes": ["predict"], "sha256": digest("mla_x"), "created": "2026-11-22"}
     served.settings.tokens.write_text(json.dumps({"tokens": [good, good | ENTRIES[name]]}))
-    served.worker.guard.look()
+    served.worker.services.guard.look()
     for path in (PREDICT, INVOKE):
         refused(post(served, path, ONE, authorization="Bearer mla_x"), 503, "tokens")
     assert "tokens.json" in served.client.get("/health").json()["degraded"]["tokens"]
@@ -145,7 +145,7 @@ def test_a_malformed_token_lets_nobody_in_and_is_said(served: Served, name: str)
 )
 def test_a_file_that_holds_no_list_of_tokens_opens_nothing(served: Served, content: str | bytes) -> None:
     served.settings.tokens.write_bytes(content if isinstance(content, bytes) else content.encode())
-    served.worker.guard.look()
+    served.worker.services.guard.look()
     refused(post(served, PREDICT, ONE), 503, "tokens")
 
 
@@ -204,7 +204,7 @@ def test_a_client_is_not_told_where_the_store_lies(tmp_path: Path) -> None:
     with TestClient(App(worker), base_url="http://127.0.0.1") as client:
         row = {**ROW, "plan": "x" * 300, "customer_id": "\U0001f600" * 300}
         assert client.post(PREDICT, json={"instances": [row]}).status_code == 200
-        worker.events.close()
+        worker.services.events.close()
         problem = client.post(PREDICT, json={"instances": [{**ROW, "customer_id": "x" * 301}]}).json()
     assert str(tmp_path) not in json.dumps(problem)
     assert problem["field"] == "$.instances[0].customer_id"

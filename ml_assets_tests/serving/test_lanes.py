@@ -75,12 +75,12 @@ def test_files_that_take_long_keep_nothing_else_waiting(served: Served, monkeypa
         go.wait(30)
         return Document("text", len(content), (Page("Lease", "text", 1.0),))
 
-    monkeypatch.setattr(served.worker.desk, "read", slow)
+    monkeypatch.setattr(served.worker.services.documents, "read", slow)
     file = {"content_type": "application/pdf"}
     with ThreadPoolExecutor(READERS + QUEUE) as clients:
         inside = [clients.submit(post, served, PATH, b"%d" % number, **file) for number in range(READERS + QUEUE)]
         until = time.monotonic() + 10
-        while served.worker.lanes.reading._inside < READERS + QUEUE:
+        while served.worker.services.lanes.reading._inside < READERS + QUEUE:
             assert time.monotonic() < until
             time.sleep(0.01)
         began = time.monotonic()
@@ -93,9 +93,9 @@ def test_files_that_take_long_keep_nothing_else_waiting(served: Served, monkeypa
         identity = said.json()["predictions"][0]["prediction_id"]
         assert served.client.get(f"/predictions/{identity}/lineage").status_code == 200
         refused(post(served, "/search", b"{}"), 503, "search-index")  # there is none here, and it was looked for
-        served.worker.routes.clear()
-        served.worker.loaded._seen = -1.0  # a release is loaded meanwhile
-        served.worker.loaded._trouble.clear()
+        served.worker.services.models.routes.clear()
+        served.worker.services.models._seen = -1.0  # a release is loaded meanwhile
+        served.worker.services.models._trouble.clear()
         while served.client.post(PREDICT, json={"instances": [ROW]}).status_code != 200:
             assert time.monotonic() - began < 10
             time.sleep(0.05)
@@ -147,7 +147,7 @@ def test_rows_beyond_those_that_there_may_be_are_not_looked_at(served: Served) -
     table = b"n,plan\n" + b"1,\n" * 300_000
     split = {"dataframe_split": {"columns": ["n"], "data": [[1]] * 50_000}}
     columns = {"inputs": {"n": [1] * 50_000, "plan": ["a"] * 50_000}}
-    model = served.worker.routes[released.MODEL].default
+    model = served.worker.services.models.routes[released.MODEL].default
     most = model.manifest.max_rows
     for content in (table, b"\n" * 1_000_000):
         assert len(of_csv(model, content).rows) == most + 1

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from ml_assets.serving.metrics import Minutes
+from ml_assets.serving.traffic import Minutes
 
 SECOND = 1_000_000_000
 

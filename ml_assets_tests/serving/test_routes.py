@@ -48,7 +48,7 @@ def test_every_variant_is_fetched_and_loaded_and_answers_under_its_name(tmp_path
     }  # fmt: skip
     served = Served(tmp_path)
     with served.client:
-        route = served.worker.routes[MODEL]
+        route = served.worker.services.models.routes[MODEL]
         assert route.route == CANARY
         assert [(model.variant, model.version) for model in route.models.values()] == [
             ("champion", "1"), ("challenger", "2")

@@ -92,8 +92,8 @@ class ServedModel:
         self._texts = [at for at, column in enumerate(self.manifest.inputs) if column.kind == "document"]
         self._pick: dict[int, Callable[[Sequence[Any]], Sequence[Value]]] = {}
 
-    def seen(self, rows: RequestRows) -> list[ModelInput]:
-        """What came with a request."""
+    def inputs(self, rows: RequestRows) -> list[ModelInput]:
+        """What the model sees of rows that came with a request."""
         return [ModelInput(values) for values in rows.values or ()]
 
     def looked_up(

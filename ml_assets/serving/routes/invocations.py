@@ -9,21 +9,27 @@ from ml_assets.serving import dataframes as tables
 from ml_assets.serving.content import CSV, json_content
 from ml_assets.serving.http import Receive
 from ml_assets.serving.models.model import Classified
-from ml_assets.serving.routes.predict import answered
-from ml_assets.serving.worker import Worker
+from ml_assets.serving.routes.predict import answer_rows
+from ml_assets.serving.services import Services
 
 
-async def invocations(worker: Worker, name: str, scope: Any, receive: Receive) -> bytes:  # noqa: ANN401 - of ASGI
+async def invocations(services: Services, name: str, scope: Any, receive: Receive) -> bytes:  # noqa: ANN401 - of ASGI
     """`{"predictions": [P(label = 1), …], "prediction_ids": […]}`; raises as `predict` does.
 
     Of several classes, a prediction is the most probable one.
+
+    Args:
+        services: of the process.
+        name: of the model.
+        scope: of ASGI.
+        receive: of ASGI.
     """
     began = time.time_ns()
-    model = worker.model(name)
+    model = services.model(name)
     kind, body = await json_content(scope, receive, CSV)
     table = tables.of_csv(model, body) if kind == CSV else tables.of_json(model, body)
     # Through the types of the model: what is wrong is refused in the words of `predict`.
     rows = model.requests.convert(table.rows, table.place)
-    found = await answered(worker, model, rows, began)
-    predictions = [one.predicted if isinstance(one, Classified) else one.score for one in found]
-    return msgspec.json.encode({"predictions": predictions, "prediction_ids": [one.prediction_id for one in found]})
+    answers = await answer_rows(services, model, rows, began)
+    predictions = [one.predicted if isinstance(one, Classified) else one.score for one in answers]
+    return msgspec.json.encode({"predictions": predictions, "prediction_ids": [one.prediction_id for one in answers]})

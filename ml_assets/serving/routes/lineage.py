@@ -6,11 +6,11 @@ import msgspec
 
 from ml_assets.events.rows import EventRefusedError, EventStoreError, Outcome, Prediction, Search, model_of
 from ml_assets.serving.problem import Problem, unavailable
-from ml_assets.serving.worker import Worker
+from ml_assets.serving.services import Services
 from ml_assets.storage.manifest import Manifest
 
 
-async def lineage(worker: Worker, prediction_id: str) -> dict[str, Any]:
+async def lineage(services: Services, prediction_id: str) -> dict[str, Any]:
     """Prediction, version, runs, tables with their versions, feature values, outcomes.
 
     Raises:
@@ -18,7 +18,7 @@ async def lineage(worker: Worker, prediction_id: str) -> dict[str, Any]:
     """
     try:
         model = model_of(prediction_id)
-        found, said = await worker.lanes.tracing.run(_read, worker, prediction_id)
+        found, said = await services.lanes.tracing.run(_read, services, prediction_id)
     except EventRefusedError:
         raise _unknown(prediction_id) from None
     except EventStoreError as error:
@@ -27,7 +27,7 @@ async def lineage(worker: Worker, prediction_id: str) -> dict[str, Any]:
         return _of_search(found, said)
     if found is None:
         raise _unknown(prediction_id)
-    manifest = await worker.lanes.tracing.run(worker.releases.of_version, model, found.version)
+    manifest = await services.lanes.tracing.run(services.releases.of_version, model, found.version)
     return {
         "prediction": _plain(found),
         "features": msgspec.json.decode(found.features),
@@ -37,9 +37,9 @@ async def lineage(worker: Worker, prediction_id: str) -> dict[str, Any]:
     }
 
 
-def _read(worker: Worker, prediction_id: str) -> tuple[Prediction | Search | None, tuple[Outcome, ...]]:
-    found = worker.events.find(Prediction, prediction_id) or worker.events.find(Search, prediction_id)
-    return found, worker.events.outcomes_of(prediction_id)
+def _read(services: Services, prediction_id: str) -> tuple[Prediction | Search | None, tuple[Outcome, ...]]:
+    found = services.events.find(Prediction, prediction_id) or services.events.find(Search, prediction_id)
+    return found, services.events.outcomes_of(prediction_id)
 
 
 def _of_search(found: Search, said: tuple[Outcome, ...]) -> dict[str, Any]:

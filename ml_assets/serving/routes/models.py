@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ml_assets.serving.models.model import ServedModel
-from ml_assets.serving.worker import Worker
+from ml_assets.serving.services import Services
 
 
 def listed(model: ServedModel) -> dict[str, Any]:
@@ -18,9 +18,9 @@ def listed(model: ServedModel) -> dict[str, Any]:
     }
 
 
-def shown(worker: Worker, model: ServedModel) -> dict[str, Any]:
+def shown(services: Services, model: ServedModel) -> dict[str, Any]:
     """All that was released, and as of when the online store holds the features."""
-    manifest, written = model.manifest, worker.written.get(model.manifest.feature_set)
+    manifest, written = model.manifest, services.features_as_of.get(model.manifest.feature_set)
     return {
         **listed(model),
         "entity": manifest.entity,

@@ -13,7 +13,7 @@ from ml_assets.serving.http import Receive
 from ml_assets.serving.json_body import Decoder
 from ml_assets.serving.models.model import ServedModel
 from ml_assets.serving.problem import Problem
-from ml_assets.serving.worker import Worker
+from ml_assets.serving.services import Services
 
 ROWS = 1000
 """Outcomes that a request may hold."""
@@ -55,7 +55,7 @@ class Outcomes(msgspec.Struct, forbid_unknown_fields=True):
 _DECODER: Decoder[Outcomes] = Decoder(Outcomes, "see POST /outcomes in /docs; observed_at is RFC 3339 with a time zone")
 
 
-async def outcomes(worker: Worker, scope: Any, receive: Receive) -> bytes:  # noqa: ANN401 - of ASGI
+async def outcomes(services: Services, scope: Any, receive: Receive) -> bytes:  # noqa: ANN401 - of ASGI
     """`{"accepted": n}` once all of them are recorded.
 
     Raises:
@@ -65,11 +65,11 @@ async def outcomes(worker: Worker, scope: Any, receive: Receive) -> bytes:  # no
     _, body = await json_content(scope, receive)
     found = _DECODER.decode(body).outcomes
     now = time.time_ns() // 1000
-    await worker.record([_row(worker, said, i, now) for i, said in enumerate(found)])
+    await services.recorder.record([_row(services, said, i, now) for i, said in enumerate(found)])
     return msgspec.json.encode({"accepted": len(found)})
 
 
-def _row(worker: Worker, said: Said, number: int, now: int) -> Outcome:
+def _row(services: Services, said: Said, number: int, now: int) -> Outcome:
     field = f"$.outcomes[{number}]"
     try:
         value = said.value if isinstance(said.value, str) else float(said.value)
@@ -89,7 +89,7 @@ def _row(worker: Worker, said: Said, number: int, now: int) -> Outcome:
             422, "invalid-field", f"the value has {len(made.value)} characters as JSON, at most {3 * LONG} are kept",
             "send a shorter word", field=f"{field}.value", value=said.value,
         )  # fmt: skip
-    model = worker.model(made.model)
+    model = services.model(made.model)
     if said.kind == "label":
         _require_label(model, said.value, f"{field}.value")
     return made

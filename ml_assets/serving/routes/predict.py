@@ -10,64 +10,85 @@ from ml_assets.serving.content import JSON, json_content, media_type
 from ml_assets.serving.http import Receive
 from ml_assets.serving.models.model import Answer, Answers, ModelInput, ServedModel
 from ml_assets.serving.request import RequestRows
-from ml_assets.serving.uploads import sent, texts, uploaded
-from ml_assets.serving.worker import Worker
+from ml_assets.serving.services import Services
+from ml_assets.serving.tokens import Scope
+from ml_assets.serving.uploads import read_upload, receive_document, texts
+
+SCOPE: Scope = "predict"
+"""What a token must be good for, whichever way the request comes: through FastAPI, or past it."""
 
 _ENCODER = msgspec.json.Encoder()
 
 
-async def predict(worker: Worker, name: str, scope: Any, receive: Receive) -> bytes:  # noqa: ANN401 - of ASGI
-    """The answer to a request.
+async def predict(services: Services, name: str, scope: Any, receive: Receive) -> bytes:  # noqa: ANN401 - of ASGI
+    """The answer to a request that was let in.
+
+    Args:
+        services: of the process.
+        name: of the model.
+        scope: of ASGI.
+        receive: of ASGI.
 
     Raises:
         Problem: it is not answered.
         GoneError: nobody waits for it any more.
     """
     began = time.time_ns()
-    worker.guard.require(scope, "predict")
-    model = worker.model(name)
+    model = services.model(name)
     if model.manifest.documents and media_type(scope) not in JSON:
-        body, is_file = await sent(worker, scope, receive)
+        body, is_file = await receive_document(services, scope, receive)
         if is_file:
-            rows, seen = await uploaded(worker, model, body)
-            return _ENCODER.encode(Answers(await recorded(worker, model, rows, seen, began)))
+            rows, inputs = await read_upload(services, model, body)
+            return _ENCODER.encode(Answers(await answer_inputs(services, model, rows, inputs, began)))
     else:
         _, body = await json_content(scope, receive)
     rows = model.requests.decode(body)
-    return _ENCODER.encode(Answers(await answered(worker, model, rows, began)))
+    return _ENCODER.encode(Answers(await answer_rows(services, model, rows, began)))
 
 
-async def answered(worker: Worker, model: ServedModel, rows: RequestRows, began: int) -> list[Answer]:
-    """Answers that are recorded.
+async def answer_rows(services: Services, model: ServedModel, rows: RequestRows, began: int) -> list[Answer]:
+    """Answer the rows of a request, and record the answers.
 
     Args:
-        worker: whose model it is.
+        services: of the process.
         model: that answers.
         rows: of the request.
         began: when it came, nanoseconds since 1970.
+
+    Raises:
+        Problem: a store does not answer, or an entity is not known.
     """
     if rows.texts is not None:
-        seen = await texts(worker, model, rows.texts)
+        inputs = await texts(services, model, rows.texts)
     elif rows.values is None:
         entities = [entity for entity in rows.entities if entity is not None]
-        records = await worker.lookups.read(model.manifest.feature_set, entities, model.manifest.entity)
-        seen = model.looked_up(entities, records, began / 1e9)
+        records = await services.lookups.read(model.manifest.feature_set, entities, model.manifest.entity)
+        inputs = model.looked_up(entities, records, began / 1e9)
     else:
-        seen = model.seen(rows)
-    return await recorded(worker, model, rows, seen, began)
+        inputs = model.inputs(rows)
+    return await answer_inputs(services, model, rows, inputs, began)
 
 
-async def recorded(
-    worker: Worker, model: ServedModel, rows: RequestRows, seen: Sequence[ModelInput], began: int
+async def answer_inputs(
+    services: Services, model: ServedModel, rows: RequestRows, inputs: Sequence[ModelInput], began: int
 ) -> list[Answer]:
-    """Answers to what the model sees of rows, once they are recorded."""
+    """Answer what the model sees of rows, and record the answers.
+
+    Args:
+        services: of the process.
+        model: that answers.
+        rows: of the request.
+        inputs: what the model sees of each row.
+        began: when the request came, nanoseconds since 1970.
+    """
     if model.manifest.documents:  # milliseconds for each, in which nobody else would be answered
-        answers, kept = await worker.lanes.describing.run(model.answers, rows, seen, began)
+        answers, events = await services.lanes.describing.run(model.answers, rows, inputs, began)
     else:
-        answers, kept = model.answers(rows, seen, began)
-    await worker.predicted(kept)
+        answers, events = model.answers(rows, inputs, began)
+    await services.recorder.record_predictions(events)
+    metrics, name, version = services.metrics, model.manifest.model, model.version
     for answer in answers:
-        worker.metrics.predicted(model.manifest.model, model.version, answer.variant, answer.score, answer.decision)
+        metrics.observe_answer(name, version, answer.variant, answer.score, answer.decision)
         if answer.missing or answer.stale:
-            worker.metrics.lacked(model.manifest.model, model.version, answer.variant, answer.missing, answer.stale)
+            metrics.count_missing(name, version, answer.variant, answer.missing, answer.stale)
     return answers

@@ -13,7 +13,7 @@ from ml_assets.serving.content import json_content
 from ml_assets.serving.http import Receive
 from ml_assets.serving.json_body import Decoder
 from ml_assets.serving.problem import Problem, unavailable
-from ml_assets.serving.worker import Worker
+from ml_assets.serving.services import Services
 
 if TYPE_CHECKING:
     from ml_assets.search.index import SearchIndex
@@ -89,7 +89,7 @@ class SearchResponse(msgspec.Struct):
 _DECODER: Decoder[SearchRequest] = Decoder(SearchRequest, "see POST /search in /docs")
 
 
-async def search(worker: Worker, scope: Any, receive: Receive) -> bytes:  # noqa: ANN401 - of ASGI
+async def search(services: Services, scope: Any, receive: Receive) -> bytes:  # noqa: ANN401 - of ASGI
     """The documents that fit a query best, with filters, and the place that fits marked.
 
     Raises:
@@ -99,25 +99,25 @@ async def search(worker: Worker, scope: Any, receive: Receive) -> bytes:  # noqa
     began = time.time_ns()
     _, body = await json_content(scope, receive)
     asked = _DECODER.decode(body)
-    name = _model(worker, asked)
-    found = await worker.lanes.searching.run(_found, worker.index(name), asked)
+    name = _model(services, asked)
+    found = await services.lanes.searching.run(_found, services.index(name), asked)
     row = _row(name, asked, found, began)
-    await worker.predicted([row])
+    await services.recorder.record_predictions([row])
     return msgspec.json.encode(SearchResponse(row.prediction_id, found.hits, found.total, found.exact, found.serial))
 
 
-def _model(worker: Worker, asked: SearchRequest) -> str:
+def _model(services: Services, asked: SearchRequest) -> str:
     """Whose documents are meant.
 
     Raises:
         Problem: no model has some, or several have and none was named.
     """
-    known = [model.manifest.model for model in worker.loaded.defaults() if model.manifest.documents]
+    known = [model.manifest.model for model in services.models.defaults() if model.manifest.documents]
     if asked.model is None and len(known) == 1:
         return known[0]
     if asked.model in known:
         return str(asked.model)
-    worker.loaded.require_loaded(asked.model)
+    services.models.require_loaded(asked.model)
     listed = ", ".join(known) or "none yet"
     what = f"no documents of {asked.model!r}" if asked.model else f"{len(known)} models have documents"
     raise Problem(

@@ -1,0 +1,57 @@
+"""Health of one process: which parts do not work and why, and whether requests shall be sent here."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ml_assets.redaction import redacted
+from ml_assets.serving.services import Services
+
+PARTS = ("registry", "online_store", "event_store", "tokens")
+"""The parts that have a metric each."""
+
+
+class Health:
+    """Answers `/health` and `/ready`.
+
+    Args:
+        services: of the process.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._faults: dict[str, str] = {}
+
+    def degraded(self) -> dict[str, str]:
+        """Part that does not work → why; nothing where all is well."""
+        services = self._services
+        parts = {
+            "registry": services.models.registry_trouble(),
+            "online_store": services.lookups.trouble or self._lost_features(),
+            "event_store": services.recorder.trouble,
+            "tokens": services.guard.trouble,
+            "worker": "; ".join(self._faults.values()),
+        }
+        return {part: redacted(why) for part, why in (services.models.troubles() | parts).items() if why}
+
+    def unready(self) -> str | None:
+        """Why no request shall be sent here; None: they may."""
+        services = self._services
+        if not services.models.routes:
+            why = "; ".join(f"{name}: {trouble}" for name, trouble in services.models.refused().items())
+            return f"no model can be loaded: {why}" if why else "no model is released yet"
+        return services.guard.trouble or services.recorder.trouble
+
+    @contextmanager
+    def noting(self, task: str) -> Iterator[None]:
+        """Go on whatever happens: a worker that no longer follows would answer with old models, and say nothing."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - said by /health
+            self._faults[task] = f"{task}: {type(error).__name__}: {error}"
+        else:
+            self._faults.pop(task, None)
+
+    def _lost_features(self) -> str | None:
+        """Why an entity's features may be missing through nobody's fault."""
+        sets = {model.manifest.feature_set for model in self._services.models.defaults()}
+        return "; ".join(why for name, why in self._services.lookups.lost.items() if name in sets) or None

@@ -1,0 +1,56 @@
+"""The services of one process: what its routes read from and write to."""
+
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.events.store import EventStore
+from ml_assets.serving.auth import Authenticator, mark
+from ml_assets.serving.document_features import DocumentFeatures
+from ml_assets.serving.lanes import Lanes
+from ml_assets.serving.metrics import Metrics
+from ml_assets.serving.models.loading import LoadedModels
+from ml_assets.serving.models.lookups import Lookups
+from ml_assets.serving.models.releases import Releases
+from ml_assets.serving.recorder import Recorder
+from ml_assets.serving.tokens import Tokens
+from ml_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from ml_assets.search.index import SearchIndex
+
+
+class Services:
+    """What routes need, and nothing of how the process is run.
+
+    Args:
+        settings: paths and URLs.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.guard = Authenticator(Tokens(settings.tokens), mark())
+        self.releases = Releases.at(settings.data)
+        self.lookups = Lookups(settings.online_url)
+        self.models = LoadedModels(self.releases, self.lookups)
+        self.model = self.models.model  # looked up once, not by each request
+        self.metrics = Metrics()
+        self.documents = DocumentFeatures()
+        self.lanes = Lanes()
+        self.events = EventStore(settings.event_store_url)
+        self.recorder = Recorder(self.events, settings.event_store_url, log_predictions=settings.log_predictions)
+        self.features_as_of: dict[str, Any] = {}
+        """Feature set → as of when the online store holds it."""
+        self._search = settings.search
+        self._indexes: dict[str, SearchIndex] = {}
+
+    def index(self, name: str) -> "SearchIndex":
+        """The search index of a model's documents; it follows what the graph writes."""
+        if name not in self._indexes:
+            from ml_assets.search.index import SearchIndex  # LanceDB: only where something is searched
+
+            self._indexes[name] = SearchIndex(self._search / name)
+        return self._indexes[name]
+
+    async def close(self) -> None:
+        """Write what waits and give everything back."""
+        await self.recorder.close()
+        for service in (self.lookups, self.documents, self.lanes, self.events):
+            service.close()
