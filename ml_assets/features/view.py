@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import Any, Self
 
 from ml_assets.features.query import FeatureQuery
 from ml_assets.ingest.corrections import Keyed
@@ -89,33 +88,6 @@ class View:
     def kept(self) -> str:
         """The lake table of its rows: one for each recipe, so another query never meets the columns of this one."""
         return f"{self.table}/{self.recipe}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON from which `from_json` makes the same view: a version keeps its own features with it."""
-        plain = asdict(self) | {"views": [[name, view.to_json()] for name, view in self.views]}
-        return plain | {name: _seconds(getattr(self, name)) for name in ("lookback", "horizon")}
-
-    @classmethod
-    def from_json(cls, plain: dict[str, Any]) -> Self:
-        """The view that `to_json` wrote."""
-        listed = ("relations", "parameters", "columns")
-        query = plain["query"] | {
-            name: tuple(plain["query"][name]) for name in listed if plain["query"].get(name) is not None
-        }
-        made = {
-            "query": FeatureQuery(**query),
-            "relations": tuple(Relation(**one | {"key": tuple(one.get("key", ()))}) for one in plain["relations"]),
-            "views": tuple((name, cls.from_json(view)) for name, view in plain["views"]),
-        }
-        return cls(**(plain | made | {name: _duration(plain[name]) for name in ("lookback", "horizon")}))
-
-
-def _seconds(value: timedelta | None) -> float | None:
-    return None if value is None else value.total_seconds()
-
-
-def _duration(seconds: float | None) -> timedelta | None:
-    return None if seconds is None else timedelta(seconds=seconds)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """What a version was trained from: kept with its run, so that it can be scored, judged and repeated."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Self
+
+import msgspec
 
 from ml_assets.errors import TrainingError
 from ml_assets.features.view import TimedView, View
@@ -55,26 +57,26 @@ class TrainingRecord:
         return [TimedView(view, timedelta(seconds=ttl)) for view, ttl in zip(self.features, self.ttls, strict=True)]
 
     def to_json(self) -> bytes:
-        """As JSON."""
-        plain = asdict(self) | {"features": [view.to_json() for view in self.features]}
-        return json.dumps(plain, default=str, indent=1).encode()
+        """As JSON: dates as text, durations as seconds."""
+        plain = msgspec.to_builtins(self, builtin_types=(timedelta,), enc_hook=_plain)
+        return json.dumps(plain, default=timedelta.total_seconds, indent=1).encode()
 
     @classmethod
-    def from_json(cls, content: bytes) -> "TrainingRecord":
-        """The record that `to_json` wrote."""
-        plain = json.loads(content)
-        dates = {name: tuple(map(date.fromisoformat, days)) for name, days in plain["split"].items()}
-        made = {
-            "as_of": date.fromisoformat(plain["as_of"]),
-            "split": Split(**dates),
-            "columns": FeatureColumns(
-                *(tuple(plain["columns"].get(name, ())) for name in ("numeric", "categorical", "text"))
-            ),
-            "features": tuple(View.from_json(view) for view in plain["features"]),
-            "ttls": tuple(plain["ttls"]),
-            "classes": tuple(plain.get("classes", ())),
-        }
-        return cls(**(plain | made))
+    def from_json(cls, content: bytes) -> Self:
+        """The record that `to_json` wrote, also in an older release: what that did not say has its default.
+
+        Raises:
+            TrainingError: the content is something else.
+        """
+        try:
+            return msgspec.json.decode(content, type=cls, strict=False)  # not strict: seconds are durations
+        except msgspec.MsgspecError as error:
+            raise TrainingError(f"{RECORD} of a version cannot be read ({error}): train the model again") from error
+
+
+def _plain(value: object) -> object:
+    """A number of NumPy as that number; text of what JSON has no word for."""
+    return float(value) if isinstance(value, float) else str(value)
 
 
 def record(registry: Registry, version: Version) -> TrainingRecord:

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -195,4 +196,4 @@ def test_a_source_without_a_key_and_replaced_files_is_bound_as_it_always_was() -
     assert repr(plain) == f"Relation(name='orders', table='{TABLE}', event_time='at', known_at=None)"
     keyed = View("shop/features/view", QUERY, "customer", (Relation("orders", TABLE, "at", None, ("line",)),))
     assert view.recipe != keyed.recipe
-    assert View.from_json(keyed.to_json()).recipe == keyed.recipe
+    assert msgspec.json.decode(msgspec.json.encode(keyed), type=View).recipe == keyed.recipe

@@ -19,6 +19,8 @@ from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, get_args
 
+import msgspec
+
 from ml_assets.errors import DeclarationError, OnlineStoreError
 from ml_assets.storage.tables import ModelTables
 
@@ -29,8 +31,7 @@ Kind = Literal["double", "int64", "bool", "string"]
 Value = float | int | bool | str | None
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(msgspec.Struct, frozen=True, array_like=True):
     """A feature: its name, what kind of value it has (what a view returns), and the view that it comes from."""
 
     name: str
@@ -89,13 +90,8 @@ class Schema:
 
     def to_json(self) -> str:
         """The one JSON text of this schema, from which `from_json` makes it again."""
-        plain = {
-            "model": self.model,
-            "entity": self.entity,
-            "columns": [[column.name, column.kind, column.view] for column in self.columns],
-            "ttls": [[view, ttl.total_seconds()] for view, ttl in self.ttls],
-        }
-        return json.dumps(plain, sort_keys=True, separators=(",", ":"))
+        plain = msgspec.to_builtins(self, builtin_types=(timedelta,))
+        return json.dumps(plain, default=timedelta.total_seconds, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -105,11 +101,8 @@ class Schema:
             OnlineStoreError: the text is something else.
         """
         try:
-            plain = json.loads(text)
-            columns = tuple(Column(*column) for column in plain["columns"])
-            ttls = tuple((view, timedelta(seconds=seconds)) for view, seconds in plain["ttls"])
-            return cls(plain["model"], plain["entity"], columns, ttls)
-        except (ValueError, KeyError, TypeError, DeclarationError) as error:
+            return msgspec.json.decode(text, type=cls, strict=False)  # not strict: seconds are durations
+        except (ValueError, msgspec.MsgspecError, DeclarationError) as error:
             raise OnlineStoreError(f"the online store holds a schema that cannot be read: {error}") from error
 
 

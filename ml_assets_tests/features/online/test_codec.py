@@ -288,6 +288,18 @@ def test_a_schema_that_cannot_be_is_refused(changes: dict[str, Any], said: str) 
         replace(SHOP, **changes)
 
 
+def test_a_schema_is_written_as_it_always_was() -> None:
+    columns = (Column("n", "int64", "base"), Column("größe", "string", "hours"))
+    ttls = (("base", timedelta(days=7)), ("hours", timedelta(hours=1.5, microseconds=250_000)))
+    of = Schema("shop@1a2b3c", "customer", columns, ttls)
+    stored = (
+        r'{"columns":[["n","int64","base"],["gr\u00f6\u00dfe","string","hours"]],"entity":"customer",'
+        '"model":"shop@1a2b3c","ttls":[["base",604800.0],["hours",5400.25]]}'
+    )
+    assert (of.to_json(), of.fingerprint) == (stored, 2992433226091073044), "records that stand are of this fingerprint"
+    assert Schema.from_json(stored) == of
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"model": "shop"}', '{"model":"a:b","entity":"e","columns":[],"ttls":[]}'])
 def test_a_text_that_is_no_schema_is_refused(text: str) -> None:
     with pytest.raises(OnlineStoreError, match="a schema that cannot be read"):
