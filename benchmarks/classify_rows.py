@@ -69,10 +69,10 @@ def folder() -> "ModelDefinition":
 def generated(count: int, seed: int, *, held_out: bool, mask: bool, parts: bool = False) -> Rows:
     """Generated documents of the layouts that are held out, or of the others; with `parts`, some are excerpts."""
     from ml_assets.examples.documents.draw import texts
-    from ml_assets.examples.documents.excerpt import delivered
+    from ml_assets.examples.documents.excerpt import delivered_truths
 
     whole = (truth for _, truth in texts(count, seed, held_out=held_out))
-    drawn = list(delivered(count, seed, held_out=held_out) if parts else whole)
+    drawn = list(delivered_truths(count, seed, held_out=held_out) if parts else whole)
     return rows([one.text for one in drawn], [one.label for one in drawn], [one.group for one in drawn], mask=mask)
 
 
@@ -86,10 +86,10 @@ def given(*, mask: bool) -> Rows:
 
 def rows(texts: Sequence[str], labels: Sequence[str], source: Sequence[str], *, mask: bool) -> Rows:
     """Texts as rows; with `mask`, nothing of a row has seen the words that name the classes."""
-    from ml_assets.documents.description import masked
+    from ml_assets.documents.description import mask_class_words
     from ml_assets.ingest.documents import row
 
-    seen = tuple(masked(text) for text in texts) if mask else tuple(texts)
+    seen = tuple(mask_class_words(text) for text in texts) if mask else tuple(texts)
     raw = pa.concat_tables([row(document(text), f"{number:08}", None, NOW) for number, text in enumerate(seen)])
     named = folder().spec.label.classes
     return Rows(_features(raw), seen, np.array([named.index(label) for label in labels]), np.array(source))

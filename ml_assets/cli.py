@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from ml_assets.commands import data, token
 from ml_assets.commands.environment import prepare
-from ml_assets.commands.interrupt import CODE, StoppedError, listen, new_line, pressed, stopped
+from ml_assets.commands.interrupt import CODE, StoppedError, ctrl_c_pressed, listen, new_line, stopped_sentence
 from ml_assets.commands.progress import working
 from ml_assets.commands.screen import UnforeseenError, echo, keep_traceback, plain
 from ml_assets.commands.writable import obstacle
@@ -30,7 +30,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise StoppedError(stopped()) from None
+            raise StoppedError(stopped_sentence()) from None
         except typer.Abort:  # Ctrl-C or Ctrl-D in place of an answer
             raise StoppedError("stopped; nobody said yes, so nothing was changed") from None
 
@@ -175,9 +175,9 @@ def remove(
 def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False) -> None:
     """Check versions, databases, daemon, telemetry and disk; each finding with its remedy."""
     with working("examining the installation", "checks", "done") as show:
-        from ml_assets.commands.doctor import examined, say
+        from ml_assets.commands.doctor import run_checks, say
 
-        findings = examined(show)
+        findings = run_checks(show)
     raise typer.Exit(0 if say(findings, as_json=json) else 1)
 
 
@@ -247,8 +247,10 @@ def _run() -> int:
 
 def _told(error: BaseException) -> tuple[str, int]:
     """What is said of an error, and the exit code."""
-    if isinstance(error, StoppedError | KeyboardInterrupt) or pressed():  # a library may make something else of it
-        return (str(error) if isinstance(error, StoppedError | KeyboardInterrupt) else "") or stopped(), CODE
+    if (
+        isinstance(error, StoppedError | KeyboardInterrupt) or ctrl_c_pressed()
+    ):  # a library may make something else of it
+        return (str(error) if isinstance(error, StoppedError | KeyboardInterrupt) else "") or stopped_sentence(), CODE
     if isinstance(error, MlAssetsError):
         return " ".join(str(error).split()), 2
     if isinstance(error, BrokenPipeError):  # whoever read has read enough

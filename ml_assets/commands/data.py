@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ml_assets.commands.interrupt import typed
+from ml_assets.commands.interrupt import typed_command
 from ml_assets.commands.progress import bar, working
 from ml_assets.commands.samples import Sample, by_command
 from ml_assets.commands.screen import echo
@@ -90,7 +90,7 @@ def _command(sample: Sample) -> TyperCommand:
     fill = sample.fill()
 
     def run(**options: object) -> None:
-        echo(fill(sample.zone(typed(), bar), **options))
+        echo(fill(sample.zone(typed_command(), bar), **options))
 
     title, texts = _documented(fill)
     _, *parameters = inspect.signature(fill, eval_str=True).parameters.values()

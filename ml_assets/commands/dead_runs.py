@@ -10,7 +10,7 @@ from ml_assets.commands.run import CLI
 _GOING = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
-def bury(instance: dg.DagsterInstance) -> list[str]:
+def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Mark runs whose process is gone as failed: the daemon then takes them up again where they stopped.
 
     Only for who starts the daemon, because no other one can be at work then. Runs of `ml-assets run` are left to the

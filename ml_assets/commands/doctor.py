@@ -39,7 +39,7 @@ _COLOURS: Mapping[Status, str] = {"ok": "green", "warn": "yellow", "fail": "red"
 Check = Callable[[], Finding]
 
 
-def examined(progress: Show) -> list[Finding]:
+def run_checks(progress: Show) -> list[Finding]:
     """The findings of every check; `progress` is told the check, those done and all of them."""
     os.environ.update(IMPATIENT)
     findings, wanted = [], checks(PROJECT, settings(), time.time())

@@ -73,7 +73,7 @@ def pending(chosen: Settings, model: str) -> str | None:
         return None
 
 
-def interrupted(chosen: Settings) -> dict[str, str]:
+def interrupted_commands(chosen: Settings) -> dict[str, str]:
     """Each model that was not wholly forgotten, and the command that finishes it."""
     notes = sorted((chosen.data / "forgetting").glob("*.json"))
     return {note.stem: command for note in notes if (command := pending(chosen, note.stem))}

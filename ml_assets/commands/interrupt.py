@@ -33,12 +33,12 @@ def listen() -> None:
     signal.signal(signal.SIGINT, note)
 
 
-def pressed() -> bool:
+def ctrl_c_pressed() -> bool:
     """Whether Ctrl-C was pressed."""
     return _pressed.is_set()
 
 
-def typed() -> str:
+def typed_command() -> str:
     """The command as it was typed, to be typed again."""
     return shlex.join(["ml-assets", *sys.argv[1:]])
 
@@ -50,9 +50,9 @@ def new_line() -> str:
     return "\n" if os.environ.get("TERM") in {"dumb", "unknown"} else "\r\x1b[2K"
 
 
-def stopped() -> str:
+def stopped_sentence() -> str:
     """What is said where nothing is known of the work."""
-    return f"stopped; run `{typed()}` again to go on"
+    return f"stopped; run `{typed_command()}` again to go on"
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ml_assets.commands.forget import interrupted
+from ml_assets.commands.forget import interrupted_commands
 from ml_assets.commands.model_places import ForgetRequest
 from ml_assets.settings import Settings
 from ml_assets.storage.registry import Registry
@@ -20,7 +20,7 @@ def orphans(chosen: Settings, defs: Path) -> dict[str, list[str]]:
 
 def remedies(chosen: Settings, defs: Path) -> dict[str, str]:
     """What is left over, in one line each, and what to do about it."""
-    begun = interrupted(chosen)
+    begun = interrupted_commands(chosen)
     left = {
         f"{name} has no model folder, and is still {', '.join(where)}": ForgetRequest(name, remove=True).command
         for name, where in orphans(chosen, defs).items()

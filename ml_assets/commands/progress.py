@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
-from ml_assets.commands.interrupt import interruptible, typed
+from ml_assets.commands.interrupt import interruptible, typed_command
 from ml_assets.commands.screen import plain, quiet
 
 if TYPE_CHECKING:
@@ -74,12 +74,12 @@ class Work:
         seconds = int(time.monotonic() - self.started)
         return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
-    def stopped(self) -> str:
+    def stopped_sentence(self) -> str:
         """What is done and how to go on."""
         step = self.step.partition(":")[0]
         where = f"in {self.within}{step}" if step else f"while {self.title}"
         done = f"{self.done:,} of {self.total:,} {self.unit} are {self.kept}; " if self.total else ""
-        return f"stopped {where}; {done}run `{typed()}` again to go on"
+        return f"stopped {where}; {done}run `{typed_command()}` again to go on"
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def working(title: str, unit: str = "steps", kept: str = "done and kept", within
     """
     work = Work(title, unit, kept, within)
 
-    def noted() -> None:
+    def note_stop() -> None:
         work.stopping = True
 
     with quiet() as screen:
@@ -109,7 +109,7 @@ def working(title: str, unit: str = "steps", kept: str = "done and kept", within
             screen.write(f"{clear}ml-assets: {plain(sentence)}\n")
             screen.flush()
 
-        with interruptible(work.stopped, noted, end), _displayed(work, screen):
+        with interruptible(work.stopped_sentence, note_stop, end), _displayed(work, screen):
             yield work.show
 
 

@@ -52,7 +52,7 @@ class Running:
         self._tell(process.pid)
         return process
 
-    def ended(self) -> list[Service]:
+    def ended_services(self) -> list[Service]:
         """Those that have ended by themselves."""
         return [service for service, process in self.processes.items() if process.poll() is not None]
 
@@ -81,7 +81,7 @@ class Running:
 
 
 @contextmanager
-def running(held: Sequence[int] = ()) -> Iterator[Running]:
+def service_group(held: Sequence[int] = ()) -> Iterator[Running]:
     """The services that the body starts; afterwards there are none."""
     services = Running(held)
     try:

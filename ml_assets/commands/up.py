@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from ml_assets.commands.instance_lock import alone
 from ml_assets.commands.interrupt import CODE, new_line
 from ml_assets.commands.progress import Show, displaying
-from ml_assets.commands.running import Running, running
+from ml_assets.commands.running import Running, service_group
 from ml_assets.commands.screen import echo
 from ml_assets.commands.services import UpError, dagster, mlflow, require_free, serving
 from ml_assets.settings import Settings, settings
@@ -35,7 +35,7 @@ def up(port: int, mlflow_port: int, serve_port: int) -> int:
     ports = (port, serve_port, mlflow_port) if embedded else (port, serve_port)
     if twice := {wanted for wanted in ports if ports.count(wanted) > 1}:
         raise UpError(f"port {min(twice)} is named twice: give --port, --mlflow-port and --serve-port one each")
-    with alone(chosen) as lock, _listening(told) as signals, running((lock,)) as services:
+    with alone(chosen) as lock, _listening(told) as signals, service_group((lock,)) as services:
         for wanted in ports:
             require_free(wanted)
         with displaying("starting") as show:
@@ -87,10 +87,10 @@ def _taken_up() -> list[str]:
     """Runs that were killed with the last daemon are marked, so that this one takes them up again."""
     import dagster as dg  # 1 s, which a refused port need not pay
 
-    from ml_assets.commands.dead_runs import bury
+    from ml_assets.commands.dead_runs import fail_dead_runs
 
     with dg.DagsterInstance.get() as instance:
-        dead = bury(instance)
+        dead = fail_dead_runs(instance)
     return [f"{len(dead)} runs were killed: they are taken up again"] if dead else []
 
 
@@ -105,7 +105,7 @@ def _awaited(services: Running, told: threading.Event, show: Show) -> list[str]:
     """Wait until each service answers, one has ended, or we are told to stop; the addresses of those that answer."""
     since, lines = time.monotonic(), list[str]()
     waiting, all_of_them = list(services.processes), len(services.processes)
-    while waiting and not told.wait(_LOOK) and not services.ended():
+    while waiting and not told.wait(_LOOK) and not services.ended_services():
         for service in [service for service in waiting if service.answers()]:
             waiting.remove(service)
             after = time.monotonic() - since
@@ -117,7 +117,7 @@ def _awaited(services: Running, told: threading.Event, show: Show) -> list[str]:
 def watch(services: Running, told: threading.Event) -> int:
     """Come back when told to stop (0) or when a service has ended (1)."""
     while not told.wait(_LOOK):
-        for service in services.ended():
+        for service in services.ended_services():
             code, said = services.processes[service].returncode, service.log.read_text(errors="replace")[-_SHOWN:]
             echo(f"{said}\nml-assets: {service.name} ended by itself (exit code {code}): see above", err=True)
             return 1

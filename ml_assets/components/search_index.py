@@ -65,6 +65,6 @@ def _checked(found: "Relevance", least: float) -> dg.AssetCheckResult:
 
 def _behind(folder: "ModelDefinition", spec: "DocumentsSpec") -> bool:
     """Whether the lake holds what cannot be found yet; asked when a condition is evaluated."""
-    from ml_assets.search.sync import behind
+    from ml_assets.search.sync import is_behind
 
-    return behind(lake_here(), folder, spec, settings().search / folder.name, settings().embedding_model)
+    return is_behind(lake_here(), folder, spec, settings().search / folder.name, settings().embedding_model)

@@ -85,7 +85,7 @@ def describe(text: str) -> Described:
     )
 
 
-def masked(text: str) -> str:
+def mask_class_words(text: str) -> str:
     """A text without the words that name the classes, for an evaluation that titles cannot win.
 
     Left out: lease and what is made of it, lessor and lessee, amend, addendum, rider, CAM, common area, reconcile.

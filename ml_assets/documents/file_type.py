@@ -5,7 +5,7 @@ import re
 import zipfile
 
 from ml_assets.documents.document import Kind, UnreadableError
-from ml_assets.documents.plain_text import controls, decoded
+from ml_assets.documents.plain_text import controls, decode_text
 from ml_assets.documents.unread_kinds import named_package, named_signature, named_xml
 
 _MAGIC: tuple[tuple[bytes, Kind], ...] = (
@@ -106,7 +106,7 @@ def _message(content: bytes) -> Kind | None:
 
 
 def _written(content: bytes, name: str) -> Kind:
-    text = decoded(content)[:_SAMPLE]
+    text = decode_text(content)[:_SAMPLE]
     binary = controls(text) > _BINARY * len(text)
     if foreign := named_signature(content, binary=binary):
         raise _unknown(name, foreign)

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from ml_assets.documents.document import Page
-from ml_assets.documents.plain_text import decoded, page, tidy
+from ml_assets.documents.plain_text import decode_text, page, tidy
 
 _DROPPED = frozenset({"script", "style", "noscript", "template", "head", "svg", "math", "iframe", "object", "select"})
 _BLOCKS = frozenset(
@@ -91,7 +91,7 @@ def _text(content: bytes) -> str:
             return content.decode(found[1].decode())
         except (LookupError, UnicodeDecodeError):
             pass  # it states what it is not
-    return decoded(content)
+    return decode_text(content)
 
 
 def _visible(root: Any) -> str:  # noqa: ANN401 - lxml ships no types

@@ -43,7 +43,7 @@ class TextLine:
         return self.right - self.left
 
 
-def arranged(lines: Sequence[TextLine]) -> str:
+def reading_order_text(lines: Sequence[TextLine]) -> str:
     """The text of lines in reading order, a row on each line."""
     return "\n".join(" ".join(line.text for line in row) for block in blocks(lines) for row in rows(block))
 

@@ -13,7 +13,7 @@ from email.message import Message
 
 from ml_assets.documents import html as markup
 from ml_assets.documents.document import Page, UnreadableError
-from ml_assets.documents.plain_text import decoded, page, tidy
+from ml_assets.documents.plain_text import decode_text, page, tidy
 
 _SHOWN = ("From", "To", "Cc", "Date")
 _LONGEST = 500  # characters of a line of the header: a list of recipients has no end
@@ -36,7 +36,7 @@ def pages(content: bytes, name: str) -> tuple[tuple[Page, ...], str | None]:
     return (page("\n\n".join(line for line in lines if line)),), subject or None
 
 
-def archived(content: bytes, name: str) -> tuple[tuple[Page, ...], str | None]:
+def read_web_archive(content: bytes, name: str) -> tuple[tuple[Page, ...], str | None]:
     """The one page of an archived web page (.mht), and its title.
 
     Raises:
@@ -132,7 +132,7 @@ def _decoded(content: bytes, charset: str | None) -> str:
     try:
         return content.decode(_MEANT.get(charset or "", charset or "utf-8"))
     except (LookupError, UnicodeDecodeError):
-        return decoded(content)  # it states what it is not
+        return decode_text(content)  # it states what it is not
 
 
 def _sealed(name: str, message: Message) -> UnreadableError:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_assets.documents.document import Page
-from ml_assets.documents.layout import TextLine, arranged
-from ml_assets.documents.orientation import Boxes, as_read, sides, skew, straightened, turned, vertical
+from ml_assets.documents.layout import TextLine, reading_order_text
+from ml_assets.documents.orientation import Boxes, as_read, sides, skew, straighten_boxes, turn_boxes, vertical
 from ml_assets.documents.picture import Grey
 from ml_assets.documents.plain_text import tidy
 from ml_assets.documents.recognise import Recogniser, recogniser
@@ -40,7 +40,7 @@ def read_picture(picture: Grey, threads: int = 2) -> Page:
         picture: [height, width], 0 = black.
         threads: of the models, at most the number of processors.
     """
-    seen = enhanced(sized(picture))
+    seen = enhance_contrast(limit_size(picture))
     if seen is None:
         return Page("", "ocr", 0.0)
     with _READING:
@@ -48,7 +48,7 @@ def read_picture(picture: Grey, threads: int = 2) -> Page:
         return _read(seen, boxes, recogniser(threads)) if len(boxes) else Page("", "ocr", 0.0)
 
 
-def sized(picture: Grey) -> Grey:
+def limit_size(picture: Grey) -> Grey:
     """A picture of at most 2,400 pixels a side: more costs time and is not read better."""
     import cv2
 
@@ -60,7 +60,7 @@ def sized(picture: Grey) -> Grey:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def enhanced(picture: Grey) -> Grey | None:
+def enhance_contrast(picture: Grey) -> Grey | None:
     """A picture without speckle whose ink is black and whose paper is white; None for an empty page."""
     import cv2
 
@@ -115,12 +115,12 @@ def _read(picture: Grey, boxes: Boxes, model: Recogniser) -> Page:
     if _mean(said) < _SURE and _upside_down(picture, as_read(boxes, rotation), model):
         rotation += 180
         said = _said(picture, as_read(boxes, rotation), model)
-    return _page(turned(boxes, (picture.shape[1], picture.shape[0]), rotation), said, rotation)
+    return _page(turn_boxes(boxes, (picture.shape[1], picture.shape[0]), rotation), said, rotation)
 
 
 def _page(boxes: Boxes, said: Sequence[tuple[str, float]], rotation: int) -> Page:
     degrees = skew(boxes)
-    places = straightened(boxes, degrees)
+    places = straighten_boxes(boxes, degrees)
     low, high = places.min(axis=1), places.max(axis=1)
     lines = [
         TextLine(text, score, *map(float, (*low[i], *high[i])))
@@ -128,7 +128,7 @@ def _page(boxes: Boxes, said: Sequence[tuple[str, float]], rotation: int) -> Pag
         if text and score >= _LEAST
     ]
     confidence = _mean([(line.text, line.score) for line in lines])
-    return Page(tidy(arranged(lines)), "ocr", confidence, rotation, round(degrees, 2))
+    return Page(tidy(reading_order_text(lines)), "ocr", confidence, rotation, round(degrees, 2))
 
 
 def _said(picture: Grey, boxes: Boxes, model: Recogniser) -> list[tuple[str, float]]:

@@ -97,9 +97,9 @@ def _embedded(content: bytes, name: str, limits: ReadingLimits) -> str:
     if kind == "html":
         return markup.pages(content)[0][0].text
     if kind == "mht":
-        return mail.archived(content, name)[0][0].text
+        return mail.read_web_archive(content, name)[0][0].text
     if kind == "text":
-        return plain.decoded(content)
+        return plain.decode_text(content)
     raise UnreadableError("unknown-kind", f"{name} is an embedded file ({kind}) that is not read: save it as PDF")
 
 

@@ -25,7 +25,7 @@ def vertical(boxes: Boxes) -> bool:
     return bool(area[height > _LONG * width].sum() > area[width > _LONG * height].sum())
 
 
-def turned(boxes: Boxes, size: tuple[int, int], degrees: int) -> Boxes:
+def turn_boxes(boxes: Boxes, size: tuple[int, int], degrees: int) -> Boxes:
     """Boxes as they lie when the picture is turned clockwise, their corners in the order in which they are read then.
 
     Args:
@@ -57,7 +57,7 @@ def skew(boxes: Boxes) -> float:
     return -float(angle[order][half])
 
 
-def straightened(boxes: Boxes, degrees: float) -> Boxes:
+def straighten_boxes(boxes: Boxes, degrees: float) -> Boxes:
     """Boxes turned clockwise about the origin, as a skewed page is when it is straightened."""
     sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
     return np.asarray(boxes @ np.array([[cosine, sine], [-sine, cosine]]), np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 from ml_assets.documents.document import Page, ReadingLimits, UnreadableError, too_many
 from ml_assets.documents.ocr import read_picture
 from ml_assets.documents.pdf_rotation import upright
-from ml_assets.documents.pdf_text_layer import doubtful, refuted
+from ml_assets.documents.pdf_text_layer import doubtful, prefers_ocr
 from ml_assets.documents.pdf_wrappers import is_form, refuse_dynamic, refuse_portfolio
 from ml_assets.documents.picture import Grey, require_pixels
 from ml_assets.documents.plain_text import page as written
@@ -92,7 +92,7 @@ def _page(pdf: Pdf, number: int, name: str, size: int, limits: ReadingLimits) ->
         if not doubtful(layer, covered, hidden=hidden):
             return written(layer)
         seen = read_picture(_rendered(page, f"page {number + 1} of {name}", size, limits), limits.threads)
-        return seen if refuted(layer, seen, hidden=hidden) else written(layer)
+        return seen if prefers_ocr(layer, seen, hidden=hidden) else written(layer)
 
 
 def _loaded(pdf: Pdf, number: int, name: str) -> Pdf:

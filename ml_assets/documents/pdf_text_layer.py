@@ -108,7 +108,7 @@ def _words(text: str) -> list[str]:
     return [word.strip(_AROUND).lower() for word in text.split() if not _FIGURE.fullmatch(word)]
 
 
-def broken(text: str) -> bool:
+def is_broken(text: str) -> bool:
     """Whether more than 2 % of what is not white space are no characters that anybody could read."""
     written = len("".join(text.split()))
     return len(_BROKEN.findall(text)) > _BROKEN_SHARE * written
@@ -122,20 +122,20 @@ def doubtful(text: str, covered: float, *, hidden: bool) -> bool:
         covered: share of the page's area under pictures, 0 to 1.
         hidden: most of the layer cannot be seen: it is somebody's OCR of the picture above it.
     """
-    if not _TOKEN.search(text) or hidden or broken(text):
+    if not _TOKEN.search(text) or hidden or is_broken(text):
         return True
     if covered >= _COVERED and len(_TOKEN.findall(text)) < _STAMP:
         return True
     return sum(map(len, _words(text))) >= _ENOUGH and not english(text)
 
 
-def refuted(layer: str, seen: Page, *, hidden: bool) -> bool:
+def prefers_ocr(layer: str, seen: Page, *, hidden: bool) -> bool:
     """Whether what OCR saw shall stand in place of a doubtful layer.
 
     It shall where the layer is empty or broken, where both are OCR and ours is confident, or where the two differ and
     what was seen is English, or more: a layer of a language that is read badly stays, and so does a column of figures.
     """
-    if not layer.strip() or broken(layer):
+    if not layer.strip() or is_broken(layer):
         return True
     held, found = (Counter(token.lower() for token in _TOKEN.findall(text)) for text in (layer, seen.text))
     if hidden:

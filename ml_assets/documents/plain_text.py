@@ -22,7 +22,7 @@ _TRAILING = re.compile(r"(?<![ \t\xa0])[ \t\xa0]++$", re.MULTILINE)
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
 
-def decoded(content: bytes) -> str:
+def decode_text(content: bytes) -> str:
     """Bytes as text: by their mark, else UTF-16 where zeros say so, else UTF-8, else Windows-1252, else Latin-1."""
     for mark, encoding in _MARKS:
         if content.startswith(mark):
@@ -60,7 +60,7 @@ def pages(content: bytes, name: str, limits: ReadingLimits) -> tuple[Page, ...]:
     Raises:
         UnreadableError: `too-many-pages`.
     """
-    parts = decoded(content).split("\f")
+    parts = decode_text(content).split("\f")
     if len(parts) > limits.pages:
         raise too_many(len(parts), name, limits)
     return tuple(page(part) for part in parts)

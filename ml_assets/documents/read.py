@@ -82,7 +82,7 @@ def _pages(
         "docx": lambda: office.pages(data, name, limits),
         "html": lambda: markup.pages(data),
         "email": lambda: mail.pages(data, name),
-        "mht": lambda: mail.archived(data, name),
+        "mht": lambda: mail.read_web_archive(data, name),
         "text": lambda: (plain.pages(data, name, limits), None),
     }
     return readers[kind]() if kind in readers else (_recognised(data, name, limits, progress), None)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ml_assets.errors import DataError
-from ml_assets.search.lexicon import Lexicon, lexicon, sampled
+from ml_assets.search.lexicon import Lexicon, lexicon, sample_texts
 from ml_assets.search.terms import terms
 from ml_assets.storage.files import part_of, replacing
 
@@ -51,7 +51,7 @@ class Embedder(Protocol):
         """The vectors of texts with these terms, [texts, size]; of length one, or zero where no term is known."""
 
     def query(self, text: str, asked: Mapping[str, float]) -> "Floats":
-        """The vector of a query, [size]; `asked` is what `Lexicon.asked` made of its terms."""
+        """The vector of a query, [size]; `asked` is what `Lexicon.query_terms` made of its terms."""
 
     def save(self, path: Path) -> None:
         """Write it as one file, without pickle; a reader meets the whole file or none."""
@@ -91,19 +91,19 @@ class LsaEmbedder:
     def documents(self, texts: Sequence[str], analysed: Sequence[Sequence[str]]) -> "Floats":
         """See `Embedder`; the texts themselves are not looked at."""
         del texts
-        return _unit(np.asarray(weighted(self.lexicon, map(Counter, analysed)) @ self.components))
+        return _unit(np.asarray(tf_idf(self.lexicon, map(Counter, analysed)) @ self.components))
 
     def query(self, text: str, asked: Mapping[str, float]) -> "Floats":
         """See `Embedder`."""
         del text
-        return np.asarray(_unit(np.asarray(weighted(self.lexicon, [asked]) @ self.components))[0])
+        return np.asarray(_unit(np.asarray(tf_idf(self.lexicon, [asked]) @ self.components))[0])
 
     def save(self, path: Path) -> None:
         """See `Embedder`."""
-        written(path, {"format": np.array(_FORMAT), "fingerprint": np.array(self.fingerprint), **self._arrays()})
+        write_arrays(path, {"format": np.array(_FORMAT), "fingerprint": np.array(self.fingerprint), **self._arrays()})
 
     def _arrays(self) -> dict[str, Any]:
-        return packed(self.lexicon) | {"components": self.components}
+        return pack_lexicon(self.lexicon) | {"components": self.components}
 
 
 def fit(
@@ -123,9 +123,9 @@ def fit(
     """
     from sklearn.decomposition import TruncatedSVD  # a second, and only where something is fitted
 
-    kept = [terms(text) for text in sampled(texts, sample)]
+    kept = [terms(text) for text in sample_texts(texts, sample)]
     known = lexicon(kept, most=words)
-    matrix = weighted(known, map(Counter, kept))
+    matrix = tf_idf(known, map(Counter, kept))
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     matrix = matrix.multiply(1 / np.maximum(lengths, 1e-12)[:, None]).tocsr()
     with np.errstate(divide="ignore", invalid="ignore"):  # of a ratio of variances that nobody reads
@@ -133,16 +133,16 @@ def fit(
     return LsaEmbedder(known, np.ascontiguousarray(found.components_.T, np.float32))
 
 
-def learned(texts: Iterable[str], *, words: int = 32_768, sample: int = 20_000) -> Lexicon:
+def learn_lexicon(texts: Iterable[str], *, words: int = 32_768, sample: int = 20_000) -> Lexicon:
     """The terms of texts like these, as `fit` learns them, for vectors that come from elsewhere.
 
     Raises:
         DataError: no two texts share a word.
     """
-    return lexicon((terms(text) for text in sampled(texts, sample)), most=words)
+    return lexicon((terms(text) for text in sample_texts(texts, sample)), most=words)
 
 
-def unpacked(path: Path, held: Mapping[str, Any]) -> LsaEmbedder:
+def unpack_embedder(path: Path, held: Mapping[str, Any]) -> LsaEmbedder:
     """The fitted embedder of the arrays of a file.
 
     Raises:
@@ -156,7 +156,7 @@ def unpacked(path: Path, held: Mapping[str, Any]) -> LsaEmbedder:
     return embedder
 
 
-def weighted(known: Lexicon, counts: Iterable[Mapping[str, float]]) -> Any:  # noqa: ANN401 - scipy has no types
+def tf_idf(known: Lexicon, counts: Iterable[Mapping[str, float]]) -> Any:  # noqa: ANN401 - scipy has no types
     """Sublinear tf-idf of bags of terms as a sparse matrix, [bags, terms]; unknown terms are left out."""
     from scipy.sparse import csr_matrix
 
@@ -174,7 +174,7 @@ def weighted(known: Lexicon, counts: Iterable[Mapping[str, float]]) -> Any:  # n
     )
 
 
-def packed(known: Lexicon) -> dict[str, Any]:
+def pack_lexicon(known: Lexicon) -> dict[str, Any]:
     """A lexicon as arrays."""
     letters = np.frombuffer("\n".join(known.words).encode(), np.uint8)
     scale = np.array([known.documents, known.length], np.float64)
@@ -182,12 +182,12 @@ def packed(known: Lexicon) -> dict[str, Any]:
 
 
 def lexicon_of(held: Mapping[str, Any]) -> Lexicon:
-    """The lexicon of `packed` arrays."""
+    """The lexicon of `pack_lexicon` arrays."""
     words = tuple(held["words"].tobytes().decode().split("\n"))
     return Lexicon(words, held["frequency"], int(held["scale"][0]), float(held["scale"][1]))
 
 
-def written(path: Path, arrays: Mapping[str, Any]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """Arrays as an .npz under another name first, so that nobody meets a part of it."""
     with replacing(path, part=part_of(path, shared=True), sync=True) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)

@@ -157,7 +157,7 @@ class SearchIndex:
             return Results(hits, total, exact=True, serial=snapshot.current.serial)
         ranked = self._ranked(snapshot, query, filters, signals, mode)
         chosen = list(ranked.best[page])
-        rows = snapshot.shown([ranked.candidates.rows[at] for at in chosen])
+        rows = snapshot.display_rows([ranked.candidates.rows[at] for at in chosen])
         weights = snapshot.weights(ranked.asked)
         hits = tuple(_hit(row, _scores(ranked, at), weights) for at, row in zip(chosen, rows, strict=True))
         return Results(hits, len(ranked.best), exact=ranked.candidates.all, serial=snapshot.current.serial)
@@ -176,7 +176,7 @@ class SearchIndex:
 
 
 def _asked(snapshot: Snapshot, query: str) -> dict[str, float]:
-    return snapshot.embedder.lexicon.asked(list(dict.fromkeys(asked_terms(query)))[:_WORDS], snapshot.has)
+    return snapshot.embedder.lexicon.query_terms(list(dict.fromkeys(asked_terms(query)))[:_WORDS], snapshot.has)
 
 
 def _scores(ranked: _Ranked, at: int) -> tuple[float, float, float]:

@@ -97,7 +97,7 @@ DATES = Ranged("dates", pa.date32(), 24)
 AMOUNTS = Ranged("amounts", pa.float64(), 64)
 
 
-def stored(size: int) -> pa.Schema:
+def table_schema(size: int) -> pa.Schema:
     """The schema of the table, for vectors of a size."""
     derived = [
         pa.field("terms", pa.string(), nullable=False),  # what BM25 counts, parted by spaces
@@ -121,7 +121,7 @@ def batches(rows: pa.Table | Iterable[pa.RecordBatch | pa.Table]) -> Iterator[pa
             yield _last(_cast(whole.slice(start, BATCH)))
 
 
-def prepared(documents: pa.Table, embedder: "Embedder") -> pa.Table:
+def index_rows(documents: pa.Table, embedder: "Embedder") -> pa.Table:
     """Documents with what search needs: terms, folded parties, ranges of dates and amounts, vectors."""
     analysed = [
         _terms(*pair) for pair in zip(*(documents[name].to_pylist() for name in ("title", "text")), strict=True)
@@ -135,10 +135,10 @@ def prepared(documents: pa.Table, embedder: "Embedder") -> pa.Table:
         "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), embedder.size),
     }
     columns = {name: documents[name] for name in DOCUMENTS.names} | derived
-    return pa.table(list(columns.values()), schema=stored(embedder.size))
+    return pa.table(list(columns.values()), schema=table_schema(embedder.size))
 
 
-def folded(text: str) -> str:
+def fold_text(text: str) -> str:
     """Text as parties are compared: without case, accents, and runs of white space."""
     letters = unicodedata.normalize("NFKD", text)
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
@@ -150,7 +150,7 @@ def _terms(title: str | None, text: str) -> list[str]:
 
 
 def _parties(names: list[str | None] | None) -> str:
-    return "\n".join(folded(name) for name in names or () if name)
+    return "\n".join(fold_text(name) for name in names or () if name)
 
 
 def _cast(part: pa.Table) -> pa.Table:

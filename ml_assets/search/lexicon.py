@@ -48,7 +48,7 @@ class Lexicon:
         has = 0 if place is None else int(self.frequency[place])
         return math.log(1 + (self.documents - has + 0.5) / (has + 0.5))
 
-    def asked(self, words: Iterable[str], exists: Callable[[str], bool] = lambda _: False) -> dict[str, float]:
+    def query_terms(self, words: Iterable[str], exists: Callable[[str], bool] = lambda _: False) -> dict[str, float]:
         """The terms to look for, with weights: each of the query's own 1, and what a misspelt one may have meant less.
 
         A term that is neither in the lexicon nor in any document is taken for a slip of the pen; its neighbours in
@@ -92,7 +92,7 @@ def _triples(word: str) -> set[str]:
     return {padded[start : start + 3] for start in range(len(padded) - 2)}
 
 
-def sampled(texts: Iterable[str], size: int) -> list[str]:
+def sample_texts(texts: Iterable[str], size: int) -> list[str]:
     """A random sample of texts that depends on the texts alone, not on their order; the same text counts once.
 
     The `size` texts with the smallest hashes (bottom-k sketch: Cohen & Kaplan 2007, Summarizing data using bottom-k

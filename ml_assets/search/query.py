@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 from ml_assets.errors import MlAssetsError
-from ml_assets.search.index_schema import AMOUNTS, DATES, Ranged, folded, sql_day, sql_text
+from ml_assets.search.index_schema import AMOUNTS, DATES, Ranged, fold_text, sql_day, sql_text
 from ml_assets.search.results import DEPTH
 
 
@@ -51,7 +51,7 @@ class Filters:
                 _require_value(end, value)
             if low is not None and high is not None and low > high:
                 raise QueryError(f"{name}_from {low} is after {name}_to {high}: swap them")
-        if self.party is not None and not folded(self.party):
+        if self.party is not None and not fold_text(self.party):
             raise QueryError(f"party {self.party!r} is empty: name a part of a party, or leave it out")
 
     def sql(self, longest: Mapping[str, int] = MappingProxyType({})) -> str | None:
@@ -67,7 +67,7 @@ class Filters:
             if values:
                 yield f"{column} IN ({', '.join(map(sql_text, values))})"
         if self.party is not None:
-            yield f"contains(party_text, {sql_text(folded(self.party))})"
+            yield f"contains(party_text, {sql_text(fold_text(self.party))})"
         if self.received_from is not None:
             yield f"received_at >= timestamp '{self.received_from.isoformat(' ')}'"
         if self.received_to is not None:

@@ -63,7 +63,7 @@ class Snapshot:
         """Open a version; the embedder of the one before is kept where it is the same."""
         same = before is not None and before.current.embedder == current.embedder
         embedder = before.embedder if before and same else store.embedder(current.embedder)
-        return cls(current, store.opened(current), embedder)
+        return cls(current, store.open_table(current), embedder)
 
     def candidates(
         self, asked: Mapping[str, float], vector: "NDArray[np.float32]", where: str | None, mode: "Mode"
@@ -109,7 +109,7 @@ class Snapshot:
         found, _ = self.newest("received_at IS NOT NULL", slice(0, 1))
         return found[0]["received_at"] if found else None
 
-    def shown(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+    def display_rows(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """What a page shows of its documents, in their order."""
         found: list[dict[str, Any]] = self._taken(rows, _SHOWN).to_pylist()
         return found

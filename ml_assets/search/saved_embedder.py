@@ -18,8 +18,8 @@ def load(path: Path) -> Embedder:
     """
     arrays = _read(path)
     if str(arrays["format"]).startswith("sentences"):
-        return sentences.unpacked(arrays)
-    return embedding.unpacked(path, arrays)
+        return sentences.unpack_sentence_embedder(arrays)
+    return embedding.unpack_embedder(path, arrays)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_assets.errors import DataError
-from ml_assets.search.embedding import lexicon_of, packed, written
+from ml_assets.search.embedding import lexicon_of, pack_lexicon, write_arrays
 from ml_assets.search.lexicon import Lexicon
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class SentenceEmbedder:
             with path.open("rb") as file:
                 while part := file.read(1 << 20):
                     digest.update(part)
-        for _, value in sorted(packed(self.lexicon).items()):
+        for _, value in sorted(pack_lexicon(self.lexicon).items()):
             digest.update(value.tobytes())
         return digest.hexdigest()
 
@@ -63,7 +63,7 @@ class SentenceEmbedder:
     def save(self, path: Path) -> None:
         """See `Embedder`; the model stays in its folder."""
         said = {"format": _FORMAT, "folder": str(self.model), "fingerprint": self.fingerprint}
-        written(path, {name: np.array(value) for name, value in said.items()} | packed(self.lexicon))
+        write_arrays(path, {name: np.array(value) for name, value in said.items()} | pack_lexicon(self.lexicon))
 
     @cached_property
     def _encoder(self) -> Any:  # noqa: ANN401 - an extra: its types are not there
@@ -89,7 +89,7 @@ def sentence_embedder(folder: Path, lexicon: Lexicon) -> SentenceEmbedder:
     return found
 
 
-def unpacked(held: Mapping[str, Any]) -> SentenceEmbedder:
+def unpack_sentence_embedder(held: Mapping[str, Any]) -> SentenceEmbedder:
     """The embedder that was saved.
 
     Raises:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.errors import DataError
 from ml_assets.search.embedding import Embedder
-from ml_assets.search.index_schema import stored
+from ml_assets.search.index_schema import table_schema
 from ml_assets.search.saved_embedder import load
 from ml_assets.storage.files import locked, write_whole
 
@@ -80,7 +80,7 @@ class SearchStore:
 
         return lancedb.connect(self.location / "lance")
 
-    def opened(self, current: Current) -> "Table":
+    def open_table(self, current: Current) -> "Table":
         """The table, pinned to its version: what is written later is not seen."""
         table = self.connect().open_table(current.table)
         table.checkout(current.version)
@@ -97,13 +97,13 @@ class SearchStore:
         if not path.exists():
             embedder.save(path)
 
-    def created(self, serial: int, embedder: Embedder) -> "Table":
+    def create_table(self, serial: int, embedder: Embedder) -> "Table":
         """A new table for the vectors of an embedder, beside the others."""
         self.save(embedder)
         name = f"documents_{serial}_{embedder.fingerprint[:12]}"
-        return self.connect().create_table(name, schema=stored(embedder.size))
+        return self.connect().create_table(name, schema=table_schema(embedder.size))
 
-    def recovered(self, current: Current) -> tuple["Table", Current]:
+    def recover_table(self, current: Current) -> tuple["Table", Current]:
         """The table as its readers see it, open for writing: what a killed update wrote since is undone."""
         table = self.connect().open_table(current.table)
         if table.version == current.version:
@@ -114,7 +114,7 @@ class SearchStore:
         self.point(same)  # at once: the version before it may be deleted now
         return table, same
 
-    def cleaned(self, current: Current | None) -> None:
+    def delete_unused(self, current: Current | None) -> None:
         """Delete the tables that readers no longer use, and their embedders.
 
         A table that an update replaces stays until the next update: who reads it then has had time to follow.

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ml_assets.errors import DataError
 from ml_assets.ingest.corrections import current, gone, unreplaced
-from ml_assets.search.embedding import fit, learned
+from ml_assets.search.embedding import fit, learn_lexicon
 from ml_assets.search.index import SearchIndex
 from ml_assets.search.index_schema import LAYOUT
 from ml_assets.storage.duck import quote
@@ -81,7 +81,7 @@ def index(
     return Indexed(done.written, done.unchanged, done.removed, count, fitted=fitted, serial=done.serial)
 
 
-def behind(
+def is_behind(
     lake: Lake, folder: "ModelDefinition", spec: "DocumentsSpec", location: Path, model: Path | None = None
 ) -> bool:
     """Whether the lake, or what makes the vectors, has changed since the index followed it."""
@@ -120,7 +120,7 @@ def _embedder(
         return fit(_texts(connection)), True
     from ml_assets.search.sentences import sentence_embedder  # sentence-transformers, where it is asked for
 
-    return sentence_embedder(model, learned(_texts(connection))), True
+    return sentence_embedder(model, learn_lexicon(_texts(connection))), True
 
 
 def _held(index: SearchIndex, model: Path | None) -> "Embedder | None":

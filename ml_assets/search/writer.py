@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
-from ml_assets.search.index_schema import AMOUNTS, BATCH, DATES, DOCUMENTS, batches, prepared, sql_text, stored
+from ml_assets.search.index_schema import AMOUNTS, BATCH, DATES, DOCUMENTS, batches, index_rows, sql_text, table_schema
 from ml_assets.search.store import Current, SearchStore
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ class _Counts:
 def write(store: SearchStore, rows: Rows, removed: Iterable[str], embedder: "Embedder") -> Updated:
     """See `SearchIndex.update`; the caller holds the lock."""
     before = store.current()
-    store.cleaned(before)
-    if before and before.embedder == embedder.fingerprint and _fits(store.opened(before), embedder):
-        table, before = store.recovered(before)
+    store.delete_unused(before)
+    if before and before.embedder == embedder.fingerprint and _fits(store.open_table(before), embedder):
+        table, before = store.recover_table(before)
         counts = _Counts(longest=dict(before.longest))
         _change(table, rows, removed, embedder, counts)
         if not counts.changed:
@@ -79,9 +79,9 @@ def _elsewhere(
 ) -> Updated:
     """Into a table of its own: vectors of two embedders cannot be compared, nor columns be added."""
     serial, counts = before.serial + 1 if before else 1, _Counts()
-    table = store.created(serial, embedder)
+    table = store.create_table(serial, embedder)
     if before:
-        for part in _held(store.opened(before)):
+        for part in _held(store.open_table(before)):
             _add(table, part, embedder, counts)
     _change(table, rows, removed, embedder, counts)
     return _published(store, table, counts, Current(serial, table.name, 0, embedder.fingerprint), _UNSEEN)
@@ -89,7 +89,7 @@ def _elsewhere(
 
 def _fits(table: "Table", embedder: "Embedder") -> bool:
     """Whether a table has the columns of today, and not those of a release before."""
-    return bool(table.schema.names == stored(embedder.size).names)
+    return bool(table.schema.names == table_schema(embedder.size).names)
 
 
 def _published(store: SearchStore, table: "Table", counts: _Counts, target: Current, grace: timedelta) -> Updated:
@@ -126,7 +126,7 @@ def _merge(table: "Table", documents: pa.Table, embedder: "Embedder", counts: _C
 
 
 def _add(table: "Table", documents: pa.Table, embedder: "Embedder", counts: _Counts) -> None:
-    table.add(prepared(documents, embedder))
+    table.add(index_rows(documents, embedder))
     for each in (DATES, AMOUNTS):
         longest = each.longest(documents[each.column].to_pylist())
         counts.longest[each.column] = max(longest, counts.longest.get(each.column, 0))

@@ -19,7 +19,7 @@ import pytest
 
 from ml_assets.commands import instance_lock as instance
 from ml_assets.commands.instance_lock import alone
-from ml_assets.commands.running import running
+from ml_assets.commands.running import service_group
 from ml_assets.commands.services import HOST, Service, UpError, require_free
 from ml_assets.commands.up import watch
 from ml_assets.settings import Settings
@@ -78,7 +78,7 @@ def test_a_number_that_is_no_port_is_refused() -> None:
 def test_when_one_ends_the_command_ends_with_1_and_the_other_is_stopped(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    with running() as services:
+    with service_group() as services:
         for service in (_service("lasting", _SLEEPS), _service("short", "raise SystemExit(3)")):
             services.start(service)
         code = watch(services, threading.Event())
@@ -89,7 +89,7 @@ def test_when_one_ends_the_command_ends_with_1_and_the_other_is_stopped(
 
 def test_told_to_stop_is_exit_code_0_and_nothing_is_left_of_the_group() -> None:
     told = threading.Event()
-    with running() as services:
+    with service_group() as services:
         process = services.start(_service("stubborn", _STUBBORN))
         while len(_members(process.pid)) < 2:
             time.sleep(0.05)
@@ -100,7 +100,7 @@ def test_told_to_stop_is_exit_code_0_and_nothing_is_left_of_the_group() -> None:
 
 def test_what_was_started_is_stopped_when_something_else_breaks() -> None:
     def breaks() -> None:
-        with running() as services:
+        with service_group() as services:
             started.append(services.start(_service("lasting", _SLEEPS)).pid)
             raise KeyError("database")
 

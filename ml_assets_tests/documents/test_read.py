@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.documents.document import Document, Page, ReadingLimits, UnreadableError
-from ml_assets.documents.plain_text import decoded, tidy
+from ml_assets.documents.plain_text import decode_text, tidy
 from ml_assets.documents.read import read
 from ml_assets_tests.documents import made
 
@@ -104,7 +104,7 @@ def test_plain_text_is_decoded_whatever_it_is_written_in(encoding: str) -> None:
 
 @given(text=st.text())
 def test_utf_8_is_read_as_it_was_written(text: str) -> None:
-    assert decoded(b"\xef\xbb\xbf" + text.encode(errors="replace")) == text.encode(errors="replace").decode()
+    assert decode_text(b"\xef\xbb\xbf" + text.encode(errors="replace")) == text.encode(errors="replace").decode()
 
 
 @given(text=st.text())

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from ml_assets.documents.decode import Decode
 from ml_assets.documents.document import Page
-from ml_assets.documents.layout import TextLine, arranged
-from ml_assets.documents.orientation import Boxes, skew, straightened, turned, vertical
-from ml_assets.documents.pdf_text_layer import broken, doubtful, english, refuted
+from ml_assets.documents.layout import TextLine, reading_order_text
+from ml_assets.documents.orientation import Boxes, skew, straighten_boxes, turn_boxes, vertical
+from ml_assets.documents.pdf_text_layer import doubtful, english, is_broken, prefers_ocr
 from ml_assets_tests.documents import made
 
 CHARACTERS = ["blank", *"abcdefgh", " "]
@@ -25,14 +25,14 @@ def line(text: str, left: float, top: float, width: float, height: float = 20) -
 @given(places=st.lists(PLACES, max_size=30))
 def test_every_line_is_read_once(places: list[tuple[int, int, int, int]]) -> None:
     lines = [line(f"w{number}", *place) for number, place in enumerate(places)]
-    assert Counter(arranged(lines).split()) == Counter(line.text for line in lines)
+    assert Counter(reading_order_text(lines).split()) == Counter(line.text for line in lines)
 
 
 def test_columns_are_read_one_after_the_other_below_their_heading() -> None:
     left = [line(f"left{row}", 100, 200 + 30 * row, 300) for row in range(6)]
     right = [line(f"right{row}", 450, 203 + 30 * row, 300) for row in range(6)]
     heading, footer = line("heading", 150, 100, 500), line("footer", 300, 500, 300)
-    read = arranged([*right, footer, *left, heading]).split("\n")
+    read = reading_order_text([*right, footer, *left, heading]).split("\n")
     assert read == ["heading", *(item.text for item in left), *(item.text for item in right), "footer"]
 
 
@@ -40,7 +40,7 @@ def test_rows_of_a_table_and_numbered_items_stay_rows() -> None:
     items = [line(f"({row})", 100, 100 + 30 * row, 30) for row in range(5)]
     texts = [line(f"text{row}", 150, 101 + 30 * row, 500) for row in range(5)]
     prices = [line(f"{row}.00", 700, 99 + 30 * row, 40) for row in range(5)]
-    read = arranged([*prices, *texts, *items]).split("\n")
+    read = reading_order_text([*prices, *texts, *items]).split("\n")
     assert read == [f"({row}) text{row} {row}.00" for row in range(5)]
 
 
@@ -54,20 +54,20 @@ def lying(count: int = 12) -> Boxes:
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 def test_turning_back_and_forth_leaves_boxes_where_they_were(degrees: int) -> None:
-    there = turned(lying(), (800, 1000), degrees)
+    there = turn_boxes(lying(), (800, 1000), degrees)
     size = (1000, 800) if degrees in {90, 270} else (800, 1000)
-    np.testing.assert_allclose(turned(there, size, (360 - degrees) % 360), lying(), atol=1e-3)
+    np.testing.assert_allclose(turn_boxes(there, size, (360 - degrees) % 360), lying(), atol=1e-3)
 
 
 @pytest.mark.parametrize("degrees", [90, 270])
 def test_lines_that_run_up_or_down_are_told(degrees: int) -> None:
-    assert vertical(turned(lying(), (800, 1000), degrees))
+    assert vertical(turn_boxes(lying(), (800, 1000), degrees))
     assert not vertical(lying())
 
 
 @given(degrees=st.floats(-8, 8))
 def test_the_skew_of_a_tilted_page_is_found(degrees: float) -> None:
-    assert skew(straightened(lying(), degrees)) == pytest.approx(-degrees, abs=0.05)
+    assert skew(straighten_boxes(lying(), degrees)) == pytest.approx(-degrees, abs=0.05)
 
 
 def columns(text: str, spaces: float) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
@@ -119,16 +119,16 @@ def seen(text: str, confidence: float = 0.95) -> Page:
 
 
 def test_the_picture_overrules_gibberish_but_not_another_language() -> None:
-    assert refuted("", seen(LEASE), hidden=False)
-    assert refuted(shifted(LEASE), seen(LEASE), hidden=False)
-    assert refuted("Received 2024-03-01", seen(LEASE), hidden=False)
-    assert not refuted(FRENCH, seen(FRENCH.replace("loyer", "lover")), hidden=False)
-    assert not refuted(FRENCH, seen("Jle Jocafarje qaje nn lover"), hidden=False)
-    assert broken("a\ufffdb")
+    assert prefers_ocr("", seen(LEASE), hidden=False)
+    assert prefers_ocr(shifted(LEASE), seen(LEASE), hidden=False)
+    assert prefers_ocr("Received 2024-03-01", seen(LEASE), hidden=False)
+    assert not prefers_ocr(FRENCH, seen(FRENCH.replace("loyer", "lover")), hidden=False)
+    assert not prefers_ocr(FRENCH, seen("Jle Jocafarje qaje nn lover"), hidden=False)
+    assert is_broken("a\ufffdb")
 
 
 def test_of_two_ocrs_ours_stands_where_it_is_confident() -> None:
     assert doubtful(LEASE, covered=1.0, hidden=True)
-    assert refuted(LEASE, seen(LEASE.replace("rent", "rant")), hidden=True)
-    assert not refuted(LEASE, seen(LEASE, confidence=0.6), hidden=True)
-    assert not refuted(LEASE, seen("RESIDENTIAL LEASE"), hidden=True)
+    assert prefers_ocr(LEASE, seen(LEASE.replace("rent", "rant")), hidden=True)
+    assert not prefers_ocr(LEASE, seen(LEASE, confidence=0.6), hidden=True)
+    assert not prefers_ocr(LEASE, seen("RESIDENTIAL LEASE"), hidden=True)

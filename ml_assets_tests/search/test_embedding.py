@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ml_assets.errors import DataError
 from ml_assets.search.embedding import LsaEmbedder, fit
-from ml_assets.search.lexicon import Lexicon, sampled
+from ml_assets.search.lexicon import Lexicon, sample_texts
 from ml_assets.search.saved_embedder import load
 from ml_assets.search.sentences import sentence_embedder
 from ml_assets.search.terms import terms
@@ -35,9 +35,9 @@ def test_the_order_of_the_texts_and_repetition_do_not_matter(fitted: LsaEmbedder
 
 
 def test_the_sample_does_not_depend_on_the_order() -> None:
-    assert sampled(TEXTS, 17) == sampled(TEXTS[::-1], 17)
-    assert set(sampled(TEXTS, 1000)) == set(TEXTS)
-    assert len(sampled(TEXTS * 2, 17)) == 17
+    assert sample_texts(TEXTS, 17) == sample_texts(TEXTS[::-1], 17)
+    assert set(sample_texts(TEXTS, 1000)) == set(TEXTS)
+    assert len(sample_texts(TEXTS * 2, 17)) == 17
 
 
 def test_other_texts_and_other_seeds_are_other_embedders(fitted: LsaEmbedder) -> None:
@@ -54,12 +54,12 @@ def test_vectors_have_length_one_or_are_zero(fitted: LsaEmbedder) -> None:
 def test_a_query_of_a_documents_words_is_its_document(fitted: LsaEmbedder) -> None:
     """The same normalisation at both ends, for terms that stand once."""
     text = "escalation insurance picnic lease"
-    query = fitted.query(text, fitted.lexicon.asked(terms(text)))
+    query = fitted.query(text, fitted.lexicon.query_terms(terms(text)))
     assert query == pytest.approx(vectors(fitted, [text])[0], abs=1e-6)
 
 
 def test_words_that_keep_company_lie_close(fitted: LsaEmbedder) -> None:
-    query = fitted.query("", fitted.lexicon.asked(terms("escalation consumer price")))
+    query = fitted.query("", fitted.lexicon.query_terms(terms("escalation consumer price")))
     found = vectors(fitted, TEXTS) @ query
     labels = np.array([row["label"] for row in ROWS])
     assert found[labels == "letter"].mean() > found[labels == "picnic"].mean() + 0.1
@@ -121,7 +121,7 @@ def test_a_slip_of_the_pen_is_near_what_was_meant() -> None:
     assert list(known.near("tenent")) == ["tenant"]
     assert "escal" in known.near("escalatoin")
     assert known.near("12500") == known.near("xy") == {}
-    assert known.asked(["tenent", "insur"]) == {"tenant": 0.5, "tenent": 1.0, "insur": 1.0}
+    assert known.query_terms(["tenent", "insur"]) == {"tenant": 0.5, "tenent": 1.0, "insur": 1.0}
 
 
 def test_rare_terms_say_more() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_assets.search.index import Filters, SearchIndex, Signals
-from ml_assets.search.index_schema import folded
+from ml_assets.search.index_schema import fold_text
 from ml_assets.search.query import QueryError
 from ml_assets.search.store import SearchStore
 from ml_assets_tests.search.cases import NEW_YEAR, corpus, embedder, row, table
@@ -49,7 +49,7 @@ def allowed(filters: Filters, row: dict[str, Any]) -> bool:
     return (
         (not filters.labels or row["label"] in filters.labels)
         and (not filters.kinds or row["kind"] in filters.kinds)
-        and (filters.party is None or any(folded(filters.party) in folded(name) for name in row["parties"] or ()))
+        and (filters.party is None or any(fold_text(filters.party) in fold_text(name) for name in row["parties"] or ()))
         and all(within(*each) for each in ranges if each[1] is not None or each[2] is not None)
     )
 
@@ -106,7 +106,7 @@ def test_a_ranking_holds_every_allowed_document_and_no_other(index: SearchIndex,
 @settings(max_examples=100, deadline=None)
 @given(st.text(min_size=1))
 def test_any_party_may_be_asked_for(index: SearchIndex, party: str) -> None:
-    if folded(party):
+    if fold_text(party):
         assert listed(index, Filters(party=party)) == expected(Filters(party=party))
 
 

@@ -10,7 +10,7 @@ from ml_assets.errors import DataError
 from ml_assets.ingest.ingest import ingest
 from ml_assets.search.index import Filters, SearchIndex
 from ml_assets.search.relevance_gate import questions, relevance
-from ml_assets.search.sync import Indexed, behind, index
+from ml_assets.search.sync import Indexed, index, is_behind
 from ml_assets.spec.model import DocumentsSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
@@ -41,7 +41,7 @@ class Archive:
 
     @property
     def behind(self) -> bool:
-        return behind(self.lake, self.folder, SPEC, self.root / "search")
+        return is_behind(self.lake, self.folder, SPEC, self.root / "search")
 
     def found(self, query: str, **filters: object) -> list[str]:
         hits = self.index.search(query, filters=Filters(**filters)).hits  # type: ignore[arg-type]
@@ -146,7 +146,7 @@ def test_vectors_are_those_of_a_model_where_one_is_set(
     (library / "sentence_transformers.py").write_text(ENCODER, encoding="utf-8")
     monkeypatch.syspath_prepend(str(library))
     archive.follow()
-    assert behind(archive.lake, archive.folder, SPEC, archive.root / "search", model)
+    assert is_behind(archive.lake, archive.folder, SPEC, archive.root / "search", model)
     done = archive.follow(model)
     assert (done.documents, done.fitted) == (2, True)
     assert archive.index.embedder is not None

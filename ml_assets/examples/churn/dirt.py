@@ -14,7 +14,7 @@ FAULTS: dict[str, tuple[tuple[str, object], ...]] = {
 _KEYS = {"customers": "customer_id", "transactions": "transaction_id", "support_tickets": "ticket_id"}
 
 
-def soiled(source: str, clean: pa.Table, rng: np.random.Generator, share: float) -> pa.Table:
+def broken_copies(source: str, clean: pa.Table, rng: np.random.Generator, share: float) -> pa.Table:
     """Broken copies of about `share` of the rows, each with one fault and its own key (`T0003-000017x`)."""
     chosen = np.flatnonzero(rng.random(len(clean)) < share)
     fault = rng.integers(0, len(FAULTS[source]), len(chosen))

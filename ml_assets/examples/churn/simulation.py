@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ml_assets.errors import DataError
 from ml_assets.examples.churn import truth as manifest
-from ml_assets.examples.churn.dirt import soiled
+from ml_assets.examples.churn.dirt import broken_copies
 from ml_assets.examples.churn.files import store
 from ml_assets.examples.churn.latent import DAY, SLIPPING, Floats, Stream, Week, probability, random, weeks
 from ml_assets.examples.churn.observe import (
@@ -186,7 +186,8 @@ def _roc_auc(label: np.ndarray, score: Floats) -> float:
 def _soiled(simulation: Simulation, week: Week, clean: Rows) -> Rows:
     rng = random(simulation, Stream.DIRT, week.number)
     return {
-        source: pa.concat_tables([rows, soiled(source, rows, rng, simulation.dirty)]) for source, rows in clean.items()
+        source: pa.concat_tables([rows, broken_copies(source, rows, rng, simulation.dirty)])
+        for source, rows in clean.items()
     }
 
 

@@ -51,7 +51,7 @@ def draw(dice: Dice, year: int) -> Reconciliation:
     chosen = [row for row in range(len(_EXPENSES)) if dice.chance(0.62)] or [0, 12]
     expenses = tuple(_expense(dice, row, building) for row in chosen)
     controllable = sum(expense.actual for expense in expenses if expense.controllable)
-    cap: Cap = dice.weighted((("none", 0.4), ("non-cumulative", 0.3), ("cumulative", 0.3)))
+    cap: Cap = dice.weighted_choice((("none", 0.4), ("non-cumulative", 0.3), ("cumulative", 0.3)))
     years = dice.between(2, 5) if cap == "cumulative" else 1
     total = sum(expense.actual for expense in expenses)
     based = dice.chance(0.3)

@@ -118,7 +118,7 @@ class _Writer:
     def _line(self, line: Line, lead: str, item: int) -> None:
         text = self.words(line.phrase)
         if line.kind == "code":
-            self.add(*tables.written(text.strip(), self._dice, self._facts))
+            self.add(*tables.table_blocks(text.strip(), self._dice, self._facts))
         elif line.kind == "row":
             self.add(Block("row", "", tuple(cell.strip() for cell in text.split(";"))))
         elif line.kind == "item":

@@ -37,7 +37,7 @@ class Dice:
         """One of `options`."""
         return options[int(self.unit() * len(options))]
 
-    def weighted(self, options: Sequence[tuple[T, float]]) -> T:
+    def weighted_choice(self, options: Sequence[tuple[T, float]]) -> T:
         """One of `options`, each with its weight; the weights sum to 1."""
         left = self.unit()
         for option, weight in options:

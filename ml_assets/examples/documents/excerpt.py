@@ -30,17 +30,17 @@ _TELLING = {
 }
 
 
-def chosen(dice: Dice) -> Part | None:
+def choose_part(dice: Dice) -> Part | None:
     """Which part of a document there is; None for most, which are whole."""
-    part = dice.weighted(_PARTS)
+    part = dice.weighted_choice(_PARTS)
     return part if dice.chance(SHARE) else None
 
 
-def delivered(count: int, seed: int, *, held_out: bool | None = None) -> Iterator[Truth]:
+def delivered_truths(count: int, seed: int, *, held_out: bool | None = None) -> Iterator[Truth]:
     """Documents as they are delivered: most are whole, and those of `draw.texts`; the others are parts of them."""
     for number in range(count):
         dice = Dice(seed, number, 8)
-        drawn, part = draw((seed, number), held_out=held_out), chosen(dice)
+        drawn, part = draw((seed, number), held_out=held_out), choose_part(dice)
         yield (excerpt(drawn, part, dice) if part else drawn).truth
 
 

@@ -69,7 +69,7 @@ class Facts:
         self.dates: dict[Dated, None] = {}
         self.amounts: dict[Amount, None] = {}
         self._dice, self._home = dice, home
-        self._form = dice.weighted((("long", 0.6), ("us", 0.12), ("padded", 0.1), ("short", 0.08), ("iso", 0.1)))
+        self._form = dice.weighted_choice((("long", 0.6), ("us", 0.12), ("padded", 0.1), ("short", 0.08), ("iso", 0.1)))
         self._names: dict[str, tuple[str, str]] = {}
         self._cents: dict[str, int] = {}
         self._said: dict[str, str] = {}
@@ -197,7 +197,7 @@ class Facts:
         dollars = self._dice.between(170, 860) * 5 if self._home else self._dice.between(180, 4_200) * 10
         return dollars * 100 + (self._dice.between(1, 99) if self._dice.chance(0.3) else 0)
 
-    def bounded(self, low: int, high: int) -> int:
+    def between(self, low: int, high: int) -> int:
         """A random whole number, for what is derived."""
         return self._dice.between(low, high)
 
@@ -220,11 +220,11 @@ def _plus_years(when: date, years: int) -> date:
 _DERIVED: dict[str, Callable[[Facts], int]] = {
     "rent": Facts.monthly,
     "annual": lambda facts: facts.cents("rent") * 12,
-    "deposit": lambda facts: facts.cents("rent") * facts.bounded(1, 2),
+    "deposit": lambda facts: facts.cents("rent") * facts.between(1, 2),
     "new_rent": lambda facts: grown(facts.cents("rent"), facts.rate),
     "new_annual": lambda facts: facts.cents("new_rent") * 12,
-    "late": lambda facts: facts.bounded(5, 30) * 500,
-    "prorated": lambda facts: facts.cents("rent") * facts.bounded(8, 28) // 30,
+    "late": lambda facts: facts.between(5, 30) * 500,
+    "prorated": lambda facts: facts.cents("rent") * facts.between(8, 28) // 30,
     "balance": lambda facts: facts.cents("price") - facts.cents("earnest"),
     "cam_gross": lambda facts: facts.cam.gross,
     "cam_budget": lambda facts: facts.cam.budget,
@@ -251,7 +251,7 @@ _OTHERS: dict[str, Callable[[Facts, Dice], str]] = {
     "area": lambda _, dice: f"{dice.between(90, 2_400) * 10:,}",
     "added_area": lambda _, dice: f"{dice.between(40, 900) * 10:,}",
     "building_area": lambda _, dice: f"{dice.between(3_000, 40_000) * 10:,}",
-    "term": lambda facts, _: wording.counted(facts.years),
+    "term": lambda facts, _: wording.number_in_words(facts.years),
     "rate": lambda facts, _: f"{facts.rate / 100:g}%",
     "share": lambda _, dice: f"{dice.between(80, 4_200) / 100:.2f}%",
     "nth": lambda _, dice: wording.ordinal(dice.between(1, 6)),

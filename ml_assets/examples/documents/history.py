@@ -10,7 +10,7 @@ from ml_assets.errors import DataError
 from ml_assets.examples.documents import markup
 from ml_assets.examples.documents.dice import Dice
 from ml_assets.examples.documents.draw import Drawn, draw, flowing, short
-from ml_assets.examples.documents.excerpt import Part, chosen, excerpt
+from ml_assets.examples.documents.excerpt import Part, choose_part, excerpt
 from ml_assets.examples.documents.pdf import pdf
 from ml_assets.examples.documents.scan import ScanFormat, scan
 from ml_assets.examples.documents.truth import Truth
@@ -70,9 +70,9 @@ class Plan:
     @property
     def end(self) -> date:
         """The day after the last one."""
-        return self.begins(self.weeks)
+        return self.first_day(self.weeks)
 
-    def begins(self, week: int) -> date:
+    def first_day(self, week: int) -> date:
         """The first day of a week, counted from 0."""
         return self.start + timedelta(weeks=week)
 
@@ -105,7 +105,7 @@ class DocumentArrival:
     reviewed: datetime | None
     reviewer: str
 
-    def drawn(self) -> Drawn:
+    def draw_document(self) -> Drawn:
         """The document; scans are short, and the formats that hold one page have one."""
         if self.form not in _SCANNED:
             whole = draw(self.key, held_out=self.novel)
@@ -115,12 +115,12 @@ class DocumentArrival:
 
     def truth(self) -> Truth:
         """What is true of the file."""
-        drawn = self.drawn()
+        drawn = self.draw_document()
         return flowing(drawn) if self.form in {"docx", "html", "txt"} else drawn.truth
 
     def content(self) -> bytes:
         """The bytes of the file."""
-        drawn = self.drawn()
+        drawn = self.draw_document()
         if self.form in _SCANNED:
             return scan(pdf(drawn), self.key, _SCANNED[self.form])
         return _WRITTEN[self.form](drawn)
@@ -134,12 +134,12 @@ def arrivals(plan: Plan, week: int) -> list[DocumentArrival]:
 def _arrival(plan: Plan, week: int, number: int) -> DocumentArrival:
     key = (plan.seed, week, number)
     dice = Dice(*key, 7)  # not the numbers that draw the document
-    form = dice.weighted(_MIX)
-    at = _moment(plan.begins(week), dice)
-    novel = dice.chance(_NOVEL) and plan.begins(week) >= plan.novel
+    form = dice.weighted_choice(_MIX)
+    at = _moment(plan.first_day(week), dice)
+    novel = dice.chance(_NOVEL) and plan.first_day(week) >= plan.novel
     name = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
     reviewed = at + timedelta(seconds=_delay(dice)) if dice.chance(_REVIEWED) else None
-    reviewer, part = dice.pick(_REVIEWERS), chosen(dice)
+    reviewer, part = dice.pick(_REVIEWERS), choose_part(dice)
     return DocumentArrival(key, f"{name}.{_SUFFIX[form]}", at, form, novel, part, reviewed, reviewer)
 
 

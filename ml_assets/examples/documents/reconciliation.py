@@ -101,7 +101,7 @@ class Reconciliation:
             return None
         limit = self.reference
         for _ in range(self.years if self.cap == "cumulative" else 1):
-            limit = rounded(limit * (WHOLE + self.cap_rate), WHOLE)
+            limit = round_half_up(limit * (WHOLE + self.cap_rate), WHOLE)
         return limit
 
     @property
@@ -117,7 +117,7 @@ class Reconciliation:
     @property
     def fee(self) -> int:
         """The administrative fee."""
-        return rounded(self.recoverable * self.admin, WHOLE)
+        return round_half_up(self.recoverable * self.admin, WHOLE)
 
     @property
     def pool(self) -> int:
@@ -127,12 +127,12 @@ class Reconciliation:
     @property
     def share(self) -> int:
         """The pro-rata share in millionths, as printed: a percentage with four decimals."""
-        return rounded(self.premises * SHARE, self.building)
+        return round_half_up(self.premises * SHARE, self.building)
 
     @property
     def owed(self) -> int:
         """The tenant's share of the pool."""
-        return rounded(self.pool * self.share, SHARE)
+        return round_half_up(self.pool * self.share, SHARE)
 
     @property
     def paid(self) -> int:
@@ -147,9 +147,9 @@ class Reconciliation:
     def _grossed(self, expense: Expense) -> int:
         if not (expense.variable and self.gross_up > self.occupancy):
             return expense.actual
-        return rounded(expense.actual * self.gross_up, self.occupancy)
+        return round_half_up(expense.actual * self.gross_up, self.occupancy)
 
 
-def rounded(numerator: int, denominator: int) -> int:
+def round_half_up(numerator: int, denominator: int) -> int:
     """The quotient of two whole numbers from 0 on, rounded half up."""
     return (2 * numerator + denominator) // (2 * denominator)

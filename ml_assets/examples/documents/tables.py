@@ -46,7 +46,7 @@ _LINES = [
 ]
 
 
-def written(code: str, dice: Dice, facts: Facts) -> list[Block]:
+def table_blocks(code: str, dice: Dice, facts: Facts) -> list[Block]:
     """What a line `% name argument` of a bank stands for.
 
     Raises:

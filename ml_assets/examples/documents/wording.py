@@ -69,7 +69,7 @@ def dollars(cents: int) -> str:
     return f"{whole} and {cents % 100:02d}/100 Dollars ({money(cents)})"
 
 
-def counted(number: int) -> str:
+def number_in_words(number: int) -> str:
     """`thirty (30)`."""
     return f"{words(number)} ({number})"
 

@@ -120,7 +120,7 @@ def _files(location: Path, plan: Plan, week: int) -> list[Path]:
     """When the documents of a week arrived, and then they: whoever finds one knows since when it is there."""
     arriving = arrivals(plan, week)
     missing = {arrival: arrival.content() for arrival in arriving if not _file(location, arrival).exists()}
-    register = location / "arrivals" / f"{plan.begins(week)}.jsonl"
+    register = location / "arrivals" / f"{plan.first_day(week)}.jsonl"
     added = []
     if not register.exists():
         held = ((missing.get(arrival) or _file(location, arrival).read_bytes(), arrival) for arrival in arriving)
@@ -135,11 +135,11 @@ def _arrived(content: bytes, arrival: DocumentArrival) -> str:
 
 def _reviews(location: Path, plan: Plan, week: int) -> list[Path]:
     """What was reviewed in a week, of that week's documents and of earlier ones."""
-    begins = plan.begins(week)
+    begins = plan.first_day(week)
     path = location / "labels" / f"{begins}.jsonl"
     if path.exists():
         return []
-    since, until = (datetime.combine(plan.begins(at), time(), UTC) for at in (week, week + 1))
+    since, until = (datetime.combine(plan.first_day(at), time(), UTC) for at in (week, week + 1))
     known = [arrival for at in range(max(0, week - REVIEW_WEEKS), week + 1) for arrival in arrivals(plan, at)]
     done = sorted((a.reviewed, a.name, a) for a in known if a.reviewed and since <= a.reviewed < until)
     lines = [_review(location, arrival) for _, _, arrival in done]

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml_assets.errors import DataError
-from ml_assets.examples.retail.invoices import Progress, once, read
+from ml_assets.examples.retail.invoices import Progress, read, without_repeated_lines
 from ml_assets.storage.files import replacing
 
 URL = "https://archive.ics.uci.edu/static/public/502/online+retail+ii.zip"
@@ -74,7 +74,7 @@ def convert(path: Path, folder: Path, progress: Progress | None = None, *, lines
     if not found or (lines is not None and found != lines):
         expected = "at least one is needed" if lines is None else f"{lines:,} are expected"
         raise DataError(f"{path.name} has {found:,} order lines, {expected}: download it again, {_COPY}")
-    table = once(parts).sort_by("invoice_date")
+    table = without_repeated_lines(parts).sort_by("invoice_date")
     target = folder / "transactions" / "online_retail_ii.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
     return _whole(target, lambda part: _write(table, part))

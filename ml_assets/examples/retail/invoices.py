@@ -72,7 +72,7 @@ def read(path: Path, progress: Progress) -> list[pa.Table]:
         raise DataError(f"{path.name} cannot be read ({error}): cut off? Download it again") from error
 
 
-def once(parts: Sequence[pa.Table]) -> pa.Table:
+def without_repeated_lines(parts: Sequence[pa.Table]) -> pa.Table:
     """The lines of all sheets, without those of a later sheet that an earlier one holds.
 
     Only days that both sheets cover are compared, line by line: what stands twice in one sheet stays twice.

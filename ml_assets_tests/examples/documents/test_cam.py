@@ -13,7 +13,7 @@ from ml_assets.examples.documents.cam import draw as draw_year
 from ml_assets.examples.documents.dice import Dice
 from ml_assets.examples.documents.draw import draw
 from ml_assets.examples.documents.layouts import names
-from ml_assets.examples.documents.reconciliation import Expense, Reconciliation, rounded
+from ml_assets.examples.documents.reconciliation import Expense, Reconciliation, round_half_up
 from ml_assets.examples.documents.typeset import Block
 
 SMALL = Reconciliation(
@@ -71,7 +71,7 @@ def test_a_base_year_is_taken_off_and_the_fee_put_on() -> None:
 
 @given(st.integers(0, 10**12), st.integers(1, 10**9))
 def test_rounding_is_half_up(numerator: int, denominator: int) -> None:
-    found = rounded(numerator, denominator)
+    found = round_half_up(numerator, denominator)
     assert abs(Fraction(numerator, denominator) - found) <= Fraction(1, 2)
     assert Fraction(numerator, denominator) - found < Fraction(1, 2)
 

@@ -8,7 +8,7 @@ import pytest
 
 from ml_assets.examples.documents.dice import Dice
 from ml_assets.examples.documents.draw import draw, texts
-from ml_assets.examples.documents.excerpt import SHARE, Part, chosen, delivered, excerpt
+from ml_assets.examples.documents.excerpt import SHARE, Part, choose_part, delivered_truths, excerpt
 from ml_assets_tests.examples.documents.test_generated import _flat, _forms
 
 
@@ -32,9 +32,9 @@ def test_a_cover_has_a_title_and_little_else() -> None:
 
 
 def test_about_a_tenth_is_parts_and_the_others_are_whole() -> None:
-    parts = Counter(chosen(Dice(1, number, 8)) for number in range(4_000))
+    parts = Counter(choose_part(Dice(1, number, 8)) for number in range(4_000))
     assert 1 - parts[None] / 4_000 == pytest.approx(SHARE, abs=0.02)
     assert parts.keys() == {None, *get_args(Part)}
-    pairs = zip(delivered(40, 3), (truth for _, truth in texts(40, 3)), strict=True)
+    pairs = zip(delivered_truths(40, 3), (truth for _, truth in texts(40, 3)), strict=True)
     assert sum(one == other for one, other in pairs) > 30
-    assert list(islice(delivered(40, 3), 5)) == list(delivered(5, 3))
+    assert list(islice(delivered_truths(40, 3), 5)) == list(delivered_truths(5, 3))
