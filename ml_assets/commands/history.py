@@ -6,14 +6,13 @@ from typing import NamedTuple
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState, SensorInstigatorData
 
+from ml_assets.components.dead_runs import CLI
 from ml_assets.errors import DataError
 
 _GOING = [
     dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
 ]  # fmt: skip
-_CLI = "ml_assets/cli"
-"""The tag of runs of `ml-assets run`: the model."""
 _INSTIGATORS = ("data", "automation", "retrain", "schedule")
 
 
@@ -56,7 +55,7 @@ def require_quiet(instance: dg.DagsterInstance, model: str) -> None:
     """
     going = [run for run in instance.get_runs(dg.RunsFilter(statuses=_GOING)) if _is_of(run, model)]
     # Runs of `ml-assets run` hold a lock that we have: their process is gone.
-    alive = [run for run in going if _CLI not in run.tags]
+    alive = [run for run in going if CLI not in run.tags]
     if alive:
         raise DataError(
             f"a run of {model} is {alive[0].status.value.lower()} ({alive[0].run_id[:8]}): wait until it has ended, or "
@@ -74,6 +73,7 @@ def forget(instance: dg.DagsterInstance, model: str, *, remove: bool) -> None:
         instance.wipe_assets(found.assets)
     for run in found.runs:
         instance.delete_run(run.run_id)
+    _forget_pools(instance, model)
     for state in found.instigators:
         if remove:
             instance.delete_instigator_state(state.instigator_origin_id, state.selector_id)
@@ -81,10 +81,19 @@ def forget(instance: dg.DagsterInstance, model: str, *, remove: bool) -> None:
             instance.update_instigator_state(state.with_data(data._replace(cursor=None, last_run_key=None)))
 
 
+def _forget_pools(instance: dg.DagsterInstance, model: str) -> None:
+    """The pools of its assets; they are made anew when they are needed."""
+    storage = instance.event_log_storage
+    if storage.supports_global_concurrency_limits:
+        for pool in storage.get_concurrency_keys():
+            if pool.startswith(f"{model}/"):
+                storage.delete_concurrency_limit(pool)
+
+
 def _is_of(run: dg.DagsterRun, model: str) -> bool:
     selected = run.asset_selection or set()
     return (
-        run.tags.get(_CLI) == model
+        run.tags.get(CLI) == model
         or run.job_name == f"{model}_loop"
         or (bool(selected) and all(key.path[0] == model for key in selected))
     )

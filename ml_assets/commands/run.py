@@ -16,12 +16,12 @@ from ml_assets.commands.forget import require_whole
 from ml_assets.commands.progress import Show
 from ml_assets.commands.project import Project
 from ml_assets.commands.summary import Summary, summarise
+from ml_assets.components.dead_runs import CLI, cli_tags, end_dead_run
 from ml_assets.settings import settings
 from ml_assets.storage.files import locked
 from ml_assets.training.preflight import require_trainable
 from ml_assets.training.reach import Reach, reach
 
-CLI = "ml_assets/cli"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -139,7 +139,7 @@ class _Loop:
                 asset_selection=selection,
                 raise_on_error=False,
                 # Whoever called is there to call again: the daemon does not.
-                tags={CLI: self.name, "reason": "ml-assets run", "dagster/max_retries": "0"},
+                tags=cli_tags(self.name) | {"reason": "ml-assets run", "dagster/max_retries": "0"},
             )
         self.results.append(result)
         return result
@@ -191,7 +191,7 @@ def _bury(instance: dg.DagsterInstance, name: str) -> None:
     """Mark the runs of killed commands as failed: we hold the lock, so nobody is executing them."""
     chosen = dg.RunsFilter(tags={CLI: name}, statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     for dead in instance.get_runs(filters=chosen):
-        instance.report_run_failed(dead, "The process was killed; the next run went on from what it had finished.")
+        end_dead_run(instance, dead, "The process was killed; the next run went on from what it had finished.")
 
 
 def _blocked(result: dg.ExecuteInProcessResult) -> bool:

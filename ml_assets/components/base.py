@@ -86,7 +86,10 @@ class SpecComponent(dg.Component, Generic[Spec]):
         looped: bool = True,
         **more: Any,  # noqa: ANN401 - further arguments of dagster.asset
     ) -> Callable[[Callable[..., Result]], dg.AssetsDefinition]:
-        """`dagster.asset` with what every asset of a folder has: group, owners, the loop's tag, as-of dates.
+        """`dagster.asset` with what every asset of a folder has: group, owners, the loop's tag, as-of dates, a pool.
+
+        The pool is the asset's own, and `dagster.yaml` gives it one slot: two runs never write the same asset at once,
+        on whichever machines they are. A long training keeps nobody from taking the rows of servers meanwhile.
 
         Args:
             key: of this folder; its first part behind the folder is one of `assets`.
@@ -112,6 +115,7 @@ class SpecComponent(dg.Component, Generic[Spec]):
             kinds={*kinds},
             tags={LOOP: self.folder} if looped else {},
             owners=[*getattr(self.spec, "owners", ())] or None,
+            pool="/".join(key.path),
             freshness_policy=dg.FreshnessPolicy.time_window(fail_window=freshness) if freshness else None,
             **more,
         )

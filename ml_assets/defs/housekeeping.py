@@ -1,7 +1,8 @@
-"""How long Dagster remembers the runs of all models."""
+"""How long Dagster remembers the runs of all models, and what killed ones hold."""
 
 import dagster as dg
 
+from ml_assets.components.dead_runs import slots_sensor
 from ml_assets.components.old_runs import purge_sensor
 
 SUCCEEDED, FAILED = 7, 30
@@ -10,5 +11,5 @@ SUCCEEDED, FAILED = 7, 30
 
 @dg.definitions
 def housekeeping() -> dg.Definitions:
-    """The sensor that forgets what nobody asks for of older runs."""
-    return dg.Definitions(sensors=[purge_sensor(SUCCEEDED, FAILED)])
+    """The sensor that forgets what nobody asks for of older runs, and the one that frees slots of killed ones."""
+    return dg.Definitions(sensors=[purge_sensor(SUCCEEDED, FAILED), slots_sensor()])

@@ -132,6 +132,12 @@ def test_every_asset_of_a_loop_is_in_its_job(definitions: dg.Definitions, specs:
         assert set(selected) == {spec.key for spec in specs if LOOP in spec.tags and spec.key.path[0] == folder}
 
 
+def test_every_asset_is_a_pool_of_its_own(definitions: dg.Definitions, specs: list[dg.AssetSpec]) -> None:
+    graph = definitions.resolve_asset_graph()
+    for key in (spec.key for spec in specs):
+        assert graph.get(key).pools == {"/".join(key.path)}
+
+
 def test_freshness_is_what_the_yaml_declares(specs: list[dg.AssetSpec]) -> None:
     declared = {spec.key.to_user_string(): spec.freshness_policy for spec in specs if spec.freshness_policy}
     watched = {"drift_report", "performance_report", "prediction_report", "retraining_verdict", "alerts"}
@@ -152,7 +158,7 @@ def test_every_gate_of_a_model_is_a_blocking_check(tree: dg.ComponentTree, defin
 def test_every_sensor_runs_from_the_start(definitions: dg.Definitions) -> None:
     sensors = {sensor.name: sensor for sensor in definitions.sensors or []}
     own = {f"{folder}_{what}" for folder in FOLDERS for what in ("data", "automation", "retrain")}
-    assert set(sensors) == own | {"alerts", "failed_runs", "failed_sensors", "old_runs", "recovered_runs"}
+    assert set(sensors) == own | {"alerts", "dead_slots", "failed_runs", "failed_sensors", "old_runs", "recovered_runs"}
     assert {sensor.default_status for sensor in sensors.values()} == {dg.DefaultSensorStatus.RUNNING}
 
 
