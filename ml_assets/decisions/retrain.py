@@ -120,6 +120,19 @@ def drifted_importance(drifted: Mapping[str, bool], importance: Mapping[str, flo
     return math.fsum(weight for name, weight in weights.items() if drifted[name]) / total
 
 
+def drift_weight(drifted: Mapping[str, bool | None], importance: Mapping[str, float]) -> float | None:
+    """As `drifted_importance`, where None is a feature whose drift is not known: it did not drift.
+
+    None where no feature's drift is known, or none weighs anything: a champion that leans on nothing.
+    """
+    if all(verdict is None for verdict in drifted.values()):
+        return None
+    try:
+        return drifted_importance({name: bool(verdict) for name, verdict in drifted.items()}, importance)
+    except ValueError:
+        return None
+
+
 def decide(policy: Policy, evidence: RetrainEvidence) -> RetrainVerdict:
     """Retrain, suspect, or wait.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ml_assets.decisions import retrain
 from ml_assets.decisions.interval import Interval
-from ml_assets.decisions.retrain import Action, Policy, RetrainEvidence, RetrainVerdict, drifted_importance
+from ml_assets.decisions.retrain import Action, Policy, RetrainEvidence, RetrainVerdict
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features.store import refresh
 from ml_assets.storage.lake import Lake, fingerprint_of
@@ -256,15 +256,9 @@ def _new_rows(
 
 
 def _weighed(registry: Registry, champion: Version, drifted: Mapping[str, bool | None]) -> float | None:
-    """The share of the importance that drifted features hold; a feature whose drift is not known did not drift."""
-    if not any(drift is not None for drift in drifted.values()):
-        return None
     evaluation = json.loads(required(registry, champion, REPORT))["evaluation"]
-    importance = {name: found["mean"] for name, found in evaluation["importance"].items()}
-    try:
-        return drifted_importance({name: bool(drift) for name, drift in drifted.items()}, importance)
-    except ValueError:  # a champion that leans on nothing
-        return None
+    importance = {name: feature["mean"] for name, feature in evaluation["importance"].items()}
+    return retrain.drift_weight(drifted, importance)
 
 
 def _before(lake: Lake, folder: ModelDefinition, champion: Version, as_of: date) -> dict[str, int]:

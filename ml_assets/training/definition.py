@@ -12,6 +12,8 @@ from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.tables import ModelTables
+from ml_assets.training.task.task import Task
+from ml_assets.training.task.tasks import task_of
 
 _OWN = ("as_of", "row_as_of", "label")
 """Columns of a training set that are no features."""
@@ -39,6 +41,11 @@ class ModelDefinition:
     def tables(self) -> ModelTables:
         """The names of the model's tables."""
         return ModelTables(self.name)
+
+    @property
+    def task(self) -> Task:
+        """What depends on the kind of its label."""
+        return task_of(self.spec.label.classes)
 
     @property
     def columns(self) -> tuple[str, ...] | None:

@@ -25,17 +25,18 @@ def labelled(lake: Lake, folder: ModelDefinition, rows: pa.Table, beside: Sequen
     Raises:
         TrainingError: there is no row, or one class only.
     """
-    classes, file = folder.spec.label.classes, folder.labels.query.where
+    file = folder.labels.query.where
     others = _counts(lake, folder, beside)
     values = {*rows[LABEL].drop_null().unique().to_pylist(), *others} - {None}
     count = len(rows) + sum(others.values())
     if not count:
         raise TrainingError(f"{folder.name}: the population is empty at every training date: check population.sql")
     if len(values) < 2:
-        expected = f"two or more of {listed(classes, 8)}" if classes else "0 and 1"
         found = f"all {count:,} labels are {min(values)!r}" if values else "no label is known"
-        raise TrainingError(f"{file}: {found}: a classifier needs {expected}; widen window.train, or check the query")
-    return rows.filter(pc.is_valid(rows[LABEL])) if classes else rows
+        raise TrainingError(
+            f"{file}: {found}: a classifier needs {folder.task.expected_labels}; widen window.train, or check the query"
+        )
+    return rows.filter(pc.is_valid(rows[LABEL])) if folder.task.names_classes else rows
 
 
 def _counts(lake: Lake, folder: ModelDefinition, days: Sequence[date]) -> dict[object, int]:

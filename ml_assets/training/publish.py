@@ -31,7 +31,7 @@ def manifest(lake: Lake, registry: Registry, folder: ModelDefinition, report: "R
         inputs=_inputs(lake, kept),
         ttls={_short(item.view): item.ttl.total_seconds() for item in kept.used},
         feature_set=feature_set(folder.name, kept.used),
-        bands=() if kept.classes else _bands(folder, report.evaluation),
+        bands=_bands(folder, kept, report.evaluation),
         max_rows=folder.spec.serve.max_rows,
         metrics=report.metrics,
         gates=tuple(PassedGate(gate.name, gate.value, gate.limit, gate.reason) for gate in report.verdict.numbers),
@@ -83,7 +83,5 @@ def _common(lake: Lake, kept: TrainingRecord) -> dict[str, Any]:
     return dict(row)
 
 
-def _bands(folder: ModelDefinition, evaluation: Mapping[str, Any]) -> tuple[Band, ...]:
-    cut = float(evaluation["threshold"])
-    cheapest = {"no": 0.0, "yes": cut} if cut > 0 else {"yes": 0.0}
-    return tuple(Band(name, start) for name, start in (folder.spec.serve.bands or cheapest).items())
+def _bands(folder: ModelDefinition, kept: TrainingRecord, evaluation: Mapping[str, Any]) -> tuple[Band, ...]:
+    return tuple(Band(name, start) for name, start in kept.task.bands(folder.spec.serve.bands, evaluation).items())

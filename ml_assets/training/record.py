@@ -1,6 +1,7 @@
 """What a version was trained from: kept with its run, so that it can be scored, judged and repeated."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Self
@@ -12,6 +13,8 @@ from ml_assets.features.view import TimedView, View
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.frame import FeatureColumns
 from ml_assets.training.split import Split
+from ml_assets.training.task.task import Task
+from ml_assets.training.task.tasks import task_of
 
 EVALUATION = "evaluation/model.onnx"
 """The artifact that was fitted on the training dates only."""
@@ -52,9 +55,18 @@ class TrainingRecord:
     terms: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
+    def task(self) -> Task:
+        """What depends on the kind of its label."""
+        return task_of(self.classes)
+
+    @property
     def used(self) -> list[TimedView]:
         """The feature views with their TTL."""
         return [TimedView(view, timedelta(seconds=ttl)) for view, ttl in zip(self.features, self.ttls, strict=True)]
+
+    def precedes(self, days: Sequence[date], horizon: timedelta) -> bool:
+        """Whether all labels that it was fitted on ended before these as-of dates: it may be tested on their rows."""
+        return max(self.split.refit) + horizon <= min(days)
 
     def to_json(self) -> bytes:
         """As JSON: dates as text, durations as seconds."""

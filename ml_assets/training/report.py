@@ -138,7 +138,7 @@ def _evaluate(
     lake: Lake, registry: Registry, folder: ModelDefinition, version: Version, champion: Version | None, workers: int
 ) -> dict[str, Any]:
     from ml_assets.training import export  # onnxruntime
-    from ml_assets.training.task.candidate import Candidate
+    from ml_assets.training.task.task import Candidate
 
     kept = record(registry, version)
     table = dataset.read(lake, kept.table, kept.as_of, kept.version)
@@ -149,8 +149,8 @@ def _evaluate(
     against = None
     if champion is not None:
         said["champion"], against = _champion(lake, registry, folder, champion, kept, test, workers)
-    candidate = Candidate(folder.spec, kept.classes, train, test, partial(export.probabilities, judged))
-    made, plots = candidate.judged(_slices(folder, test), said, f"{folder.name} {version.as_of}")
+    candidate = Candidate(folder.spec, train, test, partial(export.probabilities, judged))
+    made, plots = kept.task.evaluate(candidate, _slices(folder, test), said, f"{folder.name} {version.as_of}")
     registry.log(version.run_id, made.metrics)
     registry.write(version.run_id, {PLOTS: plots})
     return {"evaluation": made.as_dict(), "against": against}
@@ -171,7 +171,7 @@ def _champion(
     own evaluation fitted.
     """
     kept = record(registry, champion)
-    fresh = max(kept.split.refit) + folder.spec.label.horizon <= min(candidate.split.test)
+    fresh = kept.precedes(candidate.split.test, folder.spec.label.horizon)
     artifact = registry.onnx(champion) if fresh else required(registry, champion, EVALUATION)
     table = _tested(lake, candidate, rows(lake, folder, kept, candidate.split.test, workers=workers))
     if len(table) != len(test.y):
@@ -191,7 +191,7 @@ def _slices(folder: ModelDefinition, test: Frame) -> "dict[str, NDArray[Any]]":
 
 def _tested(lake: Lake, candidate: TrainingRecord, table: pa.Table) -> pa.Table:
     """The rows of the population that have a label: of several classes, some have none."""
-    if not candidate.classes:
+    if not candidate.task.names_classes:
         return table
     kept = dataset.read(lake, candidate.table, candidate.as_of, candidate.version)
     known = _keys(kept[dataset.ROW], kept[candidate.entity])

@@ -11,7 +11,6 @@ from ml_assets.documents.vocabulary import familiarity, vocabulary
 from ml_assets.errors import DataError
 from ml_assets.features.join import point_in_time
 from ml_assets.features.store import fingerprints, refresh
-from ml_assets.spec.names import REVIEW
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.memo import memo
 from ml_assets.storage.registry import Registry, Version
@@ -86,13 +85,14 @@ def predict(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date
     """
     champion, kept = standing(registry, folder)
     serve = folder.spec.serve
-    unsure = [serve.review_below, serve.review_unseen, serve.review_words] if kept.classes else []
+    unsure = [serve.review_below, serve.review_unseen, serve.review_words] if kept.task.names_classes else []
     fingerprint = fingerprint_of(champion.tags["sha256"], *prints(lake, folder, kept, as_of), *unsure)
 
     def make() -> pa.Table:
         scored = rows(lake, folder, kept, [as_of], workers=workers)
         onnx = registry.onnx(champion)
-        found = decisions(probabilities(onnx, kept, scored), folder, kept, familiar(onnx, folder, kept, scored))
+        known = familiar(onnx, folder, kept, scored)
+        found = kept.task.answer_columns(probabilities(onnx, kept, scored), serve.review_below, known)
         columns = {
             "as_of": scored["as_of"],
             folder.spec.entity: scored[folder.spec.entity],
@@ -109,35 +109,12 @@ def familiar(onnx: bytes, folder: ModelDefinition, kept: TrainingRecord, table: 
     """Whether a model knows enough of the words of each row, [n], by `serve.review_words` and `review_unseen`."""
     import numpy as np
 
-    known = vocabulary(onnx, kept.columns.text) if kept.columns.text and kept.classes else {}
+    known = vocabulary(onnx, kept.columns.text) if kept.columns.text and kept.task.names_classes else {}
     if not known:
         return np.ones(len(table), bool)
     serve, texts = folder.spec.serve, zip(*(table[name].to_pylist() for name in known), strict=True)
     rows = (familiarity(dict(zip(known, row, strict=True)), known) for row in texts)
     return np.array([row.enough(serve.review_words, serve.review_unseen) for row in rows], bool)
-
-
-def decisions(
-    p: "NDArray[np.float64]", folder: ModelDefinition, kept: TrainingRecord, known: "NDArray[np.bool_]"
-) -> dict[str, pa.Array]:
-    """`score`; of several classes also `predicted`, the most probable, and `decision`, the same if sure enough.
-
-    Args:
-        p: the probability of each class of each row, [n, classes].
-        folder: its `serve.review_below` says what is sure enough.
-        kept: of the version that says it.
-        known: of `familiar`, [n].
-    """
-    if not kept.classes:
-        return {"score": pa.array(p[:, 1], pa.float64())}
-    best, sure = p.argmax(axis=1), (p.max(axis=1) >= folder.spec.serve.review_below) & known
-    names = [kept.classes[nr] for nr in best]
-    decided = [name if certain else REVIEW for name, certain in zip(names, sure, strict=True)]
-    return {
-        "score": pa.array(p.max(axis=1), pa.float64()),
-        "predicted": pa.array(names, pa.string()),
-        "decision": pa.array(decided, pa.string()),
-    }
 
 
 def summary(lake: Lake, predicted: Predicted, as_of: date) -> Mapping[str, float]:

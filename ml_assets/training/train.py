@@ -208,8 +208,6 @@ def _search(
     declared = folder.spec.search
     if declared is None or not declared.trials:
         return {}
-    from sklearn.metrics import accuracy_score, roc_auc_score  # 2 s
-
     from ml_assets.training.tuning import search
 
     inner = validation(window.train, folder.spec.label.horizon, dates=folder.spec.window.test)
@@ -219,17 +217,15 @@ def _search(
             f"{folder.spec.label.horizon.days} days no date is left before the validation; raise window.train, or "
             "leave search out"
         )
-    fitted, held, several = data.at(inner.train), data.at(inner.test), bool(folder.spec.label.classes)
+    fitted, held, task = data.at(inner.train), data.at(inner.test), folder.task
 
     def objective(parameters: Mapping[str, Any]) -> float:
         model = _fit(folder, chosen, folder.spec.estimator.parameters | dict(parameters), fitted)
-        if several:
-            return float(accuracy_score(held.y, model.predict(held.X)))
-        return float(roc_auc_score(held.y, model.predict_proba(held.X)[:, 1]))
+        return task.validate(model, held)
 
     def on_trial(trial: Any) -> None:  # noqa: ANN401 - a Trial
         say(f"search: trial {trial.number + 1} of {declared.trials}")
-        trials.trial(trial.number, trial.parameters, trial.value, f"validation_{'accuracy' if several else 'roc_auc'}")
+        trials.trial(trial.number, trial.parameters, trial.value, f"validation_{task.objective}")
 
     found = search(declared.space, declared.trials, objective, folder.spec.seed, on_trial)
     return dict(found.parameters)

@@ -1,7 +1,7 @@
 """What a version promised: its evaluation, on test rows that it was not fitted on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from math import hypot
 from typing import TYPE_CHECKING
@@ -113,26 +113,35 @@ def evaluated(
         reason = f"the label query changed since version {version.number} was trained, so there is no drop"
         return Evaluated(reason=reason)
     found = json.loads(content)["evaluation"]
-    counts = found["confusion"]
-    # Of several classes, each answer is right or wrong, however sure it was.
-    threshold = 0.0 if kept.classes else float(found["threshold"])
-    right = {} if kept.classes else {"accuracy": (counts["tp"] + counts["tn"]) / sum(counts.values())}
+    threshold = kept.task.evaluated_threshold(found)
     known, _ = bootstrapped(_scored(tested(lake, registry, version, kept), kept), threshold, spec)
-    return Evaluated(found["metrics"] | right, known, found["slices"], threshold)
+    return Evaluated(kept.task.evaluated_metrics(found), known, found["slices"], threshold)
 
 
 def bootstrapped(
-    rows: LabelledScores, threshold: float | None, spec: PerformanceSpec
+    rows: LabelledScores, threshold: float | None, spec: PerformanceSpec, metrics: Collection[str] | None = None
 ) -> tuple[dict[str, Interval], str]:
-    """The intervals of the metrics that can have one, and why others have none."""
-    right = {} if threshold is None else {"accuracy": ((rows.p >= threshold) == rows.y).astype(np.float64)}
-    rankings, means = ([name for name in report_metrics() if name in of] for of in (RANKINGS, MEANS))
+    """The intervals of metrics of a report, and why others have none.
+
+    Args:
+        rows: with their labels, [n].
+        threshold: of `accuracy`; None = it is not known.
+        spec: resamples and seed.
+        metrics: which; default: all that can have an interval.
+    """
+    asked = report_metrics() if metrics is None else metrics
+    right = {}
+    if threshold is not None and "accuracy" in asked:
+        right["accuracy"] = ((rows.p >= threshold) == rows.y).astype(np.float64)
+    rankings, means = ([name for name in asked if name in of] for of in (RANKINGS, MEANS))
     found: dict[str, Interval] = {}
     reasons = []
-    for metrics, more in ((rankings, {}), (means, right)):
+    for chosen, more in ((rankings, {}), (means, right)):
+        if not chosen and not more:
+            continue
         try:
             found |= intervals(
-                rows.y, rows.p, rows.entity, metrics=metrics, means=more, resamples=spec.resamples, seed=spec.seed
+                rows.y, rows.p, rows.entity, metrics=chosen, means=more, resamples=spec.resamples, seed=spec.seed
             )
         except TrainingError as error:  # too few entities, or hardly one of the other class
             reasons.append(f"no interval: {error}")
@@ -164,10 +173,8 @@ def tested(lake: Lake, registry: Registry, version: Version, kept: TrainingRecor
 
 
 def _scored(found: Tested, kept: TrainingRecord) -> LabelledScores:
-    """Of several classes, the label of a row is whether the most probable one is right."""
     y, who = np.asarray(labels(found.rows["label"], kept.classes)), entities(found.rows[kept.entity])
-    right = found.p.argmax(axis=1) == y if kept.classes else y
-    return LabelledScores(right.astype(np.float64), found.scores, who)
+    return LabelledScores(kept.task.outcome(y, found.p), kept.task.score(found.p), who)
 
 
 def entities(column: pa.ChunkedArray) -> "NDArray[np.int64]":

@@ -113,7 +113,7 @@ def estimate(
     group: MetricGroup, p: "NDArray[np.float64]", evaluated: Evaluated, spec: PerformanceSpec
 ) -> list[MetricRow]:
     """What the metrics of rows without labels are expected to be, if their scores are calibrated."""
-    found, reason = _expected(p, evaluated.threshold, spec)
+    found, reason = expected_metrics(p, evaluated.threshold, spec)
     made = []
     for metric in estimable():
         interval = found.get(metric)
@@ -125,9 +125,10 @@ def estimate(
 _NO_THRESHOLD = "no evaluation says from which score on to act"
 
 
-def _expected(
+def expected_metrics(
     p: "NDArray[np.float64]", threshold: float | None, spec: PerformanceSpec
 ) -> tuple[Mapping[str, Interval], str | None]:
+    """What scores let expect, and why they do not."""
     if len(p) < spec.min_rows:
         return {}, f"{len(p)} rows are fewer than min_rows {spec.min_rows}"
     try:

@@ -258,7 +258,7 @@ def _joined(
     A prediction without a label (its entity is no member any more, after late rows) is left out.
     """
     entity, wanted = quote(folder.spec.entity), [f"slice {name}" for name in slices]
-    label = "(l.label = p.predicted)::DOUBLE" if made.kept.classes else "l.label::DOUBLE"
+    label = made.kept.task.outcome_sql("l.label", "p.predicted")
     with lake.open(p=folder.tables.predictions, l=folder.labels.kept) as connection:
         if slices:
             connection.register("s", _words(lake, folder, made, days, slices, workers))

@@ -18,7 +18,7 @@ from ml_assets.events.rows import Outcome, Prediction
 from ml_assets.features.store import refresh
 from ml_assets.monitoring.log.take import table
 from ml_assets.monitoring.performance.baseline import LabelledScores, entities
-from ml_assets.storage.duck import literal, quote
+from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
@@ -166,15 +166,7 @@ def _open(
     nothing = "(SELECT '' AS prediction_id, '' AS kind, '' AS value, NULL::TIMESTAMP AS observed_at WHERE false)"
     said = nothing if lake.version(outcomes) is None else lake.relation(connection, outcomes)
     connection.execute(f"CREATE TEMP VIEW outcomes AS SELECT * FROM {said}")
-    connection.execute(_ANSWERS.format(truth=_truth(folder)))
-
-
-def _truth(folder: ModelDefinition) -> str:
-    """What an outcome says of an answer: its label; of several classes, whether it was right. A value is JSON."""
-    classes = ", ".join(literal(name) for name in folder.spec.label.classes)
-    if not classes:
-        return "TRY_CAST(value AS DOUBLE)"
-    return f"CASE WHEN value ->> '$' IN ({classes}) THEN (value ->> '$' = predicted)::DOUBLE END"
+    connection.execute(_ANSWERS.format(truth=folder.task.reviewed_sql("value", "predicted")))
 
 
 def _joined(
@@ -188,7 +180,7 @@ def _joined(
             labelled = f"SELECT as_of AS day, {entity}::VARCHAR AS entity, label::VARCHAR AS label FROM {labels}"
         else:
             labelled = "SELECT NULL::DATE AS day, '' AS entity, '' AS label WHERE false"
-        label = "(t.label = a.predicted)::DOUBLE" if folder.spec.label.classes else "t.label::DOUBLE"
+        label = folder.task.outcome_sql("t.label", "a.predicted")
         found: pa.Table = connection.sql(
             "SELECT a.day, a.entity, coalesce('entity ' || a.entity, a.nameless) AS unit, a.version, a.variant, "
             f"a.score, coalesce(a.said, {label}) AS label "

@@ -18,7 +18,7 @@ from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.record import EVALUATION, TrainingRecord, required
-from ml_assets.training.score import decisions, familiar
+from ml_assets.training.score import familiar
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,12 @@ def named(
         as_of: `T`.
         test: the version's test rows.
     """
-    if not kept.classes:
+    if not kept.task.names_classes:
         return ClassMix()
     query = "SELECT predicted, decision FROM p WHERE as_of = $day"
     now, unsure = _shares(lake.query(query, {"day": as_of}, p=folder.tables.predictions), kept)
     known = familiar(required(registry, version, EVALUATION), folder, kept, test.rows)
-    then, unsure_then = _shares(pa.table(decisions(test.p, folder, kept, known)), kept)
+    then, unsure_then = _shares(pa.table(kept.task.answer_columns(test.p, folder.spec.serve.review_below, known)), kept)
     return ClassMix(tuple(Compared(name, now[name], then[name]) for name in kept.classes), unsure, unsure_then)
 
 

@@ -95,7 +95,7 @@ def _plan(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date) 
     kept = record(registry, version)
     until = known_until(lake, folder, as_of)
     mature = [day for day in grid if day + folder.spec.label.horizon <= until]
-    labelled = None if kept.classes else max(mature, default=None)  # of several classes there is no one rate
+    labelled = None if kept.task.names_classes else max(mature, default=None)
     labels = fingerprints(lake, folder.labels, [labelled]) if labelled else {}
     silent = gaps.silent(lake, kept, as_of)
     before = next((day for day in grid[-2:-1] if as_of_key(day) in stand), None)

@@ -169,13 +169,6 @@ def compare(
     return bootstrap.drawn(values, len(y), entities, resamples, 0.95, seed)
 
 
-def baseline(y_train: "Codes", rows: int) -> ClassPredictions:
-    """The most frequent class of the train rows, with its share as the confidence: what a model must beat."""
-    counts = np.bincount(y_train)
-    best = int(counts.argmax())
-    return ClassPredictions(np.full(rows, best, np.int64), np.full(rows, counts[best] / counts.sum()))
-
-
 def confusion(y: "Codes", code: "Codes", classes: Sequence[str]) -> dict[str, int]:
     """How many rows of each true class were named what: `lease → amendment`; pairs without a row are left out."""
     pairs, counts = np.unique(np.stack([y, code]), axis=1, return_counts=True)

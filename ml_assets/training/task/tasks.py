@@ -1,0 +1,249 @@
+"""The tasks that there are: a label 0 or 1, and a label of several classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from ml_assets.decisions.metric import BINARY, MULTICLASS
+from ml_assets.errors import listed
+from ml_assets.spec.model import ModelSpec
+from ml_assets.spec.names import REVIEW
+from ml_assets.storage.duck import literal
+from ml_assets.training import bootstrap, metrics
+from ml_assets.training.explain import Importance, importance
+from ml_assets.training.frame import Frame
+from ml_assets.training.task import binary, multiclass
+from ml_assets.training.task.binary import Evaluation
+from ml_assets.training.task.multiclass import ClassPredictions
+from ml_assets.training.task.task import Candidate, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from ml_assets.decisions.interval import Interval
+    from ml_assets.training.task.task import Floats, Labels, Predict, Slices
+
+
+def task_of(classes: Sequence[str]) -> Task:
+    """The task of a label with these classes.
+
+    >>> task_of(()).name, task_of(("lease", "amendment", "other")).name
+    ('binary', 'multiclass')
+    """
+    return Multiclass(tuple(classes)) if classes else Binary()
+
+
+@dataclass(frozen=True)
+class Binary(Task):
+    """A label 0 or 1: a model says P(label = 1)."""
+
+    name: ClassVar[str] = BINARY
+    objective: ClassVar[str] = "roc_auc"
+    names_classes: ClassVar[bool] = False
+    classes: tuple[str, ...] = ()
+
+    @property
+    def expected_labels(self) -> str:
+        """See `Task`."""
+        return "0 and 1"
+
+    def score(self, p: "Floats") -> "Floats":
+        """P(label = 1)."""
+        return p[:, 1]
+
+    def outcome(self, y: "Labels", p: "Floats") -> "Floats":  # noqa: ARG002 - the label is what came true
+        """The label."""
+        return y.astype(np.float64)
+
+    def answer_columns(self, p: "Floats", review_below: float, familiar: "NDArray[np.bool_]") -> dict[str, pa.Array]:  # noqa: ARG002 - nothing goes to review
+        """`score`."""
+        return {"score": pa.array(self.score(p), pa.float64())}
+
+    def outcome_sql(self, label: str, predicted: str) -> str:  # noqa: ARG002 - no class is named
+        """See `Task`."""
+        return f"{label}::DOUBLE"
+
+    def reviewed_sql(self, value: str, predicted: str) -> str:  # noqa: ARG002 - no class is named
+        """See `Task`."""
+        return f"TRY_CAST({value} AS DOUBLE)"
+
+    def validate(self, model: Any, rows: Frame) -> float:  # noqa: ANN401 - a scikit-learn classifier
+        """ROC AUC."""
+        from sklearn.metrics import roc_auc_score  # 2 s
+
+        return float(roc_auc_score(rows.y, model.predict_proba(rows.X)[:, 1]))
+
+    def threshold(self, y: "Labels", p: "Floats", spec: ModelSpec) -> float:
+        """By the costs that a folder declares."""
+        return metrics.threshold(y, self.score(p), spec.costs.false_positive, spec.costs.false_negative)
+
+    def evaluated_threshold(self, evaluation: "Mapping[str, Any]") -> float:
+        """See `Task`."""
+        return float(evaluation["threshold"])
+
+    def evaluated_metrics(self, evaluation: "Mapping[str, Any]") -> dict[str, float]:
+        """With `accuracy` at the threshold."""
+        counts = evaluation["confusion"]
+        return {**evaluation["metrics"], "accuracy": (counts["tp"] + counts["tn"]) / sum(counts.values())}
+
+    def measure(self, y: "Labels", p: "Floats", threshold: float) -> dict[str, float]:
+        """With `accuracy` at the threshold."""
+        scores = self.score(p)
+        return metrics.scores(y, scores) | {"accuracy": float(((scores >= threshold) == y).mean())}
+
+    def baseline(self, candidate: Candidate) -> "Floats":
+        """The best single feature."""
+        from ml_assets.training.baseline import baseline  # scikit-learn
+
+        alone = baseline(candidate.train, candidate.test.X)[1]
+        return np.stack([1 - alone, alone], axis=1)
+
+    def compare(
+        self, y: "Labels", mine: "Floats", theirs: "Floats", groups: "NDArray[Any]", *,
+        metrics: Sequence[str] | None = None, resamples: int = 1000, seed: int,
+    ) -> "dict[str, Interval]":  # fmt: skip
+        """See `Task`."""
+        return bootstrap.compare(
+            y, self.score(mine), self.score(theirs), groups, metrics=metrics, resamples=resamples, seed=seed
+        )
+
+    def importance(self, predict: "Predict", rows: Frame, seed: int) -> dict[str, Importance]:
+        """By the loss of ROC AUC."""
+        return importance(lambda features: self.score(predict(features)), rows.X, rows.y, seed=seed)
+
+    def evaluate(
+        self, candidate: Candidate, slices: "Slices", others: "Mapping[str, Floats]", title: str
+    ) -> tuple[Evaluation, bytes]:
+        """See `Task`."""
+        from ml_assets.training.baseline import baseline  # scikit-learn
+        from ml_assets.training.task.binary_plots import figure
+
+        test, spec = candidate.test, candidate.spec
+        p, costs = self.score(candidate.predict(test.X)), binary.Costs(**spec.costs.model_dump())
+        best, alone = baseline(candidate.train, test.X)
+        other = {"baseline": alone, **{name: self.score(said) for name, said in others.items()}}
+        leaned = self.importance(candidate.predict, test, spec.seed)
+        evaluation = binary.evaluate(
+            test.y, p, test.groups, slices=slices, costs=costs, other=other, seed=spec.seed, importance=leaned
+        )
+        curves = {name: metrics.curves(test.y, scores) for name, scores in {"candidate": p, **other}.items()}
+        return replace(evaluation, baseline=best.as_dict()), figure(curves, leaned, title)
+
+    def bands(self, declared: "Mapping[str, float]", evaluation: "Mapping[str, Any]") -> "Mapping[str, float]":
+        """Those that are declared; else `yes` from the threshold on."""
+        threshold = self.evaluated_threshold(evaluation)
+        return declared or ({"no": 0.0, "yes": threshold} if threshold > 0 else {"yes": 0.0})
+
+
+@dataclass(frozen=True)
+class Multiclass(Task):
+    """A label of several classes: a model names the most probable one, and its probability is how sure it is."""
+
+    classes: tuple[str, ...]
+    name: ClassVar[str] = MULTICLASS
+    objective: ClassVar[str] = "accuracy"
+    names_classes: ClassVar[bool] = True
+
+    @property
+    def expected_labels(self) -> str:
+        """See `Task`."""
+        return f"two or more of {listed(self.classes, 8)}"
+
+    def score(self, p: "Floats") -> "Floats":
+        """The probability of the most probable class."""
+        return np.asarray(p.max(axis=1))
+
+    def outcome(self, y: "Labels", p: "Floats") -> "Floats":
+        """Whether the named class is the true one."""
+        return np.asarray(p.argmax(axis=1) == y, np.float64)
+
+    def answer_columns(self, p: "Floats", review_below: float, familiar: "NDArray[np.bool_]") -> dict[str, pa.Array]:
+        """`score`, `predicted`, the most probable class, and `decision`, the same if it is sure enough."""
+        sure = (self.score(p) >= review_below) & familiar
+        names = [self.classes[number] for number in p.argmax(axis=1)]
+        decided = [name if certain else REVIEW for name, certain in zip(names, sure, strict=True)]
+        return {
+            "score": pa.array(self.score(p), pa.float64()),
+            "predicted": pa.array(names, pa.string()),
+            "decision": pa.array(decided, pa.string()),
+        }
+
+    def outcome_sql(self, label: str, predicted: str) -> str:
+        """See `Task`."""
+        return f"({label} = {predicted})::DOUBLE"
+
+    def reviewed_sql(self, value: str, predicted: str) -> str:
+        """See `Task`."""
+        classes = ", ".join(literal(name) for name in self.classes)
+        return f"CASE WHEN {value} ->> '$' IN ({classes}) THEN ({value} ->> '$' = {predicted})::DOUBLE END"
+
+    def validate(self, model: Any, rows: Frame) -> float:  # noqa: ANN401 - a scikit-learn classifier
+        """Accuracy."""
+        from sklearn.metrics import accuracy_score  # 2 s
+
+        return float(accuracy_score(rows.y, model.predict(rows.X)))
+
+    def threshold(self, y: "Labels", p: "Floats", spec: ModelSpec) -> float:  # noqa: ARG002 - of any rows
+        """0: each answer is right or wrong, however sure it was."""
+        return 0.0
+
+    def evaluated_threshold(self, evaluation: "Mapping[str, Any]") -> float:  # noqa: ARG002 - of any evaluation
+        """0, as `threshold`."""
+        return 0.0
+
+    def evaluated_metrics(self, evaluation: "Mapping[str, Any]") -> dict[str, float]:
+        """See `Task`."""
+        return dict(evaluation["metrics"])
+
+    def measure(self, y: "Labels", p: "Floats", threshold: float) -> dict[str, float]:  # noqa: ARG002 - see `threshold`
+        """See `Task`."""
+        return multiclass.scores(y, ClassPredictions.of(p))
+
+    def baseline(self, candidate: Candidate) -> "Floats":
+        """The share of each class of the train rows, so the most frequent one is named."""
+        counts = np.bincount(candidate.train.y, minlength=len(self.classes))
+        return np.tile(counts / counts.sum(), (len(candidate.test.y), 1))
+
+    def compare(
+        self, y: "Labels", mine: "Floats", theirs: "Floats", groups: "NDArray[Any]", *,
+        metrics: Sequence[str] | None = None, resamples: int = 1000, seed: int,
+    ) -> "dict[str, Interval]":  # fmt: skip
+        """See `Task`."""
+        one, two = ClassPredictions.of(mine), ClassPredictions.of(theirs)
+        intervals = multiclass.compare(y, one, two, groups, resamples=resamples, seed=seed)
+        return {name: intervals[name] for name in (intervals if metrics is None else metrics)}
+
+    def importance(self, predict: "Predict", rows: Frame, seed: int) -> dict[str, Importance]:
+        """By the loss of accuracy."""
+
+        def code(X: "pd.DataFrame") -> "Floats":  # noqa: N803 - scikit-learn's name
+            return np.asarray(predict(X).argmax(axis=1), np.float64)
+
+        return importance(code, rows.X, rows.y, seed=seed, metric=lambda y, named: float((y == named).mean()))
+
+    def evaluate(
+        self, candidate: Candidate, slices: "Slices", others: "Mapping[str, Floats]", title: str
+    ) -> tuple[Evaluation, bytes]:
+        """See `Task`."""
+        from ml_assets.training.task.multiclass_plots import figure
+
+        test, spec = candidate.test, candidate.spec
+        named = ClassPredictions.of(candidate.predict(test.X))
+        theirs = {"baseline": self.baseline(candidate), **others}
+        beside = {name: ClassPredictions.of(p) for name, p in theirs.items()}
+        leaned = self.importance(candidate.predict, test, spec.seed)
+        evaluation = multiclass.evaluate(
+            test.y, named, test.groups, classes=self.classes, review_below=spec.serve.review_below, slices=slices,
+            others=beside, seed=spec.seed, importance=leaned,
+        )  # fmt: skip
+        return evaluation, figure(test.y, {"candidate": named, **beside}, self.classes, leaned, title)
+
+    def bands(self, declared: "Mapping[str, float]", evaluation: "Mapping[str, Any]") -> "Mapping[str, float]":  # noqa: ARG002 - an answer names a class
+        """None."""
+        return {}
