@@ -29,6 +29,10 @@ class LabelValues:
     classes: tuple[str, ...] = ()
     positive: str | None = None
 
+    def __repr__(self) -> str:
+        """Stored fingerprints of label queries hold this text: another one would compute all labels anew."""
+        return f"Outcome(classes={self.classes!r}, positive={self.positive!r})"
+
     def read(self, column: pa.ChunkedArray) -> dict[str, pa.ChunkedArray]:
         """The columns of a view of labels: `label`, and `label_written` where it was spelled in another way.
 

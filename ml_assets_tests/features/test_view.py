@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
@@ -6,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from ml_assets.features.view import View
+from ml_assets.spec.label_values import LabelValues
 from ml_assets.spec.view import ViewSpec
 from ml_assets_tests.conftest import Shop
 
@@ -43,3 +45,10 @@ def test_everything_that_decides_a_result_decides_the_table(shop: Shop) -> None:
 def test_a_name_that_is_no_asset_key_is_refused(name: str) -> None:
     with pytest.raises(ValidationError):
         ViewSpec(name=name, sql="a.sql")
+
+
+def test_a_hash_that_is_stored_outlives_the_names_of_classes(shop: Shop) -> None:
+    """Another one would compute all that a lake holds anew, and train."""
+    view = shop.view("SELECT DISTINCT customer FROM orders", lookback=3 * DAY)
+    label = replace(view, outcome=LabelValues(("a", "b", "c")), lookback=None, horizon=90 * DAY)
+    assert (view.recipe, label.recipe) == ("a57b31eae551", "b590a7b89bec")
