@@ -137,7 +137,7 @@ def _predictions(project: Project, model: str, as_of: date | None, _: int | None
 @contextmanager
 def _features(project: Project, model: str, as_of: date | None, version: int | None) -> Iterator[Rows]:
     """What the champion scores: computed where it is not yet."""
-    from ml_assets.features.join import streamed
+    from ml_assets.features.join import stream_rows
     from ml_assets.features.store import refresh
 
     lake, folder = project.lake, project.folder(model)
@@ -145,7 +145,7 @@ def _features(project: Project, model: str, as_of: date | None, version: int | N
     day = folder.spec.cadence.require(as_of) if as_of else _predicted(lake, model)[-1]
     for view in (folder.population, *kept.features):
         refresh(lake, view, [day])
-    with streamed(lake, folder.population, day, kept.used) as rows:
+    with stream_rows(lake, folder.population, day, kept.used) as rows:
         yield rows, f"features of {model} at {day}, as version {number} sees them"
 
 

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
-from ml_assets.ingest.deliveries import standing
-from ml_assets.ingest.ledger import committed
-from ml_assets.ingest.left_files import left, reasons
+from ml_assets.ingest.deliveries import standing_deliveries
+from ml_assets.ingest.ledger import committed_entries
+from ml_assets.ingest.left_files import read_left, reasons
 from ml_assets.storage.lake import Lake
 
 
@@ -15,7 +15,7 @@ def state(lake: Lake, table: str) -> dict[str, Any]:
     `left` are files that stay where they are, each with `file` and `reason`; `quarantine_reasons` the three most
     frequent kinds, each with `reason` and `rows`.
     """
-    entries = [one.entry for one in standing(committed(lake, table)).values()]
+    entries = [one.entry for one in standing_deliveries(committed_entries(lake, table)).values()]
     latest = max((entry.reached for entry in entries if entry.reached), default=None)
     quarantined = sum(entry.quarantined for entry in entries)
     return {
@@ -24,5 +24,5 @@ def state(lake: Lake, table: str) -> dict[str, Any]:
         "quarantined": quarantined,
         "last_event": None if latest is None else latest.isoformat(timespec="seconds"),
         "quarantine_reasons": [asdict(reason) for reason in reasons(lake, table)] if quarantined else [],
-        "left": [asdict(note) for note in left(lake, table)],
+        "left": [asdict(note) for note in read_left(lake, table)],
     }

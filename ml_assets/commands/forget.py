@@ -20,7 +20,7 @@ from ml_assets.commands.progress import Show, nobody, working
 from ml_assets.commands.screen import echo
 from ml_assets.errors import DataError, MlAssetsError
 from ml_assets.settings import Settings
-from ml_assets.storage.files import locked, write_whole
+from ml_assets.storage.files import hold_lock, write_whole
 
 _NAME = re.compile(r"""[^/\\._'"\x00-\x1f][^/\\'"\x00-\x1f]*""")
 """What may be left over is called as somebody called a folder; it leads nowhere else."""
@@ -94,7 +94,7 @@ def alone(chosen: Settings, model: str) -> Iterator[None]:
     """No `ml-assets run` of the model meanwhile; the lock of a killed process is free."""
     path = chosen.dagster / f"{model}.lock"
     busy = ForgetError(f"another process runs the loop of {model}: wait for it, or stop it (lock {path})")
-    with locked(path, busy=busy):
+    with hold_lock(path, busy=busy):
         yield
 
 

@@ -14,7 +14,7 @@ from ml_assets.commands.samples import Sample, of_model
 from ml_assets.commands.screen import UnforeseenError, echo
 from ml_assets.commands.summary import Summary
 from ml_assets.errors import DataError, DeclarationError, MlAssetsError
-from ml_assets.ingest.drop_zone import unfinished
+from ml_assets.ingest.drop_zone import unfinished_history
 from ml_assets.ingest.watch import listing
 from ml_assets.settings import settings
 from ml_assets.spec.cadence import parse_date
@@ -103,7 +103,7 @@ def _supply(project: Project, name: str) -> None:
         DeclarationError: the function of the sample cannot be imported.
     """
     incoming = settings().incoming
-    part, sample = unfinished(incoming / name), _first_run(project, name)
+    part, sample = unfinished_history(incoming / name), _first_run(project, name)
     if part and part.command:
         raise DataError(f"{incoming / name} holds part of a history: `{part.command}` was ended, so run it again")
     if sample and (part or not _complete(project, name)):

@@ -27,7 +27,7 @@ from ml_assets.replay.walk import Replay, ReplayStore, replay, span, standard
 from ml_assets.settings import settings
 from ml_assets.spec.cadence import parse_date
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
-from ml_assets.storage.files import locked, write_whole
+from ml_assets.storage.files import hold_lock, write_whole
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -194,5 +194,5 @@ def _date(option: str, text: str) -> date | None:
 def _alone(name: str, root: Path) -> Iterator[None]:
     """One replay of a model at a time; the lock of a killed process is free."""
     lock = root / "lock"
-    with locked(lock, busy=DataError(f"another process replays {name}: wait for it, or stop it (lock {lock})")):
+    with hold_lock(lock, busy=DataError(f"another process replays {name}: wait for it, or stop it (lock {lock})")):
         yield

@@ -18,7 +18,7 @@ from ml_assets.commands.project import Project
 from ml_assets.commands.summary import Summary, summarise
 from ml_assets.components.dead_runs import CLI, cli_tags, end_dead_run
 from ml_assets.settings import settings
-from ml_assets.storage.files import locked
+from ml_assets.storage.files import hold_lock
 from ml_assets.training.preflight import require_trainable
 from ml_assets.training.reach import Reach, reach
 
@@ -182,7 +182,7 @@ def _alone(name: str) -> Iterator[None]:
     """One run of a model at a time; the lock of a killed process is free."""
     path = settings().dagster / f"{name}.lock"
     busy = RunError(f"another process runs the loop of {name}: wait for it, or stop it (lock {path})")
-    with locked(path, busy=busy):
+    with hold_lock(path, busy=busy):
         require_whole(settings(), name)
         yield
 

@@ -21,7 +21,7 @@ def undo_delivery(project: Project, source: str, file: str, *, yes: bool) -> Non
     Raises:
         DataError: there is no such source or delivery, or nobody said yes.
     """
-    from ml_assets.ingest.undo import delivered, undo
+    from ml_assets.ingest.undo import last_delivery, undo
 
     model, _, name = source.partition("/")
     specs = {each.spec.name: each.spec for each in project.sources(model)}
@@ -29,7 +29,7 @@ def undo_delivery(project: Project, source: str, file: str, *, yes: bool) -> Non
         known = ", ".join(f"{model}/{each}" for each in sorted(specs))
         raise DataError(f"no source {source!r}: write the model and the source, one of {known}")
     table = ModelTables(model).raw(name)
-    found = delivered(project.lake, table, file)
+    found = last_delivery(project.lake, table, file)
     came = "" if found.delivered is None else f", delivered at {found.delivered:%Y-%m-%d %H:%M:%S} UTC"
     back = f" The rows of {', '.join(found.restored)} that it replaced come back." if found.restored else ""
     echo(

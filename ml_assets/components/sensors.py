@@ -14,7 +14,7 @@ from ml_assets.components.base import LOOP, partitions
 from ml_assets.components.resources import LakeResource
 from ml_assets.components.retries import ATTEMPT, Cursor, retried
 from ml_assets.errors import DataError
-from ml_assets.ingest.watch import Listing, changed, listing
+from ml_assets.ingest.watch import Listing, changed_sources, listing
 from ml_assets.settings import settings
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def data_sensor(folder: str, sources: "Sequence[SourceSpec]") -> dg.SensorDefini
         found, failed = _listings(sources)
         cursor = Cursor.read(context.cursor)
         again = retried(context, cursor, raw, datetime.now(UTC))
-        new = [*changed(cursor.digests, found), *(name for name in again if name in found)]
+        new = [*changed_sources(cursor.digests, found), *(name for name in again if name in found)]
         if not new and failed:
             raise DataError(". ".join(failed))  # a tick that failed is seen and told, and asks again
         if not new:

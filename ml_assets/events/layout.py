@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, insert, inspect, select, text
 from ml_assets.events.database import as_store_errors, name, path
 from ml_assets.events.rows import EventStoreError
 from ml_assets.events.schema import EVENTS, IDENTITY, LAYOUT, METADATA, VERSION
-from ml_assets.storage.files import locked
+from ml_assets.storage.files import hold_lock
 
 # Of those that make the tables one goes first; they do not wait for a writer that hangs.
 _FIRST = "SELECT pg_advisory_xact_lock(hashtextextended('ml_assets tables in ' || current_schema(), 0))"
@@ -35,7 +35,7 @@ def create(engine: Engine, patience: float) -> None:
                 connection.execute(text(_FIRST))
                 _complete(connection)
             return
-        with locked(f"{file}.lock", patience=patience), engine.begin() as connection:
+        with hold_lock(f"{file}.lock", patience=patience), engine.begin() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
             _complete(connection)
 

@@ -65,7 +65,7 @@ class FeatureCatalog(tuple[CatalogEntry, ...]):
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def registered(lake: Lake, folders: Iterable[DeclaredViews]) -> FeatureCatalog:
+def feature_catalog(lake: Lake, folders: Iterable[DeclaredViews]) -> FeatureCatalog:
     """The views of model folders, with the columns that the lake holds of them.
 
     Raises:

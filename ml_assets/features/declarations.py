@@ -70,7 +70,7 @@ class Folders(dict[str, DeclaredViews]):
         self.broken: dict[str, str] = {}
 
 
-def declared(defs: Path) -> Folders:
+def read_folders(defs: Path) -> Folders:
     """The model folders below `defs`.
 
     Raises:

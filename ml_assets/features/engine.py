@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features.identity import exact_ids
 from ml_assets.features.query import require_names
-from ml_assets.ingest.corrections import Corrections, corrections, seen
+from ml_assets.ingest.corrections import Corrections, corrections, visible_rows
 from ml_assets.ingest.left_files import without_rows
 from ml_assets.spec.label_values import LABEL
 from ml_assets.storage.duck import QueryError, literal, quote
@@ -105,7 +105,7 @@ def _bind(
     version: int,
     corrected: Corrections,
 ) -> None:
-    rows = seen(lake, connection, relation.keyed, view.window(as_of), version, corrected)
+    rows = visible_rows(lake, connection, relation.keyed, view.window(as_of), version, corrected)
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {quote(relation.name)} AS FROM {rows}")
 
 

@@ -19,14 +19,14 @@ def arrow(entities: Any, names: list[str]) -> pa.Table:  # noqa: ANN401 - pandas
         DataError: one is not there.
     """
     for name in names:
-        if name not in held(entities):
-            raise DataError(f"the entities have no column {name!r}: they have {listed(held(entities), 8)}")
+        if name not in column_names(entities):
+            raise DataError(f"the entities have no column {name!r}: they have {listed(column_names(entities), 8)}")
     if isinstance(entities, pa.Table):
         return entities.select(names)
     return pa.table({name: pa.array(entities[name], from_pandas=True) for name in names})
 
 
-def held(entities: Any) -> list[str]:  # noqa: ANN401 - pandas or Arrow
+def column_names(entities: Any) -> list[str]:  # noqa: ANN401 - pandas or Arrow
     """The names of all columns."""
     return [*entities.column_names] if isinstance(entities, pa.Table) else [str(name) for name in entities.columns]
 
@@ -64,13 +64,13 @@ def moments(column: pa.ChunkedArray, name: str) -> "NDArray[np.int64]":
     return found
 
 
-def joined(entities: Any, parts: Sequence[pa.Table], names: Sequence[str | None]) -> Any:  # noqa: ANN401 - pandas or Arrow
+def join_columns(entities: Any, parts: Sequence[pa.Table], names: Sequence[str | None]) -> Any:  # noqa: ANN401 - pandas or Arrow
     """The entities with the columns of `parts` behind theirs: of each the one that is named, or all.
 
     Raises:
         DeclarationError: a name comes twice.
     """
-    given = set(held(entities))
+    given = set(column_names(entities))
     columns: dict[str, pa.ChunkedArray] = {}
     for part, only in zip(parts, names, strict=True):
         for name in part.column_names if only is None else [only]:

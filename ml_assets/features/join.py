@@ -62,7 +62,7 @@ def point_in_time(
 
 
 @contextmanager
-def streamed(lake: Lake, spine: View, day: date, features: Sequence[TimedView]) -> Iterator[pa.RecordBatchReader]:
+def stream_rows(lake: Lake, spine: View, day: date, features: Sequence[TimedView]) -> Iterator[pa.RecordBatchReader]:
     """The same rows at one day, in no order, some thousand at a time: what is in memory is a view's day at most.
 
     Raises:

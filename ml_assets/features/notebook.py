@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features import entities as rows_of
-from ml_assets.features.catalog import FeatureCatalog, registered
-from ml_assets.features.declarations import Folders, declared
+from ml_assets.features.catalog import FeatureCatalog, feature_catalog
+from ml_assets.features.declarations import Folders, read_folders
 from ml_assets.features.online.ledger import ledger
 from ml_assets.features.online.reader import OnlineReader, OnlineRow
 from ml_assets.features.online.store import OnlineStore, open_store
-from ml_assets.features.refs import FeatureRef, folder_of, named, view_of
+from ml_assets.features.refs import FeatureRef, folder_of, parse_refs, view_of
 from ml_assets.features.training_set import EntityRows, features_at
 from ml_assets.settings import PROJECT, settings
 from ml_assets.storage.lake import Lake
@@ -62,7 +62,7 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
         """
         for error in self._folders.broken.values():
             warnings.warn(f"left out: {error}", stacklevel=2)
-        return registered(self.lake, self._folders.values())
+        return feature_catalog(self.lake, self._folders.values())
 
     def training_set(self, entities: Entities, features: Sequence[str], *, timestamp: str | None = None) -> Entities:
         """The rows of `entities`, in their order, each with the features that were in force at its own moment.
@@ -83,7 +83,7 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
             DataError: an entity or a timestamp is null, or of another type than the views'.
             DeclarationError: there is no such view or column, or a name comes twice.
         """
-        asked, when = named(features), timestamp or rows_of.stamp(entities)
+        asked, when = parse_refs(features), timestamp or rows_of.stamp(entities)
         views = {(one.folder, one.view): view_of(one, self._folders) for one in asked}
         keys: dict[str, str] = {folder: self._folders[folder].model.entity for folder, _ in views}
         table = rows_of.arrow(entities, [when, *sorted(set(keys.values()))])
@@ -96,7 +96,7 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
             for key, view in views.items()
         }
         parts = [found[one.folder, one.view] for one in asked]
-        return cast("Entities", rows_of.joined(entities, parts, [one.column for one in asked]))
+        return cast("Entities", rows_of.join_columns(entities, parts, [one.column for one in asked]))
 
     def online(self, entities: Sequence[object], features: Sequence[str]) -> list[OnlineRow | None]:
         """What the online store holds of entities for the champion of one model; None where it knows nobody.
@@ -127,14 +127,14 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
 
     @cached_property
     def _folders(self) -> Folders:
-        return declared(self._defs)
+        return read_folders(self._defs)
 
     @cached_property
     def _store(self) -> OnlineStore:
         return open_store(self._online) if isinstance(self._online, str) else self._online
 
     def _reader(self, names: tuple[str, ...]) -> OnlineReader:
-        asked = named(names)
+        asked = parse_refs(names)
         folders = sorted({one.folder for one in asked})
         if len(folders) > 1:
             raise DeclarationError(

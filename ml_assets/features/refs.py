@@ -18,7 +18,7 @@ class FeatureRef(NamedTuple):
     column: str | None
 
 
-def named(features: Sequence[str]) -> list[FeatureRef]:
+def parse_refs(features: Sequence[str]) -> list[FeatureRef]:
     """What names mean.
 
     Raises:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ml_assets.features.engine import compute, versions_of
 from ml_assets.features.view import View
-from ml_assets.ingest.corrections import arrived
+from ml_assets.ingest.corrections import arrived_files
 from ml_assets.ingest.report import Ingest
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake, fingerprint_of
@@ -64,11 +64,11 @@ def stale(lake: Lake, view: View, dates: Sequence[date]) -> list[date]:
 
 
 def _stale(lake: Lake, view: View, wanted: dict[date, int]) -> list[date]:
-    standing = kept(lake, view, [*wanted])
+    standing = kept_fingerprints(lake, view, [*wanted])
     return [day for day in wanted if standing.get(day) != wanted[day]]
 
 
-def kept(lake: Lake, view: View, dates: Sequence[date], version: int | None = None) -> dict[date, int]:
+def kept_fingerprints(lake: Lake, view: View, dates: Sequence[date], version: int | None = None) -> dict[date, int]:
     """The fingerprint under which each date's rows stand in a version of the view's table, where there are some."""
     records = lake.records(view.kept, [as_of_key(day) for day in dates], version)
     return {day: records[as_of_key(day)] for day in dates if as_of_key(day) in records}
@@ -91,7 +91,7 @@ def fingerprints(
         beneath: of each view that it reads, the fingerprint of its rows; default: of what they should be now.
     """
     at = versions or {}
-    arrivals = {one.name: arrived(lake, one.keyed, at.get(one.table)) for one in view.relations}
+    arrivals = {one.name: arrived_files(lake, one.keyed, at.get(one.table)) for one in view.relations}
     upstream = [fingerprints(lake, other, dates) for _, other in view.views] if beneath is None else beneath
     # A view beneath whose rows were taken away meanwhile has none; what is then computed is not kept.
     return {day: _fingerprint(view, day, arrivals, [prints.get(day, 0) for prints in upstream]) for day in dates}
@@ -107,7 +107,7 @@ class _Pinned:
 
 def _beneath(lake: Lake, view: View, dates: Sequence[date]) -> list[dict[date, int]]:
     """Of each view that a view reads, the fingerprint under which its rows stand."""
-    return [kept(lake, other, dates) for _, other in view.views]
+    return [kept_fingerprints(lake, other, dates) for _, other in view.views]
 
 
 def _fingerprint(view: View, day: date, arrivals: dict[str, list[Ingest]], upstream: list[int]) -> int:

@@ -133,7 +133,7 @@ def features_at(
     refresh(lake, view, days or [rows.cadence.start], workers=workers)
     chosen, dataset = _chosen(view, names, columns(lake, view)), lake.dataset(view.kept)
     schema = pa.schema([dataset.schema.field(name) for name in chosen])
-    keys = typed(rows.keys, dataset.schema.field(view.entity).type, view.entity)
+    keys = cast_entities(rows.keys, dataset.schema.field(view.entity).type, view.entity)
 
     def group(code: int, which: slice) -> pa.Table:
         if code < 0 or not (valid := fresh[code]).any():
@@ -147,7 +147,7 @@ def features_at(
         return rows.restore(tables or [schema.empty_table()], pool)
 
 
-def typed(keys: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:
+def cast_entities(keys: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:
     """The entities as a view holds them.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.ingest.conform import QUARANTINED, quarantined
+from ml_assets.ingest.conform import QUARANTINED, quarantine_rows
 from ml_assets.ingest.content import arrow
 from ml_assets.spec.source import POSITION, REASON
 from ml_assets.storage.duck import literal, quote
@@ -49,7 +49,7 @@ def admit(
         for column in spec.key
     ]
     reasons = f"SELECT {POSITION}, concat_ws('; ', {', '.join(whys)}) AS {REASON} FROM rows"
-    return rows.filter(fits), quarantined(connection, refused, arrow(connection, reasons, rows=refused))
+    return rows.filter(fits), quarantine_rows(connection, refused, arrow(connection, reasons, rows=refused))
 
 
 def _within(column: pa.ChunkedArray, first: datetime, last: datetime) -> pa.ChunkedArray:

@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 from ml_assets.errors import DataError
 from ml_assets.ingest import ledger
 from ml_assets.ingest.admit import admit
-from ml_assets.ingest.conform import QUARANTINED, conform, quarantined, widen
+from ml_assets.ingest.conform import QUARANTINED, conform, quarantine_rows, widen
 from ml_assets.ingest.files import Arrival, Identity, require_content, require_unchanged
 from ml_assets.ingest.readers.formats import read
-from ml_assets.ingest.schema import Shape, counted, fit
+from ml_assets.ingest.schema import Shape, fit, schema_drift
 from ml_assets.ingest.spool import Spool
 from ml_assets.spec.source import FILE_COLUMN, POSITION, REASON, Expectation, SourceSpec
 
@@ -122,7 +122,7 @@ def load(
         _require_times(arrival, spec, unfit, rows, bad)
         require_unchanged(arrival, identity)
         return LoadedFile(
-            arrival, identity.sha, plan.shape, counted(plan, unfit), rows, bad, held.pop_all(), plan.waiting
+            arrival, identity.sha, plan.shape, schema_drift(plan, unfit), rows, bad, held.pop_all(), plan.waiting
         )
 
 
@@ -198,7 +198,7 @@ def _settle(
     span, start = _Span(delivered), 0
     for rows in file.rows:
         bad = _breaking(file, rows, start, spec)
-        quarantine.add(_signed(quarantined(connection, rows, bad), file, named=True))
+        quarantine.add(_signed(quarantine_rows(connection, rows, bad), file, named=True))
         start += rows.num_rows
     for rows in _accepted(file, spec):
         span.add(rows, spec)

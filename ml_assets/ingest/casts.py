@@ -32,7 +32,7 @@ def kind_of(type_: pa.DataType) -> Kind | None:
     return next((kind for kind, known in TYPES.items() if known == type_), None)
 
 
-def named(type_: pa.DataType) -> str:
+def type_name(type_: pa.DataType) -> str:
     """A type as a user would declare it, or as Arrow calls it."""
     return kind_of(type_) or str(type_)
 
@@ -49,7 +49,9 @@ def cast(column: str, source: pa.DataType, target: pa.DataType, text: TextFormat
     if source == target:
         return f"CASE WHEN isnan({name}) THEN NULL ELSE {name} END" if kind == "double" else name
     if kind is None and not (pa.types.is_decimal(target) and (pa.types.is_decimal(source) or source == pa.int64())):
-        raise DataError(f"column {column}: {named(source)} cannot become {target} without loss: deliver it as {target}")
+        raise DataError(
+            f"column {column}: {type_name(source)} cannot become {target} without loss: deliver it as {target}"
+        )
     if kind is None:
         return _there_and_back(name, str(source), str(target))
     if source == pa.int64() and kind == "timestamp" and not EPOCHS.keys().isdisjoint(text.dates):
@@ -57,7 +59,7 @@ def cast(column: str, source: pa.DataType, target: pa.DataType, text: TextFormat
     return _from_text(name, kind, text) if source == pa.string() else _from_value(name, source, kind)
 
 
-def filled(column: str) -> str:
+def filled_condition(column: str) -> str:
     """SQL that is true where text of `column` is neither null, blank nor NaN."""
     trimmed = f"lower(trim({quote(column)}))"
     return f"coalesce({trimmed} <> '' AND {trimmed} NOT IN {_NAN}, false)"

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.ingest.casts import cast, is_filled, kind_of, named
+from ml_assets.ingest.casts import cast, is_filled, kind_of, type_name
 from ml_assets.ingest.content import arrow, each
 from ml_assets.ingest.remedies import number_remedy, time_remedy
 from ml_assets.ingest.storable import outside_calendar
@@ -53,7 +53,7 @@ def conform(
         why = pa.table([numbers.take(bad), texts], names=[POSITION, REASON])
         yield (
             widen(rows.filter(pa.array(keep)) if len(bad) else rows, plan.shape, POSITION),
-            quarantined(connection, raw.append_column(POSITION, numbers), why),
+            quarantine_rows(connection, raw.append_column(POSITION, numbers), why),
             {column: len(places) for column, places in unfit.items()},
         )
 
@@ -68,7 +68,7 @@ def widen(rows: pa.Table, shape: "Shape", *more: str) -> pa.Table:
     return pa.table([*columns, *(rows[name] for name in more)], names=[*shape.fields, *more])
 
 
-def quarantined(connection: "duckdb.DuckDBPyConnection", rows: pa.Table, bad: pa.Table) -> pa.Table:
+def quarantine_rows(connection: "duckdb.DuckDBPyConnection", rows: pa.Table, bad: pa.Table) -> pa.Table:
     """The rows of the quarantine: `position`, `reason`, and the row as JSON.
 
     Args:
@@ -162,7 +162,7 @@ def _shown(values: pa.ChunkedArray) -> list[str]:
 def _why(plan: "Fit", column: str, value: str) -> str:
     target = plan.shape.fields[column]
     kind = kind_of(target)
-    reason = f"{column}: {value} is not {'an' if kind == 'integer' else 'a'} {named(target)}"
+    reason = f"{column}: {value} is not {'an' if kind == 'integer' else 'a'} {type_name(target)}"
     text = value.strip("'")
     if kind in ("timestamp", "date"):
         return reason + time_remedy(text)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.ingest import ledger
-from ml_assets.ingest.deliveries import ALWAYS, Delivery, standing
+from ml_assets.ingest.deliveries import ALWAYS, Delivery, standing_deliveries
 from ml_assets.ingest.report import FilePart, Ingest
 from ml_assets.spec.source import FILE_COLUMN
 from ml_assets.storage.duck import literal, quote
@@ -81,7 +81,7 @@ class Corrections:
 
 def corrections(lake: "Lake", source: Keyed, version: int) -> Corrections:
     """What corrects what in a version of a table. Without a key and replaced files there is nothing to be read."""
-    deliveries = standing(ledger.committed(lake, source.table, version))
+    deliveries = standing_deliveries(ledger.committed_entries(lake, source.table, version))
     files = {sha: one for sha, one in deliveries.items() if one.shown != ALWAYS}
     if not source.key:
         return Corrections(files)
@@ -94,7 +94,7 @@ def corrections(lake: "Lake", source: Keyed, version: int) -> Corrections:
     return _READ[known]
 
 
-def arrived(lake: "Lake", source: Keyed, version: int | None) -> list[Ingest]:
+def arrived_files(lake: "Lake", source: Keyed, version: int | None) -> list[Ingest]:
     """The files that hold rows of a version of a table, with when their rows are seen; empty without a table."""
     at = lake.version(source.table) if version is None else version
     if at is None:
@@ -102,12 +102,12 @@ def arrived(lake: "Lake", source: Keyed, version: int | None) -> list[Ingest]:
     parts = corrections(lake, source, at).parts or {}
     return [
         Ingest(sha, one.entry.earliest_known, one.entry.latest, one.entry.reached, one.shown, parts.get(sha))
-        for sha, one in standing(ledger.committed(lake, source.table, at)).items()
+        for sha, one in standing_deliveries(ledger.committed_entries(lake, source.table, at)).items()
         if one.entry.earliest_known and one.entry.latest
     ]
 
 
-def seen(
+def visible_rows(
     lake: "Lake",
     connection: "duckdb.DuckDBPyConnection",
     source: Keyed,
@@ -147,21 +147,21 @@ def seen(
 
 def current(lake: "Lake", connection: "duckdb.DuckDBPyConnection", source: Keyed) -> str:
     """A SQL relation of the rows that are in force now: each the last of its key, none of a file that was replaced."""
-    return seen(lake, connection, source, (None, LAST))
+    return visible_rows(lake, connection, source, (None, LAST))
 
 
-def unreplaced(lake: "Lake", connection: "duckdb.DuckDBPyConnection", table: str) -> str:
+def current_rows(lake: "Lake", connection: "duckdb.DuckDBPyConnection", table: str) -> str:
     """A SQL relation of the rows of all files that were not replaced."""
-    deliveries = standing(ledger.committed(lake, table))
+    deliveries = standing_deliveries(ledger.committed_entries(lake, table))
     hidden = ", ".join(literal(sha) for sha, one in deliveries.items() if not one.holds(LAST)) or "''"
     rows = lake.relation(connection, table)
     return f"(SELECT * EXCLUDE ({FILE_COLUMN}) FROM {rows} WHERE {FILE_COLUMN} NOT IN ({hidden}))"
 
 
-def gone(lake: "Lake", table: str) -> list[str]:
+def withdrawn_files(lake: "Lake", table: str) -> list[str]:
     """The files of a table that were taken back or replaced, by SHA-256."""
-    entries = ledger.committed(lake, table)
-    held = {sha for sha, one in standing(entries).items() if one.holds(LAST)}
+    entries = ledger.committed_entries(lake, table)
+    held = {sha for sha, one in standing_deliveries(entries).items() if one.holds(LAST)}
     return sorted({entry.sha for entry in entries} - held)
 
 

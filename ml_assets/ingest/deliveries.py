@@ -50,7 +50,7 @@ class Delivery:
         return any(interval.holds(end) for interval in self.shown)
 
 
-def standing(entries: "Iterable[Entry]") -> dict[str, Delivery]:
+def standing_deliveries(entries: "Iterable[Entry]") -> dict[str, Delivery]:
     """The deliveries that were not taken back, by content, in the order of their ingest."""
     found: dict[str, Delivery] = {}
     for entry in entries:

@@ -77,7 +77,7 @@ class Unfinished:
     command: str
 
 
-def unfinished(folder: Path) -> Unfinished | None:
+def unfinished_history(folder: Path) -> Unfinished | None:
     """The history that was being written to a folder when somebody ended it; None where all is whole."""
     mark = folder / _MARK
     try:

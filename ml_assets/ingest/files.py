@@ -110,7 +110,7 @@ def arrivals(files: str, location: Path | str | None) -> list[Arrival]:
     ]
 
 
-def beside(files: str, location: Path | str | None, taken: Iterable[str]) -> tuple[str, ...]:
+def unread_names(files: str, location: Path | str | None, taken: Iterable[str]) -> tuple[str, ...]:
     """What lies in the folder of a glob and is not read, by name; folders end with a slash.
 
     Args:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from ml_assets.errors import DataError
 from ml_assets.ingest import ledger
-from ml_assets.ingest.deliveries import at_path, standing
+from ml_assets.ingest.deliveries import at_path, standing_deliveries
 from ml_assets.ingest.ledger import Entry
 from ml_assets.spec.source import FILE_COLUMN
 from ml_assets.storage.duck import literal, quote
@@ -33,7 +33,7 @@ class FileHistory:
 
     def __init__(self, entries: Sequence[Entry], spec: "SourceSpec") -> None:
         self._spec, self._last = spec, at_path(entries)
-        self._standing = standing(entries)
+        self._standing = standing_deliveries(entries)
         self.shown = {sha for sha, one in self._standing.items() if not one.by}
         self.hidden = self._standing.keys() - self.shown
 
@@ -124,7 +124,7 @@ def post(lake: "Lake", table: str, entry: Entry) -> Entry:
     return numbered
 
 
-def reached(lake: "Lake", table: str, spec: "SourceSpec", entries: list[Entry], now: datetime) -> list[Entry]:
+def bound_reach(lake: "Lake", table: str, spec: "SourceSpec", entries: list[Entry], now: datetime) -> list[Entry]:
     """The entries; those of an older ledger that name a time after `now` get the last time of their rows before it.
 
     One row of the year 2062 would otherwise say that the feed is known until then.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.ingest.casts import TYPES, cast, filled, fits_text, is_filled, shape
+from ml_assets.ingest.casts import TYPES, cast, filled_condition, fits_text, is_filled, shape
 from ml_assets.ingest.content import Content, arrow, each
 from ml_assets.storage.duck import literal
 
@@ -152,11 +152,15 @@ def _look(tally: Tally, values: pa.ChunkedArray, text: "TextFormat", *, numbers:
 def _count(
     rows: pa.Table, tallies: Mapping[str, Tally], text: "TextFormat", connection: "duckdb.DuckDBPyConnection"
 ) -> None:
-    for tally, present in zip(tallies.values(), each(connection, filled("c"), [rows[c] for c in tallies]), strict=True):
+    for tally, present in zip(
+        tallies.values(), each(connection, filled_condition("c"), [rows[c] for c in tallies]), strict=True
+    ):
         tally.filled += _true(present)
     for kind in {kind for tally in tallies.values() for kind in tally.counted}:
         counted = {column: tally for column, tally in tallies.items() if kind in tally.counted}
-        fitting = each(connection, f"{filled('c')} AND {_fits(kind, text)}", [rows[column] for column in counted])
+        fitting = each(
+            connection, f"{filled_condition('c')} AND {_fits(kind, text)}", [rows[column] for column in counted]
+        )
         for tally, fits in zip(counted.values(), fitting, strict=True):
             tally.fits[kind] += _true(fits)
 
@@ -202,7 +206,7 @@ def _doubt(
     connection: "duckdb.DuckDBPyConnection",
 ) -> Doubt:
     fits, sought = _fits(kind, spec.format), "" if kind in LOOKS or tally.fits[kind] == tally.filled else "NOT"
-    sql = f"SELECT c FROM rows WHERE {filled('c')} AND {sought} coalesce({fits}, false) LIMIT 1"
+    sql = f"SELECT c FROM rows WHERE {filled_condition('c')} AND {sought} coalesce({fits}, false) LIMIT 1"
     for batch in _timed(content, spec, connection):
         values = arrow(connection, sql, rows=batch.select([column]).rename_columns(["c"]))["c"]
         if len(values):

@@ -12,10 +12,10 @@ from ml_assets.ingest import ledger
 from ml_assets.ingest.batch import LoadedFile, commit, load
 from ml_assets.ingest.blocking import blocked_by, totals
 from ml_assets.ingest.content import BATCH
-from ml_assets.ingest.deliveries import Delivery, standing
+from ml_assets.ingest.deliveries import Delivery, standing_deliveries
 from ml_assets.ingest.faults import fault
-from ml_assets.ingest.files import Arrival, Identity, arrivals, beside, identify
-from ml_assets.ingest.history import Delivering, FileHistory, post, reached
+from ml_assets.ingest.files import Arrival, Identity, arrivals, identify, unread_names
+from ml_assets.ingest.history import Delivering, FileHistory, bound_reach, post
 from ml_assets.ingest.left_files import note, reasons
 from ml_assets.ingest.remedies import valueless
 from ml_assets.ingest.report import Checked, Ingest, Ingested, Note, SchemaDrift
@@ -74,7 +74,7 @@ def ingest(
     """
     with lake.lock(f"ingest/{table}"):
         at = now or clock()
-        entries = reached(lake, table, spec, ledger.recover(lake, table), at)
+        entries = bound_reach(lake, table, spec, ledger.recover(lake, table), at)
         with closing(_Run(lake, table, spec, entries, at)) as run:
             if spec.read == "documents":
                 run.open(location, retry=retry)
@@ -88,12 +88,12 @@ def ingest(
             if run.inbox and run.inbox.again:
                 ledger.recover(lake, table)  # what is read now was refused before
             run.end()
-            return run.report(beside(spec.files, location, (arrival.path for arrival in found)))
+            return run.report(unread_names(spec.files, location, (arrival.path for arrival in found)))
 
 
 def ingests(lake: "Lake", table: str, version: int | None = None) -> list[Ingest]:
     """The files that hold rows of a version of a table, in the order of their ingest; empty without a table."""
-    return _touched(standing(ledger.committed(lake, table, version)).values())
+    return _touched(standing_deliveries(ledger.committed_entries(lake, table, version)).values())
 
 
 @dataclass
@@ -263,7 +263,7 @@ class _Run:
     def report(self, beside: tuple[str, ...]) -> Ingested:
         """What this run did, and the state that it leaves; `beside` is what the source's pattern does not match."""
         entries = [*self.entries, *self.new]
-        stands = [one.entry for one in standing(entries).values()]
+        stands = [one.entry for one in standing_deliveries(entries).values()]
         quarantined = sum(entry.quarantined for entry in self.new)
         counted = [entry.sha for entry in self.new] if quarantined else None
         return Ingested(
@@ -283,7 +283,7 @@ class _Run:
             expectations=tuple(totals(self.spec, stands)),
             earliest=min((entry.earliest for entry in stands if entry.earliest), default=None),
             latest=max((entry.reached for entry in stands if entry.reached), default=None),
-            touched=tuple(_touched(one for one in standing(entries).values() if one.entry in self.new)),
+            touched=tuple(_touched(one for one in standing_deliveries(entries).values() if one.entry in self.new)),
             reasons=tuple(reasons(self.lake, self.table, counted)),
         )
 

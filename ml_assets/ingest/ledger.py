@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ml_assets.ingest.deliveries import standing
+from ml_assets.ingest.deliveries import standing_deliveries
 from ml_assets.spec.source import FILE_COLUMN
 from ml_assets.storage.duck import literal, quote
 
@@ -119,7 +119,7 @@ def number(lake: "Lake", table: str, version: int | None = None) -> int:
     return lake.record(table, BATCH_RECORD, version) or 0
 
 
-def committed(lake: "Lake", table: str, version: int | None = None) -> list[Entry]:
+def committed_entries(lake: "Lake", table: str, version: int | None = None) -> list[Entry]:
     """What was committed up to a version, in order; what a crash left behind does not count."""
     last = number(lake, table, version)  # read first: a batch that commits meanwhile is then left out whole
     return [entry for entry in _entries(lake, table) if entry.batch <= last]
@@ -158,7 +158,7 @@ def clean(lake: "Lake", table: str, kept: Sequence[Entry], left: Iterable[Entry]
         kept: the committed entries.
         left: entries that were not committed.
     """
-    stands = standing(kept)
+    stands = standing_deliveries(kept)
     # An entry of a standing file that has no rows of its own only says that it is seen again, or not any more.
     doubtful = {entry.sha for entry in left if entry.quarantined or entry.accepted}
     doubtful |= {entry.sha for entry in kept if entry.undone and entry.sha not in stands}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ml_assets.ingest import ledger
-from ml_assets.ingest.deliveries import standing
+from ml_assets.ingest.deliveries import standing_deliveries
 from ml_assets.ingest.report import Note, Reason
 from ml_assets.spec.source import FILE_COLUMN
 from ml_assets.storage.duck import literal
@@ -33,7 +33,7 @@ def note(lake: "Lake", table: str, notes: Sequence[Note]) -> None:
     lake.replace(name, made, column="source", values=[table], partitioned=False, records={_LEFT: print_})
 
 
-def left(lake: "Lake", table: str) -> list[Note]:
+def read_left(lake: "Lake", table: str) -> list[Note]:
     """The files that the last ingest left where they are."""
     if lake.version(_name(table)) is None:
         return []
@@ -56,9 +56,9 @@ def reasons(lake: "Lake", table: str, shas: Iterable[str] | None = None) -> list
 
 def without_rows(lake: "Lake", table: str) -> str:
     """Why a source has no rows, as the end of a sentence about it: which files lie there, and what became of them."""
-    entries = ledger.committed(lake, table)
-    quarantined = sum(one.entry.quarantined for one in standing(entries).values())
-    notes = left(lake, table)
+    entries = ledger.committed_entries(lake, table)
+    quarantined = sum(one.entry.quarantined for one in standing_deliveries(entries).values())
+    notes = read_left(lake, table)
     back = sorted({entry.path for entry in entries if entry.undone})
     if not notes and not quarantined and not back:
         return "has no rows yet: deliver its files and run again"

@@ -13,7 +13,7 @@ _EPOCHS = {"epoch seconds": r"\d{9,10}(\.\d*)?", "epoch milliseconds": r"\d{12,1
 _DECIMAL = "`format: {decimal: ','}`"
 
 
-def declared(column: str, kind: str) -> str:
+def type_line(column: str, kind: str) -> str:
     """The line that says the type of a column."""
     plain = re.fullmatch(r"[A-Za-z_]\w*", column, re.ASCII) and column.lower() not in _YAML_WORDS
     return f"`columns: {{{column if plain else json.dumps(column, ensure_ascii=False)}: {kind}}}`"
@@ -28,12 +28,12 @@ def question(file: str, doubts: Sequence[Doubt]) -> str:
 def valueless(columns: Sequence[str]) -> str:
     """What the author of a source should know of columns that have no value, and so no type, yet."""
     return (
-        f"no value yet in {listed(columns)}: such a column joins the table, with its type, when its first value comes. "
-        f"Declare the type of one that a query needs before: {declared(columns[0], 'double')}"
+        f"no value yet in {name_list(columns)}: such a column joins the table, with its type, when its first value "
+        f"comes. Declare the type of one that a query needs before: {type_line(columns[0], 'double')}"
     )
 
 
-def listed(columns: Sequence[str]) -> str:
+def name_list(columns: Sequence[str]) -> str:
     """Some names for a sentence."""
     more = f" and {len(columns) - _LISTED:,} more" if len(columns) > _LISTED else ""
     return ", ".join(columns[:_LISTED]) + more
@@ -51,7 +51,7 @@ def time_remedy(value: str) -> str:
 def number_remedy(column: str, value: str) -> str:
     """What to write where a number would lose its first character, or has a decimal comma; empty elsewhere."""
     if re.fullmatch(r"-?0\d+(\.\d*)?|\+\d+", value.strip()):
-        return f": it would lose its first character, which {declared(column, 'string')} of a new table keeps"
+        return f": it would lose its first character, which {type_line(column, 'string')} of a new table keeps"
     if re.fullmatch(LOOKS["numbers with a decimal comma"], value.strip()):
         return f": write {_DECIMAL} in the source if that is its decimal mark"
     return ""
@@ -63,7 +63,7 @@ def _dated(value: str) -> str:
 
 
 def _choices(doubt: Doubt) -> str:
-    text, typed = declared(doubt.column, "string"), declared(doubt.column, doubt.kind)
+    text, typed = type_line(doubt.column, "string"), type_line(doubt.column, doubt.kind)
     shown, rest = json.dumps(doubt.example, ensure_ascii=False), doubt.filled - doubt.fits
     if doubt.kind in LOOKS:
         return (

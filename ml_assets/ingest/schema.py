@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ml_assets.errors import DataError, DeclarationError
-from ml_assets.ingest.casts import TYPES, cast, named
+from ml_assets.ingest.casts import TYPES, cast, type_name
 from ml_assets.ingest.content import COLUMNS
 from ml_assets.ingest.inference import infer
-from ml_assets.ingest.remedies import listed, question
+from ml_assets.ingest.remedies import name_list, question
 from ml_assets.ingest.report import SchemaDrift
 from ml_assets.ingest.storable import stored_type
 from ml_assets.spec.source import FILE_COLUMN, RESERVED, SourceSpec
@@ -73,7 +73,7 @@ def stored_shape(schema: pa.Schema, added: Iterable[str], spec: SourceSpec) -> S
     fields = {field.name: stored_type(field.type) or field.type for field in schema if field.name != FILE_COLUMN}
     for column, kind in spec.kinds.items():
         if column in fields and fields[column] != TYPES[kind]:
-            held = named(fields[column])
+            held = type_name(fields[column])
             raise DeclarationError(
                 f"source {spec.name}: column {column} is declared as {kind} and the table holds {held}: "
                 f"declare {held}, or give the source a new name and ingest its files again"
@@ -135,11 +135,11 @@ def _require_cast(file: str, column: str, source: pa.DataType, target: pa.DataTy
         raise DataError(f"{file}: {error}") from None
 
 
-def counted(plan: Fit, unfit: dict[str, int]) -> tuple[SchemaDrift, ...]:
+def schema_drift(plan: Fit, unfit: dict[str, int]) -> tuple[SchemaDrift, ...]:
     """The verdicts of a file after its last row: those of the plan, with how many values did not fit."""
     known = {verdict.column for verdict in plan.drift if verdict.verdict == "cast"}
     late = [
-        SchemaDrift(plan.file, column, "cast", f"some values are not of type {named(plan.shape.fields[column])}")
+        SchemaDrift(plan.file, column, "cast", f"some values are not of type {type_name(plan.shape.fields[column])}")
         for column in unfit
         if column not in known
     ]
@@ -158,7 +158,7 @@ def _require_columns(file: str, sources: dict[str, pa.DataType], shape: Shape, s
     missing = [column for column in needed if column not in sources]
     if missing:
         raise DataError(
-            f"{file}: misses column {', '.join(missing)}; it has {listed(list(sources))}: "
+            f"{file}: misses column {', '.join(missing)}; it has {name_list(list(sources))}: "
             f"its values cannot be guessed, deliver the file with it{_misnamed(list(sources), missing)}"
         )
     lower = {column.lower(): column for column in shape.fields}
@@ -198,7 +198,9 @@ def _types(
 
 
 def _added(file: str, column: str, shape: Shape) -> SchemaDrift:
-    return SchemaDrift(file, column, "added", f"new column of type {named(shape.fields[column])}, null in older rows")
+    return SchemaDrift(
+        file, column, "added", f"new column of type {type_name(shape.fields[column])}, null in older rows"
+    )
 
 
 def _absent(file: str, shape: Shape, sources: dict[str, pa.DataType]) -> list[SchemaDrift]:
@@ -216,7 +218,7 @@ def _cast(file: str, shape: Shape, sources: dict[str, pa.DataType], *, text: boo
             file,
             column,
             "cast",
-            f"{named(sources[column])} in the file, {named(shape.fields[column])} in the table",
+            f"{type_name(sources[column])} in the file, {type_name(shape.fields[column])} in the table",
         )
         for column in changed
     ]

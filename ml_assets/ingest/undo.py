@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.errors import DataError
 from ml_assets.ingest import ledger
-from ml_assets.ingest.deliveries import Delivery, standing
+from ml_assets.ingest.deliveries import Delivery, standing_deliveries
 from ml_assets.ingest.files import arrivals, identify
 from ml_assets.spec.source import FILE_COLUMN
 from ml_assets.storage.timestamps import FIRST
@@ -39,7 +39,7 @@ class Undone:
     restored: tuple[str, ...]
 
 
-def delivered(lake: "Lake", table: str, file: str) -> Undone:
+def last_delivery(lake: "Lake", table: str, file: str) -> Undone:
     """The last delivery of a file that stands.
 
     Args:
@@ -50,7 +50,7 @@ def delivered(lake: "Lake", table: str, file: str) -> Undone:
     Raises:
         DataError: no delivery, or more than one file, is meant.
     """
-    found = standing(ledger.committed(lake, table))
+    found = standing_deliveries(ledger.committed_entries(lake, table))
     named = [sha for sha, one in found.items() if _means(one, file)]
     paths = sorted({found[sha].entry.path for sha in named})
     if not named:
@@ -78,8 +78,8 @@ def undo(lake: "Lake", table: str, spec: "SourceSpec", location: Path | str | No
     """
     with lake.lock(f"ingest/{table}"):
         entries = ledger.recover(lake, table)
-        found = delivered(lake, table, file)
-        one, batch = standing(entries)[found.sha], ledger.number(lake, table) + 1
+        found = last_delivery(lake, table, file)
+        one, batch = standing_deliveries(entries)[found.sha], ledger.number(lake, table) + 1
         gone = [ledger.Entry(found.sha, one.entry.path, one.entry.size, one.entry.mtime, batch, undone=True)]
         gone += _copies(entries, one, spec, location, batch)
         ledger.announce(lake, table, gone)

@@ -38,6 +38,6 @@ def listing(spec: "SourceSpec", location: Path | str | None) -> Listing:
     return Listing(len(found), seen.hexdigest()[:16])
 
 
-def changed(before: Mapping[str, str], now: Mapping[str, Listing]) -> Sequence[str]:
+def changed_sources(before: Mapping[str, str], now: Mapping[str, Listing]) -> Sequence[str]:
     """The sources whose files are others than `before` (source → digest); one without any file has not changed."""
     return [name for name, found in now.items() if found.files and before.get(name) != found.digest]

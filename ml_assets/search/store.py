@@ -20,7 +20,7 @@ from ml_assets.errors import DataError
 from ml_assets.search.embedding import Embedder
 from ml_assets.search.index_schema import table_schema
 from ml_assets.search.saved_embedder import load
-from ml_assets.storage.files import locked, write_whole
+from ml_assets.storage.files import hold_lock, write_whole
 
 if TYPE_CHECKING:
     from lancedb.db import DBConnection
@@ -56,7 +56,7 @@ class SearchStore:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """One writer at a time, also among processes; a killed one lets go."""
-        with locked(self.location / ".lock"):
+        with hold_lock(self.location / ".lock"):
             yield
 
     def current(self) -> Current | None:

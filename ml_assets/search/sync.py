@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ml_assets.errors import DataError
-from ml_assets.ingest.corrections import current, gone, unreplaced
+from ml_assets.ingest.corrections import current, current_rows, withdrawn_files
 from ml_assets.search.embedding import fit, learn_lexicon
 from ml_assets.search.index import SearchIndex
 from ml_assets.search.index_schema import LAYOUT
@@ -75,7 +75,7 @@ def index(
             return Indexed(0, 0, 0, 0, fitted=False, serial=0)
         embedder, fitted = _embedder(connection, found, count, model)
         left = [row[0] for row in connection.sql("SELECT document_id FROM withdrawn ORDER BY ALL").fetchall()]
-        left += gone(lake, _tables(folder, spec)[0])  # a document's id is the SHA-256 of its file
+        left += withdrawn_files(lake, _tables(folder, spec)[0])  # a document's id is the SHA-256 of its file
         done = found.update(_rows(connection), left, embedder=embedder)
     _note(location, versions)
     return Indexed(done.written, done.unchanged, done.removed, count, fitted=fitted, serial=done.serial)
@@ -174,7 +174,7 @@ def _reviewed(
 def _relation(lake: Lake, connection: "duckdb.DuckDBPyConnection", table: str, empty: pa.Schema) -> str:
     """A table; what is not there yet is empty."""
     if table.split("/")[1] == "raw" and lake.version(table) is not None:
-        return unreplaced(lake, connection, table)
+        return current_rows(lake, connection, table)
     if lake.version(table) is not None:
         return lake.relation(connection, table)
     name = table.replace("/", "_")

@@ -18,7 +18,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from ml_assets.errors import DataError
-from ml_assets.storage.files import locked, write_whole
+from ml_assets.storage.files import hold_lock, write_whole
 
 Scope = Literal["predict", "search", "outcomes", "read"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -122,7 +122,7 @@ class Tokens:
         return len(left)
 
     def _locked(self) -> AbstractContextManager[None]:
-        return locked(self.path.with_suffix(".lock"))
+        return hold_lock(self.path.with_suffix(".lock"))
 
     def _write(self, tokens: Sequence[Token]) -> None:
         content = json.dumps({"tokens": [asdict(token) for token in tokens]}, indent=1)

@@ -43,7 +43,7 @@ _TEMPLATE = re.compile(r"\{\{(.*?)\}\}")
 _VARIABLE = re.compile(r"""\s*env(?:\.(\w+)|\(\s*(['"])(\w+)\2\s*(?:,\s*(['"])(.*?)\4\s*)?\))\s*""")
 
 
-def resolved(value: Any) -> Any:  # noqa: ANN401 - whatever the YAML holds
+def resolve_environment(value: Any) -> Any:  # noqa: ANN401 - whatever the YAML holds
     """The value with each `{{ env.NAME }}` and `{{ env('NAME', 'default') }}` replaced, as in YAML of Dagster's own.
 
     Raises:
@@ -52,8 +52,8 @@ def resolved(value: Any) -> Any:  # noqa: ANN401 - whatever the YAML holds
     if isinstance(value, str):
         return _TEMPLATE.sub(_variable, value)
     if isinstance(value, dict):
-        return {key: resolved(part) for key, part in value.items()}
-    return [resolved(part) for part in value] if isinstance(value, list) else value
+        return {key: resolve_environment(part) for key, part in value.items()}
+    return [resolve_environment(part) for part in value] if isinstance(value, list) else value
 
 
 def _variable(template: re.Match[str]) -> str:
@@ -83,7 +83,7 @@ class Declaration(BaseModel):
                 known = ", ".join(sorted(cls.model_fields))
                 meant = f"did you mean {near[0]!r}? " if near else ""
                 raise ValueError(f"unknown field {field!r}: {meant}known fields are {known}")
-        return resolved(values)
+        return resolve_environment(values)
 
 
 @dataclass(frozen=True)

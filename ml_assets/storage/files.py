@@ -77,7 +77,7 @@ def write_whole(
 
 
 @contextmanager
-def locked(path: Path | str, *, busy: MlAssetsError | None = None, patience: float = -1) -> Iterator[None]:
+def hold_lock(path: Path | str, *, busy: MlAssetsError | None = None, patience: float = -1) -> Iterator[None]:
     """Hold a lock file among the processes of this machine; it is free again when its holder is killed.
 
     Args:

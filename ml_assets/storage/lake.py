@@ -22,7 +22,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from ml_assets.errors import LakeError, OvertakenError
 from ml_assets.storage import delta, torn_commit
 from ml_assets.storage.duck import Connect, literal, memory, quote
-from ml_assets.storage.files import locked
+from ml_assets.storage.files import hold_lock
 
 if TYPE_CHECKING:
     import duckdb
@@ -226,7 +226,7 @@ class Lake:
         if "://" in self.root:  # several machines: Dagster's pools keep the writers apart
             yield
             return
-        with locked(Path(self.root) / "_locks" / f"{name.replace('/', '.')}.lock"):
+        with hold_lock(Path(self.root) / "_locks" / f"{name.replace('/', '.')}.lock"):
             yield
 
     def _now(self) -> int:

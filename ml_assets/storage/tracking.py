@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ml_assets.storage.files import locked, replacing
+from ml_assets.storage.files import hold_lock, replacing
 
 EMBEDDED = "sqlite:///"
 
@@ -49,7 +49,7 @@ def _require(database: Path) -> None:
     """Create the database under another name: MLflow cannot go on with one whose creation was killed half-way."""
     from mlflow import MlflowClient
 
-    with locked(database.with_suffix(".lock")):  # processes that start at once create it one after the other
+    with hold_lock(database.with_suffix(".lock")):  # processes that start at once create it one after the other
         if not database.exists():
             with replacing(database) as part:
                 made = f"{EMBEDDED}{part}"

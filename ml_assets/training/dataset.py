@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ml_assets.errors import DataError
 from ml_assets.features.join import point_in_time
-from ml_assets.features.store import Refreshed, fingerprints, kept, refresh
+from ml_assets.features.store import Refreshed, fingerprints, kept_fingerprints, refresh
 from ml_assets.features.view import View
 from ml_assets.ingest.ingest import ingests
 from ml_assets.ingest.left_files import without_rows
@@ -173,7 +173,7 @@ class _Standing:
 
 def _standing(lake: Lake, folder: ModelDefinition, needed: Split) -> _Standing:
     tables = {view.kept: _version(lake, view.kept) for view in views(folder)}
-    prints = {view.kept: kept(lake, view, needed.refit, tables[view.kept]) for view in views(folder)}
+    prints = {view.kept: kept_fingerprints(lake, view, needed.refit, tables[view.kept]) for view in views(folder)}
     return _Standing(tables, prints)
 
 

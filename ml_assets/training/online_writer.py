@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
-from ml_assets.features.join import columns, streamed
+from ml_assets.features.join import columns, stream_rows
 from ml_assets.features.online.ledger import OnlineWrite, ledger, note
 from ml_assets.features.online.schema import schema_of
 from ml_assets.features.online.store import OnlineStore
@@ -147,7 +147,7 @@ def _stream(
             rows += batch.num_rows
             yield batch
 
-    with streamed(lake, folder.population, as_of, features) as joined:
+    with stream_rows(lake, folder.population, as_of, features) as joined:
         schema = schema_of(name, folder.population.entity, joined.schema, views)
         store.write(schema, counted(joined), as_of)
     store.finish(schema, as_of)

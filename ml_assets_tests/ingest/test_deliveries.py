@@ -18,12 +18,12 @@ from ml_assets.errors import DataError
 from ml_assets.ingest import ingest as module
 from ml_assets.ingest import ledger
 from ml_assets.ingest.corrections import Keyed
-from ml_assets.ingest.corrections import seen as seen_at
-from ml_assets.ingest.deliveries import standing
+from ml_assets.ingest.corrections import visible_rows as seen_at
+from ml_assets.ingest.deliveries import standing_deliveries
 from ml_assets.ingest.ingest import ingests
 from ml_assets.ingest.left_files import without_rows
 from ml_assets.ingest.report import Ingested
-from ml_assets.ingest.undo import delivered, undo
+from ml_assets.ingest.undo import last_delivery, undo
 from ml_assets.storage.lake import Lake, Rows
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.ingest.conftest import TABLE, Inbox, orders
@@ -44,7 +44,7 @@ def deliver(inbox: Inbox, day: int, **changes: Any) -> Ingested:
 
 def shown(inbox: Inbox, end: datetime) -> list[str]:
     """The paths whose rows a window that ends at `end` sees."""
-    stands = standing(ledger.committed(inbox.lake, TABLE)).values()
+    stands = standing_deliveries(ledger.committed_entries(inbox.lake, TABLE)).values()
     return sorted(Path(one.entry.path).name for one in stands if one.holds(end))
 
 
@@ -76,7 +76,10 @@ def test_appended_rows_come_on_top_and_replacing_ones_in_their_place(inbox: Inbo
     inbox.put("a.csv", NEW)
     found = deliver(inbox, 1, on_change="replace")
     assert (found.accepted, found.rows, found.refused) == (2, 4, ())
-    kept = {Path(one.entry.path).name: one.entry.sha for one in standing(ledger.committed(inbox.lake, TABLE)).values()}
+    kept = {
+        Path(one.entry.path).name: one.entry.sha
+        for one in standing_deliveries(ledger.committed_entries(inbox.lake, TABLE)).values()
+    }
     before, after = FIRST + DAY, FIRST + DAY + timedelta(microseconds=1)
     files = ingests(inbox.lake, TABLE)
     assert [file.sha for file in files if file.touches(None, before)] == [files[0].sha]
@@ -108,7 +111,7 @@ def test_what_is_taken_back_leaves_no_row_and_stays_away_until_it_is_delivered_a
     again = deliver(inbox, 1)
     assert (again.new_files, again.files, again.rows, again.in_quarantine) == ((), 1, 1, 1)
     with pytest.raises(DataError, match=r"no delivery 'a\.csv' that stands: the last ones are orders/b\.csv"):
-        delivered(inbox.lake, TABLE, "a.csv")
+        last_delivery(inbox.lake, TABLE, "a.csv")
     os.utime(path, (1, 1))
     assert (deliver(inbox, 2).new_files, ids(inbox)) == (("orders/a.csv",), [1, 3, 8])
     assert len(inbox.rows("_quarantine")) == 2
@@ -122,7 +125,7 @@ def test_a_correction_that_is_taken_back_gives_what_it_replaced_back(inbox: Inbo
     before = ingests(inbox.lake, TABLE)
     inbox.put("a.csv", NEW)
     deliver(inbox, 1, on_change="replace")
-    assert delivered(inbox.lake, TABLE, "orders/a.csv").restored == ("orders/a.csv",)
+    assert last_delivery(inbox.lake, TABLE, "orders/a.csv").restored == ("orders/a.csv",)
     undo(inbox.lake, TABLE, inbox.spec, inbox.folder, "orders/a.csv")
     assert (ingests(inbox.lake, TABLE), ids(inbox)) == (before, [1, 3])
     assert deliver(inbox, 2, on_change="replace").new_files == ()
@@ -135,8 +138,8 @@ def test_a_file_is_named_without_doubt(inbox: Inbox) -> None:
     spec = {"files": "orders/*/*.csv"}
     deliver(inbox, 0, **spec)
     with pytest.raises(DataError, match=r"'a\.csv' may be orders/x/a\.csv or orders/y/a\.csv"):
-        delivered(inbox.lake, TABLE, "a.csv")
-    assert delivered(inbox.lake, TABLE, "x/a.csv").file == "orders/x/a.csv"
+        last_delivery(inbox.lake, TABLE, "a.csv")
+    assert last_delivery(inbox.lake, TABLE, "x/a.csv").file == "orders/x/a.csv"
     for folder in ("x", "y"):
         undo(inbox.lake, TABLE, inbox.with_(**spec), inbox.folder, f"{folder}/a.csv")
     assert "orders/y/a.csv: was taken back, touch it to deliver it again" in without_rows(inbox.lake, TABLE)

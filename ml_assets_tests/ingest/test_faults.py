@@ -21,7 +21,7 @@ from ml_assets.errors import DataError, DeclarationError, LakeError
 from ml_assets.ingest import ingest as module
 from ml_assets.ingest.faults import fault
 from ml_assets.ingest.ingest import ingest, ingests
-from ml_assets.ingest.left_files import left, without_rows
+from ml_assets.ingest.left_files import read_left, without_rows
 from ml_assets.storage.lake import Lake, Rows
 from ml_assets_tests.conftest import Tiny, shared
 from ml_assets_tests.ingest.conftest import TABLE, Inbox, orders
@@ -57,9 +57,9 @@ def test_a_file_that_fails_at_the_commit_is_found_and_the_others_are_in_the_lake
         assert found.refused[0].reason.startswith("orders/2.csv: cannot be taken (ArrowInvalid: thirteen): repair it")
         assert sorted(row["id"] for row in brittle.rows()) == [1, 2, 3, 5, 6]
         assert (brittle.rows("_quarantine"), len(brittle.rows("_files")), found.files) == ([], 4, 4)
-    assert left(brittle.lake, TABLE) == [*found.refused]
+    assert read_left(brittle.lake, TABLE) == [*found.refused]
     brittle.lake = Lake(brittle.lake.root, shared)
-    assert (brittle.ingest().new_files, left(brittle.lake, TABLE)) == (("orders/2.csv",), [])
+    assert (brittle.ingest().new_files, read_left(brittle.lake, TABLE)) == (("orders/2.csv",), [])
 
 
 def test_a_table_that_a_failed_first_file_made_is_not_left_with_its_columns(brittle: Inbox) -> None:
@@ -162,7 +162,7 @@ def test_a_source_without_rows_says_what_became_of_its_files(inbox: Inbox) -> No
     assert said.startswith("has no rows yet, though files were delivered: orders/b.csv: ")
     assert f"3 rows are in {TABLE}_quarantine: at: '17/05/2026 00:24' is not a timestamp" in said
     assert "(2 rows); at is null (1 rows)" in said
-    assert (found.left[0].file, left(inbox.lake, TABLE)) == ("orders/b.csv", [*found.left])
+    assert (found.left[0].file, read_left(inbox.lake, TABLE)) == ("orders/b.csv", [*found.left])
 
 
 def _served(folder: Path) -> ThreadingHTTPServer:

@@ -10,7 +10,7 @@ import pytest
 from ml_assets.errors import DataError
 from ml_assets.settings import PROJECT
 from ml_assets.storage import files
-from ml_assets.storage.files import locked, part_of, replacing, write_whole
+from ml_assets.storage.files import hold_lock, part_of, replacing, write_whole
 
 
 def test_the_example_of_the_docs_runs() -> None:
@@ -61,9 +61,13 @@ def test_writers_of_one_file_at_a_time_do_not_meet(tmp_path: Path) -> None:
 
 def test_a_lock_that_is_held_is_an_error_of_the_caller_and_free_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "locks" / "churn.lock"
-    with locked(path), pytest.raises(DataError, match="runs already"), locked(path, busy=DataError("runs already")):
+    with (
+        hold_lock(path),
+        pytest.raises(DataError, match="runs already"),
+        hold_lock(path, busy=DataError("runs already")),
+    ):
         pass
-    with locked(path, busy=DataError("runs already")):
+    with hold_lock(path, busy=DataError("runs already")):
         pass
 
 

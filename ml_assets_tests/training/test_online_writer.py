@@ -16,7 +16,7 @@ import pytest
 from pydantic import ValidationError
 
 from ml_assets.errors import DataError
-from ml_assets.features.join import point_in_time, streamed
+from ml_assets.features.join import point_in_time, stream_rows
 from ml_assets.features.online.ledger import ledger
 from ml_assets.features.online.schema import OnlineRecord
 from ml_assets.features.online.store import OnlineStore, open_store
@@ -186,7 +186,7 @@ def test_the_stream_has_the_rows_of_the_join_in_small_batches(served: Served) ->
     folder, lake = served.folder, served.shop.lake
     for view in (folder.population, folder.features[0].view):
         refresh(lake, view, [AS_OF])
-    with streamed(lake, folder.population, AS_OF, folder.features) as reader:
+    with stream_rows(lake, folder.population, AS_OF, folder.features) as reader:
         batches = list(reader)
     rows = [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
     assert {row[1]: row[2:] for row in rows} == expected(served, AS_OF)

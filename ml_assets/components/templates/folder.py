@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from ml_assets.components.naming import require_name
 from ml_assets.components.templates.sample import sample, start_of
 from ml_assets.errors import DeclarationError
-from ml_assets.storage.files import locked
+from ml_assets.storage.files import hold_lock
 
 MODEL = Path(__file__).parent / "model"
 
@@ -53,7 +53,7 @@ def write(name: str, place: Place, end: date) -> Path:
         DeclarationError: the name is no valid one, or is taken.
     """
     require_name(name)
-    with locked(place.incoming / ".new.lock"):
+    with hold_lock(place.incoming / ".new.lock"):
         require_free(name, place)
         made = _folder(name, place.defs, end)
         _sample(name, place.incoming, end)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.errors import OnlineStoreError
 from ml_assets.features.online.codec import FORMAT, KnownLayouts, Packed, RecordLayout, require_entities, unpack
-from ml_assets.features.online.schema import OnlineRecord, Schema, unfinished
+from ml_assets.features.online.schema import OnlineRecord, Schema, incomplete_reason
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -90,7 +90,7 @@ class RedisStore:
     def lost(self, model: str) -> str | None:
         """See `OnlineStore`. What Redis evicts to make room it says only in a number of its own."""
         if self.written(model) is None:
-            return unfinished(self.name, model)
+            return incomplete_reason(self.name, model)
         with self._named():
             before, now = self._client.get(_EVICTED.format(model)), self._evicted()
         if now in {0, int(before or 0)}:  # 0: none since Redis was started

@@ -129,7 +129,7 @@ def stale(record: OnlineRecord, now: datetime) -> tuple[str, ...]:
     return tuple(view for view, end in record.expires.items() if now >= end)
 
 
-def missing(record: OnlineRecord) -> tuple[str, ...]:
+def missing_columns(record: OnlineRecord) -> tuple[str, ...]:
     """The columns that have no value."""
     pairs = zip(record.schema.columns, record.values, strict=True)
     return tuple(column.name for column, value in pairs if value is None)
@@ -175,7 +175,7 @@ def kind_of(found: "pa.DataType") -> Kind | None:
     return next((kind for kind, fits in tests.items() if fits), None)
 
 
-def unfinished(store: str, model: str) -> str:
+def incomplete_reason(store: str, model: str) -> str:
     """What is said of a store that holds no complete set of records."""
     asset = ModelTables(model.partition("@")[0]).online_features
     return f"{store} holds no complete {model}: it was emptied, or not written yet; {asset} writes it"

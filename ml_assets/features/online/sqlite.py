@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.errors import OnlineStoreError
 from ml_assets.features.online.codec import KnownLayouts, Packed, RecordLayout, require_entities, unpack
-from ml_assets.features.online.schema import OnlineRecord, Schema, unfinished
-from ml_assets.storage.files import locked, replacing
+from ml_assets.features.online.schema import OnlineRecord, Schema, incomplete_reason
+from ml_assets.storage.files import hold_lock, replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,7 +88,7 @@ class SqliteStore:
 
     def lost(self, model: str) -> str | None:
         """See `OnlineStore`."""
-        return unfinished(self.name, model) if self.written(model) is None else None
+        return incomplete_reason(self.name, model) if self.written(model) is None else None
 
     def sets(self, folder: str) -> list[str]:
         """See `OnlineStore`."""
@@ -221,7 +221,7 @@ def _require(path: Path) -> None:
     """Make the file under another name, so that nobody meets one without its tables."""
     if path.exists():
         return
-    with locked(path.with_name(f"{path.name}.lock")):
+    with hold_lock(path.with_name(f"{path.name}.lock")):
         if path.exists():
             return
         with replacing(path) as part:

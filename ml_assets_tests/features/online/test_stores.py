@@ -24,7 +24,7 @@ import pytest
 from ml_assets.errors import DataError, OnlineStoreError
 from ml_assets.features.online.codec import UnknownSchemaError
 from ml_assets.features.online.redis import _SCHEMA
-from ml_assets.features.online.schema import Column, OnlineRecord, Schema, missing, stale
+from ml_assets.features.online.schema import Column, OnlineRecord, Schema, missing_columns, stale
 from ml_assets.features.online.store import OnlineStore, open_store
 
 DAY = date(2025, 3, 2)
@@ -310,7 +310,7 @@ def test_a_view_is_stale_once_its_ttl_has_passed_and_a_missing_value_is_told(sql
     assert stale(record, midnight + WEEK) == ("notes",)
     assert stale(record, midnight + FORTNIGHT) == ("habits", "notes")
     assert record.expires == {"habits": midnight + FORTNIGHT, "notes": midnight + WEEK}
-    assert missing(record) == ("v1",)
+    assert missing_columns(record) == ("v1",)
 
 
 def test_sqlite_forgets_who_was_not_written_for_twice_the_longest_ttl(sqlite: Kept) -> None:
