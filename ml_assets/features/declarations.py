@@ -141,6 +141,13 @@ def require_different(kind: str, names: Sequence[str]) -> None:
 def feature_view(name: str, path: Path, spec: ViewSpec, entity: str, sources: Mapping[str, Relation]) -> View:
     """One feature view of a folder.
 
+    Args:
+        name: of the folder.
+        path: the folder, which holds the `.sql` files.
+        spec: the declared view.
+        entity: the column that identifies what is scored.
+        sources: what the query may read, by name.
+
     Raises:
         DeclarationError: its `.sql` file is missing or says what a query may not.
     """
@@ -148,7 +155,18 @@ def feature_view(name: str, path: Path, spec: ViewSpec, entity: str, sources: Ma
 
 
 def features(name: str, path: Path, spec: ViewSpec, entity: str, sources: Mapping[str, Relation]) -> TimedView:
-    """One feature view of a folder, with how long and how often."""
+    """One feature view of a folder, with how long its values hold and how often they are refreshed.
+
+    Args:
+        name: of the folder.
+        path: the folder, which holds the `.sql` files.
+        spec: the declared view.
+        entity: the column that identifies what is scored.
+        sources: what the query may read, by name.
+
+    Raises:
+        DeclarationError: its `.sql` file is missing or says what a query may not.
+    """
     return TimedView(feature_view(name, path, spec, entity, sources), spec.ttl, spec.refresh)
 
 
@@ -164,6 +182,16 @@ def view(
     **window: object,
 ) -> View:
     """A query of a folder as a view: a label, the population, or features.
+
+    Args:
+        name: of the folder.
+        path: the folder, which holds the `.sql` files.
+        file: the query's file, below the folder.
+        asset: what the view is called below the folder's name.
+        entity: the column that identifies what is scored.
+        sources: what the query may read, by name.
+        views: other views that the query may read, by name.
+        window: `lookback`, `horizon` and `outcome` of the `View`.
 
     Raises:
         DeclarationError: its `.sql` file is missing or says what a query may not.

@@ -65,6 +65,12 @@ def point_in_time(
 def stream_rows(lake: Lake, spine: View, day: date, features: Sequence[TimedView]) -> Iterator[pa.RecordBatchReader]:
     """The same rows at one day, in no order, some thousand at a time: what is in memory is a view's day at most.
 
+    Args:
+        lake: where the views are.
+        spine: whose rows are the entities.
+        day: the as-of date of the entities.
+        features: the views that are joined, each with its TTL.
+
     Raises:
         DeclarationError: two views return a column of the same name.
     """

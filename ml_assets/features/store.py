@@ -38,6 +38,13 @@ def refresh(
 ) -> Refreshed:
     """Compute those of `dates` at which the kept rows are not what the view says now.
 
+    Args:
+        lake: where sources and views are.
+        view: what is computed; the views that it reads come first.
+        dates: as-of dates.
+        workers: dates computed side by side.
+        progress: told how many dates are done, and how many are to be.
+
     Raises:
         DeclarationError: the query fails or returns no usable rows.
         DataError: a source has no table yet.
@@ -69,7 +76,14 @@ def _stale(lake: Lake, view: View, wanted: dict[date, int]) -> list[date]:
 
 
 def kept_fingerprints(lake: Lake, view: View, dates: Sequence[date], version: int | None = None) -> dict[date, int]:
-    """The fingerprint under which each date's rows stand in a version of the view's table, where there are some."""
+    """The fingerprint under which each date's rows stand in a version of the view's table, where there are some.
+
+    Args:
+        lake: where views are.
+        view: whose rows.
+        dates: as-of dates.
+        version: of the view's table; default: as it is now.
+    """
     records = lake.records(view.kept, [as_of_key(day) for day in dates], version)
     return {day: records[as_of_key(day)] for day in dates if as_of_key(day) in records}
 

@@ -18,6 +18,7 @@ from ml_assets.ingest.admit import admit
 from ml_assets.ingest.conform import QUARANTINED, conform, quarantine_rows, widen
 from ml_assets.ingest.files import Arrival, Identity, require_content, require_unchanged
 from ml_assets.ingest.readers.formats import read
+from ml_assets.ingest.row_times import RowTimes
 from ml_assets.ingest.schema import Shape, fit, schema_drift
 from ml_assets.ingest.spool import Spool
 from ml_assets.spec.source import FILE_COLUMN, POSITION, REASON, Expectation, SourceSpec
@@ -63,31 +64,6 @@ class LoadedFile:
         return ledger.file_record(self.sha, self.attempt)
 
 
-@dataclass
-class _Span:
-    """The times of a file's accepted rows, and the last one that is not after `now`."""
-
-    now: datetime
-    accepted: int = 0
-    earliest: datetime | None = None
-    latest: datetime | None = None
-    known: datetime | None = None
-    reached: datetime | None = None
-
-    def add(self, rows: pa.Table, spec: SourceSpec) -> None:
-        if not rows.num_rows:
-            return
-        self.accepted += rows.num_rows
-        events = rows[spec.event_time]
-        first, last = pc.min_max(events).as_py().values()
-        known = pc.min(pc.max_element_wise(*(rows[column] for column in spec.times))).as_py()
-        past = pc.max(events.filter(pc.less_equal(events, pa.scalar(self.now, events.type)))).as_py()
-        self.earliest = min(self.earliest or first, first)
-        self.latest = max(self.latest or last, last)
-        self.known = min(self.known or known, known)
-        self.reached = max(filter(None, (self.reached, past)), default=None)
-
-
 def load(
     arrival: Arrival,
     identity: Identity,
@@ -98,7 +74,13 @@ def load(
 ) -> LoadedFile:
     """Read a file into the shape of the table; close it when its rows are no longer needed.
 
-    `now` is when it is taken, in naive UTC.
+    Args:
+        arrival: the file.
+        identity: its content, as it was when it was looked at.
+        shape: of the table; None before its first file.
+        spec: the source.
+        connection: where SQL is run.
+        now: when it is taken, in naive UTC.
 
     Raises:
         DataError: the file is refused; the message names it and the remedy.
@@ -195,7 +177,7 @@ def _settle(
     before = quarantine.rows
     for refused in file.bad:
         quarantine.add(_signed(refused, file, named=True))
-    span, start = _Span(delivered), 0
+    span, start = RowTimes(delivered), 0
     for rows in file.rows:
         bad = _breaking(file, rows, start, spec)
         quarantine.add(_signed(quarantine_rows(connection, rows, bad), file, named=True))

@@ -42,6 +42,12 @@ def cast(column: str, source: pa.DataType, target: pa.DataType, text: TextFormat
 
     Text is trimmed first. A time with a zone becomes UTC, one without is UTC. NaN is missing: null.
 
+    Args:
+        column: its name in the relation that the SQL is run on.
+        source: its type there.
+        target: the type that it is to have.
+        text: how text is read as numbers and times.
+
     Raises:
         DataError: the table holds a nested type and the file another one.
     """

@@ -16,8 +16,7 @@ from ml_assets.ingest import ledger
 from ml_assets.ingest.deliveries import ALWAYS, Delivery, standing_deliveries
 from ml_assets.ingest.report import FilePart, Ingest
 from ml_assets.spec.source import FILE_COLUMN
-from ml_assets.storage.duck import literal, quote
-from ml_assets.storage.lake import PATH, ROW
+from ml_assets.storage.duck import PATH, ROW, literal, quote
 from ml_assets.storage.timestamps import FIRST, LAST
 
 if TYPE_CHECKING:

@@ -146,7 +146,12 @@ def row(
 ) -> pa.Table:
     """A document as the one row of a table of `SHAPE`, or of `READ` where it is not described.
 
-    `received_at` is naive UTC.
+    Args:
+        document: what was read.
+        document_id: the SHA-256 of the file.
+        name: of the file; None where nobody said one.
+        received_at: naive UTC.
+        described: with parties, dates and amounts.
     """
     values = {
         "document_id": document_id,

@@ -69,7 +69,14 @@ class FileHistory:
         return ",".join(sorted(before)) if self._spec.changed == "replace" else ""
 
     def again(self, arrival: "Arrival", sha: str, replaces: str, at: datetime) -> Entry:
-        """What the ledger says of a content whose rows were replaced, and are delivered again."""
+        """What the ledger says of a content whose rows were replaced, and are delivered again.
+
+        Args:
+            arrival: the file that holds the content now.
+            sha: of the content.
+            replaces: the contents whose place it takes, joined by commas.
+            at: when it is delivered, in naive UTC.
+        """
         others = ",".join(name for name in replaces.split(",") if name != sha)
         return Entry(sha, arrival.name, arrival.size, arrival.mtime, 0, delivered=at, replaces=others)
 
@@ -91,7 +98,15 @@ class Delivering:
 
     @classmethod
     def begin(cls, lake: "Lake", table: str, spec: "SourceSpec", entries: Sequence[Entry], now: datetime) -> Self:
-        """Choose the moment of an ingest that begins `now`."""
+        """Choose the moment of an ingest that begins `now`.
+
+        Args:
+            lake: where the ledger is.
+            table: the table of the source.
+            spec: the source.
+            entries: the committed ones.
+            now: naive UTC.
+        """
         last = max((entry.delivered for entry in entries if entry.delivered), default=None)
         found = lake.records(ledger.files_table(table), [_BEGUN, _ENDED]) if spec.key else {}
         killed = last is not None and found.get(_ENDED) != found.get(_BEGUN) == microseconds(last)
@@ -128,6 +143,13 @@ def bound_reach(lake: "Lake", table: str, spec: "SourceSpec", entries: list[Entr
     """The entries; those of an older ledger that name a time after `now` get the last time of their rows before it.
 
     One row of the year 2062 would otherwise say that the feed is known until then.
+
+    Args:
+        lake: where the table is.
+        table: the table of the source.
+        spec: the source.
+        entries: the committed ones.
+        now: naive UTC.
     """
     believed = [entry.sha for entry in entries if entry.delivered is None and entry.reached and entry.reached > now]
     if not believed:

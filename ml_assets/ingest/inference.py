@@ -80,6 +80,12 @@ def infer(
 
     Rows whose time cannot be read decide nothing: they go to the quarantine, as a second header line does.
 
+    Args:
+        content: the file.
+        columns: its text columns.
+        spec: the source, which says how numbers and times are written.
+        connection: where SQL is run.
+
     Returns:
         The types, and the columns of which only the author of the source can say what they are.
     """

@@ -126,7 +126,14 @@ def committed_entries(lake: "Lake", table: str, version: int | None = None) -> l
 
 
 def announce(lake: "Lake", table: str, entries: Iterable[Entry], records: Mapping[str, int] | None = None) -> None:
-    """Write the ledger rows of a batch, before its rows."""
+    """Write the ledger rows of a batch, before its rows.
+
+    Args:
+        lake: where the ledger is.
+        table: whose ledger.
+        entries: of the batch.
+        records: what the ledger records with them, in one transaction.
+    """
     lake.append(files_table(table), _table(table, entries), records=records)
 
 

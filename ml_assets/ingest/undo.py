@@ -72,6 +72,13 @@ def undo(lake: "Lake", table: str, spec: "SourceSpec", location: Path | str | No
     changed, touched, or under another name. The removal of the rows is the promise: killed before it, nothing has
     happened; killed after it, the next ingest or `undo` removes what is left in the quarantine.
 
+    Args:
+        lake: where the table is.
+        table: the table of the source.
+        spec: the source.
+        location: below which the files lie.
+        file: as for `last_delivery`.
+
     Raises:
         DataError: no delivery, or more than one file, is meant.
         LakeError: another machine wrote the table at the same time; run again.

@@ -145,6 +145,12 @@ def without(found: Any, column: str, values: Sequence[str], now: int) -> list[Ad
     """What takes rows out of a table without partitions: those whose `column` is one of `values`.
 
     Each file that holds some is written anew in its place, which the time of its first writing says.
+
+    Args:
+        found: the open table.
+        column: a column of text.
+        values: of the rows that go.
+        now: milliseconds since 1970.
     """
     gone = pc.field(column).isin([*values])
     store, actions, schema = _store(found), list[AddAction | RemoveAction](), pa.schema(found.schema().to_arrow())

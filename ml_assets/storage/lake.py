@@ -21,19 +21,15 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from ml_assets.errors import LakeError, OvertakenError
 from ml_assets.storage import delta, torn_commit
-from ml_assets.storage.duck import Connect, literal, memory, quote
+from ml_assets.storage.duck import Connect, literal, memory, numbered, parquet_rows, quote
 from ml_assets.storage.files import hold_lock
 
 if TYPE_CHECKING:
     import duckdb
     from pyarrow.dataset import Dataset
 
-
 Rows: TypeAlias = delta.Rows
 Window: TypeAlias = delta.Window
-
-PATH, ROW = "_lake_path", "_lake_row"
-"""Where a row lies: the Parquet file, and its number in it."""
 
 _ATTEMPTS = 60
 
@@ -41,11 +37,6 @@ _ATTEMPTS = 60
 def fingerprint_of(*parts: object) -> int:
     """A 63-bit number for parts with a stable `repr`: what a write records as what its rows are a function of."""
     return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
-
-
-def _numbered(rows: str) -> str:
-    """Rows of one file, or of a store whose files are not told apart, with their places."""
-    return f"(SELECT *, '' AS {PATH}, row_number() OVER () AS {ROW} FROM {rows})"
 
 
 @dataclass(frozen=True)
@@ -103,6 +94,15 @@ class Lake:
     ) -> int:
         """Replace the rows whose `column` is one of `values` by `rows`, in one transaction with `records`.
 
+        Args:
+            table: its name; it need not be there.
+            rows: what takes their place.
+            column: by which a new table is partitioned, if it is `partitioned`.
+            values: of the column; rows without one of them stay.
+            partitioned: for dates, of which each is read alone.
+            records: key → number.
+            onto: the version that the rows were made for; None: any.
+
         Raises:
             LakeError: other processes changed the same partitions again and again.
             OvertakenError: the table is not at the version `onto`.
@@ -119,6 +119,12 @@ class Lake:
         """Take out the rows whose `column` is one of `values`, in one transaction with `records`; returns the version.
 
         All other rows keep their place, so that a sum of floats over them keeps its digits.
+
+        Args:
+            table: its name.
+            column: a column of text.
+            values: of the rows that go.
+            records: key → number.
 
         Raises:
             LakeError: there is no such table, or other processes changed it again and again.
@@ -181,28 +187,24 @@ class Lake:
     ) -> str:
         """A SQL relation over a version of a table, for a FROM clause on `connection`.
 
-        `within` is a hint that lets whole files be left out; rows still have to be filtered. With `places` each row
-        says where it lies, in the columns `PATH` and `ROW`.
+        Args:
+            connection: where the relation is read.
+            table: its name.
+            version: of the table; default: the current one.
+            within: a hint that lets whole files be left out; rows still have to be filtered.
+            places: each row says where it lies, in the columns `PATH` and `ROW`.
         """
         found = self._require(table, version)
         files, schema = self._files(found, table, within), pa.schema(found.schema().to_arrow())
         name = f"_lake_{table}@{found.version()}"
         if files and "://" in files[0]:
             connection.register(name, found.to_pyarrow_dataset())
-            return _numbered(quote(name)) if places else quote(name)
+            return numbered(quote(name)) if places else quote(name)
         # The columns and their types are the table's, whatever these files hold: one may have come with a later file.
         connection.register(empty := f"{name}_empty", schema.empty_table())
         if not files:
-            return _numbered(quote(empty)) if places else quote(empty)
-        hive = ", ".join(f"{quote(name)}: 'DATE'" for name in found.metadata().partition_columns)
-        partitions = f"hive_partitioning = true, hive_types = {{{hive}}}" if hive else "hive_partitioning = false"
-        listed = ", ".join(literal(file) for file in files)
-        # Named columns: a folder above the lake that looks like `key=value` is no column of the table.
-        columns = ", ".join(quote(name) for name in schema.names)
-        columns += f", {PATH}, file_row_number AS {ROW}" if places else ""
-        partitions += f", filename = {literal(PATH)}, file_row_number = true" if places else ""
-        read = f"FROM read_parquet([{listed}], union_by_name = true, {partitions})"
-        return f"(SELECT {columns} FROM ({read} UNION ALL BY NAME FROM {quote(empty)}))"
+            return numbered(quote(empty)) if places else quote(empty)
+        return parquet_rows(files, schema.names, found.metadata().partition_columns, quote(empty), places=places)
 
     @contextlib.contextmanager
     def open(self, **tables: str) -> Iterator["duckdb.DuckDBPyConnection"]:

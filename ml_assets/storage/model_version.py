@@ -52,7 +52,14 @@ class Run:
         log(self.client, self.run_id, metrics, parameters)
 
     def trial(self, number: int, parameters: Mapping[str, object], value: float, metric: str) -> None:
-        """Record one trial of a search as a nested run."""
+        """Record one trial of a search as a nested run.
+
+        Args:
+            number: from 0.
+            parameters: that were tried.
+            value: what they reached.
+            metric: what that is a value of.
+        """
         child = self.client.create_run(self.experiment, run_name=f"trial {number}", tags={PARENT: self.run_id})
         log(self.client, child.info.run_id, {metric: value}, parameters)
         self.client.set_terminated(child.info.run_id)
@@ -96,7 +103,14 @@ def version_of(item: Any) -> Version:  # noqa: ANN401 - mlflow's entity
 
 
 def log(client: Any, run_id: str, metrics: Mapping[str, float], parameters: Mapping[str, object] | None) -> None:  # noqa: ANN401 - mlflow has no types
-    """Record metrics and parameters of a run in one request."""
+    """Record metrics and parameters of a run in one request.
+
+    Args:
+        client: of MLflow.
+        run_id: the run.
+        metrics: name → value.
+        parameters: name → value, kept as text.
+    """
     from mlflow.entities import Metric, Param  # 3 s
 
     now = int(time.time() * 1000)
