@@ -46,12 +46,20 @@ Row = Mapping[str, Any]
 
 
 @pytest.fixture(autouse=True)
-def restored_umask() -> Iterator[None]:
-    """A command that is called within the test process makes its files private; the next test starts anew."""
-    before = os.umask(0o022)
-    os.umask(before)
+def restored_process() -> Iterator[None]:
+    """The umask, the environment and the folder of the process are those of before when the next test starts.
+
+    A command that is called within the test process makes its files private and names its home; MLflow exports the
+    registry that was asked last.
+    """
+    folder, variables, umask = Path.cwd(), dict(os.environ), os.umask(0o022)
+    os.umask(umask)
     yield
-    os.umask(before)
+    os.umask(umask)
+    os.chdir(folder)
+    for name in os.environ.keys() - variables.keys():
+        del os.environ[name]
+    os.environ.update(variables)
 
 
 TIME = pa.timestamp("us")

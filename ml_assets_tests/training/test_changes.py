@@ -18,8 +18,8 @@ def _parts(shop: Tiny, libraries: dict[str, str] | None = None, **changed: Any) 
     return from_tag(json.dumps(found))
 
 
-def test_nothing_is_named_where_nothing_changed(tiny: Tiny) -> None:
-    assert changes(_parts(tiny), _parts(tiny)) == []
+def test_nothing_is_named_where_nothing_changed(prepared: Tiny) -> None:
+    assert changes(_parts(prepared), _parts(prepared)) == []
 
 
 @pytest.mark.parametrize(
@@ -33,17 +33,19 @@ def test_nothing_is_named_where_nothing_changed(tiny: Tiny) -> None:
         ({"slices": ["kind"]}, ["slices is ['kind'] (before: left out)"]),
     ],
 )
-def test_a_field_is_named_with_both_values(tiny: Tiny, changed: dict[str, Any], said: list[str]) -> None:
-    assert changes(_parts(tiny), _parts(tiny, **changed)) == said
+def test_a_field_is_named_with_both_values(prepared: Tiny, changed: dict[str, Any], said: list[str]) -> None:
+    assert changes(_parts(prepared), _parts(prepared, **changed)) == said
 
 
-def test_a_query_rows_and_libraries_are_told_apart(tiny: Tiny) -> None:
-    before = _parts(tiny)
-    assert changes(before, _parts(tiny, {"numpy": "2.5.0"})) == ["numpy is 2.5.0 (before: 2.4.6)"]
-    tiny.deliver("orders", [{"customer": 1, "made_at": datetime.combine(FIRST, time()), "amount": 9.0, "kind": "a"}])
-    assert changes(before, _parts(tiny)) == ["rows of the same dates, which came or were corrected since"]
-    tiny.write("features/habits.sql", QUERIES["features/habits.sql"].replace("avg(amount)", "max(amount)"))
-    assert changes(before, _parts(tiny)) == ["the query of features/habits"]
+def test_a_query_rows_and_libraries_are_told_apart(prepared: Tiny) -> None:
+    before = _parts(prepared)
+    assert changes(before, _parts(prepared, {"numpy": "2.5.0"})) == ["numpy is 2.5.0 (before: 2.4.6)"]
+    prepared.deliver(
+        "orders", [{"customer": 1, "made_at": datetime.combine(FIRST, time()), "amount": 9.0, "kind": "a"}]
+    )
+    assert changes(before, _parts(prepared)) == ["rows of the same dates, which came or were corrected since"]
+    prepared.write("features/habits.sql", QUERIES["features/habits.sql"].replace("avg(amount)", "max(amount)"))
+    assert changes(before, _parts(prepared)) == ["the query of features/habits"]
 
 
 def test_a_version_of_before_has_no_parts() -> None:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -34,42 +35,44 @@ def test_the_same_rows_are_built_once(tiny: Tiny) -> None:
     assert first.metadata()["computed_dates"] == 3 * len(first.split.refit)
 
 
-def test_the_rows_are_the_population_of_every_date_of_the_window(tiny: Tiny) -> None:
-    folder = tiny.folder()
-    built = build(tiny.lake, folder, AS_OF)
-    rows = read(tiny.lake, built.table, AS_OF, built.version)
+def test_the_rows_are_the_population_of_every_date_of_the_window(prepared: Tiny) -> None:
+    folder = prepared.folder()
+    built = build(prepared.lake, folder, AS_OF)
+    rows = read(prepared.lake, built.table, AS_OF, built.version)
     assert rows.column_names == [ROW, "customer", "orders", "mean_amount", "days_since", "kind", "label"]
-    for day, members in zip(built.split.refit, tiny.at(folder.population, *built.split.refit), strict=True):
+    for day, members in zip(built.split.refit, prepared.at(folder.population, *built.split.refit), strict=True):
         chosen = rows.filter(pc.equal(rows[ROW], day))
         assert chosen["customer"].to_pylist() == [row["customer"] for row in members]
 
 
-def test_another_query_leaves_no_column_and_no_type_behind(tiny: Tiny) -> None:
-    tiny.write("features/habits.sql", "SELECT customer, count(*) AS n, max(kind) AS old FROM orders GROUP BY customer")
-    build(tiny.lake, tiny.folder(), AS_OF)
-    tiny.write("features/habits.sql", "SELECT customer, count(*) / 2.0 AS n FROM orders GROUP BY customer")
-    rows = read(tiny.lake, build(tiny.lake, tiny.folder(), AS_OF).table, AS_OF)
+def test_another_query_leaves_no_column_and_no_type_behind(prepared: Tiny) -> None:
+    prepared.write(
+        "features/habits.sql", "SELECT customer, count(*) AS n, max(kind) AS old FROM orders GROUP BY customer"
+    )
+    build(prepared.lake, prepared.folder(), AS_OF)
+    prepared.write("features/habits.sql", "SELECT customer, count(*) / 2.0 AS n FROM orders GROUP BY customer")
+    rows = read(prepared.lake, build(prepared.lake, prepared.folder(), AS_OF).table, AS_OF)
     assert rows.column_names == [ROW, "customer", "n", "label"]
     assert 0.5 in rows["n"].to_pylist()
 
 
-def test_a_column_of_a_later_file_is_a_feature_only_where_it_has_values(tiny: Tiny) -> None:
+def test_a_column_of_a_later_file_is_a_feature_only_where_it_has_values(prepared: Tiny) -> None:
     """`SELECT *` sees each column of the source; its rows are still those that were known."""
     last = "QUALIFY row_number() OVER (PARTITION BY customer ORDER BY made_at DESC) = 1"
-    tiny.write("features/habits.sql", f"SELECT * EXCLUDE (made_at) FROM orders {last}")
-    folder, other = tiny.folder(), {ROW, "customer", "label"}
-    known = build(tiny.lake, folder, AS_OF)
-    before = read(tiny.lake, known.table, AS_OF)
+    prepared.write("features/habits.sql", f"SELECT * EXCLUDE (made_at) FROM orders {last}")
+    folder, other = prepared.folder(), {ROW, "customer", "label"}
+    known = build(prepared.lake, folder, AS_OF)
+    before = read(prepared.lake, known.table, AS_OF)
     late = {"customer": 1, "made_at": datetime(AS_OF.year, AS_OF.month, AS_OF.day, 12), "amount": 1.0, "kind": "a"}
-    tiny.deliver("orders", [late], coupon=pa.array([7]))
-    assert build(tiny.lake, folder, AS_OF).version == known.version
+    prepared.deliver("orders", [late], coupon=pa.array([7]))
+    assert build(prepared.lake, folder, AS_OF).version == known.version
 
     far = AS_OF + timedelta(weeks=3)
-    tiny.deliver("orders", [late | {"made_at": datetime(far.year, far.month, far.day)}])
-    rows = read(tiny.lake, build(tiny.lake, folder, far).table, far)
+    prepared.deliver("orders", [late | {"made_at": datetime(far.year, far.month, far.day)}])
+    rows = read(prepared.lake, build(prepared.lake, folder, far).table, far)
     assert rows["coupon"].drop_null().unique().to_pylist() == [7]
     assert {*columns(rows, other).all} == {*columns(before, other).all, "coupon"}
-    assert columns(read(tiny.lake, known.table, AS_OF), other) == columns(before, other)
+    assert columns(read(prepared.lake, known.table, AS_OF), other) == columns(before, other)
 
 
 def test_labels_say_what_is_mature(tiny: Tiny) -> None:
@@ -81,30 +84,30 @@ def test_labels_say_what_is_mature(tiny: Tiny) -> None:
     assert found.known == found.rows
 
 
-def test_a_late_row_makes_another_training_set_and_a_row_after_it_does_not(tiny: Tiny) -> None:
-    first = build(tiny.lake, tiny.folder(), AS_OF)
+def test_a_late_row_makes_another_training_set_and_a_row_after_it_does_not(prepared: Tiny) -> None:
+    first = build(prepared.lake, prepared.folder(), AS_OF)
     later = datetime(AS_OF.year, AS_OF.month, AS_OF.day)
-    tiny.deliver("orders", [{"customer": 1, "made_at": later, "amount": 1.0, "kind": "a"}])
-    assert build(tiny.lake, tiny.folder(), AS_OF).version == first.version
-    tiny.deliver("orders", [{"customer": 1, "made_at": later - timedelta(days=40), "amount": 1.0, "kind": "a"}])
-    again = build(tiny.lake, tiny.folder(), AS_OF)
+    prepared.deliver("orders", [{"customer": 1, "made_at": later, "amount": 1.0, "kind": "a"}])
+    assert build(prepared.lake, prepared.folder(), AS_OF).version == first.version
+    prepared.deliver("orders", [{"customer": 1, "made_at": later - timedelta(days=40), "amount": 1.0, "kind": "a"}])
+    again = build(prepared.lake, prepared.folder(), AS_OF)
     assert again.fingerprint != first.fingerprint
     assert 0 < len(again.refreshed["shop/features/habits"].computed) < len(first.split.refit)
 
 
-def test_a_feed_that_stopped_gives_no_mature_labels_beyond_it(tiny: Tiny) -> None:
-    folder, late = tiny.folder(), AS_OF + timedelta(weeks=20)
-    until = known_until(tiny.lake, folder, late)
+def test_a_feed_that_stopped_gives_no_mature_labels_beyond_it(prepared: Tiny) -> None:
+    folder, late = prepared.folder(), AS_OF + timedelta(weeks=20)
+    until = known_until(prepared.lake, folder, late)
     assert AS_OF - timedelta(days=7) <= until <= AS_OF + timedelta(days=7)
-    built = build(tiny.lake, folder, late)
+    built = build(prepared.lake, folder, late)
     assert max(built.split.refit) + HORIZON <= until
-    assert known_until(tiny.lake, folder, FIRST) == FIRST
+    assert known_until(prepared.lake, folder, FIRST) == FIRST
 
 
-def test_labels_that_do_not_cover_the_population_are_refused(tiny: Tiny) -> None:
-    tiny.write("label.sql", QUERIES["label.sql"].replace("LEFT JOIN", "JOIN"))
+def test_labels_that_do_not_cover_the_population_are_refused(prepared: Tiny) -> None:
+    prepared.write("label.sql", QUERIES["label.sql"].replace("LEFT JOIN", "JOIN"))
     with pytest.raises(DataError, match=r"labels cover \d+: label.sql must return one row for each member"):
-        build(tiny.lake, tiny.folder(), AS_OF)
+        build(prepared.lake, prepared.folder(), AS_OF)
 
 
 QUIET = "CASE WHEN count(made_at) = 0 THEN 1 ELSE 0 END"
@@ -134,10 +137,10 @@ QUIET = "CASE WHEN count(made_at) = 0 THEN 1 ELSE 0 END"
         ("max(made_at)", "label is timestamp"),
     ],
 )
-def test_labels_that_are_not_two_classes_are_refused_in_a_sentence(tiny: Tiny, label: str, said: str) -> None:
-    tiny.write("label.sql", QUERIES["label.sql"].replace(QUIET, label))
+def test_labels_that_are_not_two_classes_are_refused_in_a_sentence(prepared: Tiny, label: str, said: str) -> None:
+    prepared.write("label.sql", QUERIES["label.sql"].replace(QUIET, label))
     with pytest.raises(MlAssetsError, match=said) as refused:
-        build(tiny.lake, tiny.folder(), AS_OF)
+        build(prepared.lake, prepared.folder(), AS_OF)
     assert len(str(refused.value)) < 350
 
 
@@ -154,57 +157,57 @@ def test_labels_that_are_not_two_classes_are_refused_in_a_sentence(tiny: Tiny, l
     ],
 )
 def test_two_values_are_read_as_0_and_1_and_it_is_said_how(
-    tiny: Tiny, label: str, positive: str | int | None, reading: str
+    prepared: Tiny, label: str, positive: str | int | None, reading: str
 ) -> None:
-    expected = build(tiny.lake, tiny.folder(), AS_OF)
-    tiny.write("label.sql", QUERIES["label.sql"].replace(QUIET, label))
-    folder = tiny.folder(label=MODEL["label"] | {"positive": positive})
-    assert refresh_labels(tiny.lake, folder, AS_OF).reading == reading
-    built = build(tiny.lake, folder, AS_OF)
-    rows = [read(tiny.lake, each.table, AS_OF) for each in (expected, built)]
+    expected = build(prepared.lake, prepared.folder(), AS_OF)
+    prepared.write("label.sql", QUERIES["label.sql"].replace(QUIET, label))
+    folder = prepared.folder(label=MODEL["label"] | {"positive": positive})
+    assert refresh_labels(prepared.lake, folder, AS_OF).reading == reading
+    built = build(prepared.lake, folder, AS_OF)
+    rows = [read(prepared.lake, each.table, AS_OF) for each in (expected, built)]
     assert rows[0].equals(rows[1])
 
 
-def test_three_values_of_which_each_date_has_two_are_refused(tiny: Tiny) -> None:
+def test_three_values_of_which_each_date_has_two_are_refused(prepared: Tiny) -> None:
     other = "CASE WHEN $as_of < TIMESTAMP '2025-02-20' THEN 'here' ELSE 'there' END"
-    tiny.write(
+    prepared.write(
         "label.sql", QUERIES["label.sql"].replace(QUIET, f"CASE WHEN count(made_at) = 0 THEN 'gone' ELSE {other} END")
     )
     with pytest.raises(TrainingError, match="label holds 'gone', 'here', 'there'"):
-        build(tiny.lake, tiny.folder(label=MODEL["label"] | {"positive": "gone"}), AS_OF)
+        build(prepared.lake, prepared.folder(label=MODEL["label"] | {"positive": "gone"}), AS_OF)
 
 
-def test_a_label_by_another_name_is_refused(tiny: Tiny) -> None:
-    tiny.write("label.sql", QUERIES["label.sql"].replace("AS label", "AS churned"))
+def test_a_label_by_another_name_is_refused(prepared: Tiny) -> None:
+    prepared.write("label.sql", QUERIES["label.sql"].replace("AS label", "AS churned"))
     with pytest.raises(DeclarationError, match=r"shop/label\.sql returns no column 'label'"):
-        build(tiny.lake, tiny.folder(), AS_OF)
+        build(prepared.lake, prepared.folder(), AS_OF)
 
 
-def test_the_population_is_brought_up_to_date_though_the_label_does_not_read_it(tiny: Tiny) -> None:
+def test_the_population_is_brought_up_to_date_though_the_label_does_not_read_it(prepared: Tiny) -> None:
     """A population of a few dates only would silently be a training set of a few dates."""
-    tiny.write("population.sql", "SELECT DISTINCT customer FROM orders WHERE made_at >= $as_of - INTERVAL 28 DAY")
-    tiny.write(
+    prepared.write("population.sql", "SELECT DISTINCT customer FROM orders WHERE made_at >= $as_of - INTERVAL 28 DAY")
+    prepared.write(
         "label.sql",
         "SELECT customer, (customer % 2)::INTEGER AS label FROM (SELECT unnest(range(0, 80)) AS customer)",
     )
-    folder = tiny.folder()
-    refresh(tiny.lake, folder.population, [AS_OF - timedelta(weeks=4)])  # as a prediction leaves it
-    built = build(tiny.lake, folder, AS_OF)
-    assert set(read(tiny.lake, built.table, AS_OF)[ROW].unique().to_pylist()) == set(built.split.refit)
+    folder = prepared.folder()
+    refresh(prepared.lake, folder.population, [AS_OF - timedelta(weeks=4)])  # as a prediction leaves it
+    built = build(prepared.lake, folder, AS_OF)
+    assert set(read(prepared.lake, built.table, AS_OF)[ROW].unique().to_pylist()) == set(built.split.refit)
 
 
-def test_a_label_that_reads_sources_only_gets_the_whole_population(tiny: Tiny) -> None:
-    tiny.write("population.sql", "SELECT DISTINCT customer FROM orders WHERE customer < 3")
-    tiny.write(
+def test_a_label_that_reads_sources_only_gets_the_whole_population(prepared: Tiny) -> None:
+    prepared.write("population.sql", "SELECT DISTINCT customer FROM orders WHERE customer < 3")
+    prepared.write(
         "label.sql", "SELECT customer, (count(*) > 2 + customer)::INTEGER AS label FROM orders GROUP BY customer"
     )
-    tiny.deliver("orders", [
+    prepared.deliver("orders", [
         {"customer": customer, "made_at": datetime(day.year, day.month, day.day, 12), "amount": 1.0, "kind": "a"}
         for day in (FIRST + timedelta(days=i) for i in range(0, 98, 7)) for customer in range(3)
     ])  # fmt: skip
-    folder = tiny.folder()
-    built = build(tiny.lake, folder, AS_OF)
-    assert len(read(tiny.lake, built.table, AS_OF)) == 3 * len(built.split.refit)
+    folder = prepared.folder()
+    built = build(prepared.lake, folder, AS_OF)
+    assert len(read(prepared.lake, built.table, AS_OF)) == 3 * len(built.split.refit)
     assert folder.population.kept in built.tables
 
 
@@ -216,17 +219,35 @@ def test_too_little_history_and_an_empty_source_are_errors(tiny: Tiny) -> None:
         build(empty.lake, empty.folder(), date(2025, 4, 6))
 
 
+LATE = {
+    "customer": 1,
+    "made_at": datetime(AS_OF.year, AS_OF.month, AS_OF.day) - timedelta(days=30),
+    "amount": 5.0,
+    "kind": "a",
+}
+
+
+@pytest.fixture(scope="module")
+def built_anew(stocked_shop: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, pa.Table]:
+    """Fingerprint and rows of a build from nothing over all rows, the late ones included."""
+    shop = Tiny(Path(shutil.copytree(stocked_shop, tmp_path_factory.mktemp("anew") / "shop")))
+    shop.delivered = 1
+    shop.deliver("orders", [LATE] * 3)
+    built = build(shop.lake, shop.folder(), AS_OF)
+    return built.fingerprint, read(shop.lake, built.table, AS_OF)
+
+
 @pytest.mark.parametrize("step", range(14))
 def test_rows_that_come_in_while_a_set_is_built_are_never_kept_as_what_was_there_before(
-    tiny: Tiny, step: int, monkeypatch: pytest.MonkeyPatch
+    tiny: Tiny, step: int, monkeypatch: pytest.MonkeyPatch, built_anew: tuple[int, pa.Table]
 ) -> None:
     """Late rows arrive right before one of the reads of a build; the next one gives what a build from nothing gives."""
-    folder, late, turns = tiny.folder(), datetime(AS_OF.year, AS_OF.month, AS_OF.day) - timedelta(days=30), count()
+    folder, turns = tiny.folder(), count()
 
     def disturbed(read: Callable[..., Any]) -> Callable[..., Any]:
         def call(*given: Any, **named: Any) -> Any:
             if next(turns) == step:
-                tiny.deliver("orders", [{"customer": 1, "made_at": late, "amount": 5.0, "kind": "a"}] * 3)
+                tiny.deliver("orders", [LATE] * 3)
             return read(*given, **named)
 
         return call
@@ -241,23 +262,21 @@ def test_rows_that_come_in_while_a_set_is_built_are_never_kept_as_what_was_there
     kept, again = read(tiny.lake, built.table, AS_OF, built.version), build(tiny.lake, folder, AS_OF)
     rows = read(tiny.lake, again.table, AS_OF, again.version)
     assert kept.equals(rows) == (built.fingerprint == again.fingerprint)
-    for name in ("features", "labels", "population", "training_set"):
-        shutil.rmtree(f"{tiny.lake.root}/shop/{name}")
-    anew = build(tiny.lake, folder, AS_OF)
-    assert anew.fingerprint == again.fingerprint
-    assert read(tiny.lake, anew.table, AS_OF).equals(rows)
+    fingerprint, anew = built_anew
+    assert fingerprint == again.fingerprint
+    assert anew.equals(rows)
 
 
-def test_a_date_without_a_population_is_left_out_and_ends_nothing(tiny: Tiny) -> None:
-    whole = build(tiny.lake, tiny.folder(), AS_OF)
+def test_a_date_without_a_population_is_left_out_and_ends_nothing(prepared: Tiny) -> None:
+    whole = build(prepared.lake, prepared.folder(), AS_OF)
     empty = whole.split.train[-1]
-    tiny.write("population.sql", f"SELECT DISTINCT customer FROM orders WHERE $as_of <> TIMESTAMP '{empty}'")
-    built = build(tiny.lake, tiny.folder(), AS_OF)
-    days = set(read(tiny.lake, built.table, AS_OF)[ROW].unique().to_pylist())
+    prepared.write("population.sql", f"SELECT DISTINCT customer FROM orders WHERE $as_of <> TIMESTAMP '{empty}'")
+    built = build(prepared.lake, prepared.folder(), AS_OF)
+    days = set(read(prepared.lake, built.table, AS_OF)[ROW].unique().to_pylist())
     assert days == set(whole.split.refit) - {empty}
 
 
-def test_no_population_at_any_date_is_refused_by_file(tiny: Tiny) -> None:
-    tiny.write("population.sql", "SELECT DISTINCT customer FROM orders WHERE customer < 0")
+def test_no_population_at_any_date_is_refused_by_file(prepared: Tiny) -> None:
+    prepared.write("population.sql", "SELECT DISTINCT customer FROM orders WHERE customer < 0")
     with pytest.raises(TrainingError, match=r"the population is empty at every training date: check population\.sql"):
-        build(tiny.lake, tiny.folder(), AS_OF)
+        build(prepared.lake, prepared.folder(), AS_OF)

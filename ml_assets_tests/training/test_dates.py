@@ -32,54 +32,56 @@ def deliver(tiny: Tiny, day: date, customer: int = 1) -> None:
     tiny.deliver("orders", [row])
 
 
-def test_a_later_training_set_writes_its_new_dates_only(tiny: Tiny) -> None:
-    first = build(tiny.lake, tiny.folder(), AS_OF)
-    before, written = read(tiny.lake, first.table, AS_OF, first.version), files(tiny, first.table)
-    deliver(tiny, AS_OF + WEEK)
-    later = build(tiny.lake, tiny.folder(), AS_OF + WEEK)
+def test_a_later_training_set_writes_its_new_dates_only(prepared: Tiny) -> None:
+    first = build(prepared.lake, prepared.folder(), AS_OF)
+    before, written = read(prepared.lake, first.table, AS_OF, first.version), files(prepared, first.table)
+    deliver(prepared, AS_OF + WEEK)
+    later = build(prepared.lake, prepared.folder(), AS_OF + WEEK)
     new = set(later.split.refit) - set(first.split.refit)
     assert 0 < len(new) <= 2
-    assert len(files(tiny, first.table) - written) == len(new)
-    assert read(tiny.lake, later.table, AS_OF + WEEK, later.version) == read(tiny.lake, later.table, AS_OF + WEEK)
-    assert set(read(tiny.lake, later.table, AS_OF + WEEK)[ROW].unique().to_pylist()) == set(later.split.refit)
+    assert len(files(prepared, first.table) - written) == len(new)
+    assert read(prepared.lake, later.table, AS_OF + WEEK, later.version) == read(
+        prepared.lake, later.table, AS_OF + WEEK
+    )
+    assert set(read(prepared.lake, later.table, AS_OF + WEEK)[ROW].unique().to_pylist()) == set(later.split.refit)
     for version in (first.version, None):
-        assert read(tiny.lake, first.table, AS_OF, version).equals(before)
-    assert build(tiny.lake, tiny.folder(), AS_OF).version == first.version
+        assert read(prepared.lake, first.table, AS_OF, version).equals(before)
+    assert build(prepared.lake, prepared.folder(), AS_OF).version == first.version
 
 
-def test_any_history_of_training_sets_gives_what_is_built_anew(tiny: Tiny) -> None:
+def test_any_history_of_training_sets_gives_what_is_built_anew(prepared: Tiny) -> None:
     made = {}
     for step, late in [(1, 0), (3, 10), (0, 0), (2, 40), (2, 0), (5, 3)]:
         as_of = AS_OF + step * WEEK
-        deliver(tiny, as_of)
+        deliver(prepared, as_of)
         if late:  # a row that changes dates of the window
-            deliver(tiny, as_of - timedelta(days=late), customer=2)
-        built = build(tiny.lake, tiny.folder(), as_of)
-        made[as_of, built.version] = (built, read(tiny.lake, built.table, as_of, built.version))
+            deliver(prepared, as_of - timedelta(days=late), customer=2)
+        built = build(prepared.lake, prepared.folder(), as_of)
+        made[as_of, built.version] = (built, read(prepared.lake, built.table, as_of, built.version))
     for (as_of, version), (built, rows) in made.items():
-        assert read(tiny.lake, built.table, as_of, version).equals(rows)
+        assert read(prepared.lake, built.table, as_of, version).equals(rows)
     for as_of in sorted({as_of for as_of, _ in made}):
-        before = build(tiny.lake, tiny.folder(), as_of)
-        rows = read(tiny.lake, before.table, as_of)
-        shutil.rmtree(Path(tiny.lake.root, before.table))
-        anew = build(tiny.lake, tiny.folder(), as_of)
+        before = build(prepared.lake, prepared.folder(), as_of)
+        rows = read(prepared.lake, before.table, as_of)
+        shutil.rmtree(Path(prepared.lake.root, before.table))
+        anew = build(prepared.lake, prepared.folder(), as_of)
         assert anew.fingerprint == before.fingerprint
-        assert read(tiny.lake, anew.table, as_of).equals(rows)
+        assert read(prepared.lake, anew.table, as_of).equals(rows)
 
 
-def test_a_set_of_one_class_is_refused_also_where_only_dates_go(tiny: Tiny) -> None:
-    folder = tiny.folder()
-    built = build(tiny.lake, folder, AS_OF)
+def test_a_set_of_one_class_is_refused_also_where_only_dates_go(prepared: Tiny) -> None:
+    folder = prepared.folder()
+    built = build(prepared.lake, folder, AS_OF)
     label = f"SELECT p.customer, ($as_of < TIMESTAMP '{built.split.refit[2]}')::INT AS label FROM population AS p"
-    tiny.write("label.sql", f"{label} LEFT JOIN (SELECT 1 AS one FROM orders LIMIT 1) ON true")
-    first = build(tiny.lake, tiny.folder(), AS_OF)
-    assert read(tiny.lake, first.table, AS_OF)["label"].unique().to_pylist() == [1, 0]
+    prepared.write("label.sql", f"{label} LEFT JOIN (SELECT 1 AS one FROM orders LIMIT 1) ON true")
+    first = build(prepared.lake, prepared.folder(), AS_OF)
+    assert read(prepared.lake, first.table, AS_OF)["label"].unique().to_pylist() == [1, 0]
     far = AS_OF + 60 * WEEK
     days = [AS_OF + week * WEEK for week in range(61)]
     moments = [datetime(day.year, day.month, day.day) for day in days]
-    tiny.deliver("orders", [{"customer": 1, "made_at": at, "amount": 0.1, "kind": "a"} for at in moments])
+    prepared.deliver("orders", [{"customer": 1, "made_at": at, "amount": 0.1, "kind": "a"} for at in moments])
     with pytest.raises(TrainingError, match=r"all .* labels are 0: a classifier needs 0 and 1"):
-        build(tiny.lake, tiny.folder(), far)
+        build(prepared.lake, prepared.folder(), far)
 
 
 DAYS = [date(2025, 1, 5) + number * WEEK for number in range(6)]
@@ -137,14 +139,14 @@ def test_a_set_of_before_is_read_where_one_table_held_many(tmp_path: Path) -> No
     assert read(lake, "t", DAYS[4], version).equals(rows_of(DAYS[:2]))
 
 
-def test_views_are_computed_for_new_dates_only(tiny: Tiny) -> None:
-    folder = tiny.folder()
-    first = build(tiny.lake, folder, AS_OF)
-    deliver(tiny, AS_OF + WEEK)
+def test_views_are_computed_for_new_dates_only(prepared: Tiny) -> None:
+    folder = prepared.folder()
+    first = build(prepared.lake, folder, AS_OF)
+    deliver(prepared, AS_OF + WEEK)
     later = AS_OF + WEEK
     days = split(
-        folder.spec.cadence.dates(later), known_until(tiny.lake, folder, later), folder.spec.label.horizon,
+        folder.spec.cadence.dates(later), known_until(prepared.lake, folder, later), folder.spec.label.horizon,
         train=folder.spec.window.train, test=folder.spec.window.test,
     ).refit  # fmt: skip
     for view in views(folder):
-        assert set(refresh(tiny.lake, view, days).computed) <= set(days) - set(first.split.refit)
+        assert set(refresh(prepared.lake, view, days).computed) <= set(days) - set(first.split.refit)

@@ -1,25 +1,13 @@
 """What the server saw is what the offline store says, or the check names what is not."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from ml_assets.events.rows import prediction_id
 from ml_assets.monitoring.log.consistency import Consistency, FeatureMismatch, consistency
-from ml_assets_tests.conftest import AS_OF, Tiny, habits
-from ml_assets_tests.monitoring.answered import Answered, answering
-from ml_assets_tests.monitoring.predicted import WEEK, Predicted, weeks
+from ml_assets_tests.conftest import AS_OF, habits
+from ml_assets_tests.monitoring.answered import Answered
+from ml_assets_tests.monitoring.predicted import WEEK, weeks
 from ml_assets_tests.serving.traffic import write
-
-
-@pytest.fixture
-def answered(tiny: Tiny, tmp_path: Path) -> Iterator[Answered]:
-    of = Predicted(tiny)
-    of.score(weeks(-2, -1, 0))
-    with answering(of, tmp_path) as found:
-        yield found
 
 
 def compared(answered: Answered) -> Consistency:

@@ -23,11 +23,9 @@ HORIZON = timedelta(days=14)
 
 
 @pytest.fixture
-def predicted(tiny: Tiny) -> Predicted:
+def predicted(scored: Predicted) -> Predicted:
     """Predictions of seven as-of dates up to `AS_OF`; the labels of the last one but one are not mature."""
-    made = Predicted(tiny)
-    made.score(weeks(*range(-6, 1)))
-    return made
+    return scored
 
 
 def reported(of: Predicted, as_of: date = AS_OF, spec: PerformanceSpec = SPEC) -> PerformanceReport:

@@ -1,8 +1,6 @@
 """What was served, against what turned out: groups of their own, whatever comes late, twice or out of order."""
 
-from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,21 +14,12 @@ from ml_assets.monitoring.performance.report import PerformanceReport, performan
 from ml_assets.monitoring.performance.served import ServedAnswers, answers
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.training.metrics import scores
-from ml_assets_tests.conftest import AS_OF, Tiny
-from ml_assets_tests.monitoring.answered import Answered, answering, microseconds
-from ml_assets_tests.monitoring.predicted import Predicted, weeks, younger
+from ml_assets_tests.conftest import AS_OF
+from ml_assets_tests.monitoring.answered import Answered, microseconds
+from ml_assets_tests.monitoring.predicted import weeks, younger
 from ml_assets_tests.serving.traffic import write
 
 SPEC = PerformanceSpec(min_rows=20, resamples=100)
-
-
-@pytest.fixture
-def answered(tiny: Tiny, tmp_path: Path) -> Iterator[Answered]:
-    """Labels of dates up to `AS_OF` less two weeks are mature."""
-    of = Predicted(tiny)
-    of.score(weeks(*range(-6, 1)))
-    with answering(of, tmp_path) as found:
-        yield found
 
 
 def say(answered: Answered, row: Prediction, value: float | str, *, seconds: int = 0, source: str = "") -> None:

@@ -1,9 +1,7 @@
 """What servers did, as the prediction report and its alerts tell it."""
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,20 +13,12 @@ from ml_assets.events.rows import LATENCY_BOUNDS, Traffic
 from ml_assets.monitoring.predictions.report import prediction_report
 from ml_assets.monitoring.predictions.traffic import Served, quantile, served
 from ml_assets.spec.alert import AlertRule
-from ml_assets_tests.conftest import AS_OF, Tiny
-from ml_assets_tests.monitoring.answered import Answered, answering
-from ml_assets_tests.monitoring.predicted import WEEK, Predicted, weeks
+from ml_assets_tests.conftest import AS_OF
+from ml_assets_tests.monitoring.answered import Answered
+from ml_assets_tests.monitoring.predicted import WEEK, weeks
 from ml_assets_tests.serving.traffic import NOW, write
 
 COUNTS = st.lists(st.integers(0, 50), min_size=len(LATENCY_BOUNDS) + 1, max_size=len(LATENCY_BOUNDS) + 1).filter(any)
-
-
-@pytest.fixture
-def answered(tiny: Tiny, tmp_path: Path) -> Iterator[Answered]:
-    of = Predicted(tiny)
-    of.score(weeks(-2, -1, 0))
-    with answering(of, tmp_path) as found:
-        yield found
 
 
 def minute(number: int, latencies: list[float], *, refused: int = 0, errors: int = 0) -> Traffic:
