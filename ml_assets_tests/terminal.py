@@ -128,10 +128,11 @@ def screen(written: bytes) -> str:
 def _chunks(terminal: int, process: "subprocess.Popen[bytes]") -> Iterator[bytes]:
     """What is written, as it comes; nothing every now and then."""
     while True:
+        ended = process.poll() is not None  # before the look: what it wrote at its end is then there
         ready, _, _ = select.select([terminal], [], [], _LOOK)
         if not ready:
             yield b""
-            if process.poll() is not None:
+            if ended:
                 return
             continue
         try:

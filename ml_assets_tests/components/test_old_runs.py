@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -15,7 +16,7 @@ from dagster._core.storage.event_log.schema import (
     SqlEventLogStorageTable,
 )
 from dagster._core.test_utils import instance_for_test
-from sqlalchemy import func, select
+from sqlalchemy import Engine, event, func, select
 
 from ml_assets.components.base import Result
 from ml_assets.components.old_runs import FAILED, Purged, purge, purge_sensor
@@ -55,8 +56,22 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     config = {"event_log_storage": {
         "module": "ml_assets.storage.event_log", "class": "EventLog", "config": {"base_dir": str(tmp_path / "log")},
     }}  # fmt: skip
-    with instance_for_test(temp_dir=str(tmp_path), overrides=config) as made:
+    with unsynced(), instance_for_test(temp_dir=str(tmp_path), overrides=config) as made:
         yield made
+
+
+@contextmanager
+def unsynced() -> Iterator[None]:
+    """Commits of SQLite do not wait for the disk: an instance of a test outlives no power cut."""
+
+    def switch_off(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", switch_off)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", switch_off)
 
 
 def run(instance: dg.DagsterInstance, asset: Any, day: str | None = None, tags: Mapping[str, str] | None = None) -> str:

@@ -152,7 +152,8 @@ def test_two_writers_wait_for_each_other(tmp_path: Path) -> None:
     with store.writing():
         child = SPAWN.Process(target=_fill, args=(tmp_path,))
         child.start()
-        child.join(timeout=8)
+        wait_for(tmp_path / "begun")
+        child.join(timeout=1)
         assert child.is_alive()
         assert index.serial == 0
     child.join(timeout=60)
@@ -160,4 +161,5 @@ def test_two_writers_wait_for_each_other(tmp_path: Path) -> None:
 
 
 def _fill(folder: Path) -> None:
+    (folder / "begun").touch()
     SearchIndex(folder).update(table(corpus(10)), embedder=FITTED)
