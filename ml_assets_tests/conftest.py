@@ -242,7 +242,21 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return database
 
 
+LONGEST = (
+    "training/test_dataset.py", "storage/test_compaction.py", "replay/test_walk.py", "examples/documents/test_files.py",
+    "commands/test_terminal.py", "training/test_dates.py", "monitoring/performance/test_report.py",
+    "components/test_automation.py", "alerts/test_delivery.py", "monitoring/performance/test_served.py",
+)  # fmt: skip
+"""Files of many seconds: those that begin last decide when two processes side by side end."""
+
+
+def _rank(item: pytest.Item) -> tuple[float, int]:
+    allowed = max((mark.args[0] for mark in item.iter_markers("timeout")), default=0)
+    name = item.path.relative_to(Path(__file__).parent).as_posix()
+    return -allowed, LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that are allowed the longest time first: two processes side by side then end together."""
-    items.sort(key=lambda item: -max((mark.args[0] for mark in item.iter_markers("timeout")), default=0))
+    """Those that are allowed the longest time first, then files that take long: two processes then end together."""
+    items.sort(key=_rank)

@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -159,6 +160,13 @@ print("the end")
 """
 
 
+@pytest.fixture(scope="module")
+def side_by_side() -> Iterator[ThreadPoolExecutor]:
+    """Most of a session is waiting for the next step: several go on at a time."""
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
 def _work(tmp_path: Path, steps: int, more: str = "", **how: object) -> Session:
     """Work of some steps, as a script; Ctrl-C is what the command line makes of it."""
     code = "import ml_assets.cli as cli, typer\n@cli.app.command()\ndef work():\n" + "".join(
@@ -167,12 +175,27 @@ def _work(tmp_path: Path, steps: int, more: str = "", **how: object) -> Session:
     return at_terminal([sys.executable, "-c", f"{code}\ncli.main()", "work"], environment(tmp_path), **how)  # type: ignore[arg-type]
 
 
+@pytest.fixture(scope="module")
+def progress(
+    side_by_side: ThreadPoolExecutor, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[int, str], tuple[Path, "Future[Session]"]]:
+    """The data folder and the session of each terminal."""
+    folders = {terminal: tmp_path_factory.mktemp("progress") for terminal in TERMINALS}
+    return {
+        (columns, term): (folder, side_by_side.submit(_work, folder, 6, columns=columns, term=term))
+        for (columns, term), folder in folders.items()
+    }
+
+
 @pytest.mark.parametrize(("columns", "term"), TERMINALS)
-def test_progress_is_shown_and_nothing_else(tmp_path: Path, columns: int, term: str) -> None:
-    session = _work(tmp_path, 6, columns=columns, term=term)
+def test_progress_is_shown_and_nothing_else(
+    progress: dict[tuple[int, str], tuple[Path, "Future[Session]"]], columns: int, term: str
+) -> None:
+    folder, future = progress[columns, term]
+    session = future.result()
     _clean(session)
     assert "noise" not in session.text
-    assert "noise of C" in (tmp_path / "logs" / "ml-assets.log").read_text()
+    assert "noise of C" in (folder / "logs" / "ml-assets.log").read_text()
     assert re.search(r"churn 2026-11-29\s.*\[labels\]", session.text)
     assert re.search(
         r"3/9\s.*features/purchases: month 3" + (" of 9" if term == "dumb" or columns > 80 else ""), session.text
@@ -182,9 +205,20 @@ def test_progress_is_shown_and_nothing_else(tmp_path: Path, columns: int, term: 
         assert session.lines == ["the end"], "what was drawn is gone"
 
 
+@pytest.fixture(scope="module")
+def interrupted(
+    side_by_side: ThreadPoolExecutor, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, "Future[Session]"]:
+    """A session with Ctrl-C for each kind of terminal."""
+    return {
+        term: side_by_side.submit(_work, tmp_path_factory.mktemp("interrupted"), 40, term=term, press=r"5/9")
+        for term in ("dumb", "xterm-256color")
+    }
+
+
 @pytest.mark.parametrize("term", ["dumb", "xterm-256color"])
-def test_ctrl_c_says_what_is_done_and_how_to_go_on(tmp_path: Path, term: str) -> None:
-    session = _work(tmp_path, 40, term=term, press=r"5/9")
+def test_ctrl_c_says_what_is_done_and_how_to_go_on(interrupted: dict[str, "Future[Session]"], term: str) -> None:
+    session = interrupted[term].result()
     _clean(session, 130)
     said = "ml-assets: stopped in churn/features/purchases; 5 of 9 steps are done and kept; run `ml-assets work` again"
     assert session.lines[-1].startswith(said)
