@@ -97,7 +97,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def store(url: str) -> Iterator[EventStore]:
-    with EventStore(url, patience=1.0) as opened:
+    with EventStore(url, patience=30.0) as opened:  # a busy machine is no store that is away
         yield opened
 
 

@@ -172,6 +172,7 @@ def test_the_instance_is_locked_as_long_as_a_service_lives(
     (tmp_path / "other" / "dagster").mkdir(parents=True)
     _try(tmp_path / "other")
     os.kill(group, signal.SIGKILL)
+    monkeypatch.setattr(instance, "PATIENCE", 60.0)  # a busy machine takes a while to end it
     _try(tmp_path)
 
 

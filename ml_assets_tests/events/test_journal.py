@@ -26,10 +26,10 @@ DECLARED = PATIENCE * 1.25 + 0.6  # a quarter more, and what a busy machine adds
 
 
 def on(store: EventStore, work: Callable[[Journal], Awaitable[None]], **options: float) -> JournalCounts:
-    """Do work with a journal of the store."""
+    """Do work with a journal of the store: a patient one, because a busy machine is no store that is away."""
 
     async def run() -> JournalCounts:
-        async with Journal(store.writer(), **({"patience": 1.0} | options)) as journal:  # type: ignore[arg-type]
+        async with Journal(store.writer(), **({"patience": 30.0} | options)) as journal:  # type: ignore[arg-type]
             await work(journal)
         return journal.written
 
