@@ -10,12 +10,13 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ml_assets.serving import openapi as documents
 from ml_assets.serving.docs_page import add_docs
+from ml_assets.serving.health import HealthReport, Ready
 from ml_assets.serving.http import PROBLEM
 from ml_assets.serving.problem import Problem, failed
 from ml_assets.serving.route_scopes import ScopedRoute, asks_for, asks_for_nothing
 from ml_assets.serving.routes.invocations import invocations
 from ml_assets.serving.routes.lineage import lineage
-from ml_assets.serving.routes.models import listed, shown
+from ml_assets.serving.routes.models import Models, details, summary
 from ml_assets.serving.routes.outcomes import outcomes
 from ml_assets.serving.routes.predict import SCOPE, predict
 from ml_assets.serving.routes.search import search
@@ -90,12 +91,12 @@ def _questions(made: FastAPI, worker: Worker) -> None:
     @made.get("/models", summary="The champions", **reads("Models", "Those that this server answers with"))
     async def models() -> Response:
         """Name, version, and since when it answers."""
-        return _json(msgspec.json.encode({"models": [listed(model) for model in worker.services.models.defaults()]}))
+        return _json(msgspec.json.encode(Models([summary(model) for model in worker.services.models.defaults()])))
 
     @made.get("/models/{model}", summary="A champion: features, bands, metrics, gates", **reads("Model", "What it is"))
     async def model(model: str) -> Response:
         """What was released, and as of when the online store holds its features."""
-        return _json(msgspec.json.encode(shown(worker.services, worker.services.model(model))))
+        return _json(msgspec.json.encode(details(worker.services, worker.services.model(model))))
 
     @made.get(
         "/models/{model}/ping",
@@ -135,13 +136,12 @@ def _state(made: FastAPI, worker: Worker) -> None:
         summary="Live, and what is degraded",
         response_class=Response,
         dependencies=asks_for_nothing(),
-        responses=documents.answers("Health", "It lives"),
+        responses=documents.answers("HealthReport", "It lives"),
     )
     async def health() -> Response:
         """Always 200 while the process answers; `degraded` names each part that does not work, and why."""
         degraded = worker.health.degraded()
-        said = {"status": "degraded" if degraded else "ok", "degraded": degraded}
-        return _json(msgspec.json.encode(said))
+        return _json(msgspec.json.encode(HealthReport("degraded" if degraded else "ok", degraded)))
 
     @made.get(
         "/ready",
@@ -155,7 +155,7 @@ def _state(made: FastAPI, worker: Worker) -> None:
         why = worker.health.unready()
         if why is not None:
             raise Problem(503, "not-ready", why, "see /health", retry_after=1)
-        return _json(b'{"status":"ready"}')
+        return _json(msgspec.json.encode(Ready()))
 
 
 def _document(made: FastAPI, worker: Worker) -> None:

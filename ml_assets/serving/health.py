@@ -2,12 +2,33 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
+
+import msgspec
 
 from ml_assets.redaction import redacted
 from ml_assets.serving.services import Services
 
 PARTS = ("registry", "online_store", "event_store", "tokens")
 """The parts that have a metric each."""
+
+
+class HealthReport(msgspec.Struct, forbid_unknown_fields=True):
+    """Whether all is well.
+
+    Args:
+        status: `degraded` where a part does not work.
+        degraded: the part → why.
+    """
+
+    status: Literal["ok", "degraded"]
+    degraded: dict[str, str]
+
+
+class Ready(msgspec.Struct, forbid_unknown_fields=True):
+    """Requests shall be sent here."""
+
+    status: Literal["ready"] = "ready"
 
 
 class Health:

@@ -6,10 +6,13 @@ from typing import Any
 
 import msgspec
 
+from ml_assets.serving.health import HealthReport, Ready
 from ml_assets.serving.models.model import Answer, Answers, Classified, ServedModel
-from ml_assets.serving.routes.outcomes import Outcomes
+from ml_assets.serving.routes.invocations import Predictions
+from ml_assets.serving.routes.lineage import LineageOfPrediction, LineageOfSearch
+from ml_assets.serving.routes.models import Model, Models
+from ml_assets.serving.routes.outcomes import Accepted, Outcomes
 from ml_assets.serving.routes.search import SearchRequest, SearchResponse
-from ml_assets.storage.manifest import Band, Input, PassedGate
 
 Schema = dict[str, Any]
 
@@ -47,11 +50,6 @@ def _map(item: Schema, **more: object) -> Schema:
 
 
 _DOCUMENT = _object({"text": {"type": "string", "minLength": 1, "maxLength": 1_000_000}}, title="document")
-_OUTCOMES = _list(_object({
-    "model": _TEXT, "prediction_id": _TEXT, "kind": _TEXT, "source": _TEXT, "value": _VALUE,
-    "observed_at": _WHOLE, "received_at": _WHOLE,
-}))  # fmt: skip
-_LISTED = {"model": _TEXT, "version": _WHOLE, "as_of": _TEXT, "since": {"type": "string", "format": "date-time"}}
 _FIXED: dict[str, Schema] = {
     "Problem": _object(
         {
@@ -65,51 +63,17 @@ _FIXED: dict[str, Schema] = {
         ["type", "status", "detail", "remedy"],
         description="RFC 9457",
     ),
-    "Accepted": _object({"accepted": _WHOLE}),
-    "Predictions": _object({"predictions": _list({"type": ["number", "string"]}), "prediction_ids": _WORDS}),
-    "Listed": _object(_LISTED),
-    "Models": _object({"models": _list(named("Listed"))}),
-    "Model": _object({
-        **_LISTED, "entity": _TEXT, "features": _list(named("Input")), "ttl_seconds": _map(_NUMBER),
-        "features_as_of": _DAY, "bands": _list(named("Band")), "classes": _WORDS, "review_below": _NUMBER,
-        "review_unseen": _NUMBER, "review_words": _WHOLE, "max_rows": _WHOLE, "metrics": _map(_NUMBER),
-        "gates": _list(named("PassedGate")), "reason": _TEXT, "mlflow_run": _TEXT,
-    }),
-    "Health": _object({"status": {"enum": ["ok", "degraded"]}, "degraded": _map(_TEXT, description="Part → why")}),
-    "Ready": _object({"status": {"const": "ready"}}),
-    "LineageOfSearch": _object({
-        "search": _object({
-            "prediction_id": _TEXT, "model": _TEXT, "serial": _WHOLE, "query": _TEXT, "filters": {"type": "object"},
-            "hits": _WORDS, "total": _WHOLE, "requested_at": _WHOLE, "latency": _WHOLE,
-        }),
-        "outcomes": _OUTCOMES,
-    }),
-    "LineageOfPrediction": _object({
-        "prediction": _object({
-            "prediction_id": _TEXT, "model": _TEXT, "version": _TEXT, "variant": _TEXT, "entity": _MAYBE,
-            "as_of": _MAYBE, "score": _NUMBER, "decision": _MAYBE, "predicted": _MAYBE, "missing": _WORDS,
-            "stale": _WORDS,
-            "requested_at": _WHOLE, "latency": _WHOLE,
-        }),
-        "features": _map(_VALUE),
-        "version": _object(
-            {
-                "model": _TEXT, "version": _TEXT, "mlflow_run": _TEXT, "mlflow_url": _TEXT, "dagster_run": _MAYBE,
-                "git_commit": _MAYBE, "artifact_sha256": _TEXT, "reason": _TEXT,
-            },
-            ["model", "version"],
-        ),
-        "training": {"anyOf": [_object({"tables": _map(_WHOLE), "as_of": _TEXT}), {"type": "null"}]},
-        "outcomes": _OUTCOMES,
-    }),
     "Lineage": {"anyOf": [named("LineageOfPrediction"), named("LineageOfSearch")]},
 }  # fmt: skip
+_TYPES: list[Any] = [
+    Answers, Answer, Classified, Outcomes, Accepted, Predictions, SearchRequest, SearchResponse, Models, Model,
+    HealthReport, Ready, LineageOfPrediction, LineageOfSearch,
+]  # fmt: skip
 
 
 def schemas(models: Sequence[ServedModel]) -> dict[str, Schema]:
     """The named schemas, with what each champion is sent."""
-    types = [Answers, Answer, Classified, Outcomes, SearchRequest, SearchResponse, Input, Band, PassedGate]
-    _, found = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    _, found = msgspec.json.schema_components(_TYPES, ref_template=_REFERENCE)
     for schema in found.values():
         if "description" in schema:  # what follows in the docstring are the fields
             schema["description"] = schema["description"].partition("\n\n")[0]

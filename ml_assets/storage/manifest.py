@@ -80,8 +80,27 @@ class RowQuery:
     as_of: bool
 
 
-@dataclass(frozen=True)
-class Manifest:
+@dataclass(frozen=True, kw_only=True)
+class ServedProperties:
+    """The properties of `serve:` in a defs.yaml that a server needs, under the names that they have there.
+
+    A new one is a field of `ServeSpec` and one here: `publish` copies it, `GET /models/{model}` and its schema show it.
+
+    Args:
+        review_below: of several classes, the probability of the best one below which the decision is `REVIEW`.
+        review_unseen: of running text, the share of words that the training never saw above which it is, too.
+        review_words: and the number of words that it did see below which it is.
+        max_rows: a request may have.
+    """
+
+    review_below: float = 0.0
+    review_unseen: float = 1.0
+    review_words: int = 0
+    max_rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(ServedProperties):
     """What was released.
 
     Args:
@@ -94,7 +113,6 @@ class Manifest:
         ttls: view → seconds after the as-of date for which its values may be used.
         feature_set: under which the online store keeps its features.
         bands: of the decisions, ascending; the first starts at 0.
-        max_rows: a request may have.
         metrics: on the test rows.
         gates: that it passed.
         reason: of the release.
@@ -105,9 +123,6 @@ class Manifest:
         classes: of the probabilities, in their order, where they are several; then there are no bands.
         documents: the feature views of a model of documents: a file that is sent becomes its row, and features by them.
         terms: class → word → how much it speaks for the class, of running text.
-        review_below: of several classes, the probability of the best one below which the decision is `REVIEW`.
-        review_unseen: of running text, the share of words that the training never saw above which it is, too.
-        review_words: and the number of words that it did see below which it is.
     """
 
     model: str
@@ -119,7 +134,6 @@ class Manifest:
     ttls: dict[str, float]
     feature_set: str
     bands: tuple[Band, ...]
-    max_rows: int
     metrics: dict[str, float]
     gates: tuple[PassedGate, ...]
     reason: str
@@ -128,9 +142,6 @@ class Manifest:
     tags: dict[str, str]
     tables: dict[str, int]
     classes: tuple[str, ...] = ()
-    review_below: float = 0.0
-    review_unseen: float = 1.0
-    review_words: int = 0
     documents: tuple[RowQuery, ...] = ()
     terms: dict[str, dict[str, float]] = field(default_factory=dict)
 

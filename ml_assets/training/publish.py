@@ -1,12 +1,13 @@
 """What a release hands to the server: the manifest of a version that passed its gates."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.features.view import View, feature_set
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
-from ml_assets.storage.manifest import Band, Input, Manifest, PassedGate, RowQuery
+from ml_assets.storage.manifest import Band, Input, Manifest, PassedGate, RowQuery, ServedProperties
 from ml_assets.storage.registry import Registry
 from ml_assets.training import dataset
 from ml_assets.training.definition import ModelDefinition
@@ -32,7 +33,6 @@ def manifest(lake: Lake, registry: Registry, folder: ModelDefinition, report: "R
         ttls={_short(item.view): item.ttl.total_seconds() for item in kept.used},
         feature_set=feature_set(folder.name, kept.used),
         bands=_bands(folder, kept, report.evaluation),
-        max_rows=folder.spec.serve.max_rows,
         metrics=report.metrics,
         gates=tuple(PassedGate(gate.name, gate.value, gate.limit, gate.reason) for gate in report.verdict.numbers),
         reason=report.verdict.reason,
@@ -41,11 +41,9 @@ def manifest(lake: Lake, registry: Registry, folder: ModelDefinition, report: "R
         tags={name: version.tags[name] for name in _TAGS if name in version.tags},
         tables=kept.tables,
         classes=kept.classes,
-        review_below=folder.spec.serve.review_below,
-        review_unseen=folder.spec.serve.review_unseen,
-        review_words=folder.spec.serve.review_words,
         documents=_documents(folder, kept),
         terms=kept.terms,
+        **{each.name: getattr(folder.spec.serve, each.name) for each in fields(ServedProperties)},
     ).to_json()
 
 

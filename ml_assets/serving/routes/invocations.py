@@ -13,6 +13,13 @@ from ml_assets.serving.routes.predict import answer_rows
 from ml_assets.serving.services import Services
 
 
+class Predictions(msgspec.Struct, forbid_unknown_fields=True):
+    """The answers as MLflow's clients read them, with the ids under which they were recorded."""
+
+    predictions: list[float | str]
+    prediction_ids: list[str]
+
+
 async def invocations(services: Services, name: str, scope: Any, receive: Receive) -> bytes:  # noqa: ANN401 - of ASGI
     """`{"predictions": [P(label = 1), …], "prediction_ids": […]}`; raises as `predict` does.
 
@@ -31,5 +38,5 @@ async def invocations(services: Services, name: str, scope: Any, receive: Receiv
     # Through the types of the model: what is wrong is refused in the words of `predict`.
     rows = model.requests.convert(table.rows, table.place)
     answers = await answer_rows(services, model, rows, began)
-    predictions = [one.predicted if isinstance(one, Classified) else one.score for one in answers]
-    return msgspec.json.encode({"predictions": predictions, "prediction_ids": [one.prediction_id for one in answers]})
+    predictions: list[float | str] = [one.predicted if isinstance(one, Classified) else one.score for one in answers]
+    return msgspec.json.encode(Predictions(predictions, [one.prediction_id for one in answers]))

@@ -52,6 +52,12 @@ class Outcomes(msgspec.Struct, forbid_unknown_fields=True):
     outcomes: Annotated[list[Said], msgspec.Meta(min_length=1, max_length=ROWS)]
 
 
+class Accepted(msgspec.Struct, forbid_unknown_fields=True):
+    """How many outcomes were recorded."""
+
+    accepted: int
+
+
 _DECODER: Decoder[Outcomes] = Decoder(Outcomes, "see POST /outcomes in /docs; observed_at is RFC 3339 with a time zone")
 
 
@@ -66,7 +72,7 @@ async def outcomes(services: Services, scope: Any, receive: Receive) -> bytes:  
     found = _DECODER.decode(body).outcomes
     now = time.time_ns() // 1000
     await services.recorder.record([_row(services, said, i, now) for i, said in enumerate(found)])
-    return msgspec.json.encode({"accepted": len(found)})
+    return msgspec.json.encode(Accepted(len(found)))
 
 
 def _row(services: Services, said: Said, number: int, now: int) -> Outcome:
