@@ -8,7 +8,7 @@ thread: a sum of floats then has the same digits every time.
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,6 +36,49 @@ _AS_WRITTEN = "SET disabled_optimizers = 'join_order,build_side_probe_side'"
 another order of the rows is another last digit of a sum."""
 
 
+class Engine(Protocol):
+    """What computes the rows of a view; `ml_assets_tests/features/test_engines.py` holds every engine to the same."""
+
+    def compute(
+        self,
+        lake: Lake,
+        view: "View",
+        dates: Sequence[date],
+        *,
+        workers: int = 2,
+        versions: Mapping[str, int] | None = None,
+    ) -> Iterator[Computed]:
+        """The view at each date, in order, as `compute` gives it.
+
+        Args:
+            lake: where the sources are.
+            view: what is computed.
+            dates: as-of dates.
+            workers: dates computed side by side.
+            versions: of the sources' tables, by name; default: as they are now.
+
+        Raises:
+            DeclarationError: the query fails, repeats an entity, or returns a column of no usable type.
+            DataError: a source has no table yet.
+        """
+
+
+class DuckDBEngine:
+    """DuckDB in this process, over the files of the lake."""
+
+    def compute(
+        self,
+        lake: Lake,
+        view: "View",
+        dates: Sequence[date],
+        *,
+        workers: int = 2,
+        versions: Mapping[str, int] | None = None,
+    ) -> Iterator[Computed]:
+        """See `compute`."""
+        return compute(lake, view, dates, workers=workers, versions=versions)
+
+
 def compute(
     lake: Lake, view: "View", dates: Sequence[date], *, workers: int = 2, versions: Mapping[str, int] | None = None
 ) -> Iterator[Computed]:
@@ -59,6 +102,9 @@ def compute(
     with ThreadPoolExecutor(max_workers=workers) as pool:
         for block in pool.map(lambda block: _block(lake, view, block, pinned), blocks):
             yield from block
+
+
+DUCKDB: Engine = DuckDBEngine()
 
 
 def versions_of(lake: Lake, view: "View") -> dict[str, int]:

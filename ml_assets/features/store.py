@@ -11,7 +11,7 @@ from datetime import date
 
 import pyarrow as pa
 
-from ml_assets.features.engine import compute, versions_of
+from ml_assets.features.engine import DUCKDB, Engine, versions_of
 from ml_assets.features.view import View
 from ml_assets.ingest.corrections import arrived_files
 from ml_assets.ingest.report import Ingest
@@ -34,7 +34,13 @@ class Refreshed:
 
 
 def refresh(
-    lake: Lake, view: View, dates: Sequence[date], *, workers: int = 2, progress: Progress | None = None
+    lake: Lake,
+    view: View,
+    dates: Sequence[date],
+    *,
+    workers: int = 2,
+    progress: Progress | None = None,
+    engine: Engine = DUCKDB,
 ) -> Refreshed:
     """Compute those of `dates` at which the kept rows are not what the view says now.
 
@@ -44,21 +50,22 @@ def refresh(
         dates: as-of dates.
         workers: dates computed side by side.
         progress: told how many dates are done, and how many are to be.
+        engine: what computes them.
 
     Raises:
         DeclarationError: the query fails or returns no usable rows.
         DataError: a source has no table yet.
     """
     for _, upstream in view.views:
-        refresh(lake, upstream, dates, workers=workers)
+        refresh(lake, upstream, dates, workers=workers, engine=engine)
     # Taken once: fingerprints and rows are of the same files, and of the same rows of other views, whoever writes now.
     pinned = _Pinned(versions_of(lake, view), _beneath(lake, view, dates))
     wanted = fingerprints(lake, view, dates, pinned.versions, pinned.beneath)
     missing = _stale(lake, view, wanted)
     for start in range(0, len(missing), _DATES_PER_COMMIT):
         days = missing[start : start + _DATES_PER_COMMIT]
-        if not _commit(lake, view, days, wanted, workers, pinned):
-            return refresh(lake, view, dates, workers=workers, progress=progress)
+        if not _commit(lake, view, days, wanted, workers, pinned, engine):
+            return refresh(lake, view, dates, workers=workers, progress=progress, engine=engine)
         if progress:
             progress(min(start + _DATES_PER_COMMIT, len(missing)), len(missing))
     reused = tuple(day for day in dates if day not in set(missing))
@@ -133,10 +140,16 @@ def _fingerprint(view: View, day: date, arrivals: dict[str, list[Ingest]], upstr
 
 
 def _commit(
-    lake: Lake, view: View, days: Sequence[date], wanted: Mapping[date, int], workers: int, pinned: _Pinned
+    lake: Lake,
+    view: View,
+    days: Sequence[date],
+    wanted: Mapping[date, int],
+    workers: int,
+    pinned: _Pinned,
+    engine: Engine,
 ) -> bool:
     """Compute and keep dates; nothing is kept, and it is said, where a view beneath was overwritten meanwhile."""
-    computed = compute(lake, view, days, workers=workers, versions=pinned.versions)
+    computed = engine.compute(lake, view, days, workers=workers, versions=pinned.versions)
     rows = pa.concat_tables([rows for _, rows in computed], promote_options="permissive")
     before = [{day: prints[day] for day in days if day in prints} for prints in pinned.beneath]
     if _beneath(lake, view, days) != before:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pytest
 
 from ml_assets.errors import DataError, DeclarationError, MlAssetsError, TrainingError
-from ml_assets.features import store
+from ml_assets.features import engine, store
 from ml_assets.features.store import refresh
 from ml_assets.training import dataset
 from ml_assets.training.dataset import ROW, build, known_until, read, refresh_labels
@@ -253,10 +253,10 @@ def test_rows_that_come_in_while_a_set_is_built_are_never_kept_as_what_was_there
         return call
 
     with monkeypatch.context() as patched:
-        for name in ("_window", "fingerprints", "refresh", "_rows", "kept"):
+        for name in ("_window", "fingerprints", "refresh", "_rows", "kept_fingerprints"):
             patched.setattr(dataset, name, disturbed(getattr(dataset, name)))
-        for name in ("versions_of", "compute"):
-            patched.setattr(store, name, disturbed(getattr(store, name)))
+        patched.setattr(store, "versions_of", disturbed(engine.versions_of))
+        patched.setattr(engine, "compute", disturbed(engine.compute))
         built = build(tiny.lake, folder, AS_OF)
     assert tiny.delivered == 2
     kept, again = read(tiny.lake, built.table, AS_OF, built.version), build(tiny.lake, folder, AS_OF)
