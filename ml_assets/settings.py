@@ -95,8 +95,13 @@ class Settings(BaseSettings):
 
     @property
     def lake(self) -> Path:
-        """The root of the Delta tables."""
+        """The folder of the Delta tables."""
         return self.data / "lake"
+
+    @property
+    def lake_url(self) -> str:
+        """The root of the Delta tables as a `Lake` takes it."""
+        return str(self.lake)
 
     @property
     def reports(self) -> Path:

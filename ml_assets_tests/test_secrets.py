@@ -89,7 +89,7 @@ def test_a_tracking_server_without_a_login_is_left_as_it_is(uri: str) -> None:
 
 
 def test_who_asks_a_registry_says_no_secret_of_it(tmp_path: Path) -> None:
-    with pytest.raises(MlAssetsError, match=r"127\.0\.0\.1") as caught, Registry(HTTP).asked():
+    with pytest.raises(MlAssetsError, match=r"127\.0\.0\.1") as caught, Registry(HTTP).rewording_errors():
         Registry(HTTP).champion("churn")
     follower = Follower(Registry(HTTP), Releases.at(tmp_path))
     said = [str(caught.value), str(champions(HTTP, ["churn"])), str(follower.look().trouble)]

@@ -84,10 +84,10 @@ def _versions(request: ForgetRequest, chosen: Settings) -> ModelPlace:
     if _not_made(chosen.tracking_uri):
         return ModelPlace("versions", "", lambda: None)
     registry = Registry(chosen.tracking_uri)
-    with registry.asked():
+    with registry.rewording_errors():
         versions = [version.number for version in registry.versions(request.model)]
         champion = registry.champion(request.model)
-        known = registry.known(request.model) if request.remove else bool(versions)
+        known = registry.has_model(request.model) if request.remove else bool(versions)
     who = f", version {champion.number} is the champion" if champion else ""
     what = f"{_count(len(versions), 'version')} in the registry{who}" if known or versions else ""
 

@@ -16,8 +16,8 @@ def rollback(project: Project, model: str, to: int | None, reason: str) -> str:
     from ml_assets.training.rollback import rollback
 
     registry = project.registry
-    with registry.asked():
-        known = registry.known(model)
+    with registry.rewording_errors():
+        known = registry.has_model(model)
     if not known:  # a folder that cannot be loaded keeps nobody from going back
         project.model(model)
     now = datetime.now(UTC).replace(tzinfo=None)

@@ -54,7 +54,7 @@ def collect(project: Project, progress: Show = nobody) -> dict[str, Any]:
         `sources`; `broken`: folder → why it cannot be loaded; `left_over`: what is of no folder → the command that
         removes it; `runs`: `in_progress` and `failed`, a list each.
     """
-    lake = Lake(str(settings().lake))
+    lake = Lake(settings().lake_url)
     models: dict[str, dict[str, Any]] = {}
     with dg.DagsterInstance.get() as instance:
         for done, component in enumerate(project.models.values()):

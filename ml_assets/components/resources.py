@@ -20,7 +20,7 @@ def lake_here() -> "Lake":
     """The lake of this process's settings, where Dagster hands out no resource: in conditions."""
     from ml_assets.storage.lake import Lake  # deltalake, pyarrow: not at load
 
-    return Lake(str(settings().lake))
+    return Lake(settings().lake_url)
 
 
 @contextmanager

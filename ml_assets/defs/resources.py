@@ -19,7 +19,7 @@ def resources() -> dg.Definitions:
             "temp_directory": str(chosen.data / "tmp"),
         },
     )
-    lake = LakeResource(root=str(chosen.lake), workers=chosen.workers, duckdb=duckdb)
+    lake = LakeResource(root=chosen.lake_url, workers=chosen.workers, duckdb=duckdb)
     artifacts = None if chosen.mlflow_tracking_uri else str(chosen.data / "mlflow" / "artifacts")
     # Dagster shows what a resource is configured by, and of a variable its name.
     uri = dg.EnvVar("MLFLOW_TRACKING_URI") if chosen.mlflow_tracking_uri else chosen.tracking_uri

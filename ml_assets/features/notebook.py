@@ -47,7 +47,7 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
         *,
         workers: int | None = None,
     ) -> None:
-        root = str(settings().lake) if lake is None else lake
+        root = settings().lake_url if lake is None else lake
         self.lake = Lake(root) if isinstance(root, str) else root
         self._online = settings().online_url if online is None else online
         self._defs = defs or PROJECT / "ml_assets" / "defs"

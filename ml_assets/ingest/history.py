@@ -68,7 +68,7 @@ class FileHistory:
             )
         return ",".join(sorted(before)) if self._spec.changed == "replace" else ""
 
-    def again(self, arrival: "Arrival", sha: str, replaces: str, at: datetime) -> Entry:
+    def redelivery(self, arrival: "Arrival", sha: str, replaces: str, at: datetime) -> Entry:
         """What the ledger says of a content whose rows were replaced, and are delivered again.
 
         Args:
@@ -117,7 +117,7 @@ class Delivering:
         before = max(filter(None, (last, begun)), default=None)
         return cls(now if before is None else max(now, before + _TICK), keyed=bool(spec.key))
 
-    def announced(self) -> Mapping[str, int] | None:
+    def begin_records(self) -> Mapping[str, int] | None:
         """What the first rows of the ledger record with them."""
         if not self.keyed or self.begun:
             return None

@@ -188,7 +188,7 @@ class _Run:
     def _return(self, arrival: Arrival, identity: Identity, replaces: str) -> None:
         """A content whose rows were replaced is delivered again: they are seen again from now on."""
         self.flush()
-        entry = self.history.again(arrival, identity.sha, replaces, self.delivery.at)
+        entry = self.history.redelivery(arrival, identity.sha, replaces, self.delivery.at)
         self.new.append(post(self.lake, self.table, entry))
         self.seen.add(identity.sha)
 
@@ -232,7 +232,7 @@ class _Run:
         """Commit files; those that a `block` expectation fails are left out."""
         blocked = blocked_by(self.spec, files)
         if passed := [file for file in files if file.sha not in blocked]:
-            announced = self.delivery.announced()
+            announced = self.delivery.begin_records()
             self.new += commit(self.lake, self.table, passed, self.spec, self.connection, self.delivery.at, announced)
             self.shape = passed[-1].shape
             self.drift += [verdict for file in passed for verdict in file.drift]

@@ -130,7 +130,7 @@ class Registry:
         self._client.set_registered_model_alias(version.model, variant, str(version.number))
 
     @contextlib.contextmanager
-    def asked(self) -> Iterator[None]:
+    def rewording_errors(self) -> Iterator[None]:
         """Whatever MLflow, a database or the network raise in the body is said in one line, without a password.
 
         Raises:
@@ -144,7 +144,7 @@ class Registry:
             where, why = redacted(self.uri), redacted(f"{error}".split("\n", 1)[0])[:200]
             raise RegistryError(f"the registry {where} does not answer ({why}): see `ml-assets doctor`") from error
 
-    def known(self, model: str) -> bool:
+    def has_model(self, model: str) -> bool:
         """Whether there is a model of that name, or an experiment."""
         found = self._client.get_experiment_by_name(model)
         running = found is not None and found.lifecycle_stage == "active"

@@ -113,7 +113,7 @@ class World:
         return {
             "files": sorted(str(path.relative_to(self.root)) for path in files if "mlruns" not in path.parts),
             "online": online, "served": served, "assets": len(known.assets), "champion": registry.champion(model),
-            "versions": [version.number for version in registry.versions(model)], "known": registry.known(model),
+            "versions": [version.number for version in registry.versions(model)], "known": registry.has_model(model),
             "server": (model in self.follower.look().models, Releases.at(data).files(model)),
         }  # fmt: skip
 

@@ -127,7 +127,12 @@ def test_a_tracking_server_keeps_and_gives_all_of_it(
         assert (remote.models(), remote.is_new()) == (["loop"], False)
         for _ in range(2):
             remote.forget("loop", "2026-11-29 12:00:00", whole=True)
-        assert (remote.models(), remote.known("loop"), remote.is_new(), remote.champions()) == ([], False, False, {})
+        assert (remote.models(), remote.has_model("loop"), remote.is_new(), remote.champions()) == (
+            [],
+            False,
+            False,
+            {},
+        )
         assert trained(remote, onnx, "loop").number == 1
 
 
