@@ -13,23 +13,29 @@ import pyarrow as pa
 
 from ml_assets.decisions.interval import Interval
 from ml_assets.decisions.metric import METRICS
-from ml_assets.decisions.retrain import RetrainEvidence, drifted_importance
+from ml_assets.decisions.retrain import RetrainEvidence, drift_weight
 from ml_assets.errors import DataError, TrainingError
 from ml_assets.features.join import point_in_time
 from ml_assets.monitoring.drift.reference import Reference, choose, opened
-from ml_assets.replay.models import Models, ReplayedModel, realised
+from ml_assets.monitoring.performance.baseline import LabelledScores, bootstrapped
+from ml_assets.monitoring.performance.groups import expected_metrics
+from ml_assets.replay.models import Models, ReplayedModel
 from ml_assets.replay.store import ReplayStore
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.storage.registry import Version
 from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.frame import labels
 from ml_assets.training.record import TrainingRecord
+from ml_assets.training.score import probabilities
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+_UNKNOWN = -1  # a member whose label nobody knows
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ class ReplayHistory:
             as_of=as_of,
             trained=champion.record.as_of,
             attempted=state.attempted,
-            rows=sum(self.known.members.get(day, 0) for day in champion.record.split.refit),
+            rows=champion.rows or sum(self.known.members.get(day, 0) for day in champion.record.split.refit),
             new_rows=self.new_rows(champion, as_of),
             drifted=self.drifted(champion, as_of) if spec.drift is not None else None,
             evaluated=champion.metrics.get(spec.metric),
@@ -131,13 +137,19 @@ class ReplayHistory:
         return found
 
     def scores(self, champion: ReplayedModel, as_of: date) -> "Floats":
-        """P(label = 1) of each member at `as_of`, in the order of the entities."""
-        from ml_assets.training.score import scores
+        """The score of each member at `as_of`, [members], in the order of the entities."""
+        return self.folder.task.score(self.probabilities(champion, as_of))
 
-        return self.store.vector(
-            "scores", champion.recipe, self.known.features[as_of],
-            make=lambda: scores(self.models.shipped(champion), champion.record, self._rows(as_of)),
-        )  # fmt: skip
+    def probabilities(self, champion: ReplayedModel, as_of: date) -> "Floats":
+        """The probability of each class, [members, classes]; of two classes the second is kept."""
+        import numpy as np
+
+        def make() -> "Floats":
+            p = probabilities(self.models.shipped(champion), champion.record, self._rows(as_of))
+            return p[:, 1] if p.shape[1] == 2 else p
+
+        kept = self.store.vector("scores", champion.recipe, self.known.features[as_of], make=make)
+        return kept if kept.ndim == 2 else np.stack([1 - kept, kept], axis=1)
 
     def _load(self, as_of: date) -> pa.Table:
         return point_in_time(self.models.lake, self.folder.population, [as_of], self.folder.features)
@@ -150,8 +162,14 @@ class ReplayHistory:
                 f"{folder.name}: the population has {members} members at {as_of} and labels cover {len(found)}: "
                 "label.sql must return one row for each member (LEFT JOIN from population)"
             )
-        entities, labels = (found[name].to_numpy() for name in (folder.spec.entity, "label"))
-        return entities, labels
+        y = labels(found["label"], folder.spec.label.classes).fill_null(_UNKNOWN)
+        return found[folder.spec.entity].to_numpy(), y.to_numpy()
+
+    def _scored(self, champion: ReplayedModel, as_of: date) -> "tuple[NDArray[Any], NDArray[Any], Floats]":
+        """Entities, labels and probabilities of the members whose label is known."""
+        entities, y = self._outcomes(as_of)
+        known = y != _UNKNOWN
+        return entities[known], y[known], self.probabilities(champion, as_of)[known]
 
     def _record(self, champion: ReplayedModel) -> TrainingRecord:
         if champion.recipe not in self._placed:
@@ -168,46 +186,34 @@ class ReplayHistory:
             if before is None:
                 return None
             found = drift(before, current, kept.columns.numeric, kept.columns.categorical, self.monitor.drift)
-        verdicts = {name: each.drifted for name, each in found.features.items()}
-        if all(verdict is None for verdict in verdicts.values()):
-            return None
-        # As in the loop: a feature whose drift is not known did not drift, unless none is known.
-        return _weighed({name: bool(drifted) for name, drifted in verdicts.items()}, self.models.importance(champion))
+        verdicts = {name: feature.drifted for name, feature in found.features.items()}
+        return drift_weight(verdicts, self.models.importance(champion))
 
     def _measured(self, champion: ReplayedModel, days: Sequence[date], metric: str) -> dict[str, float] | None:
         import numpy as np
 
-        from ml_assets.training.bootstrap import intervals
-
-        spec = self.monitor.performance
-        entities, labels = (np.concatenate(part) for part in zip(*map(self._outcomes, days), strict=True))
-        p = np.concatenate([self.scores(champion, day) for day in days])
-        if len(p) < spec.min_rows:
+        spec, task = self.monitor.performance, self.folder.task
+        parts = zip(*(self._scored(champion, day) for day in days), strict=True)
+        entities, y, p = (np.concatenate(part) for part in parts)
+        if len(y) < spec.min_rows:
             return None
-        right = {"accuracy": (p >= champion.threshold) == labels} if metric == "accuracy" else {}
-        asked = [] if right else [metric]
-        try:
-            found = intervals(labels, p, entities, metrics=asked, means=right, resamples=spec.resamples, seed=spec.seed)
-        except TrainingError:  # too few entities, or one class: nothing is known
-            return None
-        return asdict(found[metric])
+        rows = LabelledScores(task.outcome(y, p), task.score(p), entities)
+        return _plain(bootstrapped(rows, champion.threshold, spec, [metric])[0].get(metric))
 
     def _estimated(self, champion: ReplayedModel, as_of: date, metric: str) -> dict[str, float] | None:
-        from ml_assets.decisions.estimate import expected
-
-        spec, p = self.monitor.performance, self.scores(champion, as_of)
-        if len(p) < spec.min_rows:
-            return None
-        try:
-            return asdict(expected(p, seed=spec.seed, draws=spec.resamples, threshold=champion.threshold)[metric])
-        except ValueError:  # hardly both labels
-            return None
+        metrics, _ = expected_metrics(self.scores(champion, as_of), champion.threshold, self.monitor.performance)
+        return _plain(metrics.get(metric))
 
     def _realised(self, champion: ReplayedModel, as_of: date) -> dict[str, float] | None:
         try:
-            return realised(self._outcomes(as_of)[1], self.scores(champion, as_of), champion.threshold)
+            _, y, p = self._scored(champion, as_of)
+            return self.folder.task.measure(y, p, champion.threshold)
         except TrainingError:  # one class only, or nobody
             return None
+
+
+def _plain(interval: Interval | None) -> dict[str, float] | None:
+    return None if interval is None else asdict(interval)
 
 
 def _measure(found: dict[str, float] | None) -> Interval | None:
@@ -218,10 +224,3 @@ def against(folder: ModelDefinition, spec: DriftSpec, trained: date, as_of: date
     """What the drift report of `as_of` compares with, where the champion was trained at `trained`."""
     champion = Version(folder.name, 0, "", {"as_of": str(trained)})  # no number: the registry does not know it
     return choose(spec, folder.spec.cadence, as_of, champion)
-
-
-def _weighed(drifted: Mapping[str, bool], importance: Mapping[str, float]) -> float | None:
-    try:
-        return drifted_importance(drifted, importance)
-    except ValueError:  # a champion that leans on nothing
-        return None

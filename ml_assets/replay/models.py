@@ -24,8 +24,10 @@ from ml_assets.replay.store import ReplayStore
 from ml_assets.storage.lake import Lake
 from ml_assets.training import dataset
 from ml_assets.training.definition import ModelDefinition
-from ml_assets.training.frame import Frame, frame
+from ml_assets.training.frame import frame
 from ml_assets.training.record import TrainingRecord
+from ml_assets.training.score import probabilities
+from ml_assets.training.task.task import Candidate
 from ml_assets.training.train import Fitted, fit, recipe, recorded
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class ReplayedModel:
         metrics: on its test rows, by the artifact of its evaluation; `accuracy` at the threshold, and `onnx_parity`.
         threshold: the score from which on acting was cheapest on the test rows.
         seconds: what search, fits, export and the metrics took when they were really done.
+        rows: that it was fitted on; older stores do not say it.
     """
 
     recipe: str
@@ -53,6 +56,7 @@ class ReplayedModel:
     metrics: Mapping[str, float]
     threshold: float
     seconds: float
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -140,14 +144,18 @@ class Models:
         return dataset.read(self.lake, kept.table, kept.as_of, kept.version)
 
     def _importance(self, model: ReplayedModel, seed: int) -> dict[str, float]:
-        from ml_assets.training.explain import importance
-        from ml_assets.training.export import score, session
+        told = self._candidate(model)
+        leaned = self.folder.task.importance(told.predict, told.test, seed)
+        return {name: importance.mean for name, importance in leaned.items()}
 
-        kept, rows = model.record, self._rows(model)
-        tested = frame(rows, kept.columns, kept.entity, dataset.ROW).at(kept.split.test)
-        judged = session(self._artifact(model, _EVALUATION))
-        found = importance(partial(score, judged), tested.X, tested.y, seed=seed)
-        return {name: leaned.mean for name, leaned in found.items()}
+    def _candidate(self, model: ReplayedModel) -> Candidate:
+        from ml_assets.training import export  # onnxruntime
+
+        record = model.record
+        data = frame(self._rows(model), record.columns, record.entity, dataset.ROW, record.classes)
+        session = export.session(self._artifact(model, _EVALUATION))
+        train, test = data.at(record.split.train), data.at(record.split.test)
+        return Candidate(self.folder.spec, train, test, partial(export.probabilities, session))
 
     def _artifact(self, model: ReplayedModel, name: str) -> bytes:
         content = self.store.read("versions", model.recipe, name)
@@ -171,27 +179,20 @@ class Models:
     def _compare(
         self, candidate: ReplayedModel, other: ReplayedModel | None, metrics: Sequence[str], resamples: int
     ) -> dict[str, dict[str, float]]:
-        from ml_assets.training.bootstrap import compare
-        from ml_assets.training.export import score
+        told, task, seed = self._candidate(candidate), self.folder.task, self.folder.spec.seed
+        mine = told.predict(told.test.X)
+        theirs = self._other(other, candidate) if other else task.baseline(told)
+        compared = task.compare(
+            told.test.y, mine, theirs, told.test.groups, metrics=metrics, resamples=resamples, seed=seed
+        )
+        return {metric: asdict(interval) for metric, interval in compared.items()}
 
-        kept, rows = candidate.record, self._rows(candidate)
-        data = frame(rows, kept.columns, kept.entity, dataset.ROW)
-        test = data.at(kept.split.test)
-        mine = score(self._artifact(candidate, _EVALUATION), test.X)
-        theirs = self._other(other, candidate, rows) if other else _baseline(data, test, kept)
-        seed = self.folder.spec.seed
-        found = compare(test.y, mine, theirs, test.groups, metrics=metrics, resamples=resamples, seed=seed)
-        return {metric: asdict(interval) for metric, interval in found.items()}
-
-    def _other(self, champion: ReplayedModel, candidate: ReplayedModel, rows: pa.Table) -> "NDArray[np.float64]":
-        """The champion's scores of the test rows, by an artifact that was not fitted on them (as `report` does)."""
-        from ml_assets.training.score import scores
-
-        test = candidate.record.split.test
-        fresh = max(champion.record.split.refit) + self.folder.spec.label.horizon <= min(test)
-        artifact = self._artifact(champion, _SHIPPED if fresh else _EVALUATION)
+    def _other(self, champion: ReplayedModel, candidate: ReplayedModel) -> "NDArray[np.float64]":
+        """The champion's probabilities of the test rows, by an artifact that was not fitted on them (as `report`)."""
+        test, rows = candidate.record.split.test, self._rows(candidate)
+        fresh = champion.record.precedes(test, self.folder.spec.label.horizon)
         tested = rows.filter(pc.is_in(rows[dataset.ROW], pa.array(test, rows[dataset.ROW].type)))
-        return scores(artifact, champion.record, tested)
+        return probabilities(self._artifact(champion, _SHIPPED if fresh else _EVALUATION), champion.record, tested)
 
 
 class _Nobody:
@@ -203,33 +204,16 @@ class _Nobody:
 
 def _model(identity: str, kept: Mapping[str, Any]) -> ReplayedModel:
     record = TrainingRecord.from_json(json.dumps(kept["record"]).encode())
-    return ReplayedModel(identity, record, kept["metrics"], kept["threshold"], kept["seconds"])
-
-
-def realised(y: "NDArray[Any]", p: "NDArray[np.float64]", threshold: float) -> dict[str, float]:
-    """The metrics of scores, with `accuracy` at a threshold.
-
-    Raises:
-        TrainingError: as `metrics.checked`.
-    """
-    from ml_assets.training.metrics import scores
-
-    return scores(y, p) | {"accuracy": float(((p >= threshold) == y).mean())}
+    return ReplayedModel(identity, record, kept["metrics"], kept["threshold"], kept["seconds"], kept.get("rows"))
 
 
 def _evaluated(made: Fitted, folder: ModelDefinition) -> dict[str, Any]:
-    from ml_assets.training.export import score
-    from ml_assets.training.metrics import threshold
+    from ml_assets.training import export
 
-    y, p, costs = made.tested.y, score(made.evaluation, made.tested.X), folder.spec.costs
-    cut = threshold(y, p, costs.false_positive, costs.false_negative)
-    return {"metrics": realised(y, p, cut) | {"onnx_parity": made.parity}, "threshold": cut}
-
-
-def _baseline(data: Frame, test: Frame, kept: TrainingRecord) -> "NDArray[np.float64]":
-    from ml_assets.training.baseline import baseline
-
-    return baseline(data.at(kept.split.train), test.X)[1]
+    y, p = made.tested.y, export.probabilities(made.evaluation, made.tested.X)
+    threshold = folder.task.threshold(y, p, folder.spec)
+    metrics = folder.task.measure(y, p, threshold) | {"onnx_parity": made.parity}
+    return {"metrics": metrics, "threshold": threshold, "rows": len(made.data.y)}
 
 
 def _evidence(

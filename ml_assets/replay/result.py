@@ -112,6 +112,7 @@ class Replay:
         dates: the as-of dates, in order.
         until: up to when the last decision stood.
         walks: by policy.
+        task: the kind of label, as `decisions.metric` names it.
     """
 
     model: str
@@ -119,6 +120,7 @@ class Replay:
     dates: tuple[date, ...]
     until: date
     walks: Mapping[str, Walk]
+    task: str = BINARY
 
     @property
     def direction(self) -> int:
@@ -134,7 +136,9 @@ class Replay:
     @property
     def beside(self) -> str:
         """The metric that is shown beside the one that is compared: ranking and probabilities age differently."""
-        return "brier" if self.direction > 0 else realisable(BINARY)[0]
+        if self.direction > 0:
+            return "brier"
+        return next(name for name in realisable(self.task) if METRICS[name].direction > 0)
 
     @property
     def best(self) -> str:
@@ -182,7 +186,7 @@ class Replay:
             "retrainings": len(walk.retrainings),
             "refused": walk.refused,
             "seconds": round(walk.seconds, 3),
-            "means": {metric: walk.mean(metric) for metric in realisable(BINARY)},
+            "means": {metric: walk.mean(metric) for metric in realisable(self.task)},
             "lost": cost.lost,
             "best_at": cost.best,
             "steps": [step.to_json() for step in walk.steps],

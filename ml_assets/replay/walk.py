@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from ml_assets.decisions.gate import GateAction
-from ml_assets.decisions.metric import BINARY, realisable
+from ml_assets.decisions.metric import realisable
 from ml_assets.decisions.retrain import Action, RetrainEvidence, RetrainVerdict, counts, decide
 from ml_assets.errors import DeclarationError, TrainingError
 from ml_assets.replay.history import PolicyState, ReplayHistory, against
@@ -109,17 +109,19 @@ def replay(
         DeclarationError: a policy's metric cannot be had from history.
         TrainingError: a model cannot be trained.
     """
-    if folder.spec.label.classes:
-        raise DeclarationError(f"{folder.name} has label.classes: a replay compares scores of a label 0 or 1 only")
-    compared = metric or monitor.retrain.metric
-    _require(compared)
+    known, declared = realisable(folder.task.name), monitor.retrain.metric
+    compared = metric or (declared if declared in known else folder.task.objective)
+    if compared not in known:
+        raise DeclarationError(
+            f"{compared} is not in history, so policies cannot be compared by it: use one of {', '.join(known)}"
+        )
     with lake.lock(f"replay/{folder.name}"):
         store.sweep()
-        known = prepare(lake, folder, _needed(folder, monitor, dates), workers=workers, say=say)
-        history = ReplayHistory(Models(lake, folder, store, known, workers), monitor)
+        index = prepare(lake, folder, _needed(folder, monitor, dates), workers=workers, say=say)
+        history = ReplayHistory(Models(lake, folder, store, index, workers), monitor)
         walks = _walk(history, policies, dates, say)
     after = folder.spec.cadence.step(dates[-1])
-    return Replay(folder.name, compared, tuple(dates), after, walks)
+    return Replay(folder.name, compared, tuple(dates), after, walks, folder.task.name)
 
 
 def _walk(
@@ -149,7 +151,7 @@ def _step(history: ReplayHistory, spec: RetrainSpec, state: PolicyState, day: da
         triggers=tuple(trigger.name for trigger in verdict.numbers if trigger.detected),
         training=training,
         champion=moved.champion.record.as_of if moved.champion else None,
-        metrics={name: realised[name] for name in realisable(BINARY)} if realised else {},
+        metrics={name: realised[name] for name in realisable(history.folder.task.name)} if realised else {},
     )
 
 
@@ -187,11 +189,3 @@ def _needed(folder: ModelDefinition, monitor: MonitorSpec, dates: Sequence[date]
     windows = [found for day in dates if (found := _window(folder, day)) is not None]
     references = {against(folder, monitor.drift, day, day).day for day in dates}
     return sorted({*dates, *(day for window in windows for day in window.refit), *filter(None, references)})
-
-
-def _require(compared: str) -> None:
-    known = realisable(BINARY)
-    if compared not in known:
-        raise DeclarationError(
-            f"{compared} is not in history, so policies cannot be compared by it: use one of {', '.join(known)}"
-        )

@@ -17,7 +17,7 @@ from ml_assets.training.task.tasks import Multiclass, task_of
 
 CLASSES = ("a", "b", "c")
 TASKS = [task_of(()), task_of(CLASSES)]
-ROOMS = ("training", "monitoring/performance", "monitoring/predictions")
+ROOMS = ("training", "replay", "monitoring/performance", "monitoring/predictions")
 
 
 def sample(classes: int, rows: int = 300) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
