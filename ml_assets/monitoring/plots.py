@@ -1,11 +1,10 @@
 """Small pictures of the monitoring reports, as PNG."""
 
-import io
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.monitoring.predictions.class_mix import Compared
 from ml_assets.spec.names import REVIEW
-from ml_assets.training.task.binary_plots import any_letters, drawable
+from ml_assets.training.plots import BLUE, GREY, INK, ORANGE, drawable, frame, png
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from ml_assets.monitoring.performance.table import PerformanceReport
     from ml_assets.monitoring.predictions.table import PredictionReport
 
-# Okabe & Ito (2008), Color Universal Design: told apart with any colour vision.
-_BLUE, _ORANGE = "#0072B2", "#D55E00"
-_GREY, _INK = "#8a8a8a", "#333333"
 _CLASSES, _NAME = 10, 24  # how many classes are shown, and how many characters of a name
 
 
@@ -28,7 +24,7 @@ def performance(report: "PerformanceReport", metric: str, title: str = "") -> by
     picture, (over_time, calibrated) = _canvas(title)
     _over_time(over_time, [row for row in report.history if row.metric == metric and row.value is not None], metric)
     _calibration(calibrated, report.row("calibration_error", "measured"))
-    return _png(picture)
+    return png(picture)
 
 
 def predictions(report: "PredictionReport", title: str = "") -> bytes:
@@ -40,7 +36,7 @@ def predictions(report: "PredictionReport", title: str = "") -> bytes:
     picture, panels = _canvas(title, len(drawn))
     for draw, panel in zip(drawn, panels, strict=True):
         draw(panel, report)
-    return _png(picture)
+    return png(picture)
 
 
 def _canvas(title: str, wide: int = 2) -> "tuple[Figure, Any]":
@@ -50,26 +46,22 @@ def _canvas(title: str, wide: int = 2) -> "tuple[Figure, Any]":
     picture = Figure(figsize=(4.5 * wide, 3.5), dpi=100, layout="constrained")
     FigureCanvasAgg(picture)
     if title:
-        picture.suptitle(title, fontsize=11, color=_INK, x=0.01, ha="left", fontweight="bold")
+        picture.suptitle(title, fontsize=11, color=INK, x=0.01, ha="left", fontweight="bold")
     panels: Any = picture.subplots(1, wide)
     for panel in panels:
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.spines[["left", "bottom"]].set_color(_GREY)
-        panel.tick_params(labelsize=8, colors=_INK)
-        panel.grid(color="#e8e8e8", linewidth=0.7)
-        panel.set_axisbelow(True)
+        frame(panel, 8)
     return picture, panels
 
 
 def _labels(panel: "Axes", title: str, x: str, y: str) -> None:
-    panel.set_title(title, fontsize=10, loc="left", color=_INK)
-    panel.set_xlabel(x, fontsize=8.5, color=_INK)
-    panel.set_ylabel(y, fontsize=8.5, color=_INK)
+    panel.set_title(title, fontsize=10, loc="left", color=INK)
+    panel.set_xlabel(x, fontsize=8.5, color=INK)
+    panel.set_ylabel(y, fontsize=8.5, color=INK)
 
 
 def _empty(panel: "Axes", words: str) -> None:
     panel.set_axis_off()
-    panel.text(0.5, 0.5, words, ha="center", color=_GREY, fontsize=9.5, transform=panel.transAxes)
+    panel.text(0.5, 0.5, words, ha="center", color=GREY, fontsize=9.5, transform=panel.transAxes)
 
 
 def _over_time(panel: "Axes", rows: "Sequence[MetricRow]", metric: str) -> None:
@@ -77,7 +69,7 @@ def _over_time(panel: "Axes", rows: "Sequence[MetricRow]", metric: str) -> None:
     if not rows:
         _empty(panel, "neither measured nor estimated yet")
         return
-    for kind, color, line in (("estimated", _ORANGE, "--"), ("measured", _BLUE, "-")):
+    for kind, color, line in (("estimated", ORANGE, "--"), ("measured", BLUE, "-")):
         shown = sorted((row for row in rows if row.kind == kind), key=lambda row: row.last)
         days: list[Any] = [row.last for row in shown]
         values: list[Any] = [row.value for row in shown]
@@ -88,7 +80,7 @@ def _over_time(panel: "Axes", rows: "Sequence[MetricRow]", metric: str) -> None:
             panel.fill_between(days, low, high, color=color, alpha=0.18, linewidth=0)
     known: list[Any] = sorted({(row.last, row.evaluated) for row in rows if row.evaluated is not None})
     steps: list[Any] = [[each[i] for each in known] for i in (0, 1)]
-    panel.plot(*steps, color=_GREY, linewidth=1, label="evaluation", drawstyle="steps-post")
+    panel.plot(*steps, color=GREY, linewidth=1, label="evaluation", drawstyle="steps-post")
     panel.tick_params(axis="x", rotation=30)
     panel.legend(fontsize=8, frameon=False)
 
@@ -99,8 +91,8 @@ def _calibration(panel: "Axes", row: "MetricRow | None") -> None:
         return
     means, rates = [mean for mean, _, _ in row.bins], [rate for _, rate, _ in row.bins]
     top = max(*means, *rates) * 1.08
-    panel.plot([0, top], [0, top], color=_GREY, linewidth=1)
-    panel.plot(means, rates, color=_BLUE, marker="o", markersize=3.5)
+    panel.plot([0, top], [0, top], color=GREY, linewidth=1)
+    panel.plot(means, rates, color=BLUE, marker="o", markersize=3.5)
     _labels(panel, f"Calibration, measured on {row.rows:,} rows", "mean score", "observed rate")
     panel.set(xlim=(0, top), ylim=(0, top))
 
@@ -110,11 +102,11 @@ def _histogram(panel: "Axes", report: "PredictionReport") -> None:
         _empty(panel, "nothing was scored")
         return
     edges = [report.histogram[0].low, *(each.high for each in report.histogram)]
-    panel.stairs([each.share for each in report.histogram], edges, fill=True, color=_BLUE, alpha=0.45, label="scores")
+    panel.stairs([each.share for each in report.histogram], edges, fill=True, color=BLUE, alpha=0.45, label="scores")
     reference = [each.reference for each in report.histogram]
-    panel.stairs(reference, edges, color=_ORANGE, linewidth=1.5, label="in the evaluation")
+    panel.stairs(reference, edges, color=ORANGE, linewidth=1.5, label="in the evaluation")
     if report.threshold is not None and report.threshold <= edges[-1]:
-        panel.axvline(report.threshold, color=_INK, linewidth=1, linestyle=":", label="threshold")
+        panel.axvline(report.threshold, color=INK, linewidth=1, linestyle=":", label="threshold")
     _labels(panel, f"Scores of {report.rows:,} entities", "score", "share of entities")
     panel.legend(fontsize=8, frameon=False)
 
@@ -124,8 +116,8 @@ def _classes(panel: "Axes", report: "PredictionReport") -> None:
     order = sorted(report.classes, key=lambda each: (-_largest(each), each.name))
     shown = [*order[:_CLASSES], Compared(REVIEW, report.review_share, report.reference_review_share)][::-1]
     places, now = range(len(shown)), [each.share or 0 for each in shown]
-    bars = panel.barh(places, now, color=[_GREY, *[_BLUE] * (len(shown) - 1)], alpha=0.6)
-    style: Any = {"color": _ORANGE, "marker": "D", "markersize": 5, "linestyle": "none", "clip_on": False}
+    bars = panel.barh(places, now, color=[GREY, *[BLUE] * (len(shown) - 1)], alpha=0.6)
+    style: Any = {"color": ORANGE, "marker": "D", "markersize": 5, "linestyle": "none", "clip_on": False}
     (marks,) = panel.plot([each.reference or 0 for each in shown], places, **style)
     panel.set_yticks(places, [drawable(each.name, _NAME) for each in shown])
     panel.grid(visible=False, axis="y")
@@ -141,8 +133,8 @@ def _largest(of: Compared) -> float:
 
 
 def _gaps(panel: "Axes", report: "PredictionReport") -> None:
-    shares = [*((each.name, each.share, _BLUE) for each in report.missing),
-              *((f"{each.name} (stale)", each.share, _ORANGE) for each in report.stale)]  # fmt: skip
+    shares = [*((each.name, each.share, BLUE) for each in report.missing),
+              *((f"{each.name} (stale)", each.share, ORANGE) for each in report.stale)]  # fmt: skip
     shown = sorted(shares, key=lambda each: (-each[1], each[0]))[:10][::-1]
     if not shown:
         _empty(panel, "no features")
@@ -153,16 +145,3 @@ def _gaps(panel: "Axes", report: "PredictionReport") -> None:
     panel.grid(visible=False, axis="y")
     panel.set(xlim=(0, 1))
     _labels(panel, "Missing values, stale views", "share of entities", "")
-
-
-def _png(picture: "Figure") -> bytes:
-    """64 colours are a quarter of the bytes; without date and version the same picture is the same file."""
-    from PIL import Image
-
-    drawn, written = io.BytesIO(), io.BytesIO()
-    with any_letters():
-        picture.savefig(drawn, format="png", metadata={"Software": None})
-    with Image.open(drawn) as full:
-        few = full.convert("RGB").quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    few.save(written, "PNG", optimize=True)
-    return written.getvalue()

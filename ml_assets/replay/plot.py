@@ -1,6 +1,5 @@
 """One picture of a replay: the realised metric over time, who retrained when, and the area that each policy lost."""
 
-import io
 from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import cycle
@@ -8,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.decisions.metric import METRICS
 from ml_assets.replay.result import Replay
+from ml_assets.training.plots import BLUE, GREEN, INK, ORANGE, PINK, SKY, YELLOW, frame, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito (2008), Color Universal Design: told apart with any colour vision; line styles tell them apart in print.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
+_COLORS = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, INK)
 _LINES = ("-", "--", "-.", (0, (1, 1.2)), (0, (5, 1, 1, 1, 1, 1)))
-_GREY = "#8a8a8a"
-_INK = "#333333"
 _ROW = 0.36  # inches of a policy's row
 _EPOCH = date(1970, 1, 1)
 
@@ -36,7 +33,7 @@ def figure(replay: Replay) -> bytes:
     _series(beside, replay, replay.beside, looks)
     _retrainings(ticks, replay, order, looks)
     _lost(bars, replay, order, looks)
-    return _png(picture)
+    return png(picture)
 
 
 def _order(replay: Replay) -> list[str]:
@@ -70,16 +67,13 @@ def _canvas(policies: int) -> "tuple[Figure, tuple[Axes, Axes, Axes, Axes]]":
     ticks = picture.add_subplot(grid[2, 0])
     bars = picture.add_subplot(grid[2, 1], sharey=ticks)
     for panel in (compared, beside, ticks, bars):
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.spines[["left", "bottom"]].set_color(_GREY)
-        panel.tick_params(labelsize=8.5, colors=_INK)
-        panel.set_axisbelow(True)
+        frame(panel, grid=False)
     return picture, (compared, beside, ticks, bars)
 
 
 def _title(picture: "Figure", replay: Replay) -> None:
     said = f"{replay.model}: retraining policies, replayed from {replay.dates[0]} to {replay.dates[-1]}"
-    picture.suptitle(said, fontsize=12, color=_INK, x=0.01, ha="left", fontweight="bold")
+    picture.suptitle(said, fontsize=12, color=INK, x=0.01, ha="left", fontweight="bold")
 
 
 def _series(panel: "Axes", replay: Replay, metric: str, looks: Mapping[str, Look]) -> None:
@@ -127,7 +121,7 @@ def _lost(panel: "Axes", replay: Replay, order: Sequence[str], looks: Mapping[st
         done = f"{len(walk.retrainings)} trained, {walk.seconds:.0f} s" if walk.retrainings else "none trained"
         panel.annotate(
             f"{lost[row]:.3f}  ({done})", (lost[row], row),
-            xytext=(4, 0), textcoords="offset points", va="center", fontsize=8.5, color=_INK,
+            xytext=(4, 0), textcoords="offset points", va="center", fontsize=8.5, color=INK,
         )  # fmt: skip
     _labels(panel, f"Area lost, {replay.metric} × weeks")
     panel.set_xlim(0, max([*lost, 1e-9]) * 2.2)
@@ -153,16 +147,4 @@ def _numbers(days: Sequence[date]) -> list[float]:
 
 
 def _labels(panel: "Axes", title: str) -> None:
-    panel.set_title(title, fontsize=10.5, loc="left", color=_INK)
-
-
-def _png(picture: "Figure") -> bytes:
-    """64 colours are a third of the bytes, which stand in Dagster's event log; no date and version in the file."""
-    from PIL import Image
-
-    drawn, written = io.BytesIO(), io.BytesIO()
-    picture.savefig(drawn, format="png", metadata={"Software": None})
-    with Image.open(drawn) as full:
-        few = full.convert("RGB").quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    few.save(written, "PNG", optimize=True)
-    return written.getvalue()
+    panel.set_title(title, fontsize=10.5, loc="left", color=INK)

@@ -1,31 +1,20 @@
 """One picture of an evaluation: ranking, calibration, gains and importance."""
 
-import io
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_assets.errors import TrainingError, shortened
+from ml_assets.errors import TrainingError
 from ml_assets.training.explain import Importance
 from ml_assets.training.metrics import Curves
+from ml_assets.training.plots import BLUE, GREEN, GREY, INK, ORANGE, PINK, drawable, frame, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito (2008), Color Universal Design: told apart with any colour vision; line styles tell them apart
-# in print.
-STYLES = (
-    ("#0072B2", "-", 2.2),
-    ("#D55E00", "--", 1.7),
-    ("#009E73", "-.", 1.7),
-    ("#CC79A7", ":", 1.9),
-)
-GREY = "#8a8a8a"
-INK = "#333333"
+STYLES = ((BLUE, "-", 2.2), (ORANGE, "--", 1.7), (GREEN, "-.", 1.7), (PINK, ":", 1.9))
 _FEATURES = 10
 
 
@@ -64,11 +53,7 @@ def canvas(title: str) -> "tuple[Figure, Any]":
     rows: Any = picture.subfigures(2, 1)
     axes = np.array([row.subplots(1, 2) for row in rows])
     for panel in axes.flat:
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.spines[["left", "bottom"]].set_color(GREY)
-        panel.tick_params(labelsize=8.5, colors=INK)
-        panel.grid(color="#e8e8e8", linewidth=0.7)
-        panel.set_axisbelow(True)
+        frame(panel)
     return picture, axes
 
 
@@ -159,29 +144,3 @@ def importances(
             loc="left",
             color=INK,
         )
-
-
-def drawable(name: str, most: int = 26) -> str:
-    """A name as matplotlib takes it: one short line, and no formula between dollar signs."""
-    return shortened(" ".join(name.split()), most).replace("$", r"\$")
-
-
-@contextmanager
-def any_letters() -> Iterator[None]:
-    """What the font lacks (an emoji, say) is drawn as a box, and not worth a warning."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font", category=UserWarning)
-        yield
-
-
-def png(picture: "Figure") -> bytes:
-    """64 colours are a quarter of the bytes; without date and version the same picture is the same file."""
-    from PIL import Image
-
-    drawn, written = io.BytesIO(), io.BytesIO()
-    with any_letters():
-        picture.savefig(drawn, format="png", metadata={"Software": None})
-    with Image.open(drawn) as full:
-        few = full.convert("RGB").quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    few.save(written, "PNG", optimize=True)
-    return written.getvalue()

@@ -7,7 +7,8 @@ import numpy as np
 
 from ml_assets.training.explain import Importance
 from ml_assets.training.metrics import calibration
-from ml_assets.training.task.binary_plots import GREY, INK, STYLES, canvas, drawable, importances, labels, png
+from ml_assets.training.plots import GREY, INK, drawable, png
+from ml_assets.training.task.binary_plots import STYLES, canvas, importances, labels
 from ml_assets.training.task.multiclass import ClassPredictions, pairs
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from PIL import Image
 from ml_assets.errors import TrainingError
 from ml_assets.training.explain import Importance
 from ml_assets.training.metrics import Curves, curves
-from ml_assets.training.task.binary_plots import drawable, figure
+from ml_assets.training.plots import drawable
+from ml_assets.training.task.binary_plots import figure
 
 
 def three() -> dict[str, Curves]:
