@@ -1,11 +1,19 @@
 """Text of strangers (names of files and columns, cells, errors that quote them) for whoever shows it to people.
 
-What HTML needs is `html.escape`. A space of no width breaks what no other sign can: Markdown of GitHub's kind looks for
-addresses after it has read the escapes, and a chat service has mentions that nothing else silences.
+HTML is made by `html` alone, of templates that escape whatever is put into them. A space of no width breaks what no
+other sign can: Markdown of GitHub's kind looks for addresses after it has read the escapes, and a chat service has
+mentions that nothing else silences.
 """
 
 import re
 import unicodedata
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
 
 _NOTHING = "\u200b"  # a space of no width
 _JOINERS = "\u200c\u200d"  # of Persian, of Indian scripts, of emoji
@@ -42,6 +50,30 @@ def message(text: str, *, links: bool = False) -> str:
     """The text in one line of a chat or an e-mail: nobody is mentioned; unless `links`, no address is one."""
     line = _CALL.sub(_NOTHING, printable(" ".join(text.split())))
     return line if links else _ADDRESS.sub(_NOTHING, line)
+
+
+def html(package: str, template: str, **values: object) -> "Markup":
+    """HTML or SVG of a Jinja2 template.
+
+    Args:
+        package: in which the template lies.
+        template: its file.
+        values: of its names. Whatever they hold is shown as text, but for what this function has made.
+
+    Raises:
+        jinja2.UndefinedError: the template asks for a name that has no value.
+    """
+    from markupsafe import Markup
+
+    return Markup(_templates(package).get_template(template).render(**values))  # noqa: S704 - the template has escaped it
+
+
+@cache
+def _templates(package: str) -> "Environment":
+    from jinja2 import Environment, FunctionLoader, StrictUndefined  # 0.1 s
+
+    loader = FunctionLoader(lambda name: files(package).joinpath(name).read_text(encoding="utf-8"))
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
 
 
 def _first(found: "re.Match[str]") -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -18,7 +19,7 @@ from ml_assets.alerts.message import message
 from ml_assets.alerts.outbox import Alert
 from ml_assets.components.metadata import ROWS, check_result, picture, table
 from ml_assets.decisions.alert import Kind, Severity
-from ml_assets.escaping import markdown, printable
+from ml_assets.escaping import html, markdown, printable
 from ml_assets.escaping import message as one_line
 from ml_assets.settings import PROJECT
 from ml_assets_tests.hostile_text import WORDS
@@ -199,3 +200,11 @@ def _alert(text: str, metric: str | None) -> str:
     at = datetime(2026, 6, 7)  # noqa: DTZ001 - naive UTC, as in the lake
     alert = Alert("churn", "1", None, "any", metric, Kind.FIRED, Severity.CRITICAL, None, None, text, "", at)
     return message([alert]).body
+
+
+def test_html_shows_what_it_is_given_as_text_and_keeps_what_it_has_made() -> None:
+    inner = html("ml_assets.monitoring.drift", "banner.html", banner="<b>&")
+    assert "&lt;b&gt;&amp;</p>" in inner
+    assert inner in html("ml_assets.features", "catalog.html", names=[], rows=[[("view", inner)]])
+    with pytest.raises(UndefinedError, match="banner"):
+        html("ml_assets.monitoring.drift", "banner.html")

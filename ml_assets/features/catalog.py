@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
-from html import escape
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.escaping import html
 from ml_assets.features.declarations import DeclaredViews
 from ml_assets.features.join import columns
 from ml_assets.features.view import TimedView
@@ -60,9 +60,8 @@ class FeatureCatalog(tuple[CatalogEntry, ...]):
 
     def _repr_html_(self) -> str:
         names = [field.name for field in fields(CatalogEntry)]
-        head = "".join(f"<th>{name}</th>" for name in names)
-        rows = "".join(f"<tr>{''.join(_cell(name, getattr(view, name)) for name in names)}</tr>" for view in self)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        rows = [[(name, _text(name, getattr(view, name))) for name in names] for view in self]
+        return str(html("ml_assets.features", "catalog.html", names=names, rows=rows))
 
 
 def feature_catalog(lake: Lake, folders: Iterable[DeclaredViews]) -> FeatureCatalog:
@@ -99,11 +98,9 @@ def _columns(lake: Lake, features: TimedView) -> tuple[tuple[str, str], ...] | N
     return tuple((name, str(schema.field(name).type)) for name in columns(lake, features.view))
 
 
-def _cell(name: str, value: Any) -> str:  # noqa: ANN401 - of any field
-    if name == "sql":
-        return f"<td><pre>{escape(value)}</pre></td>"
+def _text(name: str, value: Any) -> str:  # noqa: ANN401 - of any field
     if name == "columns":
         value = ", ".join(f"{column} ({kind})" for column, kind in value or ()) or "not computed yet"
     if isinstance(value, tuple):
         value = ", ".join(value)
-    return f"<td>{escape('' if value is None else str(value))}</td>"
+    return "" if value is None else str(value)

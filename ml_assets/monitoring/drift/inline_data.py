@@ -8,7 +8,8 @@ and that it needs nothing from anywhere.
 import re
 from base64 import b64encode
 from hashlib import sha256
-from html import escape
+
+from ml_assets.escaping import html
 
 _DATA = re.compile(r"(?<=<script>\n)    var .*?(?=\n</script>)", re.DOTALL)  # JSON holds no line break of its own
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
@@ -34,8 +35,8 @@ def secured(content: str, banner: str) -> str:
         raise ValueError("Evidently's page holds its data elsewhere than in Evidently 0.7: it cannot be made safe")
     scripts = " ".join(f"'sha256-{_digest(script)}'" for script in _SCRIPT.findall(escaped))
     policy = f'<head><meta http-equiv="Content-Security-Policy" content="{_POLICY.format(scripts=scripts)}">'
-    said = f'<body><p style="font:14px system-ui;margin:0;padding:10px 16px;background:#fff3cd">{escape(banner)}</p>'
-    return escaped.replace("<head>", policy, 1).replace("<body>", said, 1)
+    body = f"<body>{html('ml_assets.monitoring.drift', 'banner.html', banner=banner)}"
+    return escaped.replace("<head>", policy, 1).replace("<body>", body, 1)
 
 
 def inert(text: str) -> str:
