@@ -39,7 +39,7 @@ def outcome(connection: duckdb.DuckDBPyConnection, sql: str, asked: Mapping[str,
     return dict(zip(found.columns, map(str, found.types), strict=True))
 
 
-def numbered(rows: str) -> str:
+def number_rows(rows: str) -> str:
     """Rows of one file, or of a store whose files are not told apart, with their places in `PATH` and `ROW`."""
     return f"(SELECT *, '' AS {PATH}, row_number() OVER () AS {ROW} FROM {rows})"
 

@@ -21,7 +21,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from ml_assets.errors import LakeError, OvertakenError
 from ml_assets.storage import delta, torn_commit
-from ml_assets.storage.duck import Connect, literal, memory, numbered, parquet_rows, quote
+from ml_assets.storage.duck import Connect, literal, memory, number_rows, parquet_rows, quote
 from ml_assets.storage.files import hold_lock
 
 if TYPE_CHECKING:
@@ -199,11 +199,11 @@ class Lake:
         name = f"_lake_{table}@{found.version()}"
         if files and "://" in files[0]:
             connection.register(name, found.to_pyarrow_dataset())
-            return numbered(quote(name)) if places else quote(name)
+            return number_rows(quote(name)) if places else quote(name)
         # The columns and their types are the table's, whatever these files hold: one may have come with a later file.
         connection.register(empty := f"{name}_empty", schema.empty_table())
         if not files:
-            return numbered(quote(empty)) if places else quote(empty)
+            return number_rows(quote(empty)) if places else quote(empty)
         return parquet_rows(files, schema.names, found.metadata().partition_columns, quote(empty), places=places)
 
     @contextlib.contextmanager

@@ -107,7 +107,7 @@ def lacking(lake: Lake, folder: ModelDefinition, store: OnlineStore, today: date
     if row is None:
         return None
     as_of = folder.spec.cadence.latest(row.as_of)
-    written = store.written(row.feature_set)
+    written = store.last_finished(row.feature_set)
     return as_of if written is None or written < target(lake, folder, as_of, today) else None
 
 
@@ -115,7 +115,7 @@ def _standing(
     lake: Lake, folder: ModelDefinition, store: OnlineStore, name: str, as_of: date, fingerprint: int
 ) -> OnlineWrite | None:
     """The row of what stands already: the same rows, or those of a later date; the store itself must know of them."""
-    row, written = _last_write(lake, folder, store, name), store.written(name)
+    row, written = _last_write(lake, folder, store, name), store.last_finished(name)
     if row is None or written != row.as_of:
         return None
     return row if row.as_of > as_of or (row.as_of, row.fingerprint) == (as_of, fingerprint) else None

@@ -312,10 +312,10 @@ def test_a_killed_run_leaves_each_entity_of_one_date_and_the_next_run_completes_
     assert None not in found
     row = ledger("shop").last(crowded.shop.lake)
     assert row
-    assert (row.as_of, crowded.store.written(name)) == (older, older), "nobody said that it is done"
+    assert (row.as_of, crowded.store.last_finished(name)) == (older, older), "nobody said that it is done"
 
     done = crowded.write()
     assert not done.reused
     assert {record.values[0] for record in crowded.read(*everybody) if record} == {2}
-    assert crowded.store.written(name) == AS_OF
+    assert crowded.store.last_finished(name) == AS_OF
     assert crowded.write().reused

@@ -81,15 +81,15 @@ class RedisStore:
             key, longest = _WRITTEN.format(schema.model), _seconds(schema.keep / 2)
             self._client.eval(_FINISH, 1, key, as_of.toordinal(), longest)
 
-    def written(self, model: str) -> date | None:
+    def last_finished(self, model: str) -> date | None:
         """See `OnlineStore`."""
         with self._named():
             found = self._client.get(_WRITTEN.format(model))
         return None if found is None else date.fromordinal(int(found))
 
-    def lost(self, model: str) -> str | None:
+    def loss_reason(self, model: str) -> str | None:
         """See `OnlineStore`. What Redis evicts to make room it says only in a number of its own."""
-        if self.written(model) is None:
+        if self.last_finished(model) is None:
             return incomplete_reason(self.name, model)
         with self._named():
             before, now = self._client.get(_EVICTED.format(model)), self._evicted()

@@ -81,14 +81,14 @@ class SqliteStore:
         with self._writing() as connection:
             connection.execute(_FINISH, (schema.model, str(as_of)))
 
-    def written(self, model: str) -> date | None:
+    def last_finished(self, model: str) -> date | None:
         """See `OnlineStore`."""
         found = self._select("SELECT as_of FROM finished WHERE model = ?", (model,))
         return date.fromisoformat(found[0][0]) if found else None
 
-    def lost(self, model: str) -> str | None:
+    def loss_reason(self, model: str) -> str | None:
         """See `OnlineStore`."""
-        return incomplete_reason(self.name, model) if self.written(model) is None else None
+        return incomplete_reason(self.name, model) if self.last_finished(model) is None else None
 
     def sets(self, folder: str) -> list[str]:
         """See `OnlineStore`."""

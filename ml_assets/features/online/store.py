@@ -55,14 +55,14 @@ class OnlineStore(Protocol):
     def finish(self, schema: Schema, as_of: date) -> None:
         """Say that all records of an as-of date are there; an older date never replaces a newer one."""
 
-    def written(self, model: str) -> date | None:
+    def last_finished(self, model: str) -> date | None:
         """The last as-of date that was finished; None before, or where the store no longer holds its records.
 
         Redis says None already when the longest TTL has passed since: who then writes again renews what Redis would
         soon forget.
         """
 
-    def lost(self, model: str) -> str | None:
+    def loss_reason(self, model: str) -> str | None:
         """Why a record that was written may not be here; None: whom it holds nothing of is not of the population."""
 
     def sets(self, folder: str) -> list[str]:

@@ -177,13 +177,13 @@ class Lookups:
 
     def _judged(self, feature_set: str, records: list[OnlineRecord | None]) -> _Found:
         """The records; where one is missing that may have been lost, why: no client is to blame for that."""
-        why = self._opened().lost(feature_set) if None in records else None
+        why = self._opened().loss_reason(feature_set) if None in records else None
         return records if why is None else _LostError(why)
 
     def _written(self, feature_sets: Sequence[str]) -> dict[str, tuple[date | None, str | None]]:
         store = self._opened()
         store.ping()
-        return {name: (store.written(name), store.lost(name)) for name in feature_sets}
+        return {name: (store.last_finished(name), store.loss_reason(name)) for name in feature_sets}
 
     def _look(self) -> None:
         """Let go of a file that was moved away: who has it open would read it for ever.

@@ -323,14 +323,14 @@ def test_sqlite_forgets_who_was_not_written_for_twice_the_longest_ttl(sqlite: Ke
 
 
 def test_a_date_is_written_when_it_was_finished_and_an_older_one_changes_nothing(kept: Kept) -> None:
-    assert kept.store.written(kept.model) is None
+    assert kept.store.last_finished(kept.model) is None
     kept.write(2, ["1"])
-    assert kept.store.written(kept.model) is None, "the records are there, and perhaps not all of them"
+    assert kept.store.last_finished(kept.model) is None, "the records are there, and perhaps not all of them"
     for number, expected in ((2, 2), (1, 2), (3, 3)):
         kept.store.finish(kept.schema, day(number))
-        assert kept.store.written(kept.model) == day(expected)
-    assert kept.store.written(f"{kept.model}_other") is None
-    assert open_store(kept.url).written(kept.model) == day(3)
+        assert kept.store.last_finished(kept.model) == day(expected)
+    assert kept.store.last_finished(f"{kept.model}_other") is None
+    assert open_store(kept.url).last_finished(kept.model) == day(3)
 
 
 def test_a_store_is_named_by_what_it_is(kept: Kept) -> None:
@@ -346,7 +346,7 @@ def test_sqlite_forgets_the_other_feature_sets_of_a_folder_once_they_are_written
     assert sqlite.store.read("shop@1", ["1"]) != [None]
     sqlite.write(29, ["1"], new)
     assert [sqlite.store.read(model, ["1"]) == [None] for model in ("shop@1", "shop@2", "shops@1")] == [1, 0, 0]
-    assert [sqlite.store.written(model) for model in ("shop@1", "shops@1")] == [None, day(0)]
+    assert [sqlite.store.last_finished(model) for model in ("shop@1", "shops@1")] == [None, day(0)]
     with closing(sqlite3.connect(sqlite.url.removeprefix("sqlite:///"))) as connection:
         left = {Schema.from_json(text).model for (text,) in connection.execute("SELECT schema FROM declared")}
     assert left == {"shop@2", "shops@1"}
@@ -373,7 +373,7 @@ def test_redis_forgets_by_its_own_clock(redis: Kept) -> None:
     assert whole(redis.read("2")[0]) == 1
     time.sleep(1.1)
     assert redis.read("2") == [None]
-    assert redis.store.written(redis.model) is None
+    assert redis.store.last_finished(redis.model) is None
 
 
 def test_a_redis_that_lost_a_schema_says_so(redis: Kept) -> None:
@@ -480,8 +480,8 @@ def test_a_folder_is_forgotten_whole_and_others_stay(kept: Kept) -> None:
         kept.store.forget(kept.model)
     assert kept.store.sets(kept.model) == []
     for each in mine:
-        assert (kept.store.read(each.model, ["1", "a:b"]), kept.store.written(each.model)) == ([None, None], None)
+        assert (kept.store.read(each.model, ["1", "a:b"]), kept.store.last_finished(each.model)) == ([None, None], None)
     for each in others:
         assert [whole(record) for record in kept.store.read(each.model, ["1", "a:b"])] == [0, 0]
-        assert kept.store.written(each.model) == day(0)
+        assert kept.store.last_finished(each.model) == day(0)
         kept.store.forget(each.folder)
