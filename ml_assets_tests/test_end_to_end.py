@@ -1,6 +1,7 @@
 """The loop as a user runs it: real processes, real files."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -64,15 +65,15 @@ def test_the_loop_ends_with_a_champion_that_predicts(undisturbed: tuple[Loop, di
 def test_a_second_run_trains_nothing_and_a_new_file_is_picked_up_exactly_once(
     undisturbed: tuple[Loop, dict[str, Any]], tmp_path: Path
 ) -> None:
-    loop = Loop(tmp_path)
-    loop.simulate()
-    first = loop.run()
+    """That the same files give the same digits in another lake, `test_killed.py` says."""
+    loop, first = Loop(Path(shutil.copytree(undisturbed[0].data, tmp_path / "data"))), undisturbed[1]
     again = loop.run()
     assert not again["trained"]
     assert again["reason"] == "rows and recipe are those of version 1"
     assert [row["new_files"] for row in again["rows"].values()] == [0, 0, 0, 0]
-    assert {**again, "seconds": 0, "trained": True, "reason": "", "rows": 0} == {
-        **first, "seconds": 0, "trained": True, "reason": "", "rows": 0,
+    changed = {"seconds": 0, "trained": True, "reason": "", "rows": 0}
+    assert {**again, **changed, "page": Path(again["page"]).name} == {
+        **first, **changed, "page": Path(first["page"]).name,
     }  # fmt: skip
     loop("data", "simulate", "--append", "1")
     following = loop.run(NEXT)
@@ -80,7 +81,6 @@ def test_a_second_run_trains_nothing_and_a_new_file_is_picked_up_exactly_once(
     assert following["trained"]
     assert following["reason"].startswith("changed since version 1: the training dates, which end at ")
     assert {gate["name"]: gate for gate in following["gates"]}["roc_auc_against_champion"]["value"] is not None
-    assert undisturbed[1]["metrics"] == first["metrics"], "the same files give the same digits in another lake"
 
 
 @needs_invoices
