@@ -247,9 +247,8 @@ def _run() -> int:
 
 def _told(error: BaseException) -> tuple[str, int]:
     """What is said of an error, and the exit code."""
-    if (
-        isinstance(error, StoppedError | KeyboardInterrupt) or ctrl_c_pressed()
-    ):  # a library may make something else of it
+    # A library may make something else of Ctrl-C.
+    if isinstance(error, StoppedError | KeyboardInterrupt) or ctrl_c_pressed():
         return (str(error) if isinstance(error, StoppedError | KeyboardInterrupt) else "") or stopped_sentence(), CODE
     if isinstance(error, MlAssetsError):
         return " ".join(str(error).split()), 2

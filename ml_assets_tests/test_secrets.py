@@ -13,10 +13,10 @@ from ml_assets.alerts.delivery import deliver
 from ml_assets.alerts.outbox import alerts, failed_run, failed_sensor
 from ml_assets.commands import doctor
 from ml_assets.commands.screen import keep, plain
-from ml_assets.commands.status import champions
 from ml_assets.errors import MlAssetsError
 from ml_assets.events.rows import EventStoreError
 from ml_assets.events.store import EventStore
+from ml_assets.monitoring.overview import champions
 from ml_assets.serving.models.follower import Follower
 from ml_assets.serving.models.releases import Releases
 from ml_assets.settings import Settings, settings
@@ -92,7 +92,7 @@ def test_who_asks_a_registry_says_no_secret_of_it(tmp_path: Path) -> None:
     with pytest.raises(MlAssetsError, match=r"127\.0\.0\.1") as caught, Registry(HTTP).rewording_errors():
         Registry(HTTP).champion("churn")
     follower = Follower(Registry(HTTP), Releases.at(tmp_path))
-    said = [str(caught.value), str(champions(HTTP, ["churn"])), str(follower.look().trouble)]
+    said = [str(caught.value), str(champions(Registry(HTTP), ["churn"])), str(follower.look().trouble)]
     assert "does not answer" in said[2]
     assert "TOPSECRET" not in "".join(said)
     assert holding(tmp_path) == []

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from ml_assets.commands.environment import IMPATIENT
+from ml_assets.commands.environment import be_impatient
 from ml_assets.commands.file_modes import others_may
 from ml_assets.commands.finding import Finding, Status
 from ml_assets.commands.packages import packages
@@ -41,7 +41,7 @@ Check = Callable[[], Finding]
 
 def run_checks(progress: Show) -> list[Finding]:
     """The findings of every check; `progress` is told the check, those done and all of them."""
-    os.environ.update(IMPATIENT)
+    be_impatient()
     findings, wanted = [], checks(PROJECT, settings(), time.time())
     for done, (name, check) in enumerate(wanted.items()):
         progress(name, done, len(wanted))

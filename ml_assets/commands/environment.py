@@ -17,8 +17,7 @@ from ml_assets.telemetry import OFF
 # (beside two busy processes a fit took 1.5 times the CPU time); sleeping at once makes a lone fit 3 times as long.
 _POLITE = {"GOMP_SPINCOUNT": "1000"}
 
-IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
-"""For commands that only look: they wait seconds for a tracking server, not MLflow's minutes."""
+_IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}  # MLflow waits minutes
 
 
 def prepare(chosen: Settings) -> None:
@@ -47,3 +46,8 @@ def prepare(chosen: Settings) -> None:
             ) from error
     with contextlib.suppress(sqlite3.Error):  # whoever asks the registry is told; `doctor` has nothing to do with it
         follow(chosen.tracking_uri)
+
+
+def be_impatient() -> None:
+    """From now on a tracking server that does not answer is given up after seconds: for commands that only look."""
+    os.environ.update(_IMPATIENT)

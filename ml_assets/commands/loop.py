@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any
 
-from ml_assets.commands.file_states import state
 from ml_assets.commands.outcome import show
 from ml_assets.commands.progress import bar, working
 from ml_assets.commands.project import Project
@@ -15,6 +15,7 @@ from ml_assets.commands.screen import UnforeseenError, echo
 from ml_assets.commands.summary import Summary
 from ml_assets.errors import DataError, DeclarationError, MlAssetsError
 from ml_assets.ingest.drop_zone import unfinished_history
+from ml_assets.ingest.source_state import source_state
 from ml_assets.ingest.watch import listing
 from ml_assets.settings import settings
 from ml_assets.spec.cadence import parse_date
@@ -65,9 +66,8 @@ def _run(project: Project, name: str, as_of: date | None, today: date) -> Summar
 
 def _sources(project: Project, name: str) -> dict[str, Any]:
     """What became of the files of each source: whoever reads `--json` need not take a sentence apart."""
-    return {
-        each.spec.name: state(project.lake, ModelTables(name).raw(each.spec.name)) for each in project.sources(name)
-    }
+    tables, sources = ModelTables(name), [source.spec.name for source in project.sources(name)]
+    return {source: asdict(source_state(project.lake, tables.raw(source))) for source in sources}
 
 
 def _said(error: Exception) -> dict[str, str]:

@@ -10,13 +10,13 @@ from ml_assets.commands.project import Project
 from ml_assets.commands.samples import of_model
 from ml_assets.components.monitor import Monitor
 from ml_assets.decisions.metric import headline
+from ml_assets.ingest.source_state import count_waiting
 from ml_assets.settings import settings
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 from ml_assets.storage.tables import ModelTables
 
 if TYPE_CHECKING:
-    from ml_assets.spec.source import SourceSpec
     from ml_assets.training.report import Report
 
 
@@ -102,6 +102,7 @@ def summarise(
     """Collect the outcome from the lake and the registry; `metadata` is what this run's assets said."""
     from ml_assets.training.record import record
     from ml_assets.training.report import report
+    from ml_assets.training.score import count_scored
     from ml_assets.training.train import candidate
 
     lake, registry, folder = project.lake, project.registry, project.folder(name)
@@ -122,7 +123,7 @@ def summarise(
         best_possible=_best_possible(project, name, found),
         gates=[asdict(gate) for gate in found.verdict.numbers],
         rows=_sources(project, name, as_of, metadata),
-        predictions=_count(lake, ModelTables(name).predictions, as_of),
+        predictions=count_scored(lake, name, as_of),
         predictions_table=ModelTables(name).predictions,
         watched=bool(project.model(name).siblings(project.tree, Monitor)),
         page=metadata.get("drift_report", {}).get("page"),
@@ -181,25 +182,10 @@ def _sources(
     found = {}
     for spec in (source.spec for source in project.sources(name)):
         found[spec.name] = row = _rows(metadata.get(f"raw/{spec.name}", {}))
-        if late := waiting(project.lake, ModelTables(name).raw(spec.name), spec, as_of):
+        if late := count_waiting(project.lake, ModelTables(name).raw(spec.name), spec, as_of):
             following = project.model(name).spec.cadence.step(as_of)
             row["warnings"].append(f"{late:,} documents arrived since {as_of}: {following} scores them")
     return found
-
-
-def waiting(lake: Lake, table: str, spec: "SourceSpec", as_of: date) -> int:
-    """How many documents arrived at `as_of` or after it; of rows nobody expects to be scored as soon as they come."""
-    if spec.read != "documents" or lake.version(table) is None:
-        return 0
-    return int(
-        lake.query("SELECT count(*) AS n FROM t WHERE received_at >= $day", {"day": as_of}, t=table)["n"][0].as_py()
-    )
-
-
-def _count(lake: Lake, table: str, as_of: date) -> int:
-    if lake.version(table) is None:
-        return 0
-    return int(lake.query("SELECT count(*) AS n FROM t WHERE as_of = $day", {"day": as_of}, t=table)["n"][0].as_py())
 
 
 def _verdict(lake: Lake, name: str, as_of: date) -> dict[str, str] | None:
@@ -210,11 +196,10 @@ def _verdict(lake: Lake, name: str, as_of: date) -> dict[str, str] | None:
 
 
 def _drift(lake: Lake, name: str, as_of: date) -> dict[str, dict[str, Any]]:
-    table = ModelTables(name).drift_report
-    if lake.version(table) is None:
-        return {}
-    rows = lake.query("SELECT * FROM t WHERE as_of = $day", {"day": as_of}, t=table).to_pylist()
+    from ml_assets.monitoring.drift.table import feature_rows
+
     keys = ("psi", "ks_statistic", "ks_p_value", "jensen_shannon", "chi_square_p", "drifted", "reason")
+    rows = feature_rows(lake, name, as_of)
     return {row["feature"]: {key: row[key] for key in keys if row[key] is not None} for row in rows}
 
 

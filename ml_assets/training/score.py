@@ -14,6 +14,7 @@ from ml_assets.features.store import fingerprints, refresh
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.memo import memo
 from ml_assets.storage.registry import Registry, Version
+from ml_assets.storage.tables import ModelTables
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.frame import features
 from ml_assets.training.record import TrainingRecord, record
@@ -126,3 +127,41 @@ def summary(lake: Lake, predicted: Predicted, as_of: date) -> Mapping[str, float
         p=predicted.table,
     )
     return {name: found[name][0].as_py() or 0 for name in found.column_names}
+
+
+@dataclass(frozen=True)
+class LatestPredictions:
+    """The predictions of the last as-of date.
+
+    Args:
+        as_of: the date.
+        entities: how many were scored.
+        model_version: by which version.
+        mean_score: of all scores.
+    """
+
+    as_of: date
+    entities: int
+    model_version: int
+    mean_score: float
+
+
+def latest_predictions(lake: Lake, model: str) -> LatestPredictions | None:
+    """The predictions of a model's last as-of date, summed up; None before the first ones."""
+    table = ModelTables(model).predictions
+    if lake.version(table) is None:
+        return None
+    last = (
+        "SELECT as_of, count(*) AS entities, max(model_version) AS model_version, avg(score) AS mean_score "
+        "FROM t WHERE as_of = (SELECT max(as_of) FROM t) GROUP BY as_of"
+    )
+    rows = lake.query(last, t=table).to_pylist()
+    return LatestPredictions(**rows[0]) if rows else None
+
+
+def count_scored(lake: Lake, model: str, as_of: date) -> int:
+    """How many entities have a prediction of an as-of date."""
+    table = ModelTables(model).predictions
+    if lake.version(table) is None:
+        return 0
+    return int(lake.query("SELECT count(*) AS n FROM t WHERE as_of = $day", {"day": as_of}, t=table)["n"][0].as_py())

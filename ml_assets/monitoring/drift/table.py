@@ -82,6 +82,41 @@ def model_version(lake: Lake, folder: str, as_of: date) -> int | None:
     return version
 
 
+@dataclass(frozen=True)
+class LatestDrift:
+    """The last drift report.
+
+    Args:
+        as_of: its date.
+        features: how many it compared.
+        drifted: the features that drifted, each with the reason.
+    """
+
+    as_of: date
+    features: int
+    drifted: dict[str, str]
+
+
+def latest_drift(lake: Lake, model: str) -> LatestDrift | None:
+    """The last drift report of a model; None before the first one."""
+    table = ModelTables(model).drift_report
+    if lake.version(table) is None:
+        return None
+    last = "SELECT as_of, feature, drifted, reason FROM t WHERE as_of = (SELECT max(as_of) FROM t) ORDER BY feature"
+    rows = lake.query(last, t=table).to_pylist()
+    drifted = {row["feature"]: row["reason"] for row in rows if row["drifted"]}
+    return LatestDrift(rows[0]["as_of"], len(rows), drifted) if rows else None
+
+
+def feature_rows(lake: Lake, model: str, as_of: date) -> list[dict[str, Any]]:
+    """The rows of the report of an as-of date, a feature each; empty where there is no report."""
+    table = ModelTables(model).drift_report
+    if lake.version(table) is None:
+        return []
+    rows: list[dict[str, Any]] = lake.query("SELECT * FROM t WHERE as_of = $day", {"day": as_of}, t=table).to_pylist()
+    return rows
+
+
 def features_table(folder: str) -> str:
     """A row for each feature."""
     return ModelTables(folder).drift_report
