@@ -33,6 +33,12 @@ class ForgetError(MlAssetsError):
 def forget(request: ForgetRequest, chosen: Settings, defs: Path, *, yes: bool) -> str:
     """Say what goes, ask, and delete it; the sentence that says what came of it.
 
+    Args:
+        request: the model, and what of it.
+        chosen: where everything lies.
+        defs: the folder of model folders.
+        yes: whether nobody is asked.
+
     Raises:
         ForgetError: there is nothing of that name, a run is in progress, or nobody can be asked.
     """
@@ -55,7 +61,14 @@ def forget(request: ForgetRequest, chosen: Settings, defs: Path, *, yes: bool) -
 
 
 def delete(found: Sequence[ModelPlace], note: Path, command: str, show: Show = nobody) -> None:
-    """Delete all parts, in their order, with a note of it as long as it is not done."""
+    """Delete all parts, in their order, with a note of it as long as it is not done.
+
+    Args:
+        found: the parts.
+        note: the file that stands as long as something is left.
+        command: what finishes the work, for the note.
+        show: told the part, those done and all of them.
+    """
     write_whole(note, json.dumps({"command": command}))
     for number, place in enumerate(found):
         show(place.name, number, len(found))

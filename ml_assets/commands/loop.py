@@ -30,6 +30,12 @@ def loop(project: Project, names: Sequence[str], as_of: str, *, as_json: bool) -
 
     A model that fails is named with its error and stops no other one; nor does a folder that cannot be loaded.
 
+    Args:
+        project: the loaded project.
+        names: the models; empty for all that have files.
+        as_of: an ISO date; empty for the last one that calendar and data reach.
+        as_json: whether one JSON object is printed in place of tables.
+
     Returns:
         The exit code: 0; 2 where a model failed for a reason that a user can put right, 1 where for another.
     """

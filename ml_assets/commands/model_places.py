@@ -55,7 +55,14 @@ class ForgetRequest:
 
 
 def parts(request: ForgetRequest, chosen: Settings, defs: Path, instance: dg.DagsterInstance) -> list[ModelPlace]:
-    """Where something of the model may be, in the order in which it goes: who answers first, what it stands on last."""
+    """Where something of the model may be, in the order in which it goes: who answers first, what it stands on last.
+
+    Args:
+        request: the model, and what of it.
+        chosen: where everything lies.
+        defs: the folder of model folders.
+        instance: Dagster's, for the runs and the event log.
+    """
     model, data = request.model, chosen.data
     remembered = history.of(instance, model)
     found = [

@@ -55,6 +55,13 @@ class ReplayRequest:
 def run(project: Project, name: str, asked: ReplayRequest, *, resume: bool, as_json: bool) -> None:
     """Replay the policies of a model and print the comparison: a table, or one JSON object.
 
+    Args:
+        project: the loaded project.
+        name: the model.
+        asked: dates, policies and metric.
+        resume: whether the interrupted replay is finished, with what was asked then.
+        as_json: whether one JSON object is printed in place of a table.
+
     Raises:
         DataError: a date, a file or the data are not there; another process replays the model.
         DeclarationError: a policy says what it may not.

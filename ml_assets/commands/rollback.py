@@ -8,6 +8,12 @@ from ml_assets.commands.project import Project
 def rollback(project: Project, model: str, to: int | None, reason: str) -> str:
     """Make another released version of a model the champion; the sentence that says so.
 
+    Args:
+        project: the loaded project.
+        model: the model.
+        to: the version; None for the champion before this one.
+        reason: why, for the ledger.
+
     Raises:
         DeclarationError: there is no such model.
         TrainingError: there is nothing to roll back to.

@@ -99,7 +99,16 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type
 def summarise(
     project: Project, name: str, as_of: date, metadata: dict[str, dict[str, Any]], *, behind: str, seconds: float
 ) -> Summary:
-    """Collect the outcome from the lake and the registry; `metadata` is what this run's assets said."""
+    """Collect the outcome from the lake and the registry; `metadata` is what this run's assets said.
+
+    Args:
+        project: the loaded project.
+        name: the model.
+        as_of: `T`.
+        metadata: asset → what it said in this run.
+        behind: what is to be said of data that end before `T`; else empty.
+        seconds: of this run.
+    """
     from ml_assets.training.record import record
     from ml_assets.training.report import report
     from ml_assets.training.score import count_scored

@@ -34,6 +34,12 @@ def pages(
 ) -> tuple[tuple[Page, ...], str | None]:
     """The pages of a PDF, and its title.
 
+    Args:
+        content: the bytes of the file.
+        name: of the file, for messages.
+        limits: on pages, pixels and time.
+        progress: told pages done and all pages.
+
     Raises:
         UnreadableError: `encrypted`, `damaged`, `empty`, `too-many-pages`, `portfolio`, `dynamic-form`; for a picture
             on a page that needs OCR `too-many-pixels` or `bomb`.

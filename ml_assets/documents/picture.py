@@ -49,6 +49,13 @@ def pictures(content: bytes, name: str, limits: ReadingLimits) -> Iterator[Grey]
 def require_pixels(width: int, height: int, size: int, name: str, limits: ReadingLimits) -> None:
     """Refuse a picture that is too large to decode.
 
+    Args:
+        width: in pixels.
+        height: in pixels.
+        size: of the file, in bytes.
+        name: of the file, for the message.
+        limits: on pixels.
+
     Raises:
         UnreadableError: `bomb` where `size` bytes could hardly hold such a picture, else `too-many-pixels`.
     """

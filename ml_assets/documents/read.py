@@ -54,6 +54,12 @@ def load(content: bytes | Path, limits: ReadingLimits) -> tuple[bytes, str]:
 def read_bytes(data: bytes, name: str, limits: ReadingLimits, progress: Progress) -> Document:
     """Read a file that is in memory.
 
+    Args:
+        data: the bytes of the file.
+        name: of the file: its ending helps to tell the type.
+        limits: on pages, pixels and time.
+        progress: told pages done and all pages.
+
     Raises:
         UnreadableError: it cannot be read; whatever a library raises over a file is turned into one.
     """

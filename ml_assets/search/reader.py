@@ -68,7 +68,14 @@ class Snapshot:
     def candidates(
         self, asked: Mapping[str, float], vector: "NDArray[np.float32]", where: str | None, mode: "Mode"
     ) -> Candidates:
-        """The documents with the best words, and those with the nearest vectors, among what a filter allows."""
+        """The documents with the best words, and those with the nearest vectors, among what a filter allows.
+
+        Args:
+            asked: term → weight, of the query.
+            vector: of the query, [size].
+            where: a filter in SQL; None for every document.
+            mode: which of the two is searched.
+        """
         begun = _BESIDE.submit(self._nearest, vector, where) if vector.any() and mode != "bm25" else None
         words = self._lexical(asked, where) if asked and mode != "vector" else []
         near = begun.result() if begun else []

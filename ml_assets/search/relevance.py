@@ -113,6 +113,12 @@ class RelevanceEvaluation:
     def minus(self, other: "RelevanceEvaluation", metric: str, *, kind: str | None = None, seed: int = 0) -> Interval:
         """The mean of the differences to another evaluation of the same queries.
 
+        Args:
+            other: the evaluation that is subtracted.
+            metric: of each query.
+            kind: of the queries that count; None for all.
+            seed: of the bootstrap.
+
         Raises:
             DataError: they are not of the same queries, or fewer than ten.
         """

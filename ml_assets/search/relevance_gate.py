@@ -67,7 +67,14 @@ class Relevance:
 
 
 def relevance(lake: Lake, folder: "ModelDefinition", spec: "DocumentsSpec", location: Path) -> Relevance:
-    """Ask the index, once in each state; fewer than ten questions say nothing, and the answer is empty."""
+    """Ask the index, once in each state; fewer than ten questions say nothing, and the answer is empty.
+
+    Args:
+        lake: the tables.
+        folder: the model.
+        spec: what it declares of its documents.
+        location: where the index stands.
+    """
     index, kept = SearchIndex(location), location / _KEPT
     held = _held(kept, index.serial)
     if held is None:

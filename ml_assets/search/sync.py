@@ -84,7 +84,15 @@ def index(
 def is_behind(
     lake: Lake, folder: "ModelDefinition", spec: "DocumentsSpec", location: Path, model: Path | None = None
 ) -> bool:
-    """Whether the lake, or what makes the vectors, has changed since the index followed it."""
+    """Whether the lake, or what makes the vectors, has changed since the index followed it.
+
+    Args:
+        lake: the tables.
+        folder: the model.
+        spec: what it declares of its documents.
+        location: where the index stands.
+        model: the folder of a sentence-transformers model; None for the fitted vectors.
+    """
     try:
         held = json.loads((location / _FOLLOWED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -141,7 +149,14 @@ def _rows(connection: "duckdb.DuckDBPyConnection") -> Iterator[pa.RecordBatch]:
 
 
 def bind(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "ModelDefinition", spec: "DocumentsSpec") -> None:
-    """The views `documents`, as `text.rows.DOCUMENTS`, and `withdrawn`."""
+    """The views `documents`, as `text.rows.DOCUMENTS`, and `withdrawn`.
+
+    Args:
+        lake: the tables.
+        connection: to DuckDB, which gets the views.
+        folder: the model.
+        spec: what it declares of its documents.
+    """
     empty = zip(_tables(folder, spec), (_NO_TEXT, _NO_CLASS, _NO_ID), strict=False)
     read, said, left = (_relation(lake, connection, table, schema) for table, schema in empty)
     classes = "decision" if folder.spec.label.classes else "NULL::VARCHAR"

@@ -15,7 +15,14 @@ _KEYS = {"customers": "customer_id", "transactions": "transaction_id", "support_
 
 
 def broken_copies(source: str, clean: pa.Table, rng: np.random.Generator, share: float) -> pa.Table:
-    """Broken copies of about `share` of the rows, each with one fault and its own key (`T0003-000017x`)."""
+    """Broken copies of about `share` of the rows, each with one fault and its own key (`T0003-000017x`).
+
+    Args:
+        source: the name of the table.
+        clean: its rows.
+        rng: of all random choices.
+        share: from 0 to 1.
+    """
     chosen = np.flatnonzero(rng.random(len(clean)) < share)
     fault = rng.integers(0, len(FAULTS[source]), len(chosen))
     copies = _renamed(clean.take(pa.array(chosen)), _KEYS.get(source))

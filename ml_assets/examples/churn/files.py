@@ -22,6 +22,12 @@ def store(rows: pa.Table, folder: Path, source: str, name: str) -> list[Path]:
 
     Nothing is written without rows, or where the same file stands already.
 
+    Args:
+        rows: of the file.
+        folder: the drop zone of one model.
+        source: the subfolder, which decides the format.
+        name: of the file, without its ending.
+
     Raises:
         DataError: a file of that name with another content is there.
     """

@@ -165,6 +165,13 @@ def probability(simulation: Simulation, traits: Traits, state: Ints, number: int
     The product of the weekly transition matrices, applied from the last week to the first
     (Chapman-Kolmogorov); of a week that is cut short, the share of its days. Only the column of
     `gone` is kept: two numbers a customer, O(customers × weeks) in all.
+
+    Args:
+        simulation: the parameters of the process.
+        traits: of the customers, [n].
+        state: of each customer, [n].
+        number: of the week, counted from 0.
+        days: how far ahead.
     """
     whole, rest = divmod(days, 7)
     last = rates(simulation, traits, number + whole)

@@ -18,7 +18,14 @@ _TITLES = (
 
 
 def blocks(form: Signing, roles: tuple[str, ...], dice: Dice, facts: Facts) -> list[Block]:
-    """The signature blocks of `roles`; none for the form `none`."""
+    """The signature blocks of `roles`; none for the form `none`.
+
+    Args:
+        form: how the document is signed.
+        roles: of those who sign.
+        dice: of the random choices.
+        facts: names and dates.
+    """
     if form == "none" or not roles:
         return []
     signed = [block for role in roles for block in _FORMS[form](role, dice, facts)]

@@ -103,7 +103,7 @@ class _Pages:
             self._move()
 
     def line(self, text: str, font: str, size: float, inset: float = 0) -> None:
-        """Words on the next line, which may be in another column."""
+        """Words on the next line, which may be in another column, `inset` points into it. See `wrap`."""
         step = size * self.style.leading
         self.need(step)
         self.y -= step
@@ -111,7 +111,7 @@ class _Pages:
         self.bodies[-1][0].append(PlacedText(self.x + inset, self.y, font, size, text))
 
     def cell(self, text: str, font: str, size: float, right: float) -> None:
-        """Words that end at `right`, on the line that is there."""
+        """Words that end at `right` points from the left edge, on the line that is there. See `wrap`."""
         x = right - width(text, font, size)
         self.bodies[-1][0].append(PlacedText(x, self.y, font, size, text))
 
@@ -222,7 +222,15 @@ def _fitting(text: str, font: str, size: float, room: float) -> float:
 
 
 def wrap(text: str, font: str, size: float, room: float, first: float = 0) -> list[str]:
-    """Lines of at most `room` points; the first one is shorter by `first`. A word that is too long stands alone."""
+    """Lines of at most `room` points; the first one is shorter by `first`. A word that is too long stands alone.
+
+    Args:
+        text: words and spaces.
+        font: a font of reportlab.
+        size: of the font, in points.
+        room: the width of a line, in points.
+        first: by how much the first line is shorter, in points.
+    """
     words = text.split()
     widths = _widths(font)
     blank = widths[" "]
