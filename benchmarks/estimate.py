@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.figure import Figure, figures
 from benchmarks.process import say
-from ml_assets.decisions.estimate import expected
+from ml_assets.decisions.estimate import estimate_metrics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,7 +110,9 @@ def _life(scenario: Scenario, seed: int) -> dict[str, tuple[float, float, bool]]
         law.draw(rng, rows) for law, rows in ((scenario.before, EVALUATED), (scenario.now(rng), scenario.rows))
     )
     evaluated, realised = (_realised(labels, score(x, truth)) for x, truth, labels in (before, now))
-    estimated = expected(score(*now[:2]), seed=seed + 1_000_000, draws=DRAWS)  # not the draws that made the rows
+    estimated = estimate_metrics(
+        score(*now[:2]), seed=seed + 1_000_000, draws=DRAWS
+    )  # not the draws that made the rows
     return {
         metric: (
             abs(estimated[metric].estimate - realised[metric]),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from ml_assets.decisions.estimate import expected
+from ml_assets.decisions.estimate import estimate_metrics
 from ml_assets.decisions.gate import Gate, GateAction, GateEvidence, decide
 from ml_assets.decisions.metric import BINARY, METRICS, MULTICLASS, Metric, estimable, realisable
 from ml_assets.monitoring.numbers import numbers
@@ -107,4 +107,4 @@ def test_every_metric_of_scores_has_a_function() -> None:
     assert {*scores(y, p)} >= {name for name, metric in METRICS.items() if metric.in_report and not metric.at_threshold}
     known = {*measures.RANKINGS, *measures.MEANS, *measures.EXACT, *multiclass.COUNTS, "accuracy"}
     assert {name for name, metric in METRICS.items() if metric.source == "scores"} <= known
-    assert {*expected(p, seed=0, draws=50, threshold=0.5)} == {*estimable()}
+    assert {*estimate_metrics(p, seed=0, draws=50, threshold=0.5)} == {*estimable()}

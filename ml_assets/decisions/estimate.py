@@ -26,7 +26,7 @@ _NAMES = ("roc_auc", "brier", "log_loss", "base_rate", "accuracy")
 _CLIP = 1e-15  # a score of exactly 0 or 1 would make one wrong label infinitely surprising
 
 
-def expected(
+def estimate_metrics(
     scores: "Floats", *, seed: int, draws: int = 400, level: float = 0.95, threshold: float | None = None
 ) -> Mapping[str, Interval]:
     """`roc_auc`, `brier`, `log_loss` and `base_rate` of rows whose labels are not known yet; `accuracy` at a threshold.

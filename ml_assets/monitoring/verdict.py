@@ -22,7 +22,7 @@ from ml_assets.storage.tables import ModelTables
 from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.reach import reach
-from ml_assets.training.record import record, required
+from ml_assets.training.record import record, required_file
 from ml_assets.training.report import REPORT
 
 
@@ -256,7 +256,7 @@ def _new_rows(
 
 
 def _weighed(registry: Registry, champion: Version, drifted: Mapping[str, bool | None]) -> float | None:
-    evaluation = json.loads(required(registry, champion, REPORT))["evaluation"]
+    evaluation = json.loads(required_file(registry, champion, REPORT))["evaluation"]
     importance = {name: feature["mean"] for name, feature in evaluation["importance"].items()}
     return retrain.drift_weight(drifted, importance)
 

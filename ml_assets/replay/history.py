@@ -17,7 +17,7 @@ from ml_assets.decisions.retrain import RetrainEvidence, drift_weight
 from ml_assets.errors import DataError, TrainingError
 from ml_assets.features.join import point_in_time
 from ml_assets.monitoring.drift.reference import Reference, choose, opened
-from ml_assets.monitoring.performance.baseline import LabelledScores, bootstrapped
+from ml_assets.monitoring.performance.baseline import LabelledScores, bootstrap_metrics
 from ml_assets.monitoring.performance.groups import expected_metrics
 from ml_assets.replay.models import Models, ReplayedModel
 from ml_assets.replay.store import ReplayStore
@@ -198,7 +198,7 @@ class ReplayHistory:
         if len(y) < spec.min_rows:
             return None
         rows = LabelledScores(task.outcome(y, p), task.score(p), entities)
-        return _plain(bootstrapped(rows, champion.threshold, spec, [metric])[0].get(metric))
+        return _plain(bootstrap_metrics(rows, champion.threshold, spec, [metric])[0].get(metric))
 
     def _estimated(self, champion: ReplayedModel, as_of: date, metric: str) -> dict[str, float] | None:
         metrics, _ = expected_metrics(self.scores(champion, as_of), champion.threshold, self.monitor.performance)

@@ -28,7 +28,7 @@ from ml_assets.training.frame import frame
 from ml_assets.training.record import TrainingRecord
 from ml_assets.training.score import probabilities
 from ml_assets.training.task.task import Candidate
-from ml_assets.training.train import Fitted, fit, recipe, recorded
+from ml_assets.training.train import Fitted, fit, recipe, training_record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,7 +124,7 @@ class Models:
         started = time.perf_counter()
         made = fit(self.lake, self.folder, built, _Nobody())
         kept = {
-            "record": json.loads(recorded(self.folder, built, made).to_json()),
+            "record": json.loads(training_record(self.folder, built, made).to_json()),
             **_evaluated(made, self.folder),
             "seconds": round(time.perf_counter() - started, 3),
         }

@@ -17,7 +17,7 @@ from ml_assets.decisions.interval import Interval
 from ml_assets.decisions.metric import BINARY, names
 from ml_assets.errors import TrainingError
 from ml_assets.training.measures import MEANS, RANKINGS
-from ml_assets.training.metrics import checked
+from ml_assets.training.metrics import checked_scores
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -58,10 +58,10 @@ def compare(
 
     Raises:
         TrainingError: an unknown metric, fewer than ten entities, draws that mostly hold one class, or as
-            `metrics.checked`.
+            `metrics.checked_scores`.
     """
-    labels, mine = checked(y, candidate)
-    _, theirs = checked(y, other)
+    labels, mine = checked_scores(y, candidate)
+    _, theirs = checked_scores(y, other)
     metrics = _require_metrics(metrics)
     entity, entities = clusters(groups, len(labels))
     models = [_Scored.of(labels, p, entity, entities) for p in (mine, theirs)]
@@ -69,7 +69,7 @@ def compare(
     def values(counts: "Floats") -> "dict[str, Floats]":
         return _difference(models, counts, metrics)
 
-    return drawn(values, len(labels), entities, resamples, confidence, seed)
+    return bootstrap_intervals(values, len(labels), entities, resamples, confidence, seed)
 
 
 def intervals(
@@ -98,7 +98,7 @@ def intervals(
     Raises:
         TrainingError: as `compare`.
     """
-    labels, mine = checked(y, p)
+    labels, mine = checked_scores(y, p)
     metrics = _require_metrics(metrics)
     entity, entities = clusters(groups, len(labels))
     scored = _Scored.of(labels, mine, entity, entities)
@@ -108,10 +108,10 @@ def intervals(
         rows = counts @ scored.rows
         return scored.values(counts, metrics) | {name: (counts @ each) / rows for name, each in sums.items()}
 
-    return drawn(values, len(labels), entities, resamples, confidence, seed)
+    return bootstrap_intervals(values, len(labels), entities, resamples, confidence, seed)
 
 
-def drawn(
+def bootstrap_intervals(
     values: "Callable[[Floats], dict[str, Floats]]",
     rows: int,
     entities: int,

@@ -18,7 +18,7 @@ from ml_assets.storage.timestamps import FIRST
 from ml_assets.training import dates
 from ml_assets.training.dates import ROW, read
 from ml_assets.training.definition import ModelDefinition
-from ml_assets.training.label_check import labelled, reading
+from ml_assets.training.label_check import labelled_rows, reading
 from ml_assets.training.split import Split, split
 
 __all__ = ["ROW", "TrainingSet", "build", "read"]
@@ -256,7 +256,7 @@ def _rows(lake: Lake, folder: ModelDefinition, days: Sequence[date], beside: Seq
             f"{folder.name}: the population has {expected} members over {len(days)} dates and labels cover "
             f"{len(rows)}: label.sql must return one row for each member (LEFT JOIN from population)"
         )
-    rows = labelled(lake, folder, rows, beside)
+    rows = labelled_rows(lake, folder, rows, beside)
     return rows.rename_columns([ROW if name == "as_of" else name for name in rows.column_names])
 
 

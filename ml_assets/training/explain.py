@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_assets.errors import TrainingError
-from ml_assets.training.metrics import checked
+from ml_assets.training.metrics import checked_scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ def importance(
         metric: of labels and predictions, the more the better; default: ROC AUC.
 
     Raises:
-        TrainingError: no repeats, or as `metrics.checked` for the rows that were drawn.
+        TrainingError: no repeats, or as `metrics.checked_scores` for the rows that were drawn.
     """
     if repeats < 1:
         raise TrainingError(f"importance with {repeats} repeats measures nothing: use at least 1")
@@ -91,4 +91,4 @@ def _shuffles(rows: "pd.DataFrame", name: str, repeats: int, seed: int) -> "list
 def _auc(labels: "NDArray[np.generic]", p: "ArrayLike") -> float:
     from sklearn.metrics import roc_auc_score
 
-    return float(roc_auc_score(*checked(labels, p)))
+    return float(roc_auc_score(*checked_scores(labels, p)))

@@ -13,7 +13,7 @@ from ml_assets.storage.lake import Lake
 from ml_assets.training.definition import ModelDefinition
 
 
-def labelled(lake: Lake, folder: ModelDefinition, rows: pa.Table, beside: Sequence[date]) -> pa.Table:
+def labelled_rows(lake: Lake, folder: ModelDefinition, rows: pa.Table, beside: Sequence[date]) -> pa.Table:
     """The rows that have a label; of several classes, null says that nobody knows it.
 
     Args:

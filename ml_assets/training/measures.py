@@ -41,7 +41,7 @@ def mean(function: "Function") -> "Function":
 
 
 def value(name: str, labels: "Floats", p: "Floats") -> float:
-    """A metric of labels 0/1 and scores, both [n] and checked (`metrics.checked`).
+    """A metric of labels 0/1 and scores, both [n] and checked (`metrics.checked_scores`).
 
     Raises:
         TrainingError: no function has the metric's name.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BINS = 10
 
 
-def checked(y: "ArrayLike", p: "ArrayLike", *, both: bool = True) -> "tuple[Floats, Floats]":
+def checked_scores(y: "ArrayLike", p: "ArrayLike", *, both: bool = True) -> "tuple[Floats, Floats]":
     """`y` and `p` as float64, if a metric of them means something; `both` where it needs rows of either label.
 
     Raises:
@@ -48,9 +48,9 @@ def scores(y: "ArrayLike", p: "ArrayLike") -> dict[str, float]:
     `roc_auc`, `pr_auc` (average precision) and `log_loss` are scikit-learn's.
 
     Raises:
-        TrainingError: as `checked`.
+        TrainingError: as `checked_scores`.
     """
-    labels, p = checked(y, p)
+    labels, p = checked_scores(y, p)
     asked = names(lambda metric: metric.source == "scores" and metric.in_evaluation(BINARY))
     return {name: value(name, labels, p) for name in asked} | {"rows": float(len(labels))}
 
@@ -77,7 +77,7 @@ class Calibration:
 
 def calibration(y: "ArrayLike", p: "ArrayLike", bins: int = BINS) -> Calibration:
     """The bins of a calibration plot; fewer than `bins` where scores repeat."""
-    labels, p = checked(y, p, both=False)
+    labels, p = checked_scores(y, p, both=False)
     ordered = np.sort(p)
     edges = np.unique(ordered[np.arange(1, bins) * len(p) // bins])
     bin_ = np.searchsorted(edges, p, side="right")
@@ -108,11 +108,11 @@ def curves(y: "ArrayLike", p: "ArrayLike", points: int = 200) -> Curves:
     """The curves of one score vector, thinned to about `points` points.
 
     Raises:
-        TrainingError: as `checked`.
+        TrainingError: as `checked_scores`.
     """
     from sklearn.metrics import roc_auc_score
 
-    labels, p = checked(y, p)
+    labels, p = checked_scores(y, p)
     rows, hits = _taken(labels, p)
     fpr, tpr, share = (rows - hits) / (len(p) - hits[-1]), hits / hits[-1], rows / rows[-1]
     kept = np.unique(np.linspace(0, len(rows) - 1, points).astype(int))
@@ -132,7 +132,7 @@ def lift(y: "ArrayLike", p: "ArrayLike", top: float = TOP) -> float:
 
     Equal scores at the border count by their share, so the order of rows does not matter.
     """
-    labels, p = checked(y, p)
+    labels, p = checked_scores(y, p)
     rows, hits = _taken(labels, p)
     return float(np.interp(top * rows[-1], rows, hits) / hits[-1] / top)
 
@@ -152,9 +152,9 @@ def threshold(y: "ArrayLike", p: "ArrayLike", cost_fp: float, cost_fn: float) ->
     is chosen on the rows that it is given, so the cost there flatters a little.
 
     Raises:
-        TrainingError: a cost that is not positive, or as `checked`.
+        TrainingError: a cost that is not positive, or as `checked_scores`.
     """
-    labels, p = checked(y, p)
+    labels, p = checked_scores(y, p)
     if not (cost_fp > 0 and cost_fn > 0):
         raise TrainingError(f"costs of {cost_fp} (false positive) and {cost_fn} (false negative): both must be above 0")
     rows, hits = _taken(labels, p)
@@ -165,7 +165,7 @@ def threshold(y: "ArrayLike", p: "ArrayLike", cost_fp: float, cost_fn: float) ->
 
 def confusion(y: "ArrayLike", p: "ArrayLike", threshold: float) -> dict[str, int]:
     """Counts `tp`, `fp`, `fn` and `tn` where rows with `p >= threshold` are acted on."""
-    labels, p = checked(y, p)
+    labels, p = checked_scores(y, p)
     acted, positive = p >= threshold, labels == 1
     return {
         "tp": int((acted & positive).sum()),
@@ -185,9 +185,9 @@ def by_slice(
     slice `(missing)`.
 
     Raises:
-        TrainingError: as `checked`, or `values` has another length.
+        TrainingError: as `checked_scores`, or `values` has another length.
     """
-    labels, p = checked(y, p)
+    labels, p = checked_scores(y, p)
     names = slice_names(values)
     if len(names) != len(p):
         raise TrainingError(f"{len(names)} slice values for {len(p)} rows: pass one for each row")

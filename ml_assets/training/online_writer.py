@@ -20,7 +20,7 @@ from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
-from ml_assets.training.score import prints, standing
+from ml_assets.training.score import champion_record, prints
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def write_online(
     Raises:
         DataError: there is no champion yet, or a source has no rows.
     """
-    champion, kept = standing(registry, folder)
+    champion, kept = champion_record(registry, folder)
     features = tuple(kept.used)
     name = feature_set(folder.name, features)
     fingerprint = fingerprint_of(name, *prints(lake, folder, kept, as_of))

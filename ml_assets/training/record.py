@@ -93,10 +93,10 @@ def _plain(value: object) -> object:
 
 def record(registry: Registry, version: Version) -> TrainingRecord:
     """What a version was trained from."""
-    return TrainingRecord.from_json(required(registry, version, RECORD))
+    return TrainingRecord.from_json(required_file(registry, version, RECORD))
 
 
-def required(registry: Registry, version: Version, path: str) -> bytes:
+def required_file(registry: Registry, version: Version, path: str) -> bytes:
     """A file that the training kept with a version.
 
     Raises:

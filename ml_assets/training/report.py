@@ -18,7 +18,7 @@ from ml_assets.storage.registry import Registry, Version
 from ml_assets.training import dataset
 from ml_assets.training.definition import ModelDefinition, require_features
 from ml_assets.training.frame import Frame, frame
-from ml_assets.training.record import EVALUATION, TrainingRecord, record, required
+from ml_assets.training.record import EVALUATION, TrainingRecord, record, required_file
 from ml_assets.training.score import probabilities, rows
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _evaluate(
     table = dataset.read(lake, kept.table, kept.as_of, kept.version)
     data = frame(table, kept.columns, kept.entity, dataset.ROW, kept.classes)
     train, test = data.at(kept.split.train), data.at(kept.split.test)
-    judged = export.session(required(registry, version, EVALUATION))
+    judged = export.session(required_file(registry, version, EVALUATION))
     said: dict[str, NDArray[np.float64]] = {}
     against = None
     if champion is not None:
@@ -172,7 +172,7 @@ def _champion(
     """
     kept = record(registry, champion)
     fresh = kept.precedes(candidate.split.test, folder.spec.label.horizon)
-    artifact = registry.onnx(champion) if fresh else required(registry, champion, EVALUATION)
+    artifact = registry.onnx(champion) if fresh else required_file(registry, champion, EVALUATION)
     table = _tested(lake, candidate, rows(lake, folder, kept, candidate.split.test, workers=workers))
     if len(table) != len(test.y):
         raise TrainingError(

@@ -35,7 +35,7 @@ class Predicted:
     reused: bool
 
 
-def standing(registry: Registry, folder: ModelDefinition) -> tuple[Version, TrainingRecord]:
+def champion_record(registry: Registry, folder: ModelDefinition) -> tuple[Version, TrainingRecord]:
     """The champion, and what it was trained from.
 
     Raises:
@@ -84,7 +84,7 @@ def predict(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date
     Raises:
         DataError: there is no champion yet.
     """
-    champion, kept = standing(registry, folder)
+    champion, kept = champion_record(registry, folder)
     serve = folder.spec.serve
     unsure = [serve.review_below, serve.review_unseen, serve.review_words] if kept.task.names_classes else []
     fingerprint = fingerprint_of(champion.tags["sha256"], *prints(lake, folder, kept, as_of), *unsure)

@@ -194,7 +194,7 @@ def _fit_and_register(
         {**measured, "rows_refit": len(made.data.y), "rows_test": len(made.tested.y)},
     )
     run.inputs([(table, f"{lake.root}/{table}", number, "training") for table, number in built.tables.items()])
-    kept = recorded(folder, built, made)
+    kept = training_record(folder, built, made)
     return run.register(
         ModelPackage(made.shipped, made.columns.kinds, folder.spec.label.classes, PROBABILITIES, MISSING),
         {RECORD: kept.to_json(), EVALUATION: made.evaluation, **files},
@@ -250,7 +250,7 @@ def _counts(window: Split) -> dict[str, object]:
     return {f"{name}_dates": f"{days[0]} to {days[-1]} ({len(days)})" for name, days in asdict(window).items()}
 
 
-def recorded(folder: ModelDefinition, built: dataset.TrainingSet, made: Fitted) -> TrainingRecord:
+def training_record(folder: ModelDefinition, built: dataset.TrainingSet, made: Fitted) -> TrainingRecord:
     """What a fitted model was trained from."""
     return TrainingRecord(
         entity=folder.spec.entity,

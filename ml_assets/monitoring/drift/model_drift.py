@@ -19,7 +19,7 @@ from ml_assets.spec.drift import DriftSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.frame import features
-from ml_assets.training.record import EVALUATION, TrainingRecord, required
+from ml_assets.training.record import EVALUATION, TrainingRecord, required_file
 from ml_assets.training.report import REPORT
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def compare(
     from ml_assets.training.export import session  # onnxruntime
 
     trained = chosen.day is None
-    model = session(required(registry, champion, EVALUATION) if trained else registry.onnx(champion))
+    model = session(required_file(registry, champion, EVALUATION) if trained else registry.onnx(champion))
     names = [kept.entity, *kept.columns.all]
     with _reference(lake, kept, before, tested=trained) as then:
         tables = [draw(rows, names, spec.sample, spec.seed) for rows in (then, after)]

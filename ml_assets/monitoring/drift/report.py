@@ -23,7 +23,7 @@ from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.frame import FeatureColumns as Inputs
 from ml_assets.training.record import TrainingRecord
-from ml_assets.training.score import prints, rows, standing
+from ml_assets.training.score import champion_record, prints, rows
 
 _ENGINE = 2  # raised when the same rows give other numbers: all reports are then made anew
 
@@ -121,7 +121,7 @@ def drift_report(
     Raises:
         DataError: there is no champion yet, or nobody in the population: what stood there is withdrawn.
     """
-    champion, kept = standing(registry, folder)
+    champion, kept = champion_record(registry, folder)
     chosen = reference.choose(spec, folder.spec.cadence, as_of, champion)
     days = [as_of] if chosen.day is None else [as_of, chosen.day]
     seen = [prints(lake, folder, kept, day) for day in days]

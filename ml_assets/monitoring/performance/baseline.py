@@ -20,7 +20,7 @@ from ml_assets.training import dataset
 from ml_assets.training.bootstrap import intervals
 from ml_assets.training.frame import labels
 from ml_assets.training.measures import MEANS, RANKINGS
-from ml_assets.training.record import EVALUATION, TrainingRecord, required
+from ml_assets.training.record import EVALUATION, TrainingRecord, required_file
 from ml_assets.training.report import REPORT
 from ml_assets.training.score import probabilities
 
@@ -102,7 +102,7 @@ def _difference(sign: int, before: float, known: Interval, value: float, now: In
     return Drop(sign * (before - value), low, high)
 
 
-def evaluated(
+def version_evaluation(
     lake: Lake, registry: Registry, version: Version, kept: TrainingRecord, spec: PerformanceSpec, table: str
 ) -> Evaluated:
     """The evaluation of a version; empty, with the reason, where there is none for labels of `table`."""
@@ -114,11 +114,11 @@ def evaluated(
         return Evaluated(reason=reason)
     found = json.loads(content)["evaluation"]
     threshold = kept.task.evaluated_threshold(found)
-    known, _ = bootstrapped(_scored(tested(lake, registry, version, kept), kept), threshold, spec)
+    known, _ = bootstrap_metrics(_scored(scored_test_rows(lake, registry, version, kept), kept), threshold, spec)
     return Evaluated(kept.task.evaluated_metrics(found), known, found["slices"], threshold)
 
 
-def bootstrapped(
+def bootstrap_metrics(
     rows: LabelledScores, threshold: float | None, spec: PerformanceSpec, metrics: Collection[str] | None = None
 ) -> tuple[dict[str, Interval], str]:
     """The intervals of metrics of a report, and why others have none.
@@ -164,12 +164,12 @@ class Tested:
         return self.p[:, 1] if self.p.shape[1] == 2 else self.p.max(axis=1)
 
 
-def tested(lake: Lake, registry: Registry, version: Version, kept: TrainingRecord) -> Tested:
+def scored_test_rows(lake: Lake, registry: Registry, version: Version, kept: TrainingRecord) -> Tested:
     """The version's test rows, scored by the artifact that was not fitted on them."""
     table = dataset.read(lake, kept.table, kept.as_of, kept.version)
     days = pa.array(kept.split.test, pa.date32())
     rows = table.filter(pc.is_in(table[dataset.ROW], value_set=days))
-    return Tested(rows, probabilities(required(registry, version, EVALUATION), kept, rows))
+    return Tested(rows, probabilities(required_file(registry, version, EVALUATION), kept, rows))
 
 
 def _scored(found: Tested, kept: TrainingRecord) -> LabelledScores:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ml_assets.decisions.estimate import expected
+from ml_assets.decisions.estimate import estimate_metrics
 from ml_assets.decisions.interval import Interval
 from ml_assets.decisions.metric import METRICS, estimable, report_metrics
-from ml_assets.monitoring.performance.baseline import Evaluated, LabelledScores, bootstrapped
+from ml_assets.monitoring.performance.baseline import Evaluated, LabelledScores, bootstrap_metrics
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.training.measures import MEANS
 from ml_assets.training.metrics import calibration, scores
@@ -98,7 +98,7 @@ def measure(group: MetricGroup, rows: LabelledScores, evaluated: Evaluated, spec
         return [_row("measured", group, len(rows.y), metric, evaluated, reason=reason) for metric in report_metrics()]
     found, why = _values(rows, evaluated.threshold)
     both = 0 < found["base_rate"] < 1
-    known, unsure = bootstrapped(rows, evaluated.threshold, spec) if both else ({}, "")
+    known, unsure = bootstrap_metrics(rows, evaluated.threshold, spec) if both else ({}, "")
     bins = _bins(rows) if both and group.slice is None else None
     return [
         _row(
@@ -132,7 +132,7 @@ def expected_metrics(
     if len(p) < spec.min_rows:
         return {}, f"{len(p)} rows are fewer than min_rows {spec.min_rows}"
     try:
-        return expected(p, seed=spec.seed, draws=spec.resamples, threshold=threshold), None
+        return estimate_metrics(p, seed=spec.seed, draws=spec.resamples, threshold=threshold), None
     except ValueError as error:
         return {}, str(error)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml_assets.features.store import fingerprints, refresh
-from ml_assets.monitoring.performance.baseline import Evaluated, LabelledScores, entities, evaluated
+from ml_assets.monitoring.performance.baseline import Evaluated, LabelledScores, entities, version_evaluation
 from ml_assets.monitoring.performance.groups import MetricGroup, MetricRow, estimate, measure, measure_slice
 from ml_assets.monitoring.performance.served import ServedAnswers, answers
 from ml_assets.monitoring.performance.table import PAST, PerformanceReport, read, to_table
@@ -176,7 +176,7 @@ def _waiting(folder: ModelDefinition, measured: Sequence[date], estimated: Seque
 def _part(
     lake: Lake, registry: Registry, folder: ModelDefinition, spec: PerformanceSpec, made: _Made, workers: int
 ) -> _Part:
-    before = evaluated(lake, registry, made.version, made.kept, spec, folder.labels.kept)
+    before = version_evaluation(lake, registry, made.version, made.kept, spec, folder.labels.kept)
     measured = _measured(lake, folder, spec, made, before, workers)
     estimated = [row for day in made.estimated for row in _estimated(lake, folder, spec, made, day, before)]
     notes = [*([before.reason] if before.reason else []), *measured.notes]
@@ -195,7 +195,7 @@ def _served(
         if unfair := len(group.days) - len(fair.days):
             notes.append(f"{unfair} served answers not measured: version {number} was fitted on labels up to {fitted}")
         if fair.days:
-            before = evaluated(lake, registry, version, kept, spec, folder.labels.kept)
+            before = version_evaluation(lake, registry, version, kept, spec, folder.labels.kept)
             of = MetricGroup(min(fair.days), max(fair.days), True, number, variant=variant)
             rows += measure(of, fair.scored, before, spec)
     return _Part(rows, notes)

@@ -17,7 +17,7 @@ from ml_assets.spec.names import REVIEW
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.definition import ModelDefinition
-from ml_assets.training.record import EVALUATION, TrainingRecord, required
+from ml_assets.training.record import EVALUATION, TrainingRecord, required_file
 from ml_assets.training.score import familiar
 
 
@@ -84,7 +84,7 @@ def named(
         return ClassMix()
     query = "SELECT predicted, decision FROM p WHERE as_of = $day"
     now, unsure = _shares(lake.query(query, {"day": as_of}, p=folder.tables.predictions), kept)
-    known = familiar(required(registry, version, EVALUATION), folder, kept, test.rows)
+    known = familiar(required_file(registry, version, EVALUATION), folder, kept, test.rows)
     then, unsure_then = _shares(pa.table(kept.task.answer_columns(test.p, folder.spec.serve.review_below, known)), kept)
     return ClassMix(tuple(Compared(name, now[name], then[name]) for name in kept.classes), unsure, unsure_then)
 
@@ -102,7 +102,7 @@ def unseen(registry: Registry, version: Version, kept: TrainingRecord, rows: pa.
     if not kept.columns.text:
         return Unseen()
     now = _unseen(registry.onnx(version), kept, rows)
-    then = _unseen(required(registry, version, EVALUATION), kept, test.rows)
+    then = _unseen(required_file(registry, version, EVALUATION), kept, test.rows)
     found = tuple(Compared(name, now[name], then[name]) for name in kept.columns.text)
     return Unseen(found, _mean(now.values()), _mean(then.values()))
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml_assets.features.store import fingerprints, refresh
-from ml_assets.monitoring.performance.baseline import tested
+from ml_assets.monitoring.performance.baseline import scored_test_rows
 from ml_assets.monitoring.predictions import missing as gaps
 from ml_assets.monitoring.predictions.class_mix import named, unseen
 from ml_assets.monitoring.predictions.table import Bin, PredictionReport, Scores, from_row, to_table
@@ -108,7 +108,7 @@ def _report(
     lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date, plan: _Plan, workers: int
 ) -> PredictionReport:
     version, kept, threshold = plan.version, plan.kept, _threshold(registry, plan.version)
-    test = tested(lake, registry, version, kept)
+    test = scored_test_rows(lake, registry, version, kept)
     scores, reference = _scores(lake, folder, as_of), test.scores
     count = None if plan.before is None else len(_scores(lake, folder, plan.before))
     table = rows(lake, folder, kept, [as_of], workers=workers)

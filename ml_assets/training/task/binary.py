@@ -9,7 +9,7 @@ import numpy as np
 from ml_assets.decisions.interval import Interval
 from ml_assets.training.bootstrap import compare
 from ml_assets.training.explain import Importance
-from ml_assets.training.metrics import by_slice, checked, confusion, scores, threshold
+from ml_assets.training.metrics import by_slice, checked_scores, confusion, scores, threshold
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -88,9 +88,9 @@ def evaluate(
         resamples: of the bootstrap.
 
     Raises:
-        TrainingError: as `metrics.checked` and `bootstrap.compare`.
+        TrainingError: as `metrics.checked_scores` and `bootstrap.compare`.
     """
-    labels, p = checked(y, p)
+    labels, p = checked_scores(y, p)
     cut = threshold(labels, p, costs.false_positive, costs.false_negative)
     counts = confusion(labels, p, cut)
     lost = costs.false_positive * counts["fp"] + costs.false_negative * counts["fn"]

@@ -166,7 +166,7 @@ def compare(
         one, two = (_values(counts, rows, losses, pairs) for losses, pairs in parts)
         return {metric: one[metric] - two[metric] for metric in asked}
 
-    return bootstrap.drawn(values, len(y), entities, resamples, 0.95, seed)
+    return bootstrap.bootstrap_intervals(values, len(y), entities, resamples, 0.95, seed)
 
 
 def confusion(y: "Codes", code: "Codes", classes: Sequence[str]) -> dict[str, int]:

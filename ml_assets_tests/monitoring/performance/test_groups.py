@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.decisions.estimate import expected
+from ml_assets.decisions.estimate import estimate_metrics
 from ml_assets.decisions.interval import Interval
 from ml_assets.monitoring.performance.baseline import Evaluated, LabelledScores
 from ml_assets.monitoring.performance.groups import (
@@ -135,8 +135,11 @@ def test_means_have_the_intervals_of_their_rows() -> None:
 def test_the_expected_accuracy_is_that_of_drawn_labels() -> None:
     rng = np.random.default_rng(2)
     p = rng.beta(1, 3, 20_000)
-    found = expected(p, seed=0, draws=100, threshold=0.3)["accuracy"]
+    found = estimate_metrics(p, seed=0, draws=100, threshold=0.3)["accuracy"]
     realised = float(np.mean((rng.random(len(p)) < p) == (p >= 0.3)))
     assert found.low <= found.estimate <= found.high
     assert found.estimate == pytest.approx(realised, abs=0.01)
-    assert expected(p, seed=0, draws=100)["roc_auc"] == expected(p, seed=0, draws=100, threshold=0.3)["roc_auc"]
+    assert (
+        estimate_metrics(p, seed=0, draws=100)["roc_auc"]
+        == estimate_metrics(p, seed=0, draws=100, threshold=0.3)["roc_auc"]
+    )

@@ -105,7 +105,7 @@ def test_the_report_says_what_a_team_of_reviewers_watches(office: Office) -> Non
     for each in found.classes:
         assert each.share == pytest.approx(pc.mean(pc.equal(said["predicted"], each.name)).as_py())
     assert found.review_share == pytest.approx(pc.mean(pc.equal(said["decision"], REVIEW)).as_py())
-    test = evaluated.tested(office.lake, office.registry, office.registry.version("shop", 1), kept)
+    test = evaluated.scored_test_rows(office.lake, office.registry, office.registry.version("shop", 1), kept)
     strange = [_strange(story) for story in test.rows["story"].to_pylist()]
     assert found.reference_review_share == pytest.approx(np.mean((test.p.max(axis=1) < 0.6) | strange))
     for side in ("share", "reference"):
@@ -146,7 +146,7 @@ def test_a_tiny_case_by_hand(office: Office) -> None:
     table = pa.table(entities | said)
     office.lake.replace("shop/predictions", table, values=[AS_OF], records={f"as_of={AS_OF}": 1})
     version, kept = office.registry.version("shop", 1), office.kept
-    test = evaluated.tested(office.lake, office.registry, version, kept)
+    test = evaluated.scored_test_rows(office.lake, office.registry, version, kept)
     found = named(office.lake, office.registry, office.folder, version, kept, AS_OF, test)
     assert [each.share for each in found.classes] == [0.75, 0, 0.25]
     assert found.review_share == 0.25
@@ -188,7 +188,7 @@ def test_a_rule_may_name_either_share(office: Office) -> None:
 def test_a_model_without_classes_or_text_has_neither(office: Office) -> None:
     kept, version = office.kept, office.registry.version("shop", 1)
     other = TrainingRecord(**(vars(kept) | {"classes": (), "columns": type(kept.columns)(("orders",), ())}))
-    test = evaluated.tested(office.lake, office.registry, version, kept)
+    test = evaluated.scored_test_rows(office.lake, office.registry, version, kept)
     assert named(office.lake, office.registry, office.folder, version, other, AS_OF, test) == ClassMix()
     assert unseen(office.registry, version, other, test.rows, test) == Unseen()
 
