@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.fuzz.mutation import Chance, spoilt, spoilt_json
 from ml_assets.errors import MlAssetsError
 from ml_assets.serving.auth import Authenticator
-from ml_assets.serving.content import content, gunzipped, media_type, require_utf8
+from ml_assets.serving.content import content, gunzip, media_type, require_utf8
 from ml_assets.serving.dataframes import of_csv, of_json
 from ml_assets.serving.models.releases import Releases
 from ml_assets.serving.problem import Problem
@@ -87,7 +87,7 @@ def decoders(worker: Worker, rows: str, papers: str, folder: Path) -> Mapping[st
         "outcomes": HostileInput(said, outcome),
         "search": HostileInput(searched, json.dumps(asked).encode()),
         "form": HostileInput(lambda body: asyncio.run(receive_document(services, *_request(body, kind))), form),
-        "gzip": HostileInput(lambda body: gunzipped(body, 1 << 20), gzip.compress(b"Lease" * 100)),
+        "gzip": HostileInput(lambda body: gunzip(body, 1 << 20), gzip.compress(b"Lease" * 100)),
         "headers": HostileInput(
             lambda value: _headers(services.guard, value), b"multipart/form-data; boundary=b; charset=utf-8"
         ),

@@ -12,7 +12,7 @@ from ml_assets.serving import openapi as documents
 from ml_assets.serving.docs_page import add_docs
 from ml_assets.serving.health import HealthReport, Ready
 from ml_assets.serving.http import PROBLEM
-from ml_assets.serving.problem import Problem, failed
+from ml_assets.serving.problem import Problem, server_error
 from ml_assets.serving.route_scopes import ScopedRoute, asks_for, asks_for_nothing
 from ml_assets.serving.routes.invocations import invocations
 from ml_assets.serving.routes.lineage import lineage
@@ -140,7 +140,7 @@ def _state(made: FastAPI, worker: Worker) -> None:
     )
     async def health() -> Response:
         """Always 200 while the process answers; `degraded` names each part that does not work, and why."""
-        degraded = worker.health.degraded()
+        degraded = worker.health.degraded_parts()
         return _json(msgspec.json.encode(HealthReport("degraded" if degraded else "ok", degraded)))
 
     @made.get(
@@ -168,12 +168,12 @@ def _document(made: FastAPI, worker: Worker) -> None:
 
     @made.get("/openapi.json", include_in_schema=False, dependencies=asks_for_nothing())
     async def document(request: Request) -> Response:
-        known = worker.services.guard.open or worker.services.guard.presented(request.scope)
+        known = worker.services.guard.open or worker.services.guard.has_token(request.scope)
         models = worker.services.models.defaults() if known else []
         of = (worker.services.guard.open, *(model.release for model in models))
         if known not in kept or kept[known][0] != of:
             made.openapi_schema = None
-            found = documents.completed(made.openapi(), models, open_=worker.services.guard.open)
+            found = documents.complete_document(made.openapi(), models, open_=worker.services.guard.open)
             kept[known] = (of, msgspec.json.encode(found))
         return _json(kept[known][1])
 
@@ -190,7 +190,7 @@ async def _problem(_: Request, error: Exception) -> Response:
 
 async def _failed(_: Request, error: Exception) -> Response:
     """What no handler expects; the application's log says more."""
-    said = failed(error)
+    said = server_error(error)
     return Response(said.body, said.status, media_type=PROBLEM.decode())
 
 

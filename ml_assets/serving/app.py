@@ -12,7 +12,7 @@ from ml_assets.serving.api import api
 from ml_assets.serving.connection_limits import capacity
 from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, answer_json, let_go, refuse
 from ml_assets.serving.log import log_plainly
-from ml_assets.serving.problem import Problem, failed, unavailable
+from ml_assets.serving.problem import Problem, server_error, unavailable
 from ml_assets.serving.routes.predict import SCOPE, predict
 from ml_assets.serving.worker import Worker
 from ml_assets.settings import settings
@@ -104,7 +104,7 @@ class App:
         except Exception as error:  # noqa: BLE001 - logged; the next request is answered all the same
             status = 500
             _LOG.exception("predict %s", name)
-            await refuse(send, failed(error))
+            await refuse(send, server_error(error))
         self._count("predict", name if name in self._routes else "", status, time.perf_counter() - began)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -42,7 +42,7 @@ class Authenticator:
 
     def look(self) -> None:
         """Take up tokens that were added or removed."""
-        changed = self._source.changed()
+        changed = self._source.last_change()
         if changed == self._seen and self.trouble is None:
             return
         try:
@@ -56,7 +56,7 @@ class Authenticator:
             self._remember()
         self._tokens, self.open, self._seen = found or (), found is None, changed
 
-    def presented(self, scope: Any) -> bool:  # noqa: ANN401 - of ASGI
+    def has_token(self, scope: Any) -> bool:  # noqa: ANN401 - of ASGI
         """Whether a request comes with a token.
 
         Raises:

@@ -47,7 +47,7 @@ async def content(
     body, most = await body_of(scope, receive, most), BODY if most is None else most
     if not compressed:
         return body
-    return gunzipped(body, most) if lane is None else await lane.run(gunzipped, body, most)
+    return gunzip(body, most) if lane is None else await lane.run(gunzip, body, most)
 
 
 async def json_content(scope: Any, receive: Receive, *others: str) -> tuple[str, bytes]:  # noqa: ANN401 - of ASGI
@@ -67,13 +67,13 @@ async def json_content(scope: Any, receive: Receive, *others: str) -> tuple[str,
         return "application/json", (await body_of(scope, receive)).removeprefix(BOM)
     kind = media_type(scope)
     if kind not in JSON and kind not in _UNTOLD and kind not in others:
-        raise unsupported(scope, kind, *others)
+        raise unsupported_media_type(scope, kind, *others)
     body = (await content(scope, receive)).removeprefix(BOM)
     if kind in others:
         require_utf8(scope)
         return kind, body
     if kind in _UNTOLD and not begins_like_json(body):
-        raise unsupported(scope, kind, *others)
+        raise unsupported_media_type(scope, kind, *others)
     require_utf8(scope)
     return "application/json", body
 
@@ -107,7 +107,7 @@ def require_utf8(scope: Any) -> None:  # noqa: ANN401 - of ASGI
             )  # fmt: skip
 
 
-def unsupported(scope: Any, kind: str, *others: str) -> Problem:  # noqa: ANN401 - of ASGI
+def unsupported_media_type(scope: Any, kind: str, *others: str) -> Problem:  # noqa: ANN401 - of ASGI
     """The refusal of a media type."""
     taken = ", ".join(("application/json", *others))
     return Problem(
@@ -117,7 +117,7 @@ def unsupported(scope: Any, kind: str, *others: str) -> Problem:  # noqa: ANN401
     )  # fmt: skip
 
 
-def gunzipped(body: bytes, most: int) -> bytes:
+def gunzip(body: bytes, most: int) -> bytes:
     """The content of a body in gzip; never more of it is in memory than `most` bytes and one.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ml_assets.serving.json_body import Decoder, parsed
+from ml_assets.serving.json_body import Decoder, parse_json
 from ml_assets.serving.models.model import ServedModel
 from ml_assets.serving.problem import Problem
 from ml_assets.storage.manifest import Input
@@ -52,7 +52,7 @@ def of_json(model: ServedModel, body: bytes) -> Table:
     Raises:
         Problem: it is not JSON, or has none of the forms.
     """
-    found = parsed(body)
+    found = parse_json(body)
     forms = [form for form in FORMS if isinstance(found, dict) and form in found]
     if len(forms) != 1:
         raise Problem(

@@ -42,7 +42,7 @@ class Health:
         self._services = services
         self._faults: dict[str, str] = {}
 
-    def degraded(self) -> dict[str, str]:
+    def degraded_parts(self) -> dict[str, str]:
         """Part that does not work → why; nothing where all is well."""
         services = self._services
         parts = {
@@ -58,7 +58,7 @@ class Health:
         """Why no request shall be sent here; None: they may."""
         services = self._services
         if not services.models.routes:
-            why = "; ".join(f"{name}: {trouble}" for name, trouble in services.models.refused().items())
+            why = "; ".join(f"{name}: {trouble}" for name, trouble in services.models.refusals().items())
             return f"no model can be loaded: {why}" if why else "no model is released yet"
         return services.guard.trouble or services.recorder.trouble
 

@@ -133,7 +133,15 @@ async def _rest(scope: Scope, message: Message, receive: Receive, most: int) -> 
 
 
 async def answer(send: Send, status: int, body: bytes, kind: bytes = JSON, headers: Any = ()) -> None:  # noqa: ANN401 - pairs of bytes
-    """Send an answer."""
+    """Send an answer.
+
+    Args:
+        send: of ASGI.
+        status: of HTTP.
+        body: whole.
+        kind: its media type.
+        headers: beside the content type and length.
+    """
     length = str(len(body)).encode()
     start = [(b"content-type", kind), (b"content-length", length), *headers]
     await send({"type": "http.response.start", "status": status, "headers": start})

@@ -46,16 +46,16 @@ class Decoder(Generic[T]):
         try:
             found = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return self.convert(parsed(body))
+            return self.convert(parse_json(body))
         if self._keys is None or body.count(b":") > self._keys(found):
-            parsed(body)
+            parse_json(body)
         return found
 
     def convert(self, plain: Any, place: Callable[[str], str] = str) -> T:  # noqa: ANN401 - whatever JSON holds
         """The content of a body that was parsed already.
 
         Args:
-            plain: as `parsed` returns it.
+            plain: as `parse_json` returns it.
             place: where in the body a path within `plain` is.
 
         Raises:
@@ -86,7 +86,7 @@ class Decoder(Generic[T]):
         return Problem(422, "invalid-field", what, self._remedy, field=place, value=value)
 
 
-def parsed(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
+def parse_json(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
     """What a body holds, as Python's own objects; NaN is None, and Infinity a number that no type takes.
 
     Raises:
@@ -107,13 +107,13 @@ def parsed(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
         if "\\u" in text:  # half of a surrogate pair, which JSON can hold and no text can
             json.dumps(plain, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise malformed(error if body.strip() else ValueError("the body is empty")) from None
+        raise malformed_json(error if body.strip() else ValueError("the body is empty")) from None
     if repeated:
         _refuse(repeated[-1], plain)
     return plain
 
 
-def malformed(error: Exception) -> Problem:
+def malformed_json(error: Exception) -> Problem:
     """The refusal of a body that is not JSON."""
     why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
     return Problem(400, "malformed-json", why, "send UTF-8 JSON; a missing value is null", field="$")

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ml_assets.serving.models.model import ServedModel
-from ml_assets.serving.schemas import csv, named, schemas
+from ml_assets.serving.schemas import csv, schema_ref, schemas
 from ml_assets.serving.uploads import FILES
 
 
 def body(name: str, *, table: bool = False) -> dict[str, Any]:
     """A request body by the name of its schema."""
-    content: dict[str, Any] = {"application/json": {"schema": named(name)}}
+    content: dict[str, Any] = {"application/json": {"schema": schema_ref(name)}}
     if table:
         content["text/csv"] = {"schema": {"type": "string"}}
     return {"requestBody": {"required": True, "content": content}}
@@ -18,17 +18,17 @@ def body(name: str, *, table: bool = False) -> dict[str, Any]:
 
 def answers(name: str, description: str, *refused: int) -> dict[int | str, dict[str, Any]]:
     """The answers of a route: 200 by the name of its schema, and the problems that there may be."""
-    content = {"application/json": {"schema": named(name)}}
+    content = {"application/json": {"schema": schema_ref(name)}}
     return {200: {"description": description, "content": content}, **problems(*refused)}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The answers that are none."""
-    content = {"application/problem+json": {"schema": named("Problem")}}
+    content = {"application/problem+json": {"schema": schema_ref("Problem")}}
     return {status: {"description": _MEANS[status], "content": content} for status in statuses}
 
 
-def completed(found: dict[str, Any], models: Sequence[ServedModel], *, open_: bool) -> dict[str, Any]:
+def complete_document(found: dict[str, Any], models: Sequence[ServedModel], *, open_: bool) -> dict[str, Any]:
     """FastAPI's document, with the schemas of champions; `open_`: no token is asked for."""
     found["components"]["schemas"] = schemas(models)
     names = [model.manifest.model for model in models]

@@ -66,7 +66,7 @@ def unavailable(kind: str, detail: str, remedy: str = "try again; /health says w
     return Problem(503, kind, detail, remedy, retry_after=1)
 
 
-def failed(error: Exception) -> Problem:
+def server_error(error: Exception) -> Problem:
     """A fault of the server's own; its log says more than a client may know."""
     return Problem(500, "failed", f"the server failed: {type(error).__name__}", "report it; the server's log says more")
 

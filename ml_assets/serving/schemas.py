@@ -28,7 +28,7 @@ _VALUE: Schema = {"type": ["number", "string", "boolean", "null"]}
 _ID = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
 
-def named(name: str) -> dict[str, str]:
+def schema_ref(name: str) -> dict[str, str]:
     """A schema by its name."""
     return {"$ref": _REFERENCE.format(name=name)}
 
@@ -63,7 +63,7 @@ _FIXED: dict[str, Schema] = {
         ["type", "status", "detail", "remedy"],
         description="RFC 9457",
     ),
-    "Lineage": {"anyOf": [named("LineageOfPrediction"), named("LineageOfSearch")]},
+    "Lineage": {"anyOf": [schema_ref("LineageOfPrediction"), schema_ref("LineageOfSearch")]},
 }  # fmt: skip
 _TYPES: list[Any] = [
     Answers, Answer, Classified, Outcomes, Accepted, Predictions, SearchRequest, SearchResponse, Models, Model,
@@ -77,7 +77,7 @@ def schemas(models: Sequence[ServedModel]) -> dict[str, Schema]:
     for schema in found.values():
         if "description" in schema:  # what follows in the docstring are the fields
             schema["description"] = schema["description"].partition("\n\n")[0]
-    found["Answers"]["properties"]["predictions"]["items"] = {"anyOf": [named("Answer"), named("Classified")]}
+    found["Answers"]["properties"]["predictions"]["items"] = {"anyOf": [schema_ref("Answer"), schema_ref("Classified")]}
     found["Said"] = _said(found["Said"], models)
     sent = [_sent(model) for model in models] or [(_ANY_PREDICT, _ANY_INVOCATIONS)]
     forms = {"Predict": [predict for predict, _ in sent], "Invocations": [invocations for _, invocations in sent]}

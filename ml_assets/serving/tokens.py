@@ -76,7 +76,7 @@ class Tokens:
                 f"{self.path} is no file of tokens ({error}): restore it, or remove it and add them anew"
             ) from error
 
-    def changed(self) -> object:
+    def last_change(self) -> object:
         """What is another value once the file, or who may read it, is another; None where `read` finds none."""
         try:
             found = self.path.stat()

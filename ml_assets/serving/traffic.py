@@ -72,7 +72,14 @@ class Minute:
             self._refused += 1
 
     def row(self, model: str, worker: str, now: int, variant: str = CHAMPION) -> Traffic:
-        """What is written down, at a moment of the clock that says how long it lasted."""
+        """The row of the event store.
+
+        Args:
+            model: its name.
+            worker: a name that no other process has.
+            now: of the clock that says how long the minute lasted, microseconds.
+            variant: that answered.
+        """
         until = self.since + max(now - self.begun, 1)
         latency = msgspec.json.encode(self._latency).decode()
         return Traffic(

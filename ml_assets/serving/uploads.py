@@ -6,7 +6,16 @@ from hashlib import sha256
 from typing import Any
 
 from ml_assets.documents.document import Document, Page, UnreadableError
-from ml_assets.serving.content import BOM, FORM, TEXT, content, is_json, media_type, require_utf8, unsupported
+from ml_assets.serving.content import (
+    BOM,
+    FORM,
+    TEXT,
+    content,
+    is_json,
+    media_type,
+    require_utf8,
+    unsupported_media_type,
+)
 from ml_assets.serving.document_features import LIMITS
 from ml_assets.serving.http import BODY, Receive, headers
 from ml_assets.serving.models.model import ModelInput, ServedModel
@@ -43,14 +52,14 @@ async def receive_document(services: Services, scope: Any, receive: Receive) -> 
     kind = media_type(scope)
     listed = kind in (FORM, *FILES) or _PERHAPS.fullmatch(kind) is not None
     if not listed and not is_json(kind, b"{"):
-        raise unsupported(scope, kind, FORM, *FILES)
+        raise unsupported_media_type(scope, kind, FORM, *FILES)
     body = await content(scope, receive, UPLOAD, services.lanes.unpacking)
     if kind == FORM:
         declared = headers(scope)[b"content-type"].decode("latin-1")
         return await services.lanes.unpacking.run(_file, body, declared), True
     if not is_json(kind, body):
         if not listed:
-            raise unsupported(scope, kind, FORM, *FILES)
+            raise unsupported_media_type(scope, kind, FORM, *FILES)
         return body, True
     require_utf8(scope)
     if len(body) > BODY:

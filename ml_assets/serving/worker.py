@@ -68,7 +68,7 @@ class Worker:
             os.kill(os.getpid(), signal.SIGTERM)
         self.services.guard.look()
         await self.services.models.follow()
-        degraded = self.health.degraded()
+        degraded = self.health.degraded_parts()
         for part in PARTS:
             self.services.metrics.set_degraded(part, now=part in degraded)
 

@@ -21,7 +21,14 @@ _TAGS = ("dagster_run_id", "mlflow.source.git.commit")
 
 
 def manifest(lake: Lake, registry: Registry, folder: ModelDefinition, report: "Report") -> bytes:
-    """The manifest of a reported version; the same version and declaration give the same bytes."""
+    """The manifest of a reported version; the same version and declaration give the same bytes.
+
+    Args:
+        lake: where the training set is.
+        registry: where the version is.
+        folder: the declaration, of which bands and the properties of `serve:` are taken.
+        report: of the version, with its metrics and gates.
+    """
     version, kept = report.version, record(registry, report.version)
     return Manifest(
         model=folder.name,

@@ -159,7 +159,14 @@ def _evidence(verdict: GateVerdict) -> str:
 
 
 def obstacle(lake: Lake, registry: Registry, candidate: Version, verdict: GateVerdict) -> str | None:
-    """Why a candidate that is not the champion is not made one; None: nothing keeps it from that."""
+    """Why a candidate that is not the champion is not made one; None: nothing keeps it from that.
+
+    Args:
+        lake: where the ledger is.
+        registry: where the versions are.
+        candidate: that was evaluated.
+        verdict: of its gates.
+    """
     if verdict.action is not GateAction.SHIP:
         return verdict.reason
     past, remedy = history(lake, candidate.model), f"`ml-assets rollback {candidate.model} --to {candidate.number} "
@@ -246,7 +253,19 @@ def append(
     decided_at: datetime,
     key: str,
 ) -> None:
-    """Write a row of the ledger, once for each `key`."""
+    """Write a row of the ledger, once for each `key`.
+
+    Args:
+        lake: where the ledger is.
+        version: that answers from now on.
+        previous: the number of the champion before it; None: there was none.
+        decision: how it became the champion.
+        reason: why, for people.
+        evidence: JSON of the verdict.
+        as_of: the date of the decision.
+        decided_at: naive UTC.
+        key: of the decision, such as `version=7 run=…`.
+    """
     row = LedgerRelease(as_of, version.number, version.run_id, previous, reason, evidence, decided_at, decision)
     ledger(version.model).append(lake, row, records={key: 1})
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 
 from ml_assets.events.rows import Prediction
-from ml_assets.serving.json_body import parsed
+from ml_assets.serving.json_body import parse_json
 from ml_assets.serving.problem import Problem
 from ml_assets_tests.serving.released import probability
 from ml_assets_tests.serving.served import INVOKE, PREDICT, ROW, Served, post, refused, scores
@@ -72,7 +72,7 @@ _JSON = st.recursive(
 @given(_JSON, st.sampled_from([None, 2]), st.booleans())
 def test_whatever_repeats_no_key_is_read_as_python_reads_it(value: Any, indent: int | None, ascii_: bool) -> None:
     body = json.dumps(value, indent=indent, ensure_ascii=ascii_).encode()
-    assert parsed(body) == json.loads(body)
+    assert parse_json(body) == json.loads(body)
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=5), st.integers(0, 3))
@@ -80,10 +80,10 @@ def test_a_key_is_found_twice_at_any_depth_exactly_where_it_stands_twice(keys: l
     inner = "{" + ", ".join(f'"{key}": {at}' for at, key in enumerate(keys)) + "}"
     body = ('{"x": [' * depth + inner + "]}" * depth).encode()
     if len(set(keys)) == len(keys):
-        assert parsed(body) == json.loads(body)
+        assert parse_json(body) == json.loads(body)
     else:
         with pytest.raises(Problem, match="times in one object"):
-            parsed(body)
+            parse_json(body)
 
 
 NUMBERS = st.text(alphabet="0123456789.eE+-_, xinfaNà１²", max_size=8) | st.floats().map(str) | st.integers().map(str)

@@ -62,7 +62,7 @@ class LoadedModels:
         route = self.routes.get(name)
         if route is not None:
             return route.default
-        if trouble := self.refused().get(name):
+        if trouble := self.refusals().get(name):
             raise unavailable("no-release", f"{name} has no release that this server can load: {trouble}")
         self.require_loaded(name)
         raise Problem(
@@ -97,13 +97,13 @@ class LoadedModels:
             async with asyncio.timeout(patience):
                 await self._settled.wait()
 
-    def refused(self) -> dict[str, str]:
+    def refusals(self) -> dict[str, str]:
         """Why a model has no release here, or not its newest, by name."""
         return self._known.refused | self._trouble
 
     def troubles(self) -> dict[str, str]:
         """What is wrong with which model, as `/health` names it."""
-        found = {f"model {name}": why for name, why in self.refused().items()}
+        found = {f"model {name}": why for name, why in self.refusals().items()}
         for name, route in self._known.models.items():
             for release in filter(lambda release: release.trouble, route.releases.values()):
                 found.setdefault(f"model {name}", f"version {release.version} stays: {release.trouble}")
