@@ -52,7 +52,7 @@ class EventPage(Generic[E]):
 
 
 @dataclass(frozen=True)
-class Health:
+class StoreHealth:
     """How large the store is, and how far the graph is behind.
 
     Args:
@@ -196,12 +196,12 @@ class EventStore:
         with as_store_errors(self._url), self._begin() as connection:
             connection.execute(select(EXPORTED.c.name).limit(1)).all()
 
-    def health(self) -> Health:
-        """See `Health`; raises like `ping`."""
+    def health(self) -> StoreHealth:
+        """See `StoreHealth`; raises like `ping`."""
         with as_store_errors(self._url), self._begin() as connection:
             counts = {table.name: text(_BEHIND.format(table=table.name, most=_COUNTED)) for table in _tables()}
             behind = {table: int(connection.execute(count).scalar_one()) for table, count in counts.items()}
-            return Health(self._size(connection), behind)
+            return StoreHealth(self._size(connection), behind)
 
     def count_behind(self, model: str) -> dict[str, int]:
         """For each table, rows of a model that the graph has not taken; at most 100,000 are counted."""

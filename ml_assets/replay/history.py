@@ -19,7 +19,7 @@ from ml_assets.features.join import point_in_time
 from ml_assets.monitoring.drift.reference import Reference, choose, opened
 from ml_assets.monitoring.performance.baseline import LabelledScores, bootstrap_metrics
 from ml_assets.monitoring.performance.groups import expected_metrics
-from ml_assets.replay.models import Models, ReplayedModel
+from ml_assets.replay.models import ReplayedModel, ReplayedModels
 from ml_assets.replay.store import ReplayStore
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
@@ -58,7 +58,7 @@ class PolicyState:
 class ReplayHistory:
     """The evidence and the outcomes of one folder; everything is kept in the store under what it depends on."""
 
-    def __init__(self, models: Models, monitor: MonitorSpec) -> None:
+    def __init__(self, models: ReplayedModels, monitor: MonitorSpec) -> None:
         self.models, self.known, self.monitor = models, models.known, monitor
         self.candidate = lru_cache(maxsize=1)(models.at)  # several policies ask for the same one
         # The population of one date is held at a time: memory does not grow with history.

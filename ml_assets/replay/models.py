@@ -60,7 +60,7 @@ class ReplayedModel:
 
 
 @dataclass(frozen=True)
-class Models:
+class ReplayedModels:
     """The models of a folder, trained when they are first asked for.
 
     Args:

@@ -18,7 +18,7 @@ from ml_assets.decisions.retrain import Action, RetrainEvidence, RetrainVerdict,
 from ml_assets.errors import DeclarationError, TrainingError
 from ml_assets.replay.history import PolicyState, ReplayHistory, against
 from ml_assets.replay.history_index import Say, prepare
-from ml_assets.replay.models import Models
+from ml_assets.replay.models import ReplayedModels
 from ml_assets.replay.result import Replay, Step, Training, Walk
 from ml_assets.replay.store import ReplayStore
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
@@ -118,7 +118,7 @@ def replay(
     with lake.lock(f"replay/{folder.name}"):
         store.sweep()
         index = prepare(lake, folder, _needed(folder, monitor, dates), workers=workers, say=say)
-        history = ReplayHistory(Models(lake, folder, store, index, workers), monitor)
+        history = ReplayHistory(ReplayedModels(lake, folder, store, index, workers), monitor)
         walks = _walk(history, policies, dates, say)
     after = folder.spec.cadence.step(dates[-1])
     return Replay(folder.name, compared, tuple(dates), after, walks, folder.task.name)

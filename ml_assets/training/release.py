@@ -48,7 +48,7 @@ class LedgerRelease:
 
 
 @dataclass(frozen=True)
-class Released:
+class ReleaseEntry:
     """The champion after a decision (None: there is none yet), whether this decision made it one, and why."""
 
     champion: Version | None
@@ -86,7 +86,7 @@ def release(
     manifest: bytes,
     as_of: date,
     decided_at: datetime,
-) -> Released:
+) -> ReleaseEntry:
     """Publish a version and make it the champion at once, if its verdict says so.
 
     A decision is taken once, however often this is called. The manifest is what servers load: it comes before the
@@ -121,7 +121,7 @@ def publish(registry: Registry, version: Version, verdict: GateVerdict, manifest
 
 def promote(
     lake: Lake, registry: Registry, version: Version, verdict: GateVerdict, *, as_of: date, decided_at: datetime
-) -> Released:
+) -> ReleaseEntry:
     """Make a published version the champion: the alias moves, and the ledger follows.
 
     Args:
@@ -136,20 +136,20 @@ def promote(
     before = registry.champion(version.model)
     if before is not None and before.number == version.number and _decided(lake, version):
         _note_manual(lake, before, as_of, decided_at)
-        return Released(before, False, f"version {before.number} is the champion already")
+        return ReleaseEntry(before, False, f"version {before.number} is the champion already")
     why = obstacle(lake, registry, version, verdict)
     if why is not None:
         if before is None:
-            return Released(None, False, f"there is no champion yet: {why}")
+            return ReleaseEntry(None, False, f"there is no champion yet: {why}")
         _note_manual(lake, before, as_of, decided_at)
-        return Released(before, False, f"version {before.number} stays: {why}")
+        return ReleaseEntry(before, False, f"version {before.number} stays: {why}")
     registry.promote(version)
     previous = before.number if before and before.number != version.number else None
     append(
         lake, version, previous, "promoted", verdict.reason, _evidence(verdict), as_of, decided_at,
         f"version={version.number} run={version.run_id}",
     )  # fmt: skip
-    return Released(version, True, verdict.reason)
+    return ReleaseEntry(version, True, verdict.reason)
 
 
 def _evidence(verdict: GateVerdict) -> str:

@@ -9,7 +9,7 @@ from ml_assets.decisions.metric import MULTICLASS, realisable
 from ml_assets.errors import DeclarationError
 from ml_assets.replay.history import ReplayHistory
 from ml_assets.replay.history_index import prepare
-from ml_assets.replay.models import Models
+from ml_assets.replay.models import ReplayedModels
 from ml_assets.replay.plot import figure
 from ml_assets.replay.store import ReplayStore
 from ml_assets.replay.walk import Replay, replay, span
@@ -69,7 +69,7 @@ def test_policies_are_compared_by_what_several_classes_measure(done: Replay) -> 
 def test_the_realised_accuracy_is_of_the_members_whose_label_is_known(shop: Tiny, done: Replay) -> None:
     model, days = folder(shop), folder(shop).spec.cadence.dates(done.dates[-1])
     known = prepare(shop.lake, model, days, workers=1, say=lambda *_: None)
-    history = ReplayHistory(Models(shop.lake, model, ReplayStore(shop.root / "replay"), known), MONITOR)
+    history = ReplayHistory(ReplayedModels(shop.lake, model, ReplayStore(shop.root / "replay"), known), MONITOR)
     champion, day = history.models.at(week(5)), week(6)
     labels = shop.lake.query(
         "SELECT label FROM l WHERE as_of = $day ORDER BY customer", {"day": day}, l=model.labels.kept

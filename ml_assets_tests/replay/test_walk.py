@@ -25,7 +25,7 @@ from ml_assets.errors import TrainingError
 from ml_assets.features.join import point_in_time
 from ml_assets.replay.history import PolicyState, ReplayHistory
 from ml_assets.replay.history_index import prepare
-from ml_assets.replay.models import Models
+from ml_assets.replay.models import ReplayedModels
 from ml_assets.replay.plot import figure
 from ml_assets.replay.result import Step
 from ml_assets.replay.walk import Replay, ReplayStore, replay, span, standard
@@ -196,7 +196,7 @@ def test_the_realised_metric_is_of_the_champions_answers_and_of_what_then_happen
 
 def opened(shop: Tiny, folder: ModelDefinition, dates: Sequence[date]) -> ReplayHistory:
     known = prepare(shop.lake, folder, folder.spec.cadence.dates(dates[-1]), workers=1, say=lambda *_: None)
-    return ReplayHistory(Models(shop.lake, folder, ReplayStore(shop.root / "replay"), known), MONITOR)
+    return ReplayHistory(ReplayedModels(shop.lake, folder, ReplayStore(shop.root / "replay"), known), MONITOR)
 
 
 def test_what_is_measured_is_what_this_champion_said_where_labels_are_mature(walked: tuple[Tiny, Replay]) -> None:

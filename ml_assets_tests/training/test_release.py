@@ -11,7 +11,7 @@ from ml_assets.decisions.verdict import Verdict
 from ml_assets.errors import TrainingError
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Version
-from ml_assets.training.release import Released, answering, history, ledger, promote, publish, release
+from ml_assets.training.release import ReleaseEntry, answering, history, ledger, promote, publish, release
 from ml_assets.training.rollback import rollback
 from ml_assets_tests.conftest import shared
 
@@ -82,7 +82,7 @@ class Desk:
     def __init__(self, lake: Lake) -> None:
         self.lake, self.alias, self.week = lake, Alias(), 0
 
-    def decide(self, number: int, verdict: GateVerdict = PASSED, declaration: str = "") -> Released:
+    def decide(self, number: int, verdict: GateVerdict = PASSED, declaration: str = "") -> ReleaseEntry:
         ahead = timedelta(weeks=self.week)
         self.week += 1
         registry: Any = self.alias
@@ -117,8 +117,8 @@ def desk(tmp_path: Any) -> Desk:
 
 def test_a_champion_stands_until_the_next_one(desk: Desk) -> None:
     assert desk.ledger() == []
-    assert desk.decide(1) == Released(version(1), True, PASSED.reason)
-    assert desk.decide(2) == Released(version(2), True, PASSED.reason)
+    assert desk.decide(1) == ReleaseEntry(version(1), True, PASSED.reason)
+    assert desk.decide(2) == ReleaseEntry(version(2), True, PASSED.reason)
     week = DAY + timedelta(weeks=1)
     assert desk.ledger() == [(1, DAY, week, PASSED.reason), (2, week, None, PASSED.reason)]
     assert desk.alias.published == {1: b"1", 2: b"2"}
