@@ -89,11 +89,21 @@ def quarantine_rows(connection: "duckdb.DuckDBPyConnection", rows: pa.Table, bad
 
 
 def _json(connection: "duckdb.DuckDBPyConnection", rows: pa.Table) -> pa.ChunkedArray:
-    """Each row as JSON; NaN and infinity as Python writes them."""
-    names = [f"c{nr}" for nr in range(rows.num_columns)]
-    parts = ", ".join(f"{quote(name)} := {alias}" for name, alias in zip(rows.column_names, names, strict=True))
-    sql = f"SELECT CAST(to_json(struct_pack({parts})) AS VARCHAR) AS row FROM rows"
-    return arrow(connection, sql, rows=rows.rename_columns(names))["row"].cast(pa.string())
+    """Each row as JSON; NaN and infinity as Python writes them, times that no calendar has as their numbers."""
+    columns, parts = dict[str, pa.ChunkedArray](), list[str]()
+    for nr, name in enumerate(rows.column_names):
+        alias, column = f"c{nr}", rows[name]
+        columns[alias], shown = _on_calendar(column), alias
+        if columns[alias] is not column:  # DuckDB would end over some of them, and take its connection along
+            columns[f"{alias}_number"] = pc.if_else(outside_calendar(column), _numbers(column), None)
+            shown = f"coalesce({alias}_number, CAST({alias} AS VARCHAR))"
+        parts.append(f"{quote(name)} := {shown}")
+    sql = f"SELECT CAST(to_json(struct_pack({', '.join(parts)})) AS VARCHAR) AS row FROM rows"
+    return arrow(connection, sql, rows=pa.table(columns))["row"].cast(pa.string())
+
+
+def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(pa.int32() if column.type == pa.date32() else pa.int64()).cast(pa.string())
 
 
 def _values(plan: "Fit", raw: pa.Table, connection: "duckdb.DuckDBPyConnection") -> dict[str, pa.ChunkedArray]:
@@ -109,7 +119,8 @@ def _values(plan: "Fit", raw: pa.Table, connection: "duckdb.DuckDBPyConnection")
         if source == target:
             values |= {column: _same(raw[column]) for column in columns}
             continue
-        results = each(connection, cast("c", source, target, plan.text), [raw[column] for column in columns])
+        sources = [_on_calendar(raw[column]) for column in columns]
+        results = each(connection, cast("c", source, target, plan.text), sources)
         values |= {column: result.cast(target) for column, result in zip(columns, results, strict=True)}
     return {column: values[column] for column in plan.sources}
 
@@ -119,6 +130,11 @@ def _same(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if column.type == pa.float64():
         nan = pc.is_nan(column)
         return pc.if_else(nan, None, column) if pc.any(nan).as_py() else column
+    return _on_calendar(column)
+
+
+def _on_calendar(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column without times that no calendar has; itself where it has none."""
     outside = outside_calendar(column)
     return column if outside is None else pc.if_else(outside, None, column)
 

@@ -84,6 +84,23 @@ def test_a_time_outside_the_calendar_costs_its_row_only() -> None:
     assert all("is not a timestamp" in reason for reason in found.reasons.values())
 
 
+@pytest.mark.parametrize("number", [-(2**63), -(2**63) + 1, -(2**63) + 2, 2**63 - 2, 2**63 - 1])
+@pytest.mark.parametrize("text_before", [False, True], ids=["first file", "table of text"])
+def test_a_time_that_duckdb_cannot_show_costs_its_row_only(inbox: Inbox, number: int, *, text_before: bool) -> None:
+    """DuckDB ends over such a number, and with it the connection on which all other files are read."""
+    at = pa.array([_AT, _AT], pa.timestamp("us"))
+    if text_before:
+        rows = pa.table({"at": at, "x": ["a", "b"]})
+        pq.write_table(rows, inbox.folder / "orders" / "a.parquet")
+    pq.write_table(
+        pa.table({"at": at, "x": pa.array([0, number], pa.timestamp("us"))}), inbox.folder / "orders/b.parquet"
+    )
+    pq.write_table(pa.table({"at": at, "x": pa.array([1, 2], pa.timestamp("us"))}), inbox.folder / "orders/c.parquet")
+    report = inbox.ingest(columns=None)
+    assert (report.refused, report.quarantined) == ((), 1)
+    assert len(inbox.rows()) == (5 if text_before else 3)
+
+
 @pytest.mark.parametrize(
     ("table", "file", "values", "quarantined"),
     [

@@ -191,7 +191,7 @@ def test_what_nobody_expected_is_a_problem_as_well(served: Served, monkeypatch: 
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(api, "listed", broken)
+    monkeypatch.setattr(api, "summary", broken)
     found = refused(served.client.get("/models"), 500, "failed")
     assert "ZeroDivisionError" in found["detail"]
     assert served.client.get("/health").status_code == 200
