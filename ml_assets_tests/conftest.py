@@ -88,10 +88,6 @@ def shared() -> Iterator[duckdb.DuckDBPyConnection]:
 
     What a `Lake` puts into it is temporary, and so seen by this connection only.
     """
-    try:
-        _database().sql("SELECT 1").fetchall()
-    except duckdb.FatalException:  # an error of DuckDB's own has ended it: the fault of one test is not that of others
-        _database.cache_clear()
     with _database().cursor() as connection:
         yield connection
 

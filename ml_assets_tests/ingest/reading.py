@@ -38,17 +38,8 @@ class Outcome:
     refused: str = ""
 
 
-def _connection() -> duckdb.DuckDBPyConnection:
-    """One for all files, opened anew where an error of DuckDB's own has ended it: one file's fault is no other's."""
-    try:
-        _opened().sql("SELECT 1").fetchall()
-    except duckdb.FatalException:
-        _opened.cache_clear()
-    return _opened()
-
-
 @cache
-def _opened() -> duckdb.DuckDBPyConnection:
+def _connection() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"threads": 1})
     connection.execute("SET TimeZone = 'America/New_York'")  # the machine's zone must not matter
     return connection
