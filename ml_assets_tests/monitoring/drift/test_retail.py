@@ -7,17 +7,17 @@ PSI of recency .84 at 2011-01-01, .37 at 2011-03-01, .04 at 2011-06-01; of the o
 import warnings
 from datetime import date, datetime, time, timedelta
 from functools import cache
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
 
 from ml_assets.monitoring.drift.compare import SampleComparison, drift
+from ml_assets.settings import PROJECT
 from ml_assets.spec.drift import DriftSpec
 from ml_assets_tests.real_data import INVOICES, needs_invoices
 
-_FOLDER = Path(__file__).parents[2] / "ml_assets" / "defs" / "retail"
+_FOLDER = PROJECT / "ml_assets" / "defs" / "retail"
 
 pytestmark = needs_invoices
 
