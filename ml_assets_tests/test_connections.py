@@ -73,9 +73,9 @@ def test_what_doctor_looks_at_sees_a_library_that_reports() -> None:
 
 # A picture is read by ONNX Runtime in the child; its parent has none of the variables.
 _READ = """
-from ml_assets.documents.reader import Reader
+from ml_assets.documents.reader import DocumentReader
 from ml_assets_tests.documents import made
-with Reader() as reader:
+with DocumentReader() as reader:
     print(reader.read(made.encoded([made.rendered(made.pdf([made.LEASE]))], "png")).kind)
 """
 

@@ -147,9 +147,9 @@ drift(table, table, ["recency"], [], DriftSpec(), path)
 print("evidently" in sys.modules, "scipy.stats" in sys.modules)
 """
 _EVIDENTLY = """
-from ml_assets.monitoring.drift.evidently import Rule, write
+from ml_assets.monitoring.drift.evidently import SignificanceRule, write
 from ml_assets.monitoring.drift.samples import InMemory
-write(path, InMemory(table), InMemory(table), {"recency": "numeric"}, Rule(DriftSpec(), 0.01))
+write(path, InMemory(table), InMemory(table), {"recency": "numeric"}, SignificanceRule(DriftSpec(), 0.01))
 """
 
 
