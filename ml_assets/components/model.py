@@ -116,14 +116,12 @@ class Model(SpecComponent[ModelSpec]):
         @self._asset("model", "scikitlearn", "mlflow", deps=[self.key("training_set")])
         def model(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
             """A version: searched, fitted, exported, and registered with everything that traces it."""
-            from ml_assets.training.dataset import build
+            from ml_assets.training.dataset import find
             from ml_assets.training.train import train
 
             store, versions = lake.open(), registry.open()
-            built = build(store, folder, as_of(context), workers=lake.workers)
-            done = train(
-                store, versions, folder, built, tags=tags(context.run_id), files=files(), say=context.log.debug
-            )
+            rows = find(store, folder, as_of(context))
+            done = train(store, versions, folder, rows, tags=tags(context.run_id), files=files(), say=context.log.debug)
             link = dg.MetadataValue.url(versions.link(done.version))
             return Result(metadata={"mlflow_run": link, "version": done.version.number, **done.metadata()})
 

@@ -1,13 +1,13 @@
 """The training set at `T`: population x features x mature labels over a window of as-of dates."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
 
-from ml_assets.errors import DataError
+from ml_assets.errors import DataError, TrainingError
 from ml_assets.features.join import point_in_time
 from ml_assets.features.store import Refreshed, fingerprints, kept_fingerprints, refresh
 from ml_assets.features.view import View
@@ -16,12 +16,12 @@ from ml_assets.ingest.left_files import without_rows
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.timestamps import FIRST
 from ml_assets.training import dates
-from ml_assets.training.dates import ROW, read
+from ml_assets.training.dates import ROW, SetRecord, read
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.label_check import labelled_rows, reading
 from ml_assets.training.split import Split, split
 
-__all__ = ["ROW", "TrainingSet", "build", "read"]
+__all__ = ["ROW", "TrainingSet", "build", "find", "read"]
 
 _ATTEMPTS = 5  # to build one while files come in
 
@@ -36,8 +36,8 @@ class TrainingSet:
         as_of: `T`.
         split: which rows train, test and refit.
         fingerprint: the same number for the same rows.
-        refreshed: what was computed for it, by view.
         tables: every table that went in, with its version.
+        refreshed: what was computed for it now, by view.
     """
 
     table: str
@@ -45,8 +45,8 @@ class TrainingSet:
     as_of: date
     split: Split
     fingerprint: int
-    refreshed: dict[str, Refreshed]
     tables: dict[str, int]
+    refreshed: dict[str, Refreshed] = field(default_factory=dict)
 
     def metadata(self) -> dict[str, Any]:
         """The numbers that a person looks at first."""
@@ -141,12 +141,20 @@ def build(
 ) -> TrainingSet:
     """Compute what the window lacks, join it, and keep it under `as_of`; nothing is written where it stands already.
 
+    Args:
+        lake: where sources, views and training sets are.
+        folder: the model.
+        as_of: `T`.
+        workers: as-of dates computed side by side.
+        progress: told the name of each view before it is computed.
+
     Raises:
         DataError: a source is empty.
         TrainingError: history is too short, or holds one class only.
     """
     for attempt in range(1, _ATTEMPTS + 1):
-        needed = _window(lake, folder, as_of)
+        until = known_until(lake, folder, as_of)
+        needed = window(folder, as_of, until)
         # First, before anything is read: what comes in meanwhile gives others.
         prints = {view.kept: fingerprints(lake, view, needed.refit) for view in views(folder)}
         refreshed = {}
@@ -154,52 +162,67 @@ def build(
             if progress:
                 progress(view.table)
             refreshed[view.table] = refresh(lake, view, needed.refit, workers=workers)
-        standing = _standing(lake, folder, needed)
+        inputs = _inputs(lake, folder, needed)
         # Where files come in without end, a set of what stands, under its own fingerprint, is better than none.
-        if standing.prints == prints or attempt == _ATTEMPTS:
-            built = _built(lake, folder, as_of, needed, standing, refreshed)
-            if built is not None:
-                return built
+        if (inputs.prints == prints or attempt == _ATTEMPTS) and _keep(lake, folder, as_of, until, inputs):
+            return replace(find(lake, folder, as_of), refreshed=refreshed)
     raise DataError(f"{folder.name}: others wrote its features while its training set was built; run again")
 
 
+def find(lake: Lake, folder: ModelDefinition, as_of: date) -> TrainingSet:
+    """The training set of `as_of` as `build` kept it; nothing is computed.
+
+    Raises:
+        TrainingError: there is none, or its window was declared otherwise.
+    """
+    name = table(folder)
+    stored = dates.read_record(lake, name, as_of, [view.kept for view in views(folder)])
+    remedy = f"materialize {folder.name}/training_set first"
+    if stored is None:
+        raise TrainingError(f"there is no training set of {folder.name} as of {as_of}: {remedy}")
+    version, record = stored
+    needed = window(folder, as_of, record.until)
+    if _split_fingerprint(needed) != record.split:
+        raise TrainingError(
+            f"the training set of {folder.name} as of {as_of} is of another window or horizon: {remedy}"
+        )
+    return TrainingSet(name, version, as_of, needed, record.fingerprint, dict(record.tables))
+
+
 @dataclass(frozen=True)
-class _Standing:
+class _Inputs:
     """What the tables of the views hold: their versions, and the fingerprint of each date's rows."""
 
+    split: Split
     tables: dict[str, int]
     prints: dict[str, dict[date, int]]
 
 
-def _standing(lake: Lake, folder: ModelDefinition, needed: Split) -> _Standing:
+def _inputs(lake: Lake, folder: ModelDefinition, needed: Split) -> _Inputs:
     tables = {view.kept: _version(lake, view.kept) for view in views(folder)}
     prints = {view.kept: kept_fingerprints(lake, view, needed.refit, tables[view.kept]) for view in views(folder)}
-    return _Standing(tables, prints)
+    return _Inputs(needed, tables, prints)
 
 
-def _built(
-    lake: Lake,
-    folder: ModelDefinition,
-    as_of: date,
-    needed: Split,
-    standing: _Standing,
-    refreshed: dict[str, Refreshed],
-) -> TrainingSet | None:
-    """The training set of what stands; None where that was overwritten before it was read."""
-    name, fingerprint = table(folder), identity(standing.prints, needed)
-    version = dates.stands(lake, name, as_of, fingerprint)
-    if version is None:
-        reading(lake, folder, needed.refit)  # refuses three values before anything is fitted
+def _keep(lake: Lake, folder: ModelDefinition, as_of: date, until: date, inputs: _Inputs) -> bool:
+    """Keep the training set of these inputs; false where they were overwritten before they were read."""
+    name, needed = table(folder), inputs.split
+    fingerprint = identity(inputs.prints, needed)
+    record = SetRecord(as_of, fingerprint, until, _split_fingerprint(needed), inputs.tables)
+    if dates.find_version(lake, name, record) is not None:
+        return True
+    reading(lake, folder, needed.refit)  # refuses three values before anything is fitted
 
-        def rows(days: Sequence[date], beside: Sequence[date]) -> pa.Table | None:
-            made = _rows(lake, folder, days, beside)
-            return made if _standing(lake, folder, needed).prints == standing.prints else None
+    def rows(days: Sequence[date], beside: Sequence[date]) -> pa.Table | None:
+        new = _rows(lake, folder, days, beside)
+        return new if _inputs(lake, folder, needed).prints == inputs.prints else None
 
-        wanted = {day: fingerprint_of([prints.get(day) for prints in standing.prints.values()]) for day in needed.refit}
-        version = dates.keep(lake, name, as_of, fingerprint, wanted, rows)
-    if version is None:
-        return None
-    return TrainingSet(name, version, as_of, needed, fingerprint, refreshed, standing.tables)
+    wanted = {day: fingerprint_of([prints.get(day) for prints in inputs.prints.values()]) for day in needed.refit}
+    return dates.keep(lake, name, record, wanted, rows) is not None
+
+
+def _split_fingerprint(split: Split) -> int:
+    return fingerprint_of(split.train, split.test, split.refit)
 
 
 def table(folder: ModelDefinition) -> str:

@@ -4,6 +4,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -16,8 +17,9 @@ import pytest
 from ml_assets.errors import DataError, DeclarationError, MlAssetsError, TrainingError
 from ml_assets.features import engine, store
 from ml_assets.features.store import refresh
+from ml_assets.storage.tables import as_of_key
 from ml_assets.training import dataset
-from ml_assets.training.dataset import ROW, build, known_until, read, refresh_labels
+from ml_assets.training.dataset import ROW, build, find, known_until, read, refresh_labels, views
 from ml_assets.training.frame import columns
 from ml_assets_tests.conftest import AS_OF, FIRST, MODEL, QUERIES, Tiny
 
@@ -33,6 +35,36 @@ def test_the_same_rows_are_built_once(tiny: Tiny) -> None:
     assert (again.version, again.fingerprint, again.tables) == (first.version, first.fingerprint, first.tables)
     assert all(done.computed == () for done in again.refreshed.values())
     assert first.metadata()["computed_dates"] == 3 * len(first.split.refit)
+
+
+def test_a_set_is_found_as_it_was_built_whatever_came_since(prepared: Tiny) -> None:
+    folder, day = prepared.folder(), AS_OF - timedelta(days=40)
+    with pytest.raises(TrainingError, match=rf"no training set of shop as of {FIRST}: materialize shop/training_set f"):
+        find(prepared.lake, folder, FIRST)
+    built = build(prepared.lake, folder, AS_OF)
+    prepared.deliver("orders", [{"customer": 1, "made_at": datetime(*day.timetuple()[:3]), "amount": 1.0, "kind": "a"}])
+    for view in views(folder):
+        refresh(prepared.lake, view, built.split.refit)
+    assert replace(built, refreshed={}) == find(prepared.lake, folder, AS_OF)
+    wider = prepared.folder(window={"train": folder.spec.window.train - 1, "test": folder.spec.window.test})
+    with pytest.raises(TrainingError, match="is of another window or horizon: materialize shop/training_set first"):
+        find(prepared.lake, wider, AS_OF)
+
+
+def test_a_set_that_an_older_release_kept_is_recorded_by_the_next_build(prepared: Tiny) -> None:
+    folder = prepared.folder()
+    built = build(prepared.lake, folder, AS_OF)
+    old = replace(built, table="shop/old")
+    rows, key = read(prepared.lake, built.table, AS_OF), f"version of {as_of_key(AS_OF)}"
+    records = {as_of_key(AS_OF): built.fingerprint, key: 1}
+    prepared.lake.replace(old.table, rows, column=ROW, values=built.split.refit, records=records)
+    shutil.rmtree(Path(prepared.lake.root, built.table))
+    Path(prepared.lake.root, old.table).rename(Path(prepared.lake.root, built.table))
+    with pytest.raises(TrainingError, match="there is no training set"):
+        find(prepared.lake, folder, AS_OF)
+    again = build(prepared.lake, folder, AS_OF)
+    assert (again.version, again.fingerprint, again.tables) == (2, built.fingerprint, built.tables)
+    assert read(prepared.lake, again.table, AS_OF).equals(rows)
 
 
 def test_the_rows_are_the_population_of_every_date_of_the_window(prepared: Tiny) -> None:

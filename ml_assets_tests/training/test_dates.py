@@ -16,7 +16,7 @@ from ml_assets.features.store import refresh
 from ml_assets.storage.lake import Lake
 from ml_assets.training import dates
 from ml_assets.training.dataset import build, known_until, read, views
-from ml_assets.training.dates import ROW, condition, keep
+from ml_assets.training.dates import ROW, SetRecord, condition, keep
 from ml_assets.training.split import split
 from ml_assets_tests.conftest import AS_OF, Tiny
 
@@ -100,7 +100,11 @@ def kept(
         meanwhile()
         return rows_of(lacking)
 
-    return keep(lake, "t", as_of, hash(tuple(wanted.items())) >> 2, wanted, rows)
+    return keep(lake, "t", recorded(as_of, wanted), wanted, rows)
+
+
+def recorded(as_of: date, wanted: dict[date, int]) -> SetRecord:
+    return SetRecord(as_of, hash(tuple(wanted.items())) >> 2, as_of, 7, {"shop/labels": 3})
 
 
 def test_a_set_is_one_version_whoever_writes_another_one_meanwhile(tmp_path: Path) -> None:
@@ -113,12 +117,13 @@ def test_a_set_is_one_version_whoever_writes_another_one_meanwhile(tmp_path: Pat
 
     wanted = dict.fromkeys(DAYS[1:5], 1)
     assert kept(lake, DAYS[5], wanted, meanwhile=other) is None
-    assert dates.stands(lake, "t", DAYS[5], hash(tuple(wanted.items())) >> 2) is None
+    assert dates.find_version(lake, "t", recorded(DAYS[5], wanted)) is None
     second = kept(lake, DAYS[5], wanted)
     assert second == 3
     assert read(lake, "t", DAYS[5], second).equals(rows_of(DAYS[1:5]))
     assert read(lake, "t", DAYS[4], first).equals(rows_of(DAYS[:4]))
-    assert dates.changed(lake, "t", wanted) == (3, [], [])
+    assert dates.read_record(lake, "t", DAYS[5], ["shop/labels"]) == (3, recorded(DAYS[5], wanted))
+    assert dates.compare_dates(lake, "t", wanted) == (3, [], [])
 
 
 def test_a_set_of_the_same_dates_is_a_version_without_a_file(tmp_path: Path) -> None:
