@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from ml_assets.components.resources import LakeResource, lake_here
+from ml_assets.components.resources import LakeResource, SettingsResource
 from ml_assets.components.retries import ATTEMPT
 from ml_assets.components.sensors import ALWAYS
 from ml_assets.decisions.alert import Severity
-from ml_assets.settings import settings
+from ml_assets.settings import Settings
 from ml_assets.spec.alert import PROJECT
 
 if TYPE_CHECKING:
     from dagster._core.scheduler.instigation import InstigatorState
+
+    from ml_assets.storage.lake import Lake
 
 Severities = Mapping[str, Severity | None]
 """Folder → how severe a failed run of it is; None: it is not told."""
@@ -24,11 +26,11 @@ def delivery_sensor(folders: Severities) -> dg.SensorDefinition:
     """Send what waits in the outboxes. It stays there until its URL took it, whatever is killed in between."""
 
     @dg.sensor(name="alerts", **ALWAYS)
-    def alerts(lake: LakeResource) -> dg.SkipReason:
+    def alerts(lake: LakeResource, settings: SettingsResource) -> dg.SkipReason:
         """Alerts that are not delivered yet are sent."""
         from ml_assets.alerts.delivery import deliver  # pyarrow: not at load
 
-        done = deliver(lake.open(), folders, settings().alerts, now=_now())
+        done = deliver(lake.open(), folders, settings.alerts, now=_now())
         return dg.SkipReason(f"{done.sent} delivered, {done.left} left: {done.reason}")
 
     return alerts
@@ -38,7 +40,7 @@ def failure_sensor(folders: Severities) -> dg.SensorDefinition:
     """A run that failed for good becomes an alert."""
 
     @dg.run_failure_sensor(name="failed_runs", **ALWAYS)
-    def failed_runs(context: dg.RunFailureSensorContext) -> None:
+    def failed_runs(context: dg.RunFailureSensorContext, lake: LakeResource, settings: SettingsResource) -> None:
         """A run that will be tried again is told when that fails too."""
         from ml_assets.alerts.outbox import failed_run  # pyarrow: not at load
 
@@ -52,7 +54,7 @@ def failure_sensor(folders: Severities) -> dg.SensorDefinition:
         error = said.cause or said if said else None
         line = error.message if error else context.failure_event.message or ""
         failed_run(
-            lake_here(), folder, run.run_id, _work(run), step, line, _link(run.run_id), _now(), severity=severity
+            lake.open(), folder, run.run_id, _work(run), step, line, _link(settings, run), _now(), severity=severity
         )
 
     return failed_runs
@@ -62,12 +64,12 @@ def success_sensor(folders: Severities) -> dg.SensorDefinition:
     """A run that succeeds after others of its kind failed is told too."""
 
     @dg.run_status_sensor(name="recovered_runs", run_status=dg.DagsterRunStatus.SUCCESS, **ALWAYS)
-    def recovered_runs(context: dg.RunStatusSensorContext) -> None:
+    def recovered_runs(context: dg.RunStatusSensorContext, lake: LakeResource, settings: SettingsResource) -> None:
         """The end of a failure."""
         from ml_assets.alerts.outbox import succeeded_run  # pyarrow: not at load
 
         run = context.dagster_run
-        succeeded_run(lake_here(), _folder(run, folders), run.run_id, _work(run), _link(run.run_id), _now())
+        succeeded_run(lake.open(), _folder(run, folders), run.run_id, _work(run), _link(settings, run), _now())
 
     return recovered_runs
 
@@ -76,9 +78,12 @@ def tick_sensor(folders: Severities) -> dg.SensorDefinition:
     """A sensor whose tick fails becomes an alert: what it starts would stay away in silence."""
 
     @dg.sensor(name="failed_sensors", **ALWAYS)
-    def failed_sensors(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    def failed_sensors(
+        context: dg.SensorEvaluationContext, lake: LakeResource, settings: SettingsResource
+    ) -> dg.SkipReason:
         """The last tick of every sensor is looked at; a failure is told once until the sensor works again."""
-        failing = [state.name for state in _sensors(context.instance) if _told(context.instance, state, folders)]
+        link, instance = f"{settings.dagster_ui}/automation", context.instance
+        failing = [state.name for state in _sensors(instance) if _told(lake.open(), link, instance, state, folders)]
         return dg.SkipReason(f"failing: {', '.join(failing) or 'none'}")
 
     return failed_sensors
@@ -90,7 +95,7 @@ def _sensors(instance: dg.DagsterInstance) -> "list[InstigatorState]":
     return [state for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR) if state.is_running]
 
 
-def _told(instance: dg.DagsterInstance, state: "InstigatorState", folders: Severities) -> bool:
+def _told(lake: "Lake", link: str, instance: dg.DagsterInstance, state: "InstigatorState", folders: Severities) -> bool:
     """Tell whether the last tick of a sensor failed, or worked again; returns whether it failed."""
     from ml_assets.alerts.outbox import failed_sensor, succeeded_run  # pyarrow: not at load
 
@@ -101,25 +106,24 @@ def _told(instance: dg.DagsterInstance, state: "InstigatorState", folders: Sever
     if tick is None or severity is None:
         return False
     name, at = f"sensor {state.name}", datetime.fromtimestamp(tick.timestamp, UTC).replace(tzinfo=None)
-    link = f"{settings().dagster_ui}/automation"
     if not tick.is_failure:
-        succeeded_run(lake_here(), folder, str(tick.tick_id), name, link, at)
+        succeeded_run(lake, folder, str(tick.tick_id), name, link, at)
         return False
     error = tick.error
     while error is not None and error.cause is not None:
         error = error.cause
     line = error.message if error else ""
-    failed_sensor(lake_here(), folder, name, line, link, at, severity=severity)
+    failed_sensor(lake, folder, name, line, link, at, severity=severity)
     return True
 
 
-def asset_link(key: dg.AssetKey) -> str:
-    """The address of an asset in the Dagster UI."""
-    return f"{settings().dagster_ui}/assets/{'/'.join(key.path)}"
+def asset_link(ui: str, key: dg.AssetKey) -> str:
+    """The address of an asset in the Dagster UI, which answers at `ui`."""
+    return f"{ui}/assets/{'/'.join(key.path)}"
 
 
-def _link(run_id: str) -> str:
-    return f"{settings().dagster_ui}/runs/{run_id}"
+def _link(settings: Settings, run: dg.DagsterRun) -> str:
+    return f"{settings.dagster_ui}/runs/{run.run_id}"
 
 
 def _folder(run: dg.DagsterRun, folders: Severities) -> str:

@@ -7,16 +7,15 @@ import dagster as dg
 
 from ml_assets.components.base import Result
 from ml_assets.components.conditions import follows_undated
-from ml_assets.components.resources import event_store_here
-from ml_assets.settings import settings
+from ml_assets.components.resources import SettingsResource, TreeResources
 
 if TYPE_CHECKING:
     from ml_assets.components.model import Model
 
 
-def event_retention(model: "Model") -> dg.AssetsDefinition:
+def event_retention(model: "Model", resources: TreeResources) -> dg.AssetsDefinition:
     """The asset; what `prediction_log` has not taken stays, however old it is."""
-    kind = "sqlite" if settings().event_store_url.startswith("sqlite") else "postgres"
+    kind = "sqlite" if resources.settings.event_store_url.startswith("sqlite") else "postgres"
 
     @model.asset(
         model.key("event_retention"),
@@ -24,13 +23,14 @@ def event_retention(model: "Model") -> dg.AssetsDefinition:
         deps=[model.key("prediction_log")],
         automation_condition=follows_undated(),
     )
-    def event_retention() -> Result:
+    def event_retention(settings: SettingsResource) -> Result:
         """Rows of the event store that were taken and are older than `serve.retention` are deleted."""
         from ml_assets.events.rows import EventStoreError
+        from ml_assets.events.store import EventStore  # sqlalchemy: not at load
 
         before = datetime.now(UTC) - model.spec.serve.retention
         try:
-            with event_store_here() as store:
+            with EventStore(settings.event_store_url) as store:
                 if not store.exists:
                     return Result(metadata={"reason": "there is no event store yet: no server has written"})
                 deleted, size = store.retain(model.folder, round(before.timestamp() * 1e6)), store.health().size

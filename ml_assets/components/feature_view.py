@@ -8,7 +8,7 @@ from ml_assets.components.base import Result, SpecComponent, as_of, only
 from ml_assets.components.conditions import begins
 from ml_assets.components.metadata import table
 from ml_assets.components.model import Model
-from ml_assets.components.resources import LakeResource, lake_here
+from ml_assets.components.resources import LakeResource, TreeResources
 from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
 
@@ -27,12 +27,12 @@ class FeatureView(SpecComponent[ViewSpec]):
         model = only(self.siblings(tree, Model), self.path, "Model")
         sources = relations(self.folder, self.specs_beside(tree, SourceSpec))
         view = feature_view(self.folder, self.path, self.spec, model.spec.entity, sources)
-        due = model.due(tree)
+        due, resources = model.due(tree), TreeResources(tree)
 
         def stale() -> list[date]:
             from ml_assets.features.store import stale  # pyarrow: not at load
 
-            return stale(lake_here(), view, due())
+            return stale(resources.lake, view, due())
 
         @self.asset(
             self.key("features", self.spec.name),

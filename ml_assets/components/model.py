@@ -16,7 +16,7 @@ from ml_assets.components.online_consistency import online_consistency
 from ml_assets.components.online_features import served
 from ml_assets.components.prediction_log import prediction_log
 from ml_assets.components.provenance import files, tags
-from ml_assets.components.resources import LakeResource, RegistryResource, lake_here
+from ml_assets.components.resources import LakeResource, RegistryResource, TreeResources
 from ml_assets.components.review_files import review_files
 from ml_assets.components.search_index import searched
 from ml_assets.components.sensors import automation_sensor, data_sensor, loop_job, loop_schedule
@@ -46,16 +46,16 @@ class Model(SpecComponent[ModelSpec]):
         folder = self.assemble(tree)
         loop = (self._labels, self._training_set, self._model, self._evaluation_report, self._champion)
         sources, cron = self.specs_beside(tree, SourceSpec), self.spec.schedule
-        due = self.due(tree)
+        due, resources = self.due(tree), TreeResources(tree)
         return dg.Definitions(
             assets=[
                 *(asset(folder) for asset in loop),
-                *served(self, folder, due),
-                prediction_log(self, due),
+                *served(self, folder, due, resources),
+                prediction_log(self, due, resources),
                 online_consistency(self, folder),
-                event_retention(self),
+                event_retention(self, resources),
                 *review_files(self, folder, sources),
-                *searched(self, folder),
+                *searched(self, folder, resources),
             ],
             jobs=[loop_job(self.folder, self.spec.cadence)],
             schedules=[loop_schedule(self.folder, due, cron)] if cron else [],
@@ -64,12 +64,12 @@ class Model(SpecComponent[ModelSpec]):
 
     def due(self, tree: dg.ComponentTree) -> Dates:
         """The as-of date that the loop works on, asked when a condition is evaluated."""
-        assembled = cache(lambda: self.assemble(tree))
+        assembled, resources = cache(lambda: self.assemble(tree)), TreeResources(tree)
 
         def dates() -> list[date]:
             from ml_assets.monitoring.verdict import due  # pyarrow: not at load
 
-            found = due(lake_here(), assembled(), datetime.now(UTC).date())
+            found = due(resources.lake, assembled(), datetime.now(UTC).date())
             return [] if found is None else [found]
 
         return dates

@@ -14,11 +14,11 @@ from ml_assets.components.conditions import Dates, follows
 from ml_assets.components.metadata import table
 from ml_assets.components.model import Model
 from ml_assets.components.policy_replay import policy_replay
-from ml_assets.components.resources import LakeResource, RegistryResource
+from ml_assets.components.resources import LakeResource, RegistryResource, SettingsResource
 from ml_assets.components.sensors import retrain_sensor
 from ml_assets.decisions.metric import METRICS
 from ml_assets.monitoring.fitting import require_fitting
-from ml_assets.settings import settings
+from ml_assets.settings import Settings
 from ml_assets.spec.monitor import MonitorSpec
 
 if TYPE_CHECKING:
@@ -55,7 +55,12 @@ class Monitor(SpecComponent[MonitorSpec]):
         named = [dg.AssetCheckSpec(name, asset=key) for name in reports.checks(spec)]
 
         @self._report(folder, due, "drift_report", "evidently", deps=["predictions"], checks=named)
-        def drift_report(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
+        def drift_report(
+            context: dg.AssetExecutionContext,
+            lake: LakeResource,
+            registry: RegistryResource,
+            settings: SettingsResource,
+        ) -> Result:
             """The population at the as-of date against the reference; what the champion says and leans on."""
             from ml_assets.monitoring.drift.report import drift_report
             from ml_assets.monitoring.drift.samples import EmptySampleError
@@ -65,7 +70,7 @@ class Monitor(SpecComponent[MonitorSpec]):
             try:
                 report = drift_report(
                     lake.open(), registry.open(), folder, spec, as_of(context),
-                    pages=settings().reports, workers=lake.workers,
+                    pages=settings.reports, workers=lake.workers,
                 )  # fmt: skip
             except EmptySampleError as error:
                 context.log.warning(str(error))
@@ -109,14 +114,18 @@ class Monitor(SpecComponent[MonitorSpec]):
 
         @self._report(folder, due, "retraining_verdict", deps=REPORTS)
         def retraining_verdict(
-            context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
+            context: dg.AssetExecutionContext,
+            lake: LakeResource,
+            registry: RegistryResource,
+            settings: SettingsResource,
         ) -> Result:
             """Retrain, wait, or suspect: the policy applied to what the reports say."""
             from ml_assets.monitoring import verdict
 
+            written = _written(as_of(context), lake, registry, settings, folder.name)
             done = verdict.decide(
                 lake.open(), registry.open(), folder, retrain.policy,
-                _written(context, lake, registry, folder).summary(retrain.metric), as_of(context),
+                written.summary(retrain.metric), as_of(context),
                 direction=METRICS[retrain.metric].direction, decided_at=_now(), workers=lake.workers,
             )  # fmt: skip
             return Result(metadata={**done.metadata(), "ledger": table(verdict.history(lake.open(), folder.name))})
@@ -125,14 +134,19 @@ class Monitor(SpecComponent[MonitorSpec]):
 
     def _alerts(self, folder: "ModelDefinition", due: Dates) -> dg.AssetsDefinition:
         @self._report(folder, due, "alerts", deps=[*REPORTS, "retraining_verdict"])
-        def alerts(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
+        def alerts(
+            context: dg.AssetExecutionContext,
+            lake: LakeResource,
+            registry: RegistryResource,
+            settings: SettingsResource,
+        ) -> Result:
             """What people are told of the as-of date; the sensor `alerts` delivers it."""
             from ml_assets.alerts.outbox import evaluate
             from ml_assets.monitoring import verdict
 
             day, of_verdict = as_of(context), verdict.numbers(lake.open(), folder.name, as_of(context))
-            numbers = _written(context, lake, registry, folder).numbers() | of_verdict
-            link, rules = asset_link(self.key("alerts")), self._rules(lake, day, of_verdict)
+            numbers = _written(day, lake, registry, settings, folder.name).numbers() | of_verdict
+            link, rules = asset_link(settings.dagster_ui, self.key("alerts")), self._rules(lake, day, of_verdict)
             told = evaluate(lake.open(), folder.name, rules, numbers, day, link=link, decided_at=_now())
             said = [{"rule": alert.rule, "kind": str(alert.kind), "text": alert.text} for alert in told]
             watched = [{"rule": rule.name, "value": numbers.get(rule.metric, "not known")} for rule in rules]
@@ -174,13 +188,11 @@ class Monitor(SpecComponent[MonitorSpec]):
         )
 
 
-def _written(
-    context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource, folder: "ModelDefinition"
-) -> "Reports":
-    """The reports of the run's as-of date, read as their assets wrote them."""
+def _written(day: date, lake: LakeResource, registry: RegistryResource, settings: Settings, folder: str) -> "Reports":
+    """The reports of an as-of date, read as their assets wrote them."""
     from ml_assets.monitoring.reports import read_reports
 
-    return read_reports(lake.open(), registry.open(), folder.name, as_of(context), pages=settings().reports)
+    return read_reports(lake.open(), registry.open(), folder, day, pages=settings.reports)
 
 
 def _now() -> datetime:

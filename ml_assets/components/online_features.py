@@ -11,8 +11,7 @@ import dagster as dg
 from ml_assets.components.base import Result, as_of
 from ml_assets.components.conditions import Condition, Dates, follows, renews
 from ml_assets.components.metadata import table
-from ml_assets.components.resources import LakeResource, RegistryResource, lake_here
-from ml_assets.settings import settings
+from ml_assets.components.resources import LakeResource, RegistryResource, SettingsResource, TreeResources
 
 if TYPE_CHECKING:
     from ml_assets.components.model import Model
@@ -22,10 +21,14 @@ if TYPE_CHECKING:
 Decorator = Callable[[Callable[..., Result]], dg.AssetsDefinition]
 
 
-def served(model: "Model", folder: "ModelDefinition", due: Dates) -> list[dg.AssetsDefinition]:
+def served(
+    model: "Model", folder: "ModelDefinition", due: Dates, resources: TreeResources
+) -> list[dg.AssetsDefinition]:
     """The assets of whichever champion stands at the as-of date that is due."""
     follow = follows(due, whether_or_not=model.key("champion"))
-    return [_predictions(model, folder, follow), _online_features(model, folder, follow | renews(_lacking(folder)))]
+    renewed = follow | renews(_lacking(folder, resources))
+    kind = "sqlite" if resources.settings.online_url.startswith("sqlite") else "redis"
+    return [_predictions(model, folder, follow), _online_features(model, folder, kind, renewed)]
 
 
 def _asset(model: "Model", folder: "ModelDefinition", name: str, *kinds: str, when: Condition) -> Decorator:
@@ -48,9 +51,11 @@ def _predictions(model: "Model", folder: "ModelDefinition", when: Condition) -> 
     return predictions
 
 
-def _online_features(model: "Model", folder: "ModelDefinition", when: Condition) -> dg.AssetsDefinition:
-    @_asset(model, folder, "online_features", "duckdb", _kind(settings().online_url), when=when)
-    def online_features(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
+def _online_features(model: "Model", folder: "ModelDefinition", kind: str, when: Condition) -> dg.AssetsDefinition:
+    @_asset(model, folder, "online_features", "duckdb", kind, when=when)
+    def online_features(
+        context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource, settings: SettingsResource
+    ) -> Result:
         """The champion's features of the population, in the online store.
 
         Written as of the date itself, and where a view declares a `refresh`, again as of dates before the next one.
@@ -62,18 +67,14 @@ def _online_features(model: "Model", folder: "ModelDefinition", when: Condition)
             return Result(metadata={"reason": "there is no champion yet: nobody is served"})
         started, now = time.perf_counter(), datetime.now(UTC).replace(tzinfo=None)
         day = target(lake.open(), folder, as_of(context), now.date())
-        with closing(open_store(settings().online_url)) as store:
+        with closing(open_store(settings.online_url)) as store:
             done = write_online(lake.open(), registry.open(), folder, store, day, written_at=now, workers=lake.workers)
         return Result(metadata={**_metadata(done, folder), "seconds": time.perf_counter() - started})
 
     return online_features
 
 
-def _kind(url: str) -> str:
-    return "sqlite" if url.startswith("sqlite") else "redis"
-
-
-def _lacking(folder: "ModelDefinition") -> Dates:
+def _lacking(folder: "ModelDefinition", resources: TreeResources) -> Dates:
     """Where the store lacks something, asked when a condition is evaluated."""
 
     def dates() -> list[date]:
@@ -82,8 +83,8 @@ def _lacking(folder: "ModelDefinition") -> Dates:
         from ml_assets.training.online_writer import lacking  # pyarrow: not at load
 
         try:
-            with closing(open_store(settings().online_url)) as store:
-                found = lacking(lake_here(), folder, store, datetime.now(UTC).date())
+            with closing(open_store(resources.settings.online_url)) as store:
+                found = lacking(resources.lake, folder, store, datetime.now(UTC).date())
         except OnlineStoreError:  # it is away: a run would fail, and the other conditions are not to wait for it
             return []
         return [] if found is None else [found]

@@ -6,8 +6,7 @@ import dagster as dg
 
 from ml_assets.components.base import Result
 from ml_assets.components.metadata import picture, table
-from ml_assets.components.resources import LakeResource
-from ml_assets.settings import settings
+from ml_assets.components.resources import LakeResource, SettingsResource
 
 if TYPE_CHECKING:
     from ml_assets.components.monitor import Monitor
@@ -19,13 +18,13 @@ def policy_replay(monitor: "Monitor", folder: "ModelDefinition") -> dg.AssetsDef
     past = [dg.AssetKey.from_user_string(relation.table) for relation in folder.labels.relations]
 
     @monitor.asset(monitor.key("policy_replay"), "scikitlearn", deps=past, looped=False)
-    def policy_replay(context: dg.AssetExecutionContext, lake: LakeResource) -> Result:
+    def policy_replay(context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource) -> Result:
         """What each retraining policy would have done over history, and what would have come of it."""
         from ml_assets.replay.plot import figure
         from ml_assets.replay.store import ReplayStore
         from ml_assets.replay.walk import replay, span, standard
 
-        store, lake_ = ReplayStore(settings().replays / folder.name), lake.open()
+        store, lake_ = ReplayStore(settings.replays / folder.name), lake.open()
         done = replay(
             lake_, folder, monitor.spec, standard(folder, monitor.spec), span(lake_, folder), store=store,
             workers=lake.workers, say=lambda done, of, what: context.log.debug("%s of %s: %s", done, of, what),

@@ -1,35 +1,21 @@
-"""The lake and the registry as Dagster resources, and the stores of this process's settings."""
+"""The resources of assets and sensors, and how conditions, which Dagster hands none, find the same ones."""
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from ml_assets.settings import settings
+from ml_assets.errors import DeclarationError
+from ml_assets.settings import Settings
 from ml_assets.storage.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ml_assets.events.store import EventStore
     from ml_assets.storage.lake import Lake
 
 
-def lake_here() -> "Lake":
-    """The lake of this process's settings, where Dagster hands out no resource: in conditions."""
-    from ml_assets.storage.lake import Lake  # deltalake, pyarrow: not at load
-
-    return Lake(settings().lake_url)
-
-
-@contextmanager
-def event_store_here() -> "Iterator[EventStore]":
-    """The event store of this process's settings."""
-    from ml_assets.events.store import EventStore  # sqlalchemy: not at load
-
-    with EventStore(settings().event_store_url) as store:
-        yield store
+SettingsResource = dg.ResourceParam[Settings]
+"""The resource `settings`. It is the object itself: Dagster would show what a resource is configured by."""
 
 
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -56,3 +42,36 @@ class RegistryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def open(self) -> Registry:
         """The registry."""
         return Registry(self.uri, self.artifacts, self.ui)
+
+
+class TreeResources:
+    """What `defs/resources.py` configures, for conditions and for what is decided while definitions load.
+
+    Args:
+        tree: the component tree whose folder holds the file.
+    """
+
+    def __init__(self, tree: dg.ComponentTree) -> None:
+        self._tree = tree
+
+    @property
+    def lake(self) -> "Lake":
+        """The lake of the resource `lake`."""
+        return cast("LakeResource", self._resource("lake", LakeResource)).open()
+
+    @property
+    def settings(self) -> Settings:
+        """The resource `settings`."""
+        return cast("Settings", self._resource("settings", Settings))
+
+    def _resource(self, name: str, kind: type[Any]) -> object:
+        found = self._resources.get(name)
+        if not isinstance(found, kind):
+            raise DeclarationError(f"the resource {name!r} is not a {kind.__name__}: see defs/resources.py")
+        return found
+
+    @cached_property
+    def _resources(self) -> dict[str, Any]:
+        """Asked when they are needed: a condition when it is evaluated."""
+        definitions = self._tree.build_defs_at_path(self._tree.defs_module_path / "resources.py")
+        return dict(definitions.resources or {})

@@ -6,8 +6,7 @@ import dagster as dg
 
 from ml_assets.components.base import Result
 from ml_assets.components.conditions import follows_undated
-from ml_assets.components.resources import LakeResource
-from ml_assets.settings import settings
+from ml_assets.components.resources import LakeResource, SettingsResource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +31,11 @@ def review_files(
         deps=[model.key("prediction_log")],
         automation_condition=follows_undated(),
     )
-    def review_files(lake: LakeResource) -> Result:
+    def review_files(lake: LakeResource, settings: SettingsResource) -> Result:
         """Reviews that the source does not hold yet, as one file of its drop zone: labels of the next training."""
         from ml_assets.monitoring.log.reviews import deliver
 
-        drop = settings().incoming / files.rpartition("/")[0]
+        drop = settings.incoming / files.rpartition("/")[0]
         return Result(metadata={"reviews_delivered": deliver(lake.open(), folder, drop)})
 
     return [review_files]

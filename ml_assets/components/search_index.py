@@ -8,8 +8,7 @@ import dagster as dg
 from ml_assets.components.base import Result
 from ml_assets.components.conditions import takes
 from ml_assets.components.metadata import check_result, table
-from ml_assets.components.resources import LakeResource, lake_here
-from ml_assets.settings import settings
+from ml_assets.components.resources import LakeResource, SettingsResource, TreeResources
 
 if TYPE_CHECKING:
     from ml_assets.components.model import Model
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 CHECK = "relevance"
 
 
-def searched(model: "Model", folder: "ModelDefinition") -> list[dg.AssetsDefinition]:
+def searched(model: "Model", folder: "ModelDefinition", resources: TreeResources) -> list[dg.AssetsDefinition]:
     """The asset, where the model declares `documents`; it has no as-of date: a search is about what there is now."""
     spec = model.spec.documents
     if spec is None:
@@ -35,15 +34,15 @@ def searched(model: "Model", folder: "ModelDefinition") -> list[dg.AssetsDefinit
         "lancedb",
         deps=[*sources, model.key("predictions")],
         checks=[check],
-        automation_condition=takes(lambda: _behind(folder, spec)),
+        automation_condition=takes(lambda: _behind(resources, folder, spec)),
     )
-    def search_index(lake: LakeResource) -> Result:
+    def search_index(lake: LakeResource, settings: SettingsResource) -> Result:
         """Documents by words and by meaning: what is new is added, what was withdrawn is gone, the rest stays."""
         from ml_assets.search.relevance_gate import relevance
         from ml_assets.search.sync import index
 
-        location = settings().search / folder.name
-        done = index(lake.open(), folder, spec, location, settings().embedding_model)
+        location = settings.search / folder.name
+        done = index(lake.open(), folder, spec, location, settings.embedding_model)
         found = relevance(lake.open(), folder, spec, location)
         return Result(
             metadata={"dagster/row_count": done.documents, **asdict(done)}, check_results=[_checked(found, least)]
@@ -63,8 +62,9 @@ def _checked(found: "Relevance", least: float) -> dg.AssetCheckResult:
     )
 
 
-def _behind(folder: "ModelDefinition", spec: "DocumentsSpec") -> bool:
+def _behind(resources: TreeResources, folder: "ModelDefinition", spec: "DocumentsSpec") -> bool:
     """Whether the lake holds what cannot be found yet; asked when a condition is evaluated."""
     from ml_assets.search.sync import is_behind
 
-    return is_behind(lake_here(), folder, spec, settings().search / folder.name, settings().embedding_model)
+    settings = resources.settings
+    return is_behind(resources.lake, folder, spec, settings.search / folder.name, settings.embedding_model)

@@ -6,16 +6,16 @@ that is killed and repeated asks for the same run, and Dagster starts it once.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from ml_assets.components.base import LOOP, partitions
-from ml_assets.components.resources import LakeResource
+from ml_assets.components.resources import LakeResource, SettingsResource
 from ml_assets.components.retries import ATTEMPT, Cursor, retried
 from ml_assets.errors import DataError
 from ml_assets.ingest.watch import Listing, changed_sources, listing
-from ml_assets.settings import settings
 
 if TYPE_CHECKING:
     from ml_assets.components.conditions import Dates
@@ -75,9 +75,9 @@ def data_sensor(folder: str, sources: "Sequence[SourceSpec]") -> dg.SensorDefini
     raw = {source.name: dg.AssetKey([folder, "raw", source.name]) for source in sources}
 
     @dg.sensor(name=f"{folder}_data", target=dg.AssetSelection.assets(*raw.values()), **ALWAYS)
-    def data(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    def data(context: dg.SensorEvaluationContext, settings: SettingsResource) -> dg.SensorResult:
         """New or changed files are ingested; so are those of an ingest that failed, later and later."""
-        found, failed = _listings(sources)
+        found, failed = _listings(sources, settings.incoming)
         cursor = Cursor.read(context.cursor)
         again = retried(context, cursor, raw, datetime.now(UTC))
         new = [*changed_sources(cursor.digests, found), *(name for name in again if name in found)]
@@ -100,12 +100,12 @@ def data_sensor(folder: str, sources: "Sequence[SourceSpec]") -> dg.SensorDefini
     return data
 
 
-def _listings(sources: "Sequence[SourceSpec]") -> tuple[dict[str, Listing], list[str]]:
+def _listings(sources: "Sequence[SourceSpec]", incoming: Path) -> tuple[dict[str, Listing], list[str]]:
     """The files of each source; what keeps one from being listed keeps no other."""
     found, failed = dict[str, Listing](), list[str]()
     for source in sources:
         try:
-            found[source.name] = listing(source, settings().incoming)
+            found[source.name] = listing(source, incoming)
         except DataError as error:
             failed.append(f"source {source.name}: {error}")
     return found, failed

@@ -10,8 +10,7 @@ import dagster as dg
 from ml_assets.components.base import Result, SpecComponent, spoken
 from ml_assets.components.metadata import check_result, table
 from ml_assets.components.naming import check_names
-from ml_assets.components.resources import LakeResource
-from ml_assets.settings import settings
+from ml_assets.components.resources import LakeResource, SettingsResource
 from ml_assets.spec.source import SourceSpec
 
 if TYPE_CHECKING:
@@ -35,10 +34,10 @@ class Source(SpecComponent[SourceSpec]):
             checks=list(self._checks(key)),
             description=spec.description or f"Files `{spec.files}`, ingested exactly once",
         )
-        def raw(context: dg.AssetExecutionContext, lake: LakeResource) -> Result:
+        def raw(context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource) -> Result:
             from ml_assets.ingest.ingest import ingest  # pyarrow: not at load
 
-            location, now = settings().incoming, datetime.now(UTC).replace(tzinfo=None)
+            location, now = settings.incoming, datetime.now(UTC).replace(tzinfo=None)
             done = ingest(lake.open(), "/".join(key.path), spec, location, spoken(context), now=now)
             return Result(metadata=_metadata(done), check_results=list(_results(done, _names(spec))))
 

@@ -1,4 +1,4 @@
-"""The resources of every asset, from the settings."""
+"""The resources of every asset, sensor and condition: here the settings enter Dagster."""
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
@@ -9,7 +9,7 @@ from ml_assets.settings import settings
 
 @dg.definitions
 def resources() -> dg.Definitions:
-    """The lake, the registry, and runs in one process: light steps do not pay for a process each."""
+    """The settings, the lake, the registry, and runs in one process: light steps do not pay for a process each."""
     chosen = settings()
     duckdb = DuckDBResource(
         database=":memory:",
@@ -24,4 +24,6 @@ def resources() -> dg.Definitions:
     # Dagster shows what a resource is configured by, and of a variable its name.
     uri = dg.EnvVar("MLFLOW_TRACKING_URI") if chosen.mlflow_tracking_uri else chosen.tracking_uri
     registry = RegistryResource(uri=uri, artifacts=artifacts, ui=chosen.mlflow_ui)
-    return dg.Definitions(resources={"lake": lake, "registry": registry}, executor=dg.in_process_executor)
+    return dg.Definitions(
+        resources={"settings": chosen, "lake": lake, "registry": registry}, executor=dg.in_process_executor
+    )

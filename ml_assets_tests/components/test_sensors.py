@@ -15,31 +15,33 @@ from ml_assets.components.sensors import data_sensor, retraining
 from ml_assets.decisions.retrain import Action
 from ml_assets.errors import DataError
 from ml_assets.monitoring.verdict import LedgerVerdict
-from ml_assets.settings import settings
+from ml_assets.settings import Settings
 from ml_assets.spec.source import SourceSpec
 
 SOURCES = [SourceSpec(name=name, files=f"shop/{name}/*.csv", event_time="made_at") for name in ("orders", "tickets")]
 
 
 @pytest.fixture
-def zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path))
-    settings.cache_clear()
+def zone(tmp_path: Path) -> Path:
     for source in SOURCES:
         (tmp_path / "incoming" / "shop" / source.name).mkdir(parents=True)
-    yield tmp_path / "incoming" / "shop"
-    settings.cache_clear()
+    return tmp_path / "incoming" / "shop"
 
 
 class Watch:
     """The data sensor of a shop, look by look."""
 
-    def __init__(self, sources: list[SourceSpec] = SOURCES, instance: dg.DagsterInstance | None = None) -> None:
+    def __init__(
+        self, zone: Path, sources: list[SourceSpec] = SOURCES, instance: dg.DagsterInstance | None = None
+    ) -> None:
+        self.resources = {"settings": Settings(data=zone.parents[1])}
         self.sensor, self.cursor, self.instance = data_sensor("shop", sources), "", instance
 
     def look(self, *, killed: bool = False) -> dg.SensorResult:
         """One tick; a killed one does not keep its cursor."""
-        found = self.sensor(dg.build_sensor_context(self.instance, cursor=self.cursor or None))
+        found = self.sensor(
+            dg.build_sensor_context(self.instance, cursor=self.cursor or None, resources=self.resources)
+        )
         assert isinstance(found, dg.SensorResult)
         if found.cursor and not killed:
             self.cursor = found.cursor
@@ -53,13 +55,13 @@ class Watch:
 
 def test_an_empty_zone_starts_nothing_and_says_what_was_seen(zone: Path) -> None:
     assert zone.exists()
-    said = Watch().look().skip_reason
+    said = Watch(zone).look().skip_reason
     assert said is not None
     assert said.skip_message == "orders: 0 files, none new, tickets: 0 files, none new"
 
 
 def test_a_new_file_ingests_its_source_once(zone: Path) -> None:
-    watch = Watch()
+    watch = Watch(zone)
     (zone / "orders" / "1.csv").write_text("a\n")
     ((_, sources),) = watch.asked()
     assert sources == ["orders"]
@@ -70,13 +72,13 @@ def test_a_new_file_ingests_its_source_once(zone: Path) -> None:
 
 
 def test_a_look_that_was_killed_asks_for_the_same_run(zone: Path) -> None:
-    watch = Watch()
+    watch = Watch(zone)
     (zone / "orders" / "1.csv").write_text("a\n")
     assert watch.asked(killed=True) == watch.asked()
 
 
 def test_the_same_files_at_another_time_are_another_run(zone: Path) -> None:
-    watch, first, second = Watch(), zone / "orders" / "1.csv", zone / "orders" / "2.csv"
+    watch, first, second = Watch(zone), zone / "orders" / "1.csv", zone / "orders" / "2.csv"
     first.write_text("a\n")
     ((key, _),) = watch.asked()
     second.write_text("b\n")
@@ -88,11 +90,11 @@ def test_the_same_files_at_another_time_are_another_run(zone: Path) -> None:
 
 def test_what_is_still_being_written_is_not_seen(zone: Path) -> None:
     (zone / "orders" / "1.csv.part").write_text("a")
-    assert Watch().asked() == []
+    assert Watch(zone).asked() == []
 
 
 def test_the_cursor_holds_a_digest_for_each_source_and_no_name(zone: Path) -> None:
-    watch = Watch()
+    watch = Watch(zone)
     for number in range(50):
         (zone / "orders" / f"{number}.csv").write_text("a\n")
     watch.look()
@@ -101,7 +103,7 @@ def test_the_cursor_holds_a_digest_for_each_source_and_no_name(zone: Path) -> No
 
 
 def test_odd_names_and_what_is_no_file_are_seen_and_stop_nothing(zone: Path) -> None:
-    watch, orders = Watch(), os.fsencode(zone / "orders")
+    watch, orders = Watch(zone), os.fsencode(zone / "orders")
     with open(os.path.join(orders, b"caf\xe9\n.csv"), "w", encoding="ascii") as file:  # noqa: PTH118, PTH123 - bytes
         file.write("a\n")
     os.mkfifo(zone / "orders" / "pipe.csv")
@@ -113,7 +115,7 @@ def test_odd_names_and_what_is_no_file_are_seen_and_stop_nothing(zone: Path) -> 
 
 def test_a_source_that_cannot_be_listed_fails_the_tick_only_when_the_others_have_nothing_new(zone: Path) -> None:
     away = SourceSpec(name="away", files="nowhere://archive/*.csv", event_time="at")
-    watch = Watch([*SOURCES, away])
+    watch = Watch(zone, [*SOURCES, away])
     (zone / "orders" / "1.csv").write_text("a\n")
     ((_, sources),) = watch.asked()
     assert sources == ["orders"]
@@ -149,7 +151,7 @@ def test_an_ingest_that_failed_is_asked_for_again_later_and_later_until_it_succe
     monkeypatch.setattr(retries, "_FIRST", 0)
     (zone / "orders" / "1.csv").write_text("a\n")
     with dg.DagsterInstance.ephemeral() as instance:
-        watch, keys = Watch(instance=instance), set()
+        watch, keys = Watch(zone, instance=instance), set()
         for fails in (True, True, False):
             ((key, sources),) = watch.asked()
             assert sources == ["orders"]

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from ml_assets.components.resources import TreeResources
 from ml_assets.errors import DeclarationError
-from ml_assets.settings import settings
+from ml_assets.settings import PROJECT
 from ml_assets.spec.cadence import last_sunday
 
 
@@ -24,6 +25,6 @@ class ModelScaffolder(dg.Scaffolder):
             raise DeclarationError(
                 "a model is a folder of YAML and SQL: run `dg scaffold defs ml_assets.components.Model NAME`"
             )
-        path, chosen = request.target_path, settings()
-        place = Place(path.parent, chosen.incoming, chosen.lake)
+        path, settings = request.target_path, TreeResources(dg.ComponentTree.for_project(PROJECT)).settings
+        place = Place(path.parent, settings.incoming, settings.lake)
         write(path.name, place, last_sunday(datetime.now(UTC).date()))
