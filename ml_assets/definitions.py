@@ -2,19 +2,20 @@
 
 import logging
 from functools import cache
-from pathlib import Path
 
 import dagster as dg
 
+from ml_assets import defs
 from ml_assets.components.tree import FolderTree
 from ml_assets.redaction import redact_logs
+from ml_assets.settings import PROJECT
 
 _log = logging.getLogger("ml_assets")
 
 
 @cache  # Dagster asks twice while it loads a code location
 def _load() -> dg.Definitions:
-    tree = FolderTree.for_project(Path(__file__).parent)
+    tree = FolderTree(defs_module=defs, project_root=PROJECT)
     for folder, error in tree.broken.items():
         _log.error("ml_assets/defs/%s is left out: %s", folder, error)
     return tree.build_defs()

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import dagster as dg
 
+from ml_assets import defs
 from ml_assets.components import Model, Source
 from ml_assets.components.load_error import cause
 from ml_assets.components.resources import LakeResource, RegistryResource
@@ -33,11 +34,12 @@ class Project:
     @cached_property
     def tree(self) -> FolderTree:
         """The component tree of `defs/`."""
-        return FolderTree.for_project(self.root)
+        return FolderTree(defs_module=defs, project_root=self.root)
 
     @property
     def broken(self) -> dict[str, str]:
         """Folders that cannot be loaded, each with its error; the others are not concerned."""
+        _ = self.definitions
         return self.tree.broken
 
     @cached_property

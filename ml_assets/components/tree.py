@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 class FolderTree(dg.ComponentTree):
     """The component tree, folder by folder: `broken` are those left out, each with its error."""
 
-    @cached_property
+    @property
     def broken(self) -> dict[str, str]:
-        """Folder → why it cannot be loaded: `file:line: what is wrong`."""
-        for path in [path for path in self._declared if path.is_dir()]:
-            try:
-                self._validate(self.build_defs_at_path(path))
-            except Exception as error:  # noqa: BLE001 - whatever Dagster, pydantic, YAML or DuckDB raise is this folder's error
-                self._leave_out(path, error)
+        """Folder → why it cannot be loaded: `file:line: what is wrong`.
+
+        Raises:
+            Exception: a Python file of `defs/` cannot be loaded.
+        """
+        _ = self._definitions
         return self._failed
 
     def build_defs(self, loc: "Place | None" = None) -> dg.Definitions:
@@ -37,13 +37,43 @@ class FolderTree(dg.ComponentTree):
         Raises:
             Exception: a Python file of `defs/` cannot be loaded.
         """
-        if loc is not None:
-            return super().build_defs(loc)
+        return self._definitions if loc is None else super().build_defs(loc)
+
+    @cached_property
+    def _definitions(self) -> dg.Definitions:
+        """Built once and validated as a whole; only if that fails is each folder validated, to find whose fault it is.
+
+        Dagster validates the same object when it serves it, and finds that done.
+        """
+        folders = self._build()
+        try:
+            definitions = self._merge(folders)
+            dg.Definitions.validate_loadable(definitions)
+        except Exception:  # noqa: BLE001 - whatever Dagster raises; it does not say of which folder
+            definitions = self._merge(self._build(validated=True))
+        return definitions
+
+    def _build(self, *, validated: bool = False) -> list[dg.Definitions]:
+        """What stands in each file and folder, without the folders that cannot be loaded."""
+        built = []
+        for path in [*self._declared]:
+            try:
+                built.append(self.build_defs_at_path(path))
+                if validated and path.is_dir():
+                    self._validate(built[-1])
+            except Exception as error:  # whatever Dagster, pydantic, YAML or DuckDB raise is this folder's error
+                if not path.is_dir():
+                    raise
+                self._leave_out(path, error)
+        return built
+
+    def _merge(self, folders: list[dg.Definitions]) -> dg.Definitions:
         stand_ins = [
             dg.AssetSpec([folder, BROKEN], description=markdown(error), group_name=name, kinds={BROKEN})
-            for (folder, error), name in zip(self.broken.items(), check_names(self.broken), strict=True)
+            for (folder, error), name in zip(self._failed.items(), check_names(self._failed), strict=True)
         ]
-        return dg.Definitions.merge(super().build_defs(), dg.Definitions(assets=stand_ins))
+        # The root of Dagster's own tree adds components made in its UI, and what it needs to make them: ours are files.
+        return dg.Definitions.merge(*folders, dg.Definitions(assets=stand_ins, component_tree=self))
 
     @cached_property
     def _declared(self) -> dict[Path, ComponentDecl[Any]]:

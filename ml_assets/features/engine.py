@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features.identity import exact_ids
+from ml_assets.features.labels import read_labels
 from ml_assets.features.query import require_names
 from ml_assets.ingest.corrections import Corrections, corrections, visible_rows
 from ml_assets.ingest.left_files import without_rows
@@ -172,7 +173,7 @@ def _stamp(rows: pa.Table, view: "View", as_of: date) -> pa.Table:
     found = {name: rows[name] for name in rows.column_names}
     try:
         found[view.entity] = entities = exact_ids(rows[view.entity], view.entity)
-        label = view.outcome.read(_label(rows, view)) if view.outcome else {}
+        label = read_labels(view.outcome, _label(rows, view)) if view.outcome else {}
     except DataError as error:
         raise DataError(f"{_file(view)} at {as_of}: {error}") from error
     if entities.null_count or pc.count_distinct(entities).as_py() != len(rows):

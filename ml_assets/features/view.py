@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
 from ml_assets.features.query import FeatureQuery
-from ml_assets.ingest.corrections import Keyed
+from ml_assets.ingest.keyed import Keyed
 from ml_assets.spec.label_values import LabelValues
 from ml_assets.storage.timestamps import shift
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from ml_assets.ingest import ledger
 from ml_assets.ingest.deliveries import ALWAYS, Delivery, standing_deliveries
+from ml_assets.ingest.keyed import Keyed
 from ml_assets.ingest.report import FilePart, Ingest
 from ml_assets.spec.source import FILE_COLUMN
 from ml_assets.storage.duck import PATH, ROW, literal, quote
@@ -28,16 +29,6 @@ if TYPE_CHECKING:
 _TABLES = 16
 _READ: dict[object, "Corrections"] = {}
 """Corrections that were read, by table, version and key: a version never changes."""
-
-
-@dataclass(frozen=True)
-class Keyed:
-    """A table, and the columns that place its rows in time and tell them apart."""
-
-    table: str
-    event_time: str
-    known_at: str | None
-    key: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ml_assets.errors import DeclarationError, listed
 from ml_assets.features.declarations import features, relations, require_different, view
@@ -12,8 +13,9 @@ from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.tables import ModelTables
-from ml_assets.training.task.task import Task
-from ml_assets.training.task.tasks import task_of
+
+if TYPE_CHECKING:
+    from ml_assets.training.task.task import Task
 
 _OWN = ("as_of", "row_as_of", "label")
 """Columns of a training set that are no features."""
@@ -43,8 +45,10 @@ class ModelDefinition:
         return ModelTables(self.name)
 
     @property
-    def task(self) -> Task:
+    def task(self) -> "Task":
         """What depends on the kind of its label."""
+        from ml_assets.training.task.tasks import task_of  # numpy, pyarrow: not at load
+
         return task_of(self.spec.label.classes)
 
     @property

@@ -17,10 +17,10 @@ import pytest
 from ml_assets.errors import DataError
 from ml_assets.ingest import ingest as module
 from ml_assets.ingest import ledger
-from ml_assets.ingest.corrections import Keyed
 from ml_assets.ingest.corrections import visible_rows as seen_at
 from ml_assets.ingest.deliveries import standing_deliveries
 from ml_assets.ingest.ingest import ingests
+from ml_assets.ingest.keyed import Keyed
 from ml_assets.ingest.left_files import without_rows
 from ml_assets.ingest.report import Ingested
 from ml_assets.ingest.undo import last_delivery, undo
