@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from ml_assets.ingest.drop_zone import Bar, DropZone, silent
 from ml_assets.settings import settings
 from ml_assets.spec.base import Declaration
 from ml_assets.spec.cadence import Cadence
+from ml_assets.spec.function_path import import_function
 from ml_assets.spec.sample import SampleSpec
 
 if TYPE_CHECKING:
@@ -67,21 +67,12 @@ class Sample:
         return None if path is None else self._imported("best_roc_auc", path)
 
     def _imported(self, field: str, path: str) -> Callable[..., Any]:
-        module, _, name = path.partition(":")
         try:
-            function = getattr(import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise self._refused(field, path, f"cannot be imported ({error})") from error
-        if not callable(function):
-            raise self._refused(field, path, f"is a {type(function).__name__}")
-        imported: Callable[..., Any] = function
-        return imported
+            return import_function(path, f"sample.{field}")
+        except DeclarationError as error:
+            from ml_assets.components.load_error import with_line  # Dagster: only where something is wrong
 
-    def _refused(self, field: str, path: str, why: str) -> DeclarationError:
-        from ml_assets.components.load_error import with_line  # Dagster: only where something is wrong
-
-        said = f"{self.path / 'defs.yaml'}: sample.{field} names {path!r}, which {why}: write package.module:function"
-        return DeclarationError(with_line(said))
+            raise DeclarationError(with_line(f"{self.path / 'defs.yaml'}: {error}")) from error
 
 
 def of_model(path: Path, spec: "ModelSpec") -> Sample | None:

@@ -13,22 +13,24 @@ from multiprocessing.connection import Connection
 import msgspec
 
 from ml_assets.documents.document import ReadingLimits, UnreadableError
-from ml_assets.documents.sandbox import SandboxResult
+from ml_assets.documents.extractor import load_extractor
+from ml_assets.documents.sandbox import SandboxRequest, SandboxResult
+from ml_assets.errors import DeclarationError
 
 Pipe = Connection  # a socket to our parent
 
 
 def main() -> None:
-    """SandboxResult one file after the other, until the parent is gone."""
+    """Answer one request after the other, until the parent is gone."""
     pipe, limits = Connection(int(sys.argv[1])), msgspec.json.decode(sys.argv[3], type=ReadingLimits)
     end_with_parent(int(sys.argv[2]))
-    files: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(pipe, files), daemon=True).start()
+    requests: queue.SimpleQueue[tuple[SandboxRequest, bytes]] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(pipe, requests), daemon=True).start()
     restrict(limits)
     while True:
-        name, data = files.get()
+        request, data = requests.get()
         allow(limits, limits.seconds)
-        pipe.send_bytes(msgspec.json.encode(_answer(name, data, limits, pipe)))
+        pipe.send_bytes(msgspec.json.encode(_answer(request, data, limits, pipe)))
 
 
 def restrict(limits: ReadingLimits) -> None:
@@ -72,28 +74,43 @@ def allow(limits: ReadingLimits, seconds: float) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (most, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
-def _receive(pipe: "Connection", files: "queue.SimpleQueue[tuple[str, bytes]]") -> None:
-    """Take in files; in a thread of its own, so that the end of the parent is seen while a file is read."""
+def _receive(pipe: "Connection", requests: "queue.SimpleQueue[tuple[SandboxRequest, bytes]]") -> None:
+    """Take in requests; in a thread of its own, so that the end of the parent is seen while a file is read."""
     with suppress(EOFError, OSError):
         while True:
-            name = pipe.recv_bytes().decode()
-            files.put((name, pipe.recv_bytes()))
+            request = msgspec.json.decode(pipe.recv_bytes(), type=SandboxRequest)
+            requests.put((request, pipe.recv_bytes()))
     os._exit(0)  # nobody waits for the file that is being read
 
 
-def _answer(name: str, data: bytes, limits: ReadingLimits, pipe: "Connection") -> SandboxResult:
+def _answer(request: SandboxRequest, data: bytes, limits: ReadingLimits, pipe: "Connection") -> SandboxResult:
+    def on_page(_done: int, _pages: int) -> None:
+        allow(limits, limits.seconds_per_page)
+        pipe.send_bytes(b"")
+
     try:
+        if request.extract:
+            return SandboxResult(facts=_extract(request.extract, data.decode(errors="surrogatepass")))
         from ml_assets.documents.read import read_bytes  # under the limit, like everything that it imports
 
-        def on_page(_done: int, _pages: int) -> None:
-            allow(limits, limits.seconds_per_page)
-            pipe.send_bytes(b"")
-
-        return SandboxResult(read_bytes(data, name, limits, on_page))
+        return SandboxResult(read_bytes(data, request.name, limits, on_page))
     except UnreadableError as error:
         return SandboxResult(code=error.code, message=str(error))
+    except DeclarationError as error:
+        return SandboxResult(code="extractor", message=str(error))
     except (MemoryError, ImportError) as error:
-        return SandboxResult(code="memory", message=f"{name}: {error or 'no memory left'}: raise Limits.memory")
+        return SandboxResult(code="memory", message=f"{request.name}: {error or 'no memory left'}: raise Limits.memory")
+
+
+def _extract(path: str, text: str) -> object:
+    """What an extractor returns, as JSON has it."""
+    extractor = load_extractor(path)
+    try:
+        return msgspec.to_builtins(extractor.function(text))
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a function of the project raises
+        raise extractor.failure(error) from error
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from ml_assets.errors import DataError
 Kind = Literal["pdf", "png", "jpeg", "tiff", "docx", "html", "text", "email", "mht"]
 Code = Literal[
     "empty", "unknown-kind", "encrypted", "damaged", "too-large", "too-many-pages", "too-many-pixels", "bomb",
-    "dynamic-form", "portfolio", "too-long", "missing", "timeout", "memory", "crashed",
+    "dynamic-form", "portfolio", "too-long", "missing", "timeout", "memory", "crashed", "extractor",
 ]  # fmt: skip
 
 READER = 2

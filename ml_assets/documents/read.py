@@ -13,7 +13,9 @@ from ml_assets.documents.ocr import read_picture
 from ml_assets.documents.picture import frames, pictures
 
 Progress = Callable[[int, int], None]  # (pages done, pages in all)
-_UNNAMED = "the document"
+UNNAMED = "the document"
+"""What messages call a file of which only the content is there."""
+
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")  # of an object in this process: it tells nobody anything
 _MEMORY = ("bad_alloc", "memory", "allocate", "failed to map segment")  # as C++ libraries say that there is none left
 
@@ -40,8 +42,8 @@ def load(content: bytes | Path, limits: ReadingLimits) -> tuple[bytes, str]:
         UnreadableError: `missing`, or `too-large`, before it is read.
     """
     if isinstance(content, bytes):
-        require_size(len(content), _UNNAMED, limits)
-        return content, _UNNAMED
+        require_size(len(content), UNNAMED, limits)
+        return content, UNNAMED
     try:
         if not content.is_file():  # a device has no end
             raise UnreadableError("missing", f"{content} is no file: check the path")

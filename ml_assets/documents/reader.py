@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import LifoQueue
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ml_assets.documents.document import LIMITS, Document, ReadingLimits, UnreadableError
-from ml_assets.documents.read import load
+from ml_assets.documents.extractor import Extractor
+from ml_assets.documents.read import UNNAMED, load
 from ml_assets.documents.sandbox import Sandbox
 
 _AHEAD = 2  # files for each process that are loaded before they are asked for
@@ -68,6 +69,15 @@ class DocumentReader:
         data, name = load(content, self._limits)
         with self._child() as child:
             return child.read(data, name)
+
+    def extract(self, text: str, extractor: Extractor) -> dict[str, Any]:
+        """Facts that an extractor finds in the text of a document, by column; waits while all children are busy.
+
+        Raises:
+            UnreadableError: `extractor`: it fails on this text; `timeout`, `memory`, `crashed`.
+        """
+        with self._child() as child:
+            return child.extract(text, UNNAMED, extractor)
 
     def read_all(self, contents: Iterable[bytes | Path]) -> Iterator[Document | UnreadableError]:
         """Read many files, as many at once as there are children; in their order, each a document or its error."""

@@ -12,20 +12,35 @@ import subprocess
 import sys
 from contextlib import suppress
 from multiprocessing import Pipe
+from typing import Any
 
 import msgspec
 
 from ml_assets.documents.document import Code, Document, ReadingLimits, UnreadableError
+from ml_assets.documents.extractor import Extractor
 from ml_assets.telemetry import OFF
 
-_KEPT = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
+_VARIABLES = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
 _CHILD = "ml_assets.documents.child"
 
 
+class SandboxRequest(msgspec.Struct):
+    """What a child is asked, beside the bytes that follow.
+
+    Args:
+        name: of the file, for messages.
+        extract: the name of the extractor that is called with the bytes, a text; None: they are a file to be read.
+    """
+
+    name: str
+    extract: str | None = None
+
+
 class SandboxResult(msgspec.Struct):
-    """What a child says about a file: a document, or why there is none."""
+    """What a child answers: a document, or facts, or why there is neither."""
 
     document: Document | None = None
+    facts: Any = None
     code: Code = "crashed"
     message: str = ""
 
@@ -69,18 +84,33 @@ class Sandbox:
         Raises:
             UnreadableError: as `read.read_bytes`, or `timeout`, `memory`, `crashed`: the child has ended then.
         """
+        result = self._ask(SandboxRequest(name.encode(errors="replace").decode()), data)
+        if result.document is None:
+            raise UnreadableError(result.code, result.message)
+        return result.document
+
+    def extract(self, text: str, name: str, extractor: Extractor) -> dict[str, Any]:
+        """Have facts found in a text; by column.
+
+        Raises:
+            UnreadableError: `extractor`: it fails; or, as the child has ended, `timeout`, `memory`, `crashed`.
+        """
+        result = self._ask(SandboxRequest(name, extractor.path), text.encode(errors="surrogatepass"))
+        if result.message:
+            raise UnreadableError(result.code, result.message)
+        return extractor.values(result.facts)
+
+    def _ask(self, request: SandboxRequest, data: bytes) -> SandboxResult:
         try:
-            self._pipe.send_bytes(name.encode(errors="replace"))
+            self._pipe.send_bytes(msgspec.json.encode(request))
             self._pipe.send_bytes(data)
-            answer = msgspec.json.decode(self._received(name), type=SandboxResult)
+            result = msgspec.json.decode(self._received(request.name), type=SandboxResult)
         except (EOFError, OSError, msgspec.MsgspecError) as error:
             self.end()
-            raise self._crashed(name) from error
-        if answer.document:
-            return answer.document
-        if answer.code == "memory":
-            self.end()  # who once ran out of it may hold on to half of it
-        raise UnreadableError(answer.code, answer.message)
+            raise self._crashed(request.name) from error
+        if result.code == "memory":
+            self.end()  # a child that once ran out of it may hold on to half of it
+        return result
 
     def end(self) -> None:
         """Kill the child, whatever it does."""
@@ -120,7 +150,7 @@ def _too_slow(name: str, seconds: float) -> UnreadableError:
 
 def environment() -> dict[str, str]:
     """The variables of a child: no secret of ours is among them."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    variables = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
     # glibc reserves 64 MiB of address space for each thread that allocates, which counts against the limit.
     path = os.pathsep.join(filter(None, sys.path))
-    return kept | dict(OFF) | {"PYTHONPATH": path, "MALLOC_ARENA_MAX": "2"}
+    return variables | dict(OFF) | {"PYTHONPATH": path, "MALLOC_ARENA_MAX": "2"}

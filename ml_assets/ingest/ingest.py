@@ -17,7 +17,7 @@ from ml_assets.ingest.faults import fault
 from ml_assets.ingest.files import Arrival, Identity, arrivals, identify, unread_names
 from ml_assets.ingest.history import Delivering, FileHistory, bound_reach, post
 from ml_assets.ingest.left_files import note, reasons
-from ml_assets.ingest.remedies import valueless
+from ml_assets.ingest.remedies import unfilled_columns, valueless
 from ml_assets.ingest.report import Checked, Ingest, Ingested, Note, SchemaDrift
 from ml_assets.ingest.schema import Shape, stored_shape
 from ml_assets.storage.timestamps import clock
@@ -121,27 +121,28 @@ class _Run:
         self.opened = ExitStack()
         self.connection = self.opened.enter_context(self.lake.connect())
         self.delivery = Delivering.begin(self.lake, self.table, self.spec, self.entries, self.now)
-        if self.spec.read == "documents":
-            from ml_assets.ingest.documents import SHAPE
-
-            self.shape = SHAPE
-        elif self.lake.version(self.table) is not None:
+        if self.spec.read != "documents" and self.lake.version(self.table) is not None:
             added = [column for entry in self.entries for column in entry.added]
             self.shape = stored_shape(self.lake.schema(self.table), added, self.spec)
 
     def open(self, location: Path | str | None, *, retry: bool) -> None:
-        """Find out when documents arrived, and which are read again.
+        """Find out what documents are like, when they arrived, and which are read again.
 
         Raises:
+            DeclarationError: the extractor cannot be imported, or the table holds other types.
             DataError: a line of the source's `arrivals` cannot be understood.
         """
         from ml_assets.documents.reader import DocumentReader
         from ml_assets.ingest.arrivals import register
+        from ml_assets.ingest.document_rows import DocumentRows
         from ml_assets.ingest.documents import Inbox  # the readers of documents
         from ml_assets.ingest.refusals import refusals
 
-        before = refusals(self.lake, self.table)
-        self.inbox = Inbox(DocumentReader(), self.now, register(self.spec, location), before, retry=retry)
+        stored = self.lake.schema(self.table) if self.lake.version(self.table) is not None else None
+        rows = DocumentRows.of(self.spec.extract, stored)
+        before, known = refusals(self.lake, self.table), register(self.spec, location)
+        self.inbox = Inbox(DocumentReader(), rows, self.now, known, before, retry=retry)
+        self.shape = rows.shape
         self.seen -= self.inbox.again
 
     def unknown(self, found: list[Arrival]) -> list[Arrival]:
@@ -258,7 +259,8 @@ class _Run:
     def _warnings(self) -> tuple[str, ...]:
         known = self.shape.fields if self.shape else {}
         waiting = [column for column in self.waiting if column not in known]
-        return (valueless(waiting),) if waiting else ()
+        unfilled = self.inbox.rows.unfilled if self.inbox else ()
+        return (*([valueless(waiting)] if waiting else []), *([unfilled_columns(unfilled)] if unfilled else []))
 
     def report(self, beside: tuple[str, ...]) -> Ingested:
         """What this run did, and the state that it leaves; `beside` is what the source's pattern does not match."""

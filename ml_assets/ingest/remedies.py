@@ -33,6 +33,14 @@ def valueless(columns: Sequence[str]) -> str:
     )
 
 
+def unfilled_columns(columns: Sequence[str]) -> str:
+    """What the author of a source of documents should know of columns that no extractor fills."""
+    return (
+        f"{name_list(columns)}: null in new documents, for no extractor finds them any more. Name one that does, as in "
+        "`extract: ml_assets.examples.documents.extract:facts`"
+    )
+
+
 def name_list(columns: Sequence[str]) -> str:
     """Some names for a sentence."""
     more = f" and {len(columns) - _LISTED:,} more" if len(columns) > _LISTED else ""

@@ -11,7 +11,11 @@ from ml_assets.documents.document import Document, ReadingLimits
 from ml_assets.storage.manifest import Manifest, RowQuery
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ml_assets.documents.extractor import Extractor
     from ml_assets.documents.reader import DocumentReader
+    from ml_assets.ingest.document_rows import DocumentRows
 
 _NOBODY = "sent"  # the entity within the queries, which are pure functions of its one row
 LIMITS = ReadingLimits(size=20 << 20, pages=50, seconds=15, seconds_per_page=10, characters=1_000_000)
@@ -22,14 +26,15 @@ READERS = max(1, (os.cpu_count() or 1) // LIMITS.threads)
 
 
 class DocumentFeatures:
-    """A reader in child processes, and DuckDB in memory; both are started by the first document."""
+    """Readers in child processes, and DuckDB in memory; each is started by the first document that needs it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held = ExitStack()
         self._reader: DocumentReader | None = None
+        self._extracting: DocumentReader | None = None
         self._connection: Any = None
-        self._deep: dict[RowQuery, bool] = {}
+        self._rows: dict[tuple[str | None, tuple[RowQuery, ...]], DocumentRows] = {}
 
     def read(self, content: bytes) -> Document:
         """Read a file; blocks.
@@ -39,54 +44,74 @@ class DocumentFeatures:
         """
         with self._lock:
             if self._reader is None:
-                from ml_assets.documents.reader import DocumentReader
-
-                self._reader = self._held.enter_context(DocumentReader(LIMITS, READERS))
+                self._reader = self._start(READERS)
         return self._reader.read(content)
 
     def features(self, manifest: Manifest, documents: Sequence[Document]) -> list[dict[str, Any]]:
         """The features of documents, by the queries of the model's views over the row of each; blocks.
 
         The same queries made the training set, so what a file is scored by is what it would have been trained by.
+
+        Raises:
+            UnreadableError: the model's extractor fails on one.
+            DeclarationError: it cannot be imported.
         """
         now = datetime.now(UTC).replace(tzinfo=None)
+        at = now - timedelta(seconds=1)  # known strictly before `now`
+        rows = self._rows_of(manifest)
+        tables = [rows.row(each, _NOBODY, None, at, self._facts(each.text, rows.extractor)) for each in documents]
         with self._lock:
-            if self._connection is None:
-                from ml_assets.storage.duck import memory
-
-                self._connection = self._held.enter_context(memory())
-            return [self._row(manifest, document, now) for document in documents]
+            return [self._row(manifest, table, now) for table in tables]
 
     def close(self) -> None:
         """End the children and give everything back."""
         self._held.close()
 
-    def _row(self, manifest: Manifest, document: Document, now: datetime) -> dict[str, Any]:
+    def _start(self, processes: int) -> "DocumentReader":
+        from ml_assets.documents.reader import DocumentReader
+
+        return self._held.enter_context(DocumentReader(LIMITS, processes))
+
+    def _facts(self, text: str, extractor: "Extractor | None") -> dict[str, Any]:
+        """Found in a process of their own: a text is not to wait for the files that are being read."""
+        if extractor is None:
+            return {}
+        with self._lock:
+            if self._extracting is None:
+                self._extracting = self._start(1)
+        return self._extracting.extract(text, extractor)
+
+    def _row(self, manifest: Manifest, table: "pa.Table", now: datetime) -> dict[str, Any]:
         """What a query has no row for is missing, and the answer says so."""
-        from ml_assets.ingest.documents import row
-
-        at = now - timedelta(seconds=1)  # known strictly before `now`
-        table = row(document, _NOBODY, None, at, described=any(map(self._looks_deep, manifest.documents)))
-        found: dict[str, Any] = {}
+        features: dict[str, Any] = {}
         for query in manifest.documents:
-            sql, asked = _asked(query, now)
+            sql, parameters = _asked(query, now)
             self._connection.register(query.relation, table)
-            rows = self._connection.sql(sql, params=asked).to_arrow_table().to_pylist()
-            found |= rows[0] if rows else {}
-        return found
+            rows = self._connection.sql(sql, params=parameters).to_arrow_table().to_pylist()
+            features |= rows[0] if rows else {}
+        return features
 
-    def _looks_deep(self, query: RowQuery) -> bool:
-        """Whether a query sees what is extracted from a text, which takes longer than all the rest."""
-        if query not in self._deep:
-            from ml_assets.ingest.documents import READ, SHAPE
-            from ml_assets.storage.duck import outcome
+    def _rows_of(self, manifest: Manifest) -> "DocumentRows":
+        """With the extractor only where a query sees its facts: to find them takes longer than all the rest."""
+        key = manifest.extractor, manifest.documents
+        with self._lock:
+            if key not in self._rows:
+                from ml_assets.ingest.document_rows import DocumentRows
+                from ml_assets.storage.duck import memory
 
-            given = []
-            for shape in (READ, SHAPE):
-                self._connection.register(query.relation, shape.schema.empty_table())
-                given.append(outcome(self._connection, *_asked(query, datetime(2000, 1, 1))))  # noqa: DTZ001 - naive UTC
-            self._deep[query] = given[0] != given[1]
-        return self._deep[query]
+                if self._connection is None:
+                    self._connection = self._held.enter_context(memory())
+                plain, whole = DocumentRows(), DocumentRows.of(manifest.extractor)
+                seen = [[self._outcome(query, rows) for query in manifest.documents] for rows in (plain, whole)]
+                self._rows[key] = plain if seen[0] == seen[1] else whole
+            return self._rows[key]
+
+    def _outcome(self, query: RowQuery, rows: "DocumentRows") -> object:
+        """The columns that a query gives, or its error."""
+        from ml_assets.storage.duck import outcome
+
+        self._connection.register(query.relation, rows.shape.schema.empty_table())
+        return outcome(self._connection, *_asked(query, datetime(2000, 1, 1)))  # noqa: DTZ001 - naive UTC
 
 
 def _asked(query: RowQuery, now: datetime) -> tuple[str, dict[str, Any]]:

@@ -39,7 +39,7 @@ _PERHAPS = re.compile(
 )
 _PIECE = 1 << 16  # bytes of a form that are looked at together
 # What the machine could not do, rather than what is wrong with the file.
-_OURS = ("timeout", "memory", "crashed")
+_OURS = ("timeout", "memory", "crashed", "extractor")
 
 
 async def receive_document(services: Services, scope: Any, receive: Receive) -> tuple[bytes, bool]:  # noqa: ANN401 - of ASGI
@@ -83,8 +83,7 @@ async def read_upload(services: Services, model: ServedModel, content: bytes) ->
     try:
         document, name = await services.lanes.reading.run(_read, services, content)
     except UnreadableError as error:
-        status = 503 if error.code in _OURS else 422
-        raise Problem(status, f"unreadable-{error.code}", str(error), "send another file", field="file") from None
+        raise _unreadable(error, "file") from None
     return RequestRows([name], None), await _seen(services, model, [document])
 
 
@@ -106,8 +105,16 @@ async def texts(services: Services, model: ServedModel, found: Sequence[str]) ->
 
 
 async def _seen(services: Services, model: ServedModel, documents: Sequence[Document]) -> list[ModelInput]:
-    rows = await services.lanes.describing.run(services.documents.features, model.manifest, documents)
+    try:
+        rows = await services.lanes.describing.run(services.documents.features, model.manifest, documents)
+    except UnreadableError as error:
+        raise _unreadable(error, "$") from None
     return [ModelInput([row.get(name) for name in model.artifact.names]) for row in rows]
+
+
+def _unreadable(error: UnreadableError, field: str) -> Problem:
+    status = 503 if error.code in _OURS else 422
+    return Problem(status, f"unreadable-{error.code}", str(error), "send another file", field=field)
 
 
 def _read(services: Services, content: bytes) -> tuple[Document, str]:

@@ -1,23 +1,9 @@
 """The declaration of sample data: the function that fills the drop zone of a model."""
 
-import re
-from typing import Annotated
-
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from ml_assets.spec.base import Declaration
-
-_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-
-
-def _function_path(text: str) -> str:
-    if not _PATH.fullmatch(text):
-        raise ValueError(f"{text!r} does not name a function: write package.module:function")
-    return text
-
-
-FunctionPath = Annotated[str, AfterValidator(_function_path)]
-"""`package.module:function`; it is imported when a command needs it, never while the definitions load."""
+from ml_assets.spec.function_path import FunctionPath
 
 
 class SampleSpec(Declaration):

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from ml_assets.spec.base import Declaration, Duration
 from ml_assets.spec.expectation_names import is_of_rows, problem
+from ml_assets.spec.function_path import FunctionPath
 from ml_assets.spec.text_format import ISO, TextFormat
 
 Kind = Literal["string", "integer", "double", "boolean", "timestamp", "date"]
@@ -86,6 +87,11 @@ class SourceSpec(Declaration):
         description="Of documents, a glob of JSON Lines with `document_id` (SHA-256) and `received_at`; default: a "
         "document arrives when it is first seen",
     )
+    extract: FunctionPath | None = Field(
+        None,
+        description="Of documents, the function of a text that finds facts in it, as `package.module:function`; it "
+        "returns a dataclass whose fields become columns. Default: a document has its text and how it was read",
+    )
     event_time: str = Field(min_length=1, description="The column that says when a row happened (UTC)")
     known_at: str | None = Field(None, description="The column that says when a row became known (UTC)")
     format: TextFormat = Field(ISO, description="How CSV and JSON Lines are written, where it cannot be recognised")
@@ -113,16 +119,7 @@ class SourceSpec(Declaration):
         if not (self.name.isidentifier() and self.name.isascii()):
             raise ValueError(f"name {self.name!r} is no identifier: use letters, digits and _ (order_lines)")
         self._check_location()
-        if self.read == "documents" and (
-            self.event_time != RECEIVED or self.known_at or self.columns or self.format != ISO
-        ):
-            raise ValueError(
-                f"documents have columns of their own, and event_time {RECEIVED}: leave out known_at, columns, format"
-            )
-        if self.arrivals and self.read != "documents":
-            raise ValueError("arrivals are of documents: rows say themselves when they happened, leave it out")
-        if self.read == "documents" and self.key:
-            raise ValueError("documents are identified by their content: leave key out")
+        self._check_documents()
         if repeated := [column for column in self.key if self.key.count(column) > 1]:
             raise ValueError(f"key names {repeated[0]} twice: name each column once")
         for column in self._named_columns():
@@ -153,6 +150,19 @@ class SourceSpec(Declaration):
             raise ValueError(
                 f"files {self.files!r} leaves data/incoming: name a glob below it, or a URL (file:///archive/*.csv)"
             )
+
+    def _check_documents(self) -> None:
+        own = self.event_time != RECEIVED or self.known_at or self.columns or self.format != ISO
+        if self.read == "documents" and own:
+            raise ValueError(
+                f"documents have columns of their own, and event_time {RECEIVED}: leave out known_at, columns, format"
+            )
+        if self.read == "documents" and self.key:
+            raise ValueError("documents are identified by their content: leave key out")
+        if self.arrivals and self.read != "documents":
+            raise ValueError("arrivals are of documents: rows say themselves when they happened, leave it out")
+        if self.extract and self.read != "documents":
+            raise ValueError("extract is of the text of documents: of rows compute columns in SQL, leave it out")
 
     def _named_columns(self) -> list[str]:
         checked = [column for expectation in self.expectations for column in expectation.columns]

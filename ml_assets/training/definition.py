@@ -31,6 +31,7 @@ class ModelDefinition:
         population: the view of who is scored.
         labels: the view of what happened.
         features: the model's feature views, in the order of its declaration.
+        extract: of a model of documents, what names their extractor.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ModelDefinition:
     population: View
     labels: View
     features: tuple[TimedView, ...]
+    extract: str | None = None
 
     @property
     def tables(self) -> ModelTables:
@@ -92,9 +94,10 @@ def assemble(
         outcome=spec.label.outcome,
     )
     used = tuple(features(name, path, declared[feature], spec.entity, known) for feature in spec.features)
-    folder = ModelDefinition(name, spec, population, labels, used)
-    _check_columns(folder)
     _check_documents(spec, sources)
+    extract = next((each.extract for each in sources if spec.documents and each.name == spec.documents.source), None)
+    folder = ModelDefinition(name, spec, population, labels, used, extract)
+    _check_columns(folder)
     return folder
 
 

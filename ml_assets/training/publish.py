@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ml_assets.features.view import View, feature_set
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
@@ -49,6 +51,7 @@ def manifest(lake: Lake, registry: Registry, folder: ModelDefinition, report: "R
         tables=kept.tables,
         classes=kept.classes,
         documents=_documents(folder, kept),
+        extract=folder.extract if folder.spec.documents else msgspec.UNSET,
         terms=kept.terms,
         **{each.name: getattr(folder.spec.serve, each.name) for each in fields(ServedProperties)},
     ).to_json()

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import pytest
 
-from ml_assets.documents.description import describe
 from ml_assets.documents.document import LIMITS, ReadingLimits, UnreadableError
 from ml_assets.documents.read import read
+from ml_assets.examples.documents.extract import facts
 from ml_assets.search.terms import terms
 from ml_assets_tests.documents import made
 
@@ -63,7 +63,7 @@ def test_a_file_of_one_thing_takes_as_long_as_it_is(head: str) -> None:
         assert spent(lambda content=large: read(content, ROOM)) < 10 * before + 0.5, piece  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("look", [describe, terms])
+@pytest.mark.parametrize("look", [facts, terms])
 def test_what_is_found_in_a_text_takes_as_long_as_it_is(look: Callable[[str], object]) -> None:
     for piece in (
         *(piece.decode("latin-1") for piece in PIECES),

@@ -15,9 +15,10 @@ import pytest
 from pydantic import ValidationError
 
 from ml_assets.documents.document import LIMITS, READER, Document, Page, UnreadableError
+from ml_assets.documents.extractor import Extractor
 from ml_assets.errors import DataError
 from ml_assets.ingest import ledger
-from ml_assets.ingest.documents import SHAPE
+from ml_assets.ingest.document_rows import DocumentRows
 from ml_assets.ingest.ingest import Ingested, ingest
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
@@ -26,7 +27,12 @@ from ml_assets_tests.documents.made import LEASE, pdf
 
 TABLE = "papers/raw/text"
 SPEC = SourceSpec(
-    name="text", read="documents", files="files/**", arrivals="arrivals/*.jsonl", event_time="received_at"
+    name="text",
+    read="documents",
+    files="files/**",
+    arrivals="arrivals/*.jsonl",
+    event_time="received_at",
+    extract="ml_assets.examples.documents.extract:facts",
 )
 CAME = datetime(2026, 3, 2, 9, 30)  # noqa: DTZ001 - the lake's times are naive UTC
 
@@ -65,7 +71,8 @@ def test_a_document_is_a_row_with_its_text_and_what_was_found_in_it(drop: Drop) 
     done = drop.ingest()
     assert (done.accepted, done.quarantined, done.refused) == (2, 0, ())
     lease, note = drop.rows()
-    assert [*lease][: len(SHAPE.fields)] == [*SHAPE.fields]
+    columns = DocumentRows.of(SPEC.extract).shape.fields
+    assert [*lease][: len(columns)] == [*columns]
     assert (lease["name"], lease["kind"], lease["title"], lease["pages"]) == ("files/a/lease.pdf", "pdf", "Lease", 2)
     assert lease["received_at"] == CAME
     assert lease["text"].count("\f") == 1
@@ -165,6 +172,9 @@ class Trouble:
             self.left[name] -= 1
             raise UnreadableError("timeout", f"{name} took more than 20 s")
         return Document("text", len(content), (Page(name, "text", 1.0),))
+
+    def extract(self, text: str, extractor: Extractor) -> dict[str, Any]:
+        return dict(vars(extractor.function(text)))
 
     def close(self) -> None: ...
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from ml_assets.documents.document import Document, Page
-from ml_assets.ingest.documents import READ, SHAPE, row
+from ml_assets.examples.documents.extract import facts
+from ml_assets.ingest.document_rows import READ, DocumentRows
 from ml_assets.serving.document_features import DocumentFeatures
 from ml_assets.storage.duck import memory
 from ml_assets.storage.manifest import Manifest, RowQuery
@@ -37,7 +38,9 @@ def _manifest(*queries: str) -> Manifest:
 def _whole(sql: str) -> dict[str, Any]:
     """What the query gives for the row as the lake holds it."""
     with memory() as connection:
-        connection.register("text", row(DOCUMENT, "sent", None, datetime(2000, 1, 1)))  # noqa: DTZ001 - naive UTC
+        at = datetime(2000, 1, 1)  # noqa: DTZ001 - naive UTC
+        rows = DocumentRows.of("ml_assets.examples.documents.extract:facts")
+        connection.register("text", rows.row(DOCUMENT, "sent", None, at, vars(facts(DOCUMENT.text))))
         asked = {"as_of": datetime(2000, 1, 1)} if "$as_of" in sql else {}  # noqa: DTZ001 - naive UTC
         found: list[dict[str, Any]] = connection.sql(sql.rstrip(";"), params=asked).to_arrow_table().to_pylist()
     return found[0] if found else {}
@@ -64,4 +67,5 @@ def test_the_features_of_several_views_are_one_row() -> None:
 
 
 def test_what_is_read_comes_first_in_the_row() -> None:
-    assert list(SHAPE.fields)[: len(READ.fields)] == list(READ.fields)
+    rows = DocumentRows.of("ml_assets.examples.documents.extract:facts")
+    assert list(rows.shape.fields)[: len(READ)] == list(READ)

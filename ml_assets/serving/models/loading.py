@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ml_assets.decisions.route import Route
+from ml_assets.documents.extractor import load_extractor
 from ml_assets.errors import RegistryError
 from ml_assets.serving.models.artifact import Artifact
 from ml_assets.serving.models.lookups import Lookups
@@ -172,6 +173,8 @@ class LoadedModels:
         return loaded
 
     def _load(self, variant: str, release: VariantRelease, manifest: Manifest) -> ServedModel:
+        if manifest.documents and manifest.extractor:
+            load_extractor(manifest.extractor)  # a request is not to find out that it cannot be imported
         artifact = Artifact(manifest, self._releases.artifact(manifest))
         return ServedModel(release.release, artifact, release.since, variant)
 

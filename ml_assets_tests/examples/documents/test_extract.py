@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.documents.description import describe, mask_class_words
+from benchmarks.classify_rows import mask_class_words
 from ml_assets.documents.document import Document, Page
-from ml_assets.documents.extract import amounts, dates
-from ml_assets.documents.parties import parties
+from ml_assets.examples.documents.amounts import amounts
+from ml_assets.examples.documents.dates import dates
 from ml_assets.examples.documents.draw import texts
+from ml_assets.examples.documents.extract import facts
+from ml_assets.examples.documents.parties import parties
 from ml_assets.examples.documents.truth import Truth
 from ml_assets.examples.documents.wording import DATE_FORMS, day, dollars, money
 from ml_assets.storage.scorer import normal
@@ -144,7 +146,7 @@ def test_a_document_is_described() -> None:
         " Ann Lee, as tenant."
         "\n2. Rent. $1,000.00 a month.\nCleaning 10.00 20.00\nIN WITNESS WHEREOF\nBy: ________"
     )
-    found = describe(f"{text}\fPage two")
+    found = facts(f"{text}\fPage two")
     assert found.words == len(f"{text} Page two".split())
     assert found.characters == len(text) + len("\fPage two")
     assert (found.has_dates, found.has_amounts, found.has_signature) == (True, True, True)
@@ -163,7 +165,7 @@ def test_confidence_is_weighted_by_characters_of_recognised_pages() -> None:
 
 
 def test_a_document_without_anything_is_described() -> None:
-    found = describe("")
+    found = facts("")
     assert (found.words, found.table_share, found.digit_share) == (0, 0.0, 0.0)
     assert (found.has_dates, found.has_amounts, found.has_signature) == (False, False, False)
 
@@ -227,7 +229,7 @@ def test_hostile_text_takes_no_longer_than_its_length(name: str) -> None:
 
 def _seconds(text: str) -> float:
     began = time.thread_time()  # of this thread: tests run side by side
-    describe(text)
+    facts(text)
     normal(text)
     mask_class_words(text)
     return time.thread_time() - began
