@@ -28,6 +28,9 @@ DOCUMENTS = pa.schema([
     pa.field("fingerprint", pa.string(), nullable=False),  # of the row: another one means that it has changed
 ])  # fmt: skip
 
+FACTS = ("parties", "dates", "amounts")
+"""Columns by which searches are filtered, where the extractor of the documents has them: lists of names, days, sums."""
+
 LAYOUT = 3
 """Raised when a table has other columns, or a text other terms, than before: every document is then written anew."""
 

@@ -12,7 +12,7 @@ from ml_assets.errors import DataError
 from ml_assets.ingest.corrections import current, current_rows, withdrawn_files
 from ml_assets.search.embedding import fit, learn_lexicon
 from ml_assets.search.index import SearchIndex
-from ml_assets.search.index_schema import LAYOUT
+from ml_assets.search.index_schema import DOCUMENTS, FACTS, LAYOUT
 from ml_assets.storage.duck import quote
 from ml_assets.storage.files import write_whole
 from ml_assets.storage.lake import Lake
@@ -159,13 +159,14 @@ def bind(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "ModelDefi
     """
     empty = zip(_tables(folder, spec), (_NO_TEXT, _NO_CLASS, _NO_ID), strict=False)
     read, said, left = (_relation(lake, connection, table, schema) for table, schema in empty)
+    facts = ", ".join(_facts(connection, read))
     classes = "decision" if folder.spec.label.classes else "NULL::VARCHAR"
     reviewed = _reviewed(lake, connection, folder, spec)
     connection.execute(f"CREATE TEMP VIEW withdrawn AS SELECT DISTINCT document_id FROM {left}")
     connection.execute(f"""
         CREATE TEMP VIEW documents AS
         SELECT document_id, coalesce(title, name) AS title, kind, coalesce(reviewed, decided) AS label,
-            CASE WHEN reviewed IS NULL THEN score END AS label_confidence, received_at, parties, dates, amounts, text,
+            CASE WHEN reviewed IS NULL THEN score END AS label_confidence, received_at, {facts}, text,
             concat_ws(' ', {LAYOUT}, document_id, label, round(label_confidence, 3)) AS fingerprint
         FROM {read} LEFT JOIN (
             SELECT {folder.spec.entity} AS document_id, arg_max({classes}, as_of) AS decided,
@@ -173,6 +174,15 @@ def bind(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "ModelDefi
             FROM {said} GROUP BY ALL
         ) USING (document_id) LEFT JOIN ({reviewed}) USING (document_id)
         WHERE document_id NOT IN (SELECT document_id FROM withdrawn)""")
+
+
+def _facts(connection: "duckdb.DuckDBPyConnection", documents: str) -> Iterator[str]:
+    """The facts that a search filters by, as the extractor of the source finds them; null where it finds none."""
+    found = connection.sql(f"FROM {documents} LIMIT 0").to_arrow_table().schema
+    for name in FACTS:
+        kind = DOCUMENTS.field(name).type
+        has = name in found.names and found.field(name).type == kind
+        yield name if has else f"NULL::{_SQL_TYPES[kind.value_type]}[] AS {name}"
 
 
 def _reviewed(
@@ -201,6 +211,7 @@ _NO_ID = pa.schema([("document_id", pa.string())])
 _NO_CLASS = pa.schema([
     ("document_id", pa.string()), ("as_of", pa.date32()), ("score", pa.float64()), ("decision", pa.string()),
 ])  # fmt: skip
+_SQL_TYPES = {pa.string(): "VARCHAR", pa.date32(): "DATE", pa.float64(): "DOUBLE"}
 _NO_TEXT = pa.schema([
     ("document_id", pa.string()), ("title", pa.string()), ("name", pa.string()), ("kind", pa.string()),
     ("received_at", pa.timestamp("us")), ("parties", pa.list_(pa.string())), ("dates", pa.list_(pa.date32())),
