@@ -102,11 +102,11 @@ def _answer(request: SandboxRequest, data: bytes, limits: ReadingLimits, pipe: "
         return SandboxResult(code="memory", message=f"{request.name}: {error or 'no memory left'}: raise Limits.memory")
 
 
-def _extract(path: str, text: str) -> object:
-    """What an extractor returns, as JSON has it."""
+def _extract(path: str, text: str) -> msgspec.Raw:
+    """What an extractor returns, as JSON."""
     extractor = load_extractor(path)
     try:
-        return msgspec.to_builtins(extractor.function(text))
+        return msgspec.Raw(msgspec.json.encode(extractor.function(text)))
     except MemoryError:
         raise
     except Exception as error:  # whatever a function of the project raises

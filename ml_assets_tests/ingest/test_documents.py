@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from ml_assets.documents.document import LIMITS, READER, Document, Page, UnreadableError
 from ml_assets.documents.extractor import Extractor
-from ml_assets.errors import DataError
+from ml_assets.errors import DataError, DeclarationError
 from ml_assets.ingest import ledger
-from ml_assets.ingest.document_rows import DocumentRows
+from ml_assets.ingest.document_rows import READ, DocumentRows
 from ml_assets.ingest.ingest import Ingested, ingest
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
@@ -154,9 +154,60 @@ def test_an_arrival_in_the_future_and_a_bad_line_are_refused_by_name(drop: Drop)
         drop.ingest()
 
 
-def test_arrivals_are_of_documents_only() -> None:
+def test_arrivals_and_extractors_are_of_documents_only() -> None:
     with pytest.raises(ValidationError, match="arrivals are of documents"):
         SourceSpec(name="rows", files="*.csv", event_time="at", arrivals="a/*.jsonl")
+    with pytest.raises(ValidationError, match="extract is of the text of documents"):
+        SourceSpec(name="rows", files="*.csv", event_time="at", extract="shop.facts:facts")
+    with pytest.raises(ValidationError, match="does not name a function"):
+        SourceSpec(**(SPEC.model_dump() | {"extract": "os.system('x')"}))
+
+
+INVOICE = "ml_assets_tests.documents.extractors:invoice"
+
+
+def test_without_an_extractor_a_document_has_its_text_and_how_it_was_read(drop: Drop) -> None:
+    drop.put("a.txt", "A lease of January 5, 2026")
+    done = drop.ingest(extract=None)
+    assert (done.accepted, done.warnings) == (1, ())
+    assert [*drop.rows()[0]] == [*READ, "_file"]
+
+
+def test_another_extractor_counts_from_the_next_document_on(drop: Drop) -> None:
+    for name, extract in (("a", SPEC.extract), ("b", None), ("c", INVOICE)):
+        drop.put(f"{name}.txt", f"{name}bc")
+        done = drop.ingest(extract=extract)
+        assert ["no extractor finds them" in warning for warning in done.warnings] == [True][: extract != SPEC.extract]
+    assert [(row["words"], row["lines"]) for row in drop.rows()] == [(1, None), (None, None), (None, 3)]
+
+
+def test_an_extractor_that_fails_on_a_document_keeps_it_out_and_the_others_not(drop: Drop) -> None:
+    drop.put("bad.txt", "fail")
+    drop.put("good.txt", "abc")
+    done = drop.ingest(extract=INVOICE)
+    assert (done.accepted, done.quarantined) == (1, 1)
+    (kept,) = drop.rows("_quarantine")
+    assert "files/bad.txt: ml_assets_tests.documents.extractors:invoice fails on the document" in kept["reason"]
+    assert drop.ingest(extract=INVOICE).new_files == ()
+    assert drop.ingest(extract=SPEC.extract, retry=True).accepted == 1
+
+
+@pytest.mark.parametrize(
+    ("extract", "message"),
+    [
+        ("nowhere:facts", "extract names 'nowhere:facts', which cannot be imported"),
+        (
+            "ml_assets_tests.documents.extractors:other_words",
+            "extract finds string for column 'words'; the table has int",
+        ),
+        ("ml_assets_tests.documents.extractors:own_text", "whose column 'text' is one that a document has"),
+    ],
+)
+def test_an_extractor_that_does_not_fit_the_table_is_refused_by_name(drop: Drop, extract: str, message: str) -> None:
+    drop.put("a.txt", "abc")
+    drop.ingest()
+    with pytest.raises(DeclarationError, match=message):
+        drop.ingest(extract=extract)
 
 
 class Trouble:

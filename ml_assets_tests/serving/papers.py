@@ -4,6 +4,7 @@ import hashlib
 import time
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ml_assets.serving.models.releases import Releases, Routes
 from ml_assets.storage.manifest import Input, Manifest, RowQuery
@@ -34,14 +35,14 @@ def onnx() -> bytes:
     )
 
 
-def release(data: Path) -> None:
+def release(data: Path, **changes: Any) -> None:
     """Make it a champion on a server's disk, beside those that are there."""
     releases = Releases.at(data)
     manifest = Manifest(
         model=MODEL, version=1, as_of="2026-11-15", entity="document_id", sha256=hashlib.sha256(onnx()).hexdigest(),
         inputs=(Input("text", "document", "papers", "lease"),), ttls={"papers": 86400.0}, feature_set="papers@1",
         bands=(), max_rows=3, metrics={}, gates=(), reason="", run_id="", run_url="", tags={}, tables={},
-        classes=CLASSES, documents=(RowQuery("SELECT document_id, text FROM text", "text", as_of=False),),
+        classes=CLASSES, documents=(RowQuery("SELECT document_id, text FROM text", "text", as_of=False),), **changes,
     )  # fmt: skip
     name = releases.put(manifest.to_json(), onnx())
     releases.keep(

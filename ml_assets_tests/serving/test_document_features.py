@@ -26,12 +26,12 @@ QUERIES = (
 )
 
 
-def _manifest(*queries: str) -> Manifest:
+def _manifest(*queries: str, **more: Any) -> Manifest:
     documents = tuple(RowQuery(sql, "text", "$as_of" in sql) for sql in queries)
     return Manifest(
         model="documents", version=1, as_of="2026-01-01", entity="document_id", inputs=(), sha256="", ttls={},
         feature_set="", bands=(), metrics={}, gates=(), max_rows=1, reason="", run_id="", run_url="", tags={},
-        tables={}, documents=documents,
+        tables={}, documents=documents, **more,
     )  # fmt: skip
 
 
@@ -64,6 +64,22 @@ def test_the_features_of_several_views_are_one_row() -> None:
     desk.close()
     assert first["amount"] == 1000.0
     assert (second["amount"], second["ocr_confidence"], second["words"]) == (None, None, 1)
+
+
+def test_the_manifest_says_which_extractor_finds_the_facts() -> None:
+    desk = DocumentFeatures()
+    invoice = _manifest("SELECT document_id, lines FROM text", extract="ml_assets_tests.documents.extractors:invoice")
+    none = _manifest("SELECT COLUMNS('pages|words|lines') FROM text", extract=None)
+    assert desk.features(invoice, [DOCUMENT]) == [{"document_id": "sent", "lines": len(DOCUMENT.text)}]
+    assert desk.features(none, [DOCUMENT]) == [{"pages": 2, "ocr_pages": 1}]
+    desk.close()
+
+
+def test_the_manifest_of_before_means_the_extractor_that_there_was() -> None:
+    old = _manifest(QUERIES[2])
+    assert b"extract" not in old.to_json()
+    assert Manifest.from_json(old.to_json()).extractor == "ml_assets.examples.documents.extract:facts"
+    assert Manifest.from_json(_manifest(QUERIES[2], extract=None).to_json()).extractor is None
 
 
 def test_what_is_read_comes_first_in_the_row() -> None:

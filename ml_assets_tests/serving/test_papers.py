@@ -15,7 +15,7 @@ from ml_assets.events.rows import Outcome, Prediction
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.uploads import _file
 from ml_assets_tests.serving import papers, released
-from ml_assets_tests.serving.served import INVOKE, PREDICT, Served, post, refused, scores
+from ml_assets_tests.serving.served import INVOKE, PREDICT, ROW, Served, post, refused, scores
 
 PATH = f"/models/{papers.MODEL}/predict"
 TEXT = b"Lease of January 5, 2024 between Apex Foods LLC and Ann Lee."
@@ -89,6 +89,17 @@ def test_a_class_is_a_truth_and_other_kinds_are_free(served: Served) -> None:
 def test_the_other_model_takes_no_files(served: Served) -> None:
     refused(post(served, PREDICT, TEXT, content_type="application/pdf"), 415, "unsupported-type")
     refused(post(served, INVOKE, FORM % TEXT, content_type="multipart/form-data; boundary=b"), 415, "unsupported-type")
+
+
+def test_a_release_whose_extractor_cannot_be_imported_is_refused_by_name(tmp_path: Path) -> None:
+    """What names the extractor is the manifest; a request cannot."""
+    released.release(tmp_path)
+    papers.release(tmp_path, extract="nowhere.at_all:facts")
+    served = Served(tmp_path, papers.MODEL, patience=10)
+    with served.client:
+        found = refused(post(served, PATH, SENT), 503, "no-release")
+        assert "version 1 cannot be loaded: extract names 'nowhere.at_all:facts', which cannot be" in found["detail"]
+        assert post(served, PREDICT, json.dumps({"instances": [ROW]}).encode()).status_code == 200
 
 
 FILTERS = {
