@@ -69,9 +69,6 @@ class Extractor:
 def load_extractor(path: str) -> Extractor:
     """The extractor of a name.
 
-    >>> load_extractor("ml_assets.examples.documents.extract:facts").columns["dates"]
-    (<class 'datetime.date'>, True)
-
     Raises:
         DeclarationError: it cannot be imported, or its annotations name no columns.
     """

@@ -36,8 +36,8 @@ def valueless(columns: Sequence[str]) -> str:
 def unfilled_columns(columns: Sequence[str]) -> str:
     """What the author of a source of documents should know of columns that no extractor fills."""
     return (
-        f"{name_list(columns)}: null in new documents, for no extractor finds them any more. Name one that does, as in "
-        "`extract: ml_assets.examples.documents.extract:facts`"
+        f"{name_list(columns)}: null in new documents, for no extractor finds them any more. Name one that does: "
+        "`extract: package.module:function`"
     )
 
 

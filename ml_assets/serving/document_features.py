@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.documents.document import Document, ReadingLimits
+from ml_assets.errors import DeclarationError
 from ml_assets.storage.manifest import Manifest, RowQuery
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class DocumentFeatures:
 
         Raises:
             UnreadableError: the model's extractor fails on one.
-            DeclarationError: it cannot be imported.
+            DeclarationError: it cannot be imported, or does not find what the queries ask for.
         """
         now = datetime.now(UTC).replace(tzinfo=None)
         at = now - timedelta(seconds=1)  # known strictly before `now`
@@ -93,7 +94,7 @@ class DocumentFeatures:
 
     def _rows_of(self, manifest: Manifest) -> "DocumentRows":
         """With the extractor only where a query sees its facts: to find them takes longer than all the rest."""
-        key = manifest.extractor, manifest.documents
+        key = manifest.extract or None, manifest.documents
         with self._lock:
             if key not in self._rows:
                 from ml_assets.ingest.document_rows import DocumentRows
@@ -101,8 +102,13 @@ class DocumentFeatures:
 
                 if self._connection is None:
                     self._connection = self._held.enter_context(memory())
-                plain, whole = DocumentRows(), DocumentRows.of(manifest.extractor)
+                plain, whole = DocumentRows(), DocumentRows.of(manifest.extract or None)
                 seen = [[self._outcome(query, rows) for query in manifest.documents] for rows in (plain, whole)]
+                if None in seen[1]:
+                    raise DeclarationError(
+                        f"version {manifest.version} of {manifest.model} reads columns that no extractor of documents "
+                        "finds: name one (`extract:` of the source), then run the loop again"
+                    )
                 self._rows[key] = plain if seen[0] == seen[1] else whole
             return self._rows[key]
 

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from ml_assets.documents.document import Document, Page, UnreadableError
+from ml_assets.errors import DeclarationError
 from ml_assets.serving.content import (
     BOM,
     FORM,
@@ -19,7 +20,7 @@ from ml_assets.serving.content import (
 from ml_assets.serving.document_features import LIMITS
 from ml_assets.serving.http import BODY, Receive, headers
 from ml_assets.serving.models.model import ModelInput, ServedModel
-from ml_assets.serving.problem import Problem
+from ml_assets.serving.problem import Problem, unavailable
 from ml_assets.serving.request import RequestRows
 from ml_assets.serving.services import Services
 
@@ -109,6 +110,8 @@ async def _seen(services: Services, model: ServedModel, documents: Sequence[Docu
         rows = await services.lanes.describing.run(services.documents.features, model.manifest, documents)
     except UnreadableError as error:
         raise _unreadable(error, "$") from None
+    except DeclarationError as error:
+        raise unavailable("no-release", str(error)) from None
     return [ModelInput([row.get(name) for name in model.artifact.names]) for row in rows]
 
 

@@ -16,7 +16,6 @@ MISSING = "<missing>"
 """What stands for a missing text in the string tensors, which know no null. Whoever calls a model sends it."""
 
 
-_EXTRACTED_BEFORE = "ml_assets.examples.documents.extract:facts"
 FEATURES = "ml_assets.features"
 """The metadata of an artifact that holds the features' names as JSON, in the order of its inputs. The inputs themselves
 are called f0, f1, …, because ONNX takes letters, digits and _ only, and a feature may be called anything."""
@@ -123,7 +122,7 @@ class Manifest(ServedProperties):
         tables: every table that went in → its version.
         classes: of the probabilities, in their order, where they are several; then there are no bands.
         documents: the feature views of a model of documents: a file that is sent becomes its row, and features by them.
-        extract: of such a model, the function that finds facts in a text; None: there is none, unset: it is not said.
+        extract: of such a model, what names the function that finds facts in a text; unset: there is none.
         terms: class → word → how much it speaks for the class, of running text.
     """
 
@@ -145,13 +144,8 @@ class Manifest(ServedProperties):
     tables: dict[str, int]
     classes: tuple[str, ...] = ()
     documents: tuple[RowQuery, ...] = ()
-    extract: str | msgspec.UnsetType | None = msgspec.UNSET
+    extract: str | msgspec.UnsetType = msgspec.UNSET
     terms: dict[str, dict[str, float]] = field(default_factory=dict)
-
-    @property
-    def extractor(self) -> str | None:
-        """What names the extractor; the manifests of before extractors were declared mean the one that there was."""
-        return _EXTRACTED_BEFORE if self.extract is msgspec.UNSET else self.extract
 
     def to_json(self) -> bytes:
         """The one JSON text of this manifest."""

@@ -51,7 +51,7 @@ def manifest(lake: Lake, registry: Registry, folder: ModelDefinition, report: "R
         tables=kept.tables,
         classes=kept.classes,
         documents=_documents(folder, kept),
-        extract=folder.extract if folder.spec.documents else msgspec.UNSET,
+        extract=folder.extract or msgspec.UNSET,
         terms=kept.terms,
         **{each.name: getattr(folder.spec.serve, each.name) for each in fields(ServedProperties)},
     ).to_json()

@@ -173,8 +173,8 @@ class LoadedModels:
         return loaded
 
     def _load(self, variant: str, release: VariantRelease, manifest: Manifest) -> ServedModel:
-        if manifest.documents and manifest.extractor:
-            load_extractor(manifest.extractor)  # a request is not to find out that it cannot be imported
+        if manifest.extract:
+            load_extractor(manifest.extract)  # a request is not to find out that it cannot be imported
         artifact = Artifact(manifest, self._releases.artifact(manifest))
         return ServedModel(release.release, artifact, release.since, variant)
 
