@@ -20,7 +20,7 @@ from ml_assets.features.query import require_names
 from ml_assets.ingest.corrections import Corrections, corrections, visible_rows
 from ml_assets.ingest.left_files import without_rows
 from ml_assets.spec.label_values import LABEL
-from ml_assets.storage.duck import QueryError, literal, quote
+from ml_assets.storage.duck import QueryError, literal, memory, quote
 from ml_assets.storage.lake import Lake
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ Computed = tuple[date, pa.Table]
 Pinned = Mapping[str, tuple[int, Corrections]]
 """Of the table of each source: its version, and which of its rows correct others."""
 
-_AS_WRITTEN = "SET disabled_optimizers = 'join_order,build_side_probe_side'"
-"""Joins run as they are written. DuckDB would order them by the size of the files, in which the future counts too, and
-another order of the rows is another last digit of a sum."""
+_AS_WRITTEN = "join_order,build_side_probe_side"
+"""Optimizers that are off, so joins run as they are written. DuckDB would order them by the size of the files, in which
+the future counts too, and another order of the rows is another last digit of a sum."""
 
 
 class Engine(Protocol):
@@ -96,6 +96,7 @@ def compute(
         DeclarationError: the query fails, repeats an entity, or returns a column of no usable type.
         DataError: a source has no table yet.
     """
+    lake = lake.session()
     at = versions_of(lake, view) if versions is None else versions
     pinned = {one.table: (at[one.table], corrections(lake, one.keyed, at[one.table])) for one in view.relations}
     share = -(-len(dates) // workers)
@@ -125,8 +126,7 @@ def _version(lake: Lake, relation: "Relation") -> int:
 
 
 def _block(lake: Lake, view: "View", dates: Sequence[date], pinned: Pinned) -> list[Computed]:
-    with lake.connect() as connection:
-        connection.execute(_AS_WRITTEN)
+    with memory(disabled_optimizers=_AS_WRITTEN) as connection:
         return [(as_of, _at(lake, connection, view, as_of, pinned)) for as_of in dates]
 
 

@@ -56,6 +56,7 @@ def refresh(
         DeclarationError: the query fails or returns no usable rows.
         DataError: a source has no table yet.
     """
+    lake = lake.session()
     for _, upstream in view.views:
         refresh(lake, upstream, dates, workers=workers, engine=engine)
     # Taken once: fingerprints and rows are of the same files, and of the same rows of other views, whoever writes now.

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import cached_property
 
 from ml_assets.features.query import FeatureQuery
 from ml_assets.ingest.keyed import Keyed
@@ -67,7 +68,7 @@ class View:
             return shift(midnight, -(self.lookback or timedelta(0))), shift(midnight, self.horizon)
         return (None if self.lookback is None else shift(midnight, -self.lookback)), midnight
 
-    @property
+    @cached_property
     def recipe(self) -> str:
         """Everything but the rows that decides a result, as a hash."""
         upstream = [(name, view.recipe) for name, view in self.views]

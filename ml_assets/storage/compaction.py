@@ -40,7 +40,7 @@ class TableFile(NamedTuple):
     at: int
 
 
-def due(files: Sequence[TableFile], now: int, *, most: int = MOST) -> list[TableFile]:
+def files_to_gather(files: Sequence[TableFile], now: int, *, most: int = MOST) -> list[TableFile]:
     """Consecutive files to write anew as one, the oldest first; none where there is nothing to gain.
 
     Args:

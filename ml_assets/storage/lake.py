@@ -9,29 +9,27 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import unquote
 
 import deltalake
 import pyarrow as pa
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from ml_assets.errors import LakeError, OvertakenError
+from ml_assets.errors import LakeError
 from ml_assets.storage import delta, torn_commit
 from ml_assets.storage.duck import Connect, literal, memory, number_rows, parquet_rows, quote
 from ml_assets.storage.files import hold_lock
+from ml_assets.storage.snapshot import Snapshot, Window
 
 if TYPE_CHECKING:
     import duckdb
     from pyarrow.dataset import Dataset
 
 Rows: TypeAlias = delta.Rows
-Window: TypeAlias = delta.Window
-
-_ATTEMPTS = 60
 
 
 def fingerprint_of(*parts: object) -> int:
@@ -52,16 +50,29 @@ class Lake:
     root: str
     connect: Connect = memory
     clock: Callable[[], float] = time.time
+    _snapshots: dict[tuple[str, int | None], Snapshot] | None = field(default=None, repr=False, compare=False)
+
+    def session(self) -> Self:
+        """This lake for one operation, which opens each version of a table once.
+
+        An answer is the same as without a session, whoever else writes: what is shared is what was read of a version,
+        and a version never changes. Which one is the newest is asked of the table's log each time, and writes open
+        their table anew, so that nothing is written through what is shared.
+
+        A session belongs to one call and ends with it: a table that is removed and made anew counts its versions from
+        the start, so over a longer time a number may come to mean other rows.
+        """
+        return self if self._snapshots is not None else replace(self, _snapshots={})
 
     def version(self, table: str) -> int | None:
         """The current version of a table; None where there is no table yet."""
-        found = self._open(table)
-        return None if found is None else int(found.version())
+        snapshot = self._open(table)
+        return None if snapshot is None else snapshot.version
 
     def identity(self, table: str) -> tuple[str, int] | None:
         """The id that a table was created with, and its current version: together they never mean other rows."""
-        found = self._open(table)
-        return None if found is None else (str(found.metadata().id), int(found.version()))
+        snapshot = self._open(table)
+        return None if snapshot is None else snapshot.identity
 
     def record(self, table: str, key: str, version: int | None = None) -> int | None:
         """The number that the last write under `key` recorded, up to a version; None where there was none."""
@@ -69,17 +80,17 @@ class Lake:
 
     def records(self, table: str, keys: Sequence[str], version: int | None = None) -> dict[str, int]:
         """The recorded numbers of those `keys` that have one, up to a version; the table is opened once."""
-        found = self._open(table, version)
-        return {} if found is None else delta.records(found, keys)
+        snapshot = self._open(table, version)
+        return {} if snapshot is None else snapshot.records(keys)
 
     def append(self, table: str, rows: Rows, *, records: Mapping[str, int] | None = None) -> int:
         """Add rows (and columns that are new) in one transaction with `records`; returns the version that it made.
 
         Rows keep their order. Those of a reader are consumed as they come, so memory is bounded by a batch, unless
-        they bring new columns. Nothing is written where all
-        `records` stand already.
+        they bring new columns. Nothing is written where all `records` stand already.
         """
-        return self._write(table, rows, records or {})
+        write = delta.append_rows(rows, self._now())
+        return self._commit(table, write, records or {}, new=rows.schema, adds=True)
 
     def replace(
         self,
@@ -107,11 +118,15 @@ class Lake:
             LakeError: other processes changed the same partitions again and again.
             OvertakenError: the table is not at the version `onto`.
         """
-        partition = {"partition_by": [column]} if partitioned else {}
+        by = [column] if partitioned else None
         where = f"{quote(column)} IN ({', '.join(literal(value) for value in values)})"
-        return self._write(
-            table, rows, records or {}, onto, mode="overwrite", predicate=where, schema_mode="merge", **partition
-        )
+
+        def write(current: deltalake.DeltaTable, commit: deltalake.CommitProperties) -> None:
+            how: dict[str, Any] = {"mode": "overwrite", "predicate": where, "schema_mode": "merge", "partition_by": by}
+            # One batch: several would be shuffled.
+            deltalake.write_deltalake(current, rows.combine_chunks(), commit_properties=commit, **how)
+
+        return self._commit(table, write, records or {}, new=rows.schema, by=by, onto=onto)
 
     def remove(
         self, table: str, *, column: str, values: Sequence[str], records: Mapping[str, int] | None = None
@@ -129,14 +144,7 @@ class Lake:
         Raises:
             LakeError: there is no such table, or other processes changed it again and again.
         """
-
-        def rewrite(found: Any, commit: deltalake.CommitProperties) -> None:  # noqa: ANN401 - deltalake has no types
-            schema = pa.schema(found.schema().to_arrow())
-            actions = delta.without(found, column, values, self._now())
-            found.create_write_transaction(actions, "append", schema, commit_properties=commit)
-
-        self._require(table, None)
-        return self._commit(table, rewrite, records or {})
+        return self._commit(table, delta.remove_rows(column, values, self._now()), records or {})
 
     def compact(self, table: str, *, kept: timedelta | None = None) -> bool:
         """Write many small files of closed days as one, in their order; whether there were any. Not of dates.
@@ -144,10 +152,10 @@ class Lake:
         One file a call, so a call is short; none where another process commits meanwhile. `kept` is how long versions
         of before stay readable; None, where something may name them: for ever.
         """
-        found, now = self._open(table), self._now()
+        current, now = self._load(table), self._now()
         # deltalake counts from the machine's clock
         since = None if kept is None else kept + timedelta(seconds=time.time() - now / 1000)
-        return found is not None and delta.compact(found, now, since)
+        return current is not None and delta.compact(current, now, since)
 
     def drop(self, table: str) -> None:
         """Remove a table with all its versions; nothing where there is none."""
@@ -164,17 +172,17 @@ class Lake:
         """
         return self._files(self._require(table, version), table, within)
 
-    def _files(self, found: Any, table: str, within: Window | None) -> list[str]:  # noqa: ANN401 - deltalake has no types
+    def _files(self, snapshot: Snapshot, table: str, within: Window | None) -> list[str]:
         # The log keeps paths percent-encoded (Delta protocol, "Add File"); the folder is the one that we opened.
-        return [f"{self.root}/{table}/{unquote(part.path)}" for part in delta.parts(found, within)]
+        return [f"{self.root}/{table}/{unquote(file.path)}" for file in snapshot.files(within)]
 
     def schema(self, table: str, version: int | None = None) -> pa.Schema:
         """The Arrow schema of a version."""
-        return pa.schema(self._require(table, version).schema().to_arrow())
+        return self._require(table, version).schema
 
     def dataset(self, table: str) -> "Dataset":
         """A table as an Arrow dataset: rows of one partition are read without a query, and without the others."""
-        return self._require(table, None).to_pyarrow_dataset()
+        return self._require(table, None).dataset
 
     def relation(
         self,
@@ -194,17 +202,17 @@ class Lake:
             within: a hint that lets whole files be left out; rows still have to be filtered.
             places: each row says where it lies, in the columns `PATH` and `ROW`.
         """
-        found = self._require(table, version)
-        files, schema = self._files(found, table, within), pa.schema(found.schema().to_arrow())
-        name = f"_lake_{table}@{found.version()}"
+        snapshot = self._require(table, version)
+        files, schema = self._files(snapshot, table, within), snapshot.schema
+        name = f"_lake_{table}@{snapshot.version}"
         if files and "://" in files[0]:
-            connection.register(name, found.to_pyarrow_dataset())
+            connection.register(name, snapshot.dataset)
             return number_rows(quote(name)) if places else quote(name)
         # The columns and their types are the table's, whatever these files hold: one may have come with a later file.
         connection.register(empty := f"{name}_empty", schema.empty_table())
         if not files:
             return number_rows(quote(empty)) if places else quote(empty)
-        return parquet_rows(files, schema.names, found.metadata().partition_columns, quote(empty), places=places)
+        return parquet_rows(files, schema.names, snapshot.partition_columns, quote(empty), places=places)
 
     @contextlib.contextmanager
     def open(self, **tables: str) -> Iterator["duckdb.DuckDBPyConnection"]:
@@ -219,8 +227,8 @@ class Lake:
     def query(self, sql: str, parameters: Mapping[str, object] | None = None, **tables: str) -> pa.Table:
         """The result of one query over tables, as Arrow."""
         with self.open(**tables) as connection:
-            found: pa.Table = connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
-            return found
+            rows: pa.Table = connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
+            return rows
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -234,7 +242,27 @@ class Lake:
     def _now(self) -> int:
         return int(self.clock() * 1000)
 
-    def _open(self, table: str, version: int | None = None) -> Any:  # noqa: ANN401 - deltalake has no types
+    def _open(self, table: str, version: int | None = None) -> Snapshot | None:
+        """A version of a table, by default the newest; None where there is no table."""
+        shared = {} if self._snapshots is None else self._snapshots
+        snapshot = shared.get((table, version))
+        if snapshot is None or (version is None and not snapshot.is_current()):
+            if (loaded := self._load(table, version)) is None:
+                return None
+            snapshot = Snapshot(loaded)
+            shared[table, version] = shared[table, snapshot.version] = snapshot
+        return snapshot
+
+    def _require(self, table: str, version: int | None) -> Snapshot:
+        snapshot = self._open(table, version)
+        if snapshot is None:
+            raise self._absent(table)
+        return snapshot
+
+    def _absent(self, table: str) -> LakeError:
+        return LakeError(f"no table {table} below {self.root}: materialize the asset first")
+
+    def _load(self, table: str, version: int | None = None) -> deltalake.DeltaTable | None:
         try:
             return deltalake.DeltaTable(f"{self.root}/{table}", version=version)
         except TableNotFoundError:
@@ -242,58 +270,30 @@ class Lake:
         except DeltaError as error:
             with self.lock(f"mend/{table}"):
                 torn_commit.mend(self.root, table, error)
-            return self._open(table, version)
+            return self._load(table, version)
 
-    def _require(self, table: str, version: int | None) -> Any:  # noqa: ANN401 - deltalake has no types
-        found = self._open(table, version)
-        if found is None:
-            raise LakeError(f"no table {table} below {self.root}: materialize the asset first")
-        return found
-
-    def _write(self, table: str, rows: Rows, records: Mapping[str, int], onto: int | None = None, **how: Any) -> int:  # noqa: ANN401 - of write_deltalake
-        def replace(found: Any, commit: deltalake.CommitProperties) -> None:  # noqa: ANN401 - deltalake has no types
-            # One batch: several would be shuffled.
-            deltalake.write_deltalake(found, rows.combine_chunks(), commit_properties=commit, **how)
-
-        while self._open(table) is None:
-            with self.lock(f"create/{table}"):
-                if self._open(table) is None:  # without rows: Delta lets two creations with some both succeed
-                    parts, path = how.get("partition_by"), f"{self.root}/{table}"
-                    made = rows.schema.empty_table()
-                    deltalake.write_deltalake(path, made, configuration=delta.FOREVER, partition_by=parts)
-        write = replace if how else delta.appending(rows, self._now())
-        return self._commit(table, write, records, adds=not how, onto=onto)
+    def _create(self, table: str, new: pa.Schema | None, by: list[str] | None) -> deltalake.DeltaTable:
+        if new is None:
+            raise self._absent(table)
+        with self.lock(f"create/{table}"):
+            while (current := self._load(table)) is None:
+                # Without rows: Delta lets two creations with some both succeed.
+                empty = new.empty_table()
+                deltalake.write_deltalake(f"{self.root}/{table}", empty, configuration=delta.FOREVER, partition_by=by)
+            return current
 
     def _commit(
         self,
         table: str,
-        write: Callable[[Any, deltalake.CommitProperties], None],
+        write: delta.Write,
         records: Mapping[str, int],
         *,
+        new: pa.Schema | None = None,
+        by: list[str] | None = None,
         adds: bool = False,
         onto: int | None = None,
     ) -> int:
-        """Call `write` until nobody comes in between, unless all records stand; returns the version that it made."""
-        # No retries of deltalake's own: they commit on top of what others wrote, and do not say as which version.
-        commit = deltalake.CommitProperties(
-            max_commit_retries=0,
-            app_transactions=[deltalake.Transaction(key, number) for key, number in records.items()],
-        )
-        for left in reversed(range(_ATTEMPTS)):
-            # The table that was looked at is the one that is written: a commit in between is a conflict.
-            current = self._require(table, None)
-            found, before = delta.records(current, records), int(current.version())
-            if records and found == dict(records):
-                return before
-            if onto not in (None, before):
-                raise OvertakenError(f"table {table}: another process made version {before}; run again")
-            if adds and (done := [key for key in found if found[key] == records[key]]):
-                raise LakeError(f"table {table}: another process committed {done[0]} already; run again")
-            try:
-                write(current, commit)
-            except CommitFailedError as error:
-                if not left:
-                    raise LakeError(f"table {table}: another process is writing it; run again ({error})") from error
-            else:
-                return before + 1
-        raise LakeError(f"table {table}: another process is writing it; run again")
+        def opened() -> deltalake.DeltaTable:
+            return self._load(table) or self._create(table, new, by)
+
+        return delta.commit(table, opened, write, records, adds=adds, onto=onto)

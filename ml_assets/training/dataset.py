@@ -152,6 +152,7 @@ def build(
         DataError: a source is empty.
         TrainingError: history is too short, or holds one class only.
     """
+    lake = lake.session()
     for attempt in range(1, _ATTEMPTS + 1):
         until = known_until(lake, folder, as_of)
         needed = window(folder, as_of, until)

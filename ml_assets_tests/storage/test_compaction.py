@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.storage import compaction, delta, parquet
-from ml_assets.storage.compaction import KEPT, MOST, TableFile, due
+from ml_assets.storage.compaction import KEPT, MOST, TableFile, files_to_gather
 from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import Shop, made
 
@@ -178,7 +178,7 @@ def _raising(function: Callable[..., Any], *, before: bool) -> Callable[..., Any
 
 
 STEPS = {
-    "before the rows are read": (delta, "_rows_of", True),
+    "before the rows are read": (delta, "_scan", True),
     "before the file is written": (parquet, "write", True),
     "after the file is written": (parquet, "write", False),
     "after the commit": (delta, "_tidy", True),
@@ -266,7 +266,7 @@ def test_order_is_kept_and_the_number_of_files_has_a_bound(at: list[int], size: 
     files = [TableFile(str(number), size, moment) for number, moment in enumerate(sorted(at))]
     whole = [(file.path, file.size) for file in files]
     paths = {file.path: [file.path] for file in files}
-    while chosen := due(files, NOW, most=10):
+    while chosen := files_to_gather(files, NOW, most=10):
         start = files.index(chosen[0])
         assert files[start : start + len(chosen)] == chosen
         assert start == 0 or files[start - 1].at < chosen[0].at
@@ -292,7 +292,7 @@ def test_two_years_of_takes_leave_less_than_a_hundred_files() -> None:
     for day in range(730):
         now = day * DAY
         files += [TableFile(f"{day}-{take}", 2_000, now + take * 300_000) for take in range(288)]
-        while chosen := due(files, now + DAY - 1):
+        while chosen := files_to_gather(files, now + DAY - 1):
             start = files.index(chosen[0])
             size = sum(file.size for file in chosen)
             files[start : start + len(chosen)] = [TableFile(chosen[0].path, size, chosen[-1].at)]

@@ -210,8 +210,8 @@ def _replace(barrier: Barrier, said: Any, root: str, days: list[date], value: in
 class Overtaken(Lake):
     """A lake in which another process writes right after this one saw that there is no table."""
 
-    def _open(self, table: str, version: int | None = None) -> Any:
-        found = super()._open(table, version)
+    def _load(self, table: str, version: int | None = None) -> DeltaTable | None:
+        found = super()._load(table, version)
         if found is None:
             Lake(self.root).replace(table, rows(DAYS, 1), values=DAYS)
         return found

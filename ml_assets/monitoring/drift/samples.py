@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ml_assets.errors import DataError
 from ml_assets.monitoring.drift.distances import Counts, Floats
-from ml_assets.storage.duck import quote
+from ml_assets.storage.duck import memory, quote
 from ml_assets.storage.lake import Lake
 
 if TYPE_CHECKING:
@@ -84,8 +84,7 @@ class Stored:
 @contextlib.contextmanager
 def stored(lake: Lake, table: str, version: int | None = None, where: str = "true") -> Iterator[Stored]:
     """The rows of a table of the lake that `where` chooses, a trusted SQL condition."""
-    with lake.connect() as connection:
-        connection.execute("SET parquet_metadata_cache = true")  # each column is a query of the same files
+    with memory(parquet_metadata_cache=True) as connection:  # each column is a query of the same files
         rows = f"(SELECT * FROM {lake.relation(connection, table, version)} WHERE {where})"
         ((count,),) = connection.sql(f"SELECT count(*) FROM {rows}").fetchall()
         yield Stored(connection, rows, int(count), lake.schema(table, version).names)
