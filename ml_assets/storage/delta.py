@@ -15,7 +15,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from ml_assets.errors import LakeError, OvertakenError
 from ml_assets.storage import parquet
 from ml_assets.storage.compaction import TableFile, files_to_gather
-from ml_assets.storage.snapshot import Snapshot, schema_of, store
+from ml_assets.storage.snapshot import TableSnapshot, schema_of, store
 
 Rows: TypeAlias = "pa.Table | pa.RecordBatchReader"
 Write: TypeAlias = Callable[[deltalake.DeltaTable, deltalake.CommitProperties], None]
@@ -60,7 +60,7 @@ def commit(
     for left in reversed(range(_ATTEMPTS)):
         # The table that was looked at is the one that is written: a commit in between is a conflict.
         current = opened()
-        recorded, before = Snapshot(current).records(records), int(current.version())
+        recorded, before = TableSnapshot(current).records(records), int(current.version())
         if records and recorded == dict(records):
             return before
         if onto not in (None, before):
@@ -115,7 +115,7 @@ def remove_rows(column: str, values: Sequence[str], now: int) -> Write:
     def remove(table: deltalake.DeltaTable, commit: deltalake.CommitProperties) -> None:
         among = pc.field(column).isin([*values])
         folder, schema, actions = store(table), schema_of(table), list[AddAction | RemoveAction]()
-        for file in Snapshot(table).files():
+        for file in TableSnapshot(table).files():
             if not _scan(folder, file.path, schema, among).count_rows():
                 continue
             actions.append(RemoveAction(file.path, data_change=True, deletion_timestamp=now, size=file.size))
@@ -127,7 +127,7 @@ def remove_rows(column: str, values: Sequence[str], now: int) -> Write:
 
 def compact(table: deltalake.DeltaTable, now: int, kept: timedelta | None) -> bool:
     """Do one step of what `Lake.compact` says; whether there was one."""
-    snapshot = Snapshot(table)
+    snapshot = TableSnapshot(table)
     files = [] if snapshot.partition_columns else files_to_gather(snapshot.files(), now)
     if not files:
         return False

@@ -23,7 +23,7 @@ from ml_assets.errors import LakeError
 from ml_assets.storage import delta, torn_commit
 from ml_assets.storage.duck import Connect, literal, memory, number_rows, parquet_rows, quote
 from ml_assets.storage.files import hold_lock
-from ml_assets.storage.snapshot import Snapshot, Window
+from ml_assets.storage.snapshot import TableSnapshot, Window
 
 if TYPE_CHECKING:
     import duckdb
@@ -50,7 +50,7 @@ class Lake:
     root: str
     connect: Connect = memory
     clock: Callable[[], float] = time.time
-    _snapshots: dict[tuple[str, int | None], Snapshot] | None = field(default=None, repr=False, compare=False)
+    _snapshots: dict[tuple[str, int | None], TableSnapshot] | None = field(default=None, repr=False, compare=False)
 
     def session(self) -> Self:
         """This lake for one operation, which opens each version of a table once.
@@ -172,7 +172,7 @@ class Lake:
         """
         return self._files(self._require(table, version), table, within)
 
-    def _files(self, snapshot: Snapshot, table: str, within: Window | None) -> list[str]:
+    def _files(self, snapshot: TableSnapshot, table: str, within: Window | None) -> list[str]:
         # The log keeps paths percent-encoded (Delta protocol, "Add File"); the folder is the one that we opened.
         return [f"{self.root}/{table}/{unquote(file.path)}" for file in snapshot.files(within)]
 
@@ -242,18 +242,18 @@ class Lake:
     def _now(self) -> int:
         return int(self.clock() * 1000)
 
-    def _open(self, table: str, version: int | None = None) -> Snapshot | None:
+    def _open(self, table: str, version: int | None = None) -> TableSnapshot | None:
         """A version of a table, by default the newest; None where there is no table."""
         shared = {} if self._snapshots is None else self._snapshots
         snapshot = shared.get((table, version))
         if snapshot is None or (version is None and not snapshot.is_current()):
             if (loaded := self._load(table, version)) is None:
                 return None
-            snapshot = Snapshot(loaded)
+            snapshot = TableSnapshot(loaded)
             shared[table, version] = shared[table, snapshot.version] = snapshot
         return snapshot
 
-    def _require(self, table: str, version: int | None) -> Snapshot:
+    def _require(self, table: str, version: int | None) -> TableSnapshot:
         snapshot = self._open(table, version)
         if snapshot is None:
             raise self._absent(table)

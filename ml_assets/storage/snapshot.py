@@ -27,7 +27,7 @@ _CHECKPOINT = re.compile(r"_delta_log/(\d{20})\.checkpoint\.parquet")
 _FEW = 3  # keys that deltalake looks up one by one: each takes some milliseconds, all of them together about ten
 
 
-class Snapshot:
+class TableSnapshot:
     """An open version of a table. Nothing is written through it, so what it says does not change."""
 
     def __init__(self, table: deltalake.DeltaTable) -> None:

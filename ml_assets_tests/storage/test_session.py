@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 
 from ml_assets.errors import OvertakenError
 from ml_assets.storage.lake import Lake
-from ml_assets.storage.snapshot import Snapshot
+from ml_assets.storage.snapshot import TableSnapshot
 
 DAYS = [date(2025, 1, day) for day in range(1, 6)]
 
@@ -132,5 +132,7 @@ def test_records_read_from_the_log_are_those_that_deltalake_looks_up(tmp_path: P
     for version in range(13):
         table = DeltaTable(tmp_path / "t", version=version)
         known = {key: table.transaction_version(key) for key in keys}
-        assert Snapshot(table).records(keys) == {key: number for key, number in known.items() if number is not None}
+        assert TableSnapshot(table).records(keys) == {
+            key: number for key, number in known.items() if number is not None
+        }
         assert lake.records("t", keys[:2], version) == {key: known[key] for key in keys[:2] if known[key] is not None}
