@@ -20,7 +20,7 @@ from typing import TypeVar
 import dagster as dg
 import pytest
 
-from ml_assets.alerts.delivery import pending
+from ml_assets.alerts.delivery import list_undelivered
 from ml_assets.alerts.outbox import alerts
 from ml_assets.monitoring.verdict import LedgerVerdict, at
 from ml_assets.settings import PROJECT
@@ -203,7 +203,7 @@ def test_the_loop_runs_itself(loop: Loop, inbox: Inbox) -> None:
     assert registry.latest("churn") == last
     kinds = [str(alert.kind) for alert in alerts(loop.lake, "churn") if alert.rule == "detected_above"]
     assert kinds == ["fired", "recovered"]
-    assert pending(loop.lake, ["churn"]) == []
+    assert list_undelivered(loop.lake, ["churn"]) == []
 
 
 def _rows(lake: Lake, table: str, day: date) -> int:

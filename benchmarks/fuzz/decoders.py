@@ -13,7 +13,7 @@ from benchmarks.fuzz.mutation import Chance, spoilt, spoilt_json
 from ml_assets.errors import MlAssetsError
 from ml_assets.serving.auth import Authenticator
 from ml_assets.serving.content import content, gunzip, media_type, require_utf8
-from ml_assets.serving.dataframes import of_csv, of_json
+from ml_assets.serving.dataframes import rows_from_csv, rows_from_json
 from ml_assets.serving.models.releases import Releases
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.tokens import Tokens
@@ -79,11 +79,12 @@ def decoders(worker: Worker, rows: str, papers: str, folder: Path) -> Mapping[st
         "predict": HostileInput(model.requests.decode, json.dumps({"instances": [row]}).encode()),
         "entities": HostileInput(model.requests.decode, b'{"entities": [{"customer_id": "c1"}]}'),
         "documents": HostileInput(other.requests.decode, b'{"documents": [{"text": "Lease"}]}'),
-        "invocations": HostileInput(table(of_json), json.dumps({"dataframe_records": [row]}).encode()),
+        "invocations": HostileInput(table(rows_from_json), json.dumps({"dataframe_records": [row]}).encode()),
         "split": HostileInput(
-            table(of_json), json.dumps({"dataframe_split": {"columns": [*row], "data": [[*row.values()]]}}).encode()
+            table(rows_from_json),
+            json.dumps({"dataframe_split": {"columns": [*row], "data": [[*row.values()]]}}).encode(),
         ),
-        "csv": HostileInput(table(of_csv), b'total spend,n,plan\n0.5,1,"a ""b"""\n,nan,\n'),
+        "csv": HostileInput(table(rows_from_csv), b'total spend,n,plan\n0.5,1,"a ""b"""\n,nan,\n'),
         "outcomes": HostileInput(said, outcome),
         "search": HostileInput(searched, json.dumps(asked).encode()),
         "form": HostileInput(lambda body: asyncio.run(receive_document(services, *_request(body, kind))), form),

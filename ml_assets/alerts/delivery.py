@@ -99,14 +99,14 @@ class _Round:
             _delivered(folder).append(self.lake, *rows)
 
 
-def pending(lake: Lake, folders: Iterable[str]) -> list[Alert]:
+def list_undelivered(lake: Lake, folders: Iterable[str]) -> list[Alert]:
     """The alerts of the folders and of the project that some URL has not taken yet, in the order of the outboxes."""
-    found = list[Alert]()
+    waiting = list[Alert]()
     for folder in _all(folders):
-        said = alerts(lake, folder)
-        complete = {row.id for row in _delivered(folder).history(lake) if row.complete} if said else set()
-        found += [alert for alert in said if alert.id not in complete]
-    return found
+        rows = alerts(lake, folder)
+        complete = {row.id for row in _delivered(folder).history(lake) if row.complete} if rows else set()
+        waiting += [alert for alert in rows if alert.id not in complete]
+    return waiting
 
 
 def deliver(lake: Lake, folders: Iterable[str], urls: Sequence[SecretStr], *, now: datetime) -> Delivered:
@@ -121,18 +121,20 @@ def deliver(lake: Lake, folders: Iterable[str], urls: Sequence[SecretStr], *, no
         urls: of Apprise.
         now: UTC, without a zone.
     """
-    chosen = _all(folders)
+    all_folders = _all(folders)
     if not urls:
-        return Delivered(0, len(pending(lake, chosen)), "no URL in ML_ASSETS_ALERTS: alerts stay in the outbox")
+        return Delivered(
+            0, len(list_undelivered(lake, all_folders)), "no URL in ML_ASSETS_ALERTS: alerts stay in the outbox"
+        )
     with lake.lock("alerts_delivered"):  # one at a time: two would both send
-        waiting = pending(lake, chosen)
+        waiting = list_undelivered(lake, all_folders)
         if not waiting:
             return Delivered(0, 0, "nothing waits")
-        taken = {(row.id, row.target) for folder in chosen for row in _delivered(folder).history(lake)}
-        this = _Round(lake, _targets(lake, urls), taken, now)
+        deliveries = {(row.id, row.target) for folder in all_folders for row in _delivered(folder).history(lake)}
+        this = _Round(lake, _targets(lake, urls), deliveries, now)
         this.mark([alert for alert in waiting if this.complete(alert)], _NOBODY)
         reasons = [_deliver(this, waiting, target) for target in this.targets]
-    left = {alert.id for alert in pending(lake, chosen)}
+    left = {alert.id for alert in list_undelivered(lake, all_folders)}
     sent = sum(alert.id not in left for alert in waiting)  # another one may have come meanwhile
     return Delivered(sent, len(left), "; ".join(filter(None, reasons)) or "nothing waits")
 
@@ -168,14 +170,14 @@ def _delivered(folder: str) -> Ledger[_Delivery]:
 def _targets(lake: Lake, urls: Sequence[SecretStr]) -> list[_Target]:
     """The URLs, each once, with their failed attempts since they took a message the last time."""
     failed = {row["target"]: row for row in _failed(lake)}
-    found = dict[str, _Target]()
+    targets = dict[str, _Target]()
     for number, url in enumerate(urls, start=1):
         scheme = re.match("[a-z0-9+.-]+(?=://)", url.get_secret_value().lower())
         name = f"URL {number} of {len(urls)} ({scheme[0] if scheme else 'no'}://)"
         target = _Target(name, _hash(url.get_secret_value()), url)
         row = failed.get(target.key, {"failed": 0, "last": None})
-        found.setdefault(target.key, replace(target, failed=row["failed"], last=row["last"]))
-    return list(found.values())
+        targets.setdefault(target.key, replace(target, failed=row["failed"], last=row["last"]))
+    return list(targets.values())
 
 
 def _failed(lake: Lake) -> list[dict[str, Any]]:
@@ -196,7 +198,7 @@ def _hash(url: str) -> str:
     return hashlib.scrypt(url.encode(), salt=b"ml_assets alerts", n=2**14, r=8, p=1, dklen=12).hex()
 
 
-def _send(url: SecretStr, said: Message) -> str:
+def _send(url: SecretStr, text: Message) -> str:
     """What kept a URL from taking a message; empty where Apprise says that it took it."""
     with _quiet():
         try:
@@ -211,11 +213,11 @@ def _send(url: SecretStr, said: Message) -> str:
             sender = _sender(url)
             if sender is None:
                 return "is no URL that Apprise knows"
-            kind, text = kinds[said.severity], apprise.NotifyFormat.TEXT
-            taken = sender.notify(said.body, said.title, notify_type=kind, body_format=text)
+            kind, form = kinds[text.severity], apprise.NotifyFormat.TEXT
+            delivered = sender.notify(text.body, text.title, notify_type=kind, body_format=form)
         except Exception as error:  # noqa: BLE001 - what a plugin raises may quote its URL, and must not stop the others
             return f"failed by {type(error).__name__}"
-    return "" if taken else "refused it or did not answer"
+    return "" if delivered else "refused it or did not answer"
 
 
 def _sender(url: SecretStr) -> Any:  # noqa: ANN401 - an Apprise with one plugin; None where it does not know the URL

@@ -31,9 +31,9 @@ def message(waiting: Sequence[Alert]) -> Message:
     severities = [alert.severity for alert in order if alert.kind is not Kind.RECOVERED]
     worst = next((severity for severity in _WORST if severity in severities), None)
     where = list(dict.fromkeys(alert.folder for alert in order))
-    named = ", ".join(where[:3]) + (f" and {len(where) - 3} more" if len(where) > 3 else "")
+    folder_names = ", ".join(where[:3]) + (f" and {len(where) - 3} more" if len(where) > 3 else "")
     count = f"{len(order):,} alert{'' if len(order) == 1 else 's'}"
-    title = f"ml_assets: {count}, {f'worst {worst}' if worst else 'all recovered'}: {named}"
+    title = f"ml_assets: {count}, {f'worst {worst}' if worst else 'all recovered'}: {folder_names}"
     return Message(title, "\n\n".join(blocks), worst)
 
 

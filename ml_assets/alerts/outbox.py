@@ -71,14 +71,15 @@ def states(lake: Lake, folder: str) -> Mapping[str, RuleState]:
     judged = lake.record(outbox(folder), _JUDGED)
     if judged is None:
         return {}
-    found = lake.query(
+    rows = lake.query(
         "SELECT rule, max(as_of) AS said, arg_max(kind, as_of) AS kind, max(as_of) FILTER (kind = 'fired') AS since "
         "FROM a WHERE metric IS NOT NULL GROUP BY rule",
         a=outbox(folder),
     ).to_pylist()
-    seen = date.fromordinal(judged)
+    last_judged = date.fromordinal(judged)
     return {
-        row["rule"]: RuleState(None if row["kind"] == "recovered" else row["since"], row["said"], seen) for row in found
+        row["rule"]: RuleState(None if row["kind"] == "recovered" else row["since"], row["said"], last_judged)
+        for row in rows
     }
 
 
@@ -111,11 +112,11 @@ def evaluate(
     """
     with lake.lock(outbox(folder)):
         judged = lake.record(outbox(folder), _JUDGED)
-        seen, known = None if judged is None else date.fromordinal(judged), states(lake, folder)
-        state = {rule.name: replace(known.get(rule.name, RuleState()), seen=seen) for rule in rules}
+        last_judged, rule_states = None if judged is None else date.fromordinal(judged), states(lake, folder)
+        state = {rule.name: replace(rule_states.get(rule.name, RuleState()), seen=last_judged) for rule in rules}
         events, _ = decide(rules, metrics, state, as_of)
         rows = [_row(folder, event, link, decided_at) for event in events]
-        newer = {_JUDGED: as_of.toordinal()} if rules and (seen is None or as_of > seen) else {}
+        newer = {_JUDGED: as_of.toordinal()} if rules and (last_judged is None or as_of > last_judged) else {}
         _append(lake, folder, rows, newer)
     return [alert for alert in alerts(lake, folder) if alert.as_of == as_of and alert.metric is not None]
 
@@ -205,9 +206,9 @@ def succeeded_run(lake: Lake, folder: str, run_id: str, job: str, link: str, cre
 
 
 def _unrecovered(lake: Lake, folder: str, job: str) -> list[Alert]:
-    said = [alert for alert in alerts(lake, folder) if alert.metric is None and alert.rule == f"run {job}"]
-    over = max((alert.created_at for alert in said if alert.kind is Kind.RECOVERED), default=datetime.min)  # noqa: DTZ901 - the lake's times are naive UTC
-    return [alert for alert in said if alert.kind is Kind.FIRED and alert.created_at > over]
+    run_alerts = [alert for alert in alerts(lake, folder) if alert.metric is None and alert.rule == f"run {job}"]
+    over = max((alert.created_at for alert in run_alerts if alert.kind is Kind.RECOVERED), default=datetime.min)  # noqa: DTZ901 - the lake's times are naive UTC
+    return [alert for alert in run_alerts if alert.kind is Kind.FIRED and alert.created_at > over]
 
 
 def _lasted(time: timedelta) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from ml_assets.serving.http import JSON, Receive, Scope, Send, headers
-from ml_assets.serving.same_origin import foreign_page, own_name
+from ml_assets.serving.same_origin import foreign_page, is_own_name
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -38,7 +38,7 @@ def refusal(scope: Scope) -> tuple[int, str] | None:
     """Why a request or a websocket is refused, as a status and a sentence; None if it is not."""
     sent = headers(scope)
     host = sent.get(b"host", b"")
-    if not own_name(host):
+    if not is_own_name(host):
         return 403, f"Host {_text(host)}: this machine is answered only, ask for localhost or 127.0.0.1"
     if found := foreign_page(scope, sent):
         name, value = found

@@ -37,9 +37,9 @@ class GuardedWriter:
         """See `Writer`."""
         return self._writer.take()
 
-    def put(self, rows: Sequence[Event]) -> None:
+    def insert(self, rows: Sequence[Event]) -> None:
         """See `Writer`."""
-        self._writer.put(rows)
+        self._writer.insert(rows)
 
     def write(self, rows: Sequence[Event]) -> None:
         """See `Writer`."""

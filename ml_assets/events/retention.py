@@ -38,15 +38,15 @@ def delete_old(begin: Begin, kind: Kind, model: str, before: int, batch: int) ->
 
 def exported_mark(connection: Connection, table: Table, model: str) -> int:
     """The sequence up to which the graph has a model's rows for good; 0: it has said nothing yet."""
-    chosen = select(EXPORTED.c.sequence).where(EXPORTED.c.name == table.name, EXPORTED.c.model == model)
-    return int(connection.execute(chosen).scalar() or 0)
+    query = select(EXPORTED.c.sequence).where(EXPORTED.c.name == table.name, EXPORTED.c.model == model)
+    return int(connection.execute(query).scalar() or 0)
 
 
 def _end(begin: Begin, table: Table, model: str, before: int, age: str) -> int:
     """The last sequence that may go."""
     with begin() as connection:
-        taken = exported_mark(connection, table, model)
-        mine = select(table.c.sequence).where(table.c.model == model, table.c.sequence <= taken)
+        exported = exported_mark(connection, table, model)
+        mine = select(table.c.sequence).where(table.c.model == model, table.c.sequence <= exported)
         young = mine.where(table.c[age] >= before).order_by(table.c.sequence).limit(1)
         first = connection.execute(young).scalar()
-    return taken if first is None else int(first) - 1
+    return exported if first is None else int(first) - 1

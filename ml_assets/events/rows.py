@@ -206,8 +206,8 @@ def outcome(
         raise EventRefusedError(
             f"outcome {kind!r} of {prediction_id!r}: {value} is no truth; leave it out, or send a number"
         )
-    written = json.dumps(value if isinstance(value, str) else float(value) + 0.0)  # -0.0 + 0.0 is 0.0
-    return Outcome(model_of(prediction_id), prediction_id, kind, source, written, observed_at, received_at)
+    json_value = json.dumps(value if isinstance(value, str) else float(value) + 0.0)  # -0.0 + 0.0 is 0.0
+    return Outcome(model_of(prediction_id), prediction_id, kind, source, json_value, observed_at, received_at)
 
 
 def current(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str], Outcome]:
@@ -235,8 +235,8 @@ def prediction_id(model: str, now: int) -> str:
     milliseconds, rest = divmod(now, 1_000_000)
     fraction = (rest << 12) // 1_000_000
     noise = int.from_bytes(os.urandom(8), "big") >> 2
-    written = f"{milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | noise:032x}"
-    return f"{model}.{written[:8]}-{written[8:12]}-{written[12:16]}-{written[16:20]}-{written[20:]}"
+    digits = f"{milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | noise:032x}"
+    return f"{model}.{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def model_of(prediction_id: str) -> str:
@@ -253,7 +253,7 @@ def model_of(prediction_id: str) -> str:
     return model
 
 
-def by_kind(rows: Iterable[Event]) -> dict[Kind, list[Event]]:
+def group_by_kind(rows: Iterable[Event]) -> dict[Kind, list[Event]]:
     """The rows of each table, in their order."""
     groups: dict[Kind, list[Event]] = {}
     for row in rows:

@@ -127,9 +127,9 @@ class EventStore:
         table = EVENTS[kind].table
         with as_store_errors(self._url):
             last = self._last(table)
-            chosen = select(table).where(table.c.model == model, table.c.sequence > sequence, table.c.sequence <= last)
+            query = select(table).where(table.c.model == model, table.c.sequence > sequence, table.c.sequence <= last)
             with self._begin() as connection:
-                stored = connection.execute(chosen.order_by(table.c.sequence).limit(limit)).all()
+                stored = connection.execute(query.order_by(table.c.sequence).limit(limit)).all()
         rows = tuple(_row(kind, row) for row in stored)
         return EventPage(rows, int(stored[-1][0]) if len(stored) == limit else max(sequence, last))
 
@@ -143,9 +143,9 @@ class EventStore:
     def outcomes_of(self, prediction_id: str) -> tuple[Outcome, ...]:
         """What was said of a prediction, in the order of arrival; `current` says what is in force."""
         table = EVENTS[Outcome].table
-        chosen = select(table).where(table.c.prediction_id == prediction_id).order_by(table.c.sequence)
+        query = select(table).where(table.c.prediction_id == prediction_id).order_by(table.c.sequence)
         with as_store_errors(self._url), self._begin() as connection:
-            return tuple(Outcome._make(row[1:]) for row in connection.execute(chosen))
+            return tuple(Outcome._make(row[1:]) for row in connection.execute(query))
 
     def mark_exported(self, kind: Kind, model: str, sequence: int) -> None:
         """Say that the graph has all rows of a model up to `sequence` for good: they may be deleted.
@@ -179,7 +179,7 @@ class EventStore:
         """How many rows there are of a model."""
         with as_store_errors(self._url), self._begin() as connection:
             counts = [select(func.count()).where(table.c.model == model) for table in _tables()]
-            return sum(int(connection.execute(chosen).scalar_one()) for chosen in counts)
+            return sum(int(connection.execute(query).scalar_one()) for query in counts)
 
     def forget(self, model: str) -> None:
         """Delete every row of a model, taken or not, in one transaction; may be called again."""
@@ -274,6 +274,6 @@ def _greatest(connection: Connection, table: Table) -> int | None:
 
 
 def _behind(connection: Connection, table: Table, model: str) -> int:
-    taken = exported_mark(connection, table, model)
-    rows = select(table.c.sequence).where(table.c.model == model, table.c.sequence > taken).limit(_COUNTED)
+    exported = exported_mark(connection, table, model)
+    rows = select(table.c.sequence).where(table.c.model == model, table.c.sequence > exported).limit(_COUNTED)
     return int(connection.execute(select(func.count()).select_from(rows.subquery())).scalar_one())

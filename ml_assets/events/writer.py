@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from ml_assets.events.database import SHARE, driver_message, name, of_event, sqlstate
-from ml_assets.events.rows import Event, EventRefusedError, EventStoreError, Kind, by_kind
+from ml_assets.events.rows import Event, EventRefusedError, EventStoreError, Kind, group_by_kind
 from ml_assets.events.schema import insert
 
 _LOOK = 0.0001  # seconds between two looks at a lock; a commit takes a few times as long
@@ -45,11 +45,11 @@ class Writer(Protocol):
         """Begin a transaction, without waiting.
 
         Returns:
-            True: it has begun, `put` and `write` go on with it. False: somebody else is writing. None: `write` alone
+            True: it has begun, `insert` and `write` go on with it. False: somebody else is writing. None: `write` alone
             can say, and may wait.
         """
 
-    def put(self, rows: Sequence[Event]) -> None:
+    def insert(self, rows: Sequence[Event]) -> None:
         """Rows into the transaction that has begun; raises as `write` does, and then none has."""
 
     def write(self, rows: Sequence[Event]) -> None:
@@ -89,22 +89,22 @@ class SqliteWriter:
             return False if _busy(error) else None
         return True
 
-    def put(self, rows: Sequence[Event]) -> None:
+    def insert(self, rows: Sequence[Event]) -> None:
         """See `Writer`."""
-        with self._told():
-            _insert_all(self._opened(), rows)
+        with self._translate_errors():
+            _insert_all(self._connect(), rows)
 
     def write(self, rows: Sequence[Event]) -> None:
         """See `Writer`."""
-        with self._told():
-            connection = self._opened()
+        with self._translate_errors():
+            connection = self._connect()
             if not connection.in_transaction:
                 self._begin(connection)
             _insert_all(connection, rows)
             connection.execute("COMMIT")
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Raise the errors of SQLite as our own; the connection is given up, and with it the transaction."""
         try:
             yield
@@ -122,7 +122,7 @@ class SqliteWriter:
             with contextlib.suppress(sqlite3.Error):  # a full disk may refuse even this; nothing is lost by it
                 connection.close()
 
-    def _opened(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         self._connection = self._connection or self._open()
         return self._connection
 
@@ -154,7 +154,7 @@ def _busy(error: sqlite3.OperationalError) -> bool:
 
 
 def _insert_all(connection: sqlite3.Connection, rows: Sequence[Event]) -> None:
-    for kind, some in by_kind(rows).items():
+    for kind, some in group_by_kind(rows).items():
         _insert(connection, kind, some)
 
 
@@ -193,7 +193,7 @@ class PostgresWriter:
         """See `Writer`: there is a network."""
         return None
 
-    def put(self, rows: Sequence[Event]) -> None:
+    def insert(self, rows: Sequence[Event]) -> None:
         """See `Writer`; never called, for nothing is taken without waiting."""
         raise NotImplementedError
 
@@ -228,7 +228,7 @@ class PostgresWriter:
     def _insert(self, rows: Sequence[Event]) -> None:
         with self._engine.begin() as connection:
             connection.exec_driver_sql(SHARE)
-            for kind, some in by_kind(rows).items():
+            for kind, some in group_by_kind(rows).items():
                 connection.exec_driver_sql(insert(kind, "%s"), some)
 
     def _failure(self, error: DBAPIError) -> EventStoreError:

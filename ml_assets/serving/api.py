@@ -13,7 +13,7 @@ from ml_assets.serving.docs_page import add_docs
 from ml_assets.serving.health import HealthReport, Ready
 from ml_assets.serving.http import PROBLEM
 from ml_assets.serving.problem import Problem, server_error
-from ml_assets.serving.route_scopes import ScopedRoute, asks_for, asks_for_nothing
+from ml_assets.serving.route_scopes import ScopedRoute, require_nothing, require_scope
 from ml_assets.serving.routes.invocations import invocations
 from ml_assets.serving.routes.lineage import lineage
 from ml_assets.serving.routes.models import Models, details, summary
@@ -33,33 +33,33 @@ _WRITE = (400, 401, 403, 404, 408, 413, 415, 422, 503)
 
 def api(worker: Worker) -> FastAPI:
     """The application over a worker."""
-    made = FastAPI(
+    app = FastAPI(
         title="ml_assets", version="1", description=_ABOUT, docs_url=None, redoc_url=None, openapi_url=None,
         redirect_slashes=False,
     )  # fmt: skip
-    made.router.route_class = ScopedRoute
-    made.add_exception_handler(Problem, _problem)
-    made.add_exception_handler(StarletteHTTPException, _http)
-    made.add_exception_handler(RequestValidationError, _http)
-    made.add_exception_handler(Exception, _failed)
-    _answers(made, worker)
-    _questions(made, worker)
-    _state(made, worker)
-    _document(made, worker)
-    add_docs(made)
-    return made
+    app.router.route_class = ScopedRoute
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(StarletteHTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _http)
+    app.add_exception_handler(Exception, _failed)
+    _answers(app, worker)
+    _questions(app, worker)
+    _state(app, worker)
+    _document(app, worker)
+    add_docs(app)
+    return app
 
 
-def _answers(made: FastAPI, worker: Worker) -> None:
+def _answers(app: FastAPI, worker: Worker) -> None:
     def post(path: str, scope: Scope, run: Callable[..., Awaitable[bytes]], said: str, **more: Any) -> None:  # noqa: ANN401 - of FastAPI
         async def endpoint(request: Request) -> Response:
             names = list(request.path_params.values())
             return _json(await run(worker.services, *names, request.scope, request.receive))
 
         endpoint.__doc__, endpoint.__name__ = (run.__doc__ or "").split("\n\n")[0], run.__name__
-        made.add_api_route(
+        app.add_api_route(
             path, endpoint, methods=["POST"], response_class=Response,
-            dependencies=asks_for(worker.services.guard, scope),
+            dependencies=require_scope(worker.services.guard, scope),
             responses=documents.answers(said, "Answered, and recorded", *_WRITE), **more,
         )  # fmt: skip
 
@@ -82,27 +82,27 @@ def _answers(made: FastAPI, worker: Worker) -> None:
     )  # fmt: skip
 
 
-def _questions(made: FastAPI, worker: Worker) -> None:
-    secured: dict[str, Any] = {"response_class": Response, "dependencies": asks_for(worker.services.guard, "read")}
+def _questions(app: FastAPI, worker: Worker) -> None:
+    secured: dict[str, Any] = {"response_class": Response, "dependencies": require_scope(worker.services.guard, "read")}
 
     def reads(name: str, description: str) -> dict[str, Any]:
         return {**secured, "responses": documents.answers(name, description, *_READ)}
 
-    @made.get("/models", summary="The champions", **reads("Models", "Those that this server answers with"))
+    @app.get("/models", summary="The champions", **reads("Models", "Those that this server answers with"))
     async def models() -> Response:
         """Name, version, and since when it answers."""
         return _json(msgspec.json.encode(Models([summary(model) for model in worker.services.models.defaults()])))
 
-    @made.get("/models/{model}", summary="A champion: features, bands, metrics, gates", **reads("Model", "What it is"))
+    @app.get("/models/{model}", summary="A champion: features, bands, metrics, gates", **reads("Model", "What it is"))
     async def model(model: str) -> Response:
         """What was released, and as of when the online store holds its features."""
         return _json(msgspec.json.encode(details(worker.services, worker.services.model(model))))
 
-    @made.get(
+    @app.get(
         "/models/{model}/ping",
         summary="Whether a model answers, as MLflow's clients ask",
         response_class=Response,
-        dependencies=asks_for_nothing(),
+        dependencies=require_nothing(),
         responses={200: {"description": "It does"}, **documents.problems(404, 503)},
     )
     async def ping(model: str) -> Response:
@@ -110,16 +110,14 @@ def _questions(made: FastAPI, worker: Worker) -> None:
         worker.services.model(model)
         return Response()
 
-    @made.get(
-        "/predictions/{prediction_id}/lineage", summary="Where an answer comes from", **reads("Lineage", "Whence")
-    )
+    @app.get("/predictions/{prediction_id}/lineage", summary="Where an answer comes from", **reads("Lineage", "Whence"))
     async def of_prediction(prediction_id: str) -> Response:
         """Prediction → version → MLflow run → Dagster run → tables and their versions, and the feature values."""
         return _json(msgspec.json.encode(await lineage(worker.services, prediction_id)))
 
     numbers = {"description": "The numbers", "content": {"text/plain": {"schema": {"type": "string"}}}}
 
-    @made.get(
+    @app.get(
         "/metrics",
         summary="For Prometheus, of all workers",
         responses={200: numbers, **documents.problems(*_READ)},
@@ -130,12 +128,12 @@ def _questions(made: FastAPI, worker: Worker) -> None:
         return Response(worker.services.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _state(made: FastAPI, worker: Worker) -> None:
-    @made.get(
+def _state(app: FastAPI, worker: Worker) -> None:
+    @app.get(
         "/health",
         summary="Live, and what is degraded",
         response_class=Response,
-        dependencies=asks_for_nothing(),
+        dependencies=require_nothing(),
         responses=documents.answers("HealthReport", "It lives"),
     )
     async def health() -> Response:
@@ -143,39 +141,39 @@ def _state(made: FastAPI, worker: Worker) -> None:
         degraded = worker.health.degraded_parts()
         return _json(msgspec.json.encode(HealthReport("degraded" if degraded else "ok", degraded)))
 
-    @made.get(
+    @app.get(
         "/ready",
         summary="Whether requests shall be sent here",
         response_class=Response,
-        dependencies=asks_for_nothing(),
+        dependencies=require_nothing(),
         responses=documents.answers("Ready", "They shall", 503),
     )
     async def ready() -> Response:
         """200, or 503 and why."""
-        why = worker.health.unready()
+        why = worker.health.unready_reason()
         if why is not None:
             raise Problem(503, "not-ready", why, "see /health", retry_after=1)
         return _json(msgspec.json.encode(Ready()))
 
 
-def _document(made: FastAPI, worker: Worker) -> None:
+def _document(app: FastAPI, worker: Worker) -> None:
     """Made anew when other champions answer, or tokens are asked for: it says what they are sent.
 
     That names features and what is common of them, so where there are tokens it is for those who have one; others
     read of the routes alone.
     """
-    kept: dict[bool, tuple[object, bytes]] = {}
+    documents_by_access: dict[bool, tuple[object, bytes]] = {}
 
-    @made.get("/openapi.json", include_in_schema=False, dependencies=asks_for_nothing())
+    @app.get("/openapi.json", include_in_schema=False, dependencies=require_nothing())
     async def document(request: Request) -> Response:
-        known = worker.services.guard.open or worker.services.guard.has_token(request.scope)
-        models = worker.services.models.defaults() if known else []
+        authorized = worker.services.guard.open or worker.services.guard.has_token(request.scope)
+        models = worker.services.models.defaults() if authorized else []
         of = (worker.services.guard.open, *(model.release for model in models))
-        if known not in kept or kept[known][0] != of:
-            made.openapi_schema = None
-            found = documents.complete_document(made.openapi(), models, open_=worker.services.guard.open)
-            kept[known] = (of, msgspec.json.encode(found))
-        return _json(kept[known][1])
+        if authorized not in documents_by_access or documents_by_access[authorized][0] != of:
+            app.openapi_schema = None
+            openapi = documents.complete_document(app.openapi(), models, open_=worker.services.guard.open)
+            documents_by_access[authorized] = (of, msgspec.json.encode(openapi))
+        return _json(documents_by_access[authorized][1])
 
 
 def _json(body: bytes) -> Response:
@@ -190,13 +188,13 @@ async def _problem(_: Request, error: Exception) -> Response:
 
 async def _failed(_: Request, error: Exception) -> Response:
     """What no handler expects; the application's log says more."""
-    said = server_error(error)
-    return Response(said.body, said.status, media_type=PROBLEM.decode())
+    problem = server_error(error)
+    return Response(problem.body, problem.status, media_type=PROBLEM.decode())
 
 
 async def _http(request: Request, error: Exception) -> Response:
     """What FastAPI refuses by itself: unknown paths, wrong methods."""
     status = error.status_code if isinstance(error, HTTPException | StarletteHTTPException) else 422
     headers = getattr(error, "headers", None)
-    said = Problem(status, "no-route", f"{request.method} {request.url.path} is not answered", "see /docs")
-    return Response(said.body, status, headers, PROBLEM.decode())
+    problem = Problem(status, "no-route", f"{request.method} {request.url.path} is not answered", "see /docs")
+    return Response(problem.body, status, headers, PROBLEM.decode())

@@ -10,7 +10,7 @@ from ml_assets.escaping import printable
 from ml_assets.redaction import redact_logs, redacted
 from ml_assets.serving.api import api
 from ml_assets.serving.connection_limits import capacity
-from ml_assets.serving.http import GoneError, Message, Receive, Scope, Send, answer_json, let_go, refuse
+from ml_assets.serving.http import VARIANT, GoneError, Message, Receive, Scope, Send, answer_json, refuse, release_body
 from ml_assets.serving.log import log_plainly
 from ml_assets.serving.problem import Problem, server_error, unavailable
 from ml_assets.serving.routes.predict import SCOPE, predict
@@ -59,7 +59,7 @@ class App:
         elif scope["type"] == "http":
             await self._limited(scope, receive, send)
 
-    def refused(self, status: int) -> None:
+    def count_refusal(self, status: int) -> None:
         """What a connection says of itself: it answered before there was a request."""
         self._count("connection", "", status, 0)
 
@@ -79,15 +79,15 @@ class App:
             await refuse(send, problem)
         finally:
             self._active -= 1
-            let_go(scope)
+            release_body(scope)
 
     async def _busy(self, scope: Scope, send: Send) -> None:
         """Overload is counted like every other answer: who looks at the numbers has to see it."""
         await refuse(send, unavailable("busy", f"{BUSY} requests are in hand", "try again, or add workers"))
         path: str = scope["path"]
-        found = _OF_MODEL.fullmatch(path)
-        name = found[1] if found and found[1] in self._routes else ""
-        route = f"/models/{{model}}/{found[2]}" if found else path if path in _ROUTES else "other"
+        match = _OF_MODEL.fullmatch(path)
+        name = match[1] if match and match[1] in self._routes else ""
+        route = f"/models/{{model}}/{match[2]}" if match else path if path in _ROUTES else "other"
         self._count("predict" if route == _PREDICT else route, name, 503, 0)
 
     async def _predict(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,7 +105,8 @@ class App:
             status = 500
             _LOG.exception("predict %s", name)
             await refuse(send, server_error(error))
-        self._count("predict", name if name in self._routes else "", status, time.perf_counter() - began)
+        known_name = name if name in self._routes else ""
+        self._count("predict", known_name, status, time.perf_counter() - began, scope.get(VARIANT))
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.perf_counter(), 500
@@ -113,13 +114,13 @@ class App:
         if bare:
             scope = {**scope, "method": "GET"}
 
-        async def sending(message: Message) -> None:
+        async def send_message(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
             await send({**message, "body": b""} if bare and "body" in message else message)
 
         try:
-            await self._api(scope, receive, sending)
+            await self._api(scope, receive, send_message)
         except GoneError:
             status = 0
         except Exception:  # noqa: BLE001 - answered by the API's own handler; the next request is answered all the same
@@ -127,9 +128,9 @@ class App:
         finally:
             route = getattr(scope.get("route"), "path", "other")
             name = scope.get("path_params", {}).get("model", "")
-            known = name if name in self._routes else ""
+            known_name = name if name in self._routes else ""
             if status:  # nobody was answered who has gone
-                self._count(route, known, status, time.perf_counter() - began)
+                self._count(route, known_name, status, time.perf_counter() - began, scope.get(VARIANT))
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

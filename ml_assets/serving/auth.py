@@ -9,7 +9,7 @@ from typing import Any
 from ml_assets.errors import DataError
 from ml_assets.serving.http import headers
 from ml_assets.serving.problem import Problem
-from ml_assets.serving.same_origin import foreign_page, own_name
+from ml_assets.serving.same_origin import foreign_page, is_own_name
 from ml_assets.serving.tokens import Scope, Token, Tokens, find
 
 _ADD = "make a token with `ml-assets token add NAME`"
@@ -46,15 +46,15 @@ class Authenticator:
         if changed == self._seen and self.trouble is None:
             return
         try:
-            found, self.trouble = self._source.read(), None
+            tokens, self.trouble = self._source.read(), None
         except DataError as error:
-            found, self.trouble = (), str(error)
-        if found is None and self._remembered():
-            found = ()
+            tokens, self.trouble = (), str(error)
+        if tokens is None and self._knows_of_tokens():
+            tokens = ()
             self.trouble = f"{self._source.path} has gone: restore it; or restart the server to go on without tokens"
-        elif found is not None:
+        elif tokens is not None:
             self._remember()
-        self._tokens, self.open, self._seen = found or (), found is None, changed
+        self._tokens, self.open, self._seen = tokens or (), tokens is None, changed
 
     def has_token(self, scope: Any) -> bool:  # noqa: ANN401 - of ASGI
         """Whether a request comes with a token.
@@ -73,8 +73,8 @@ class Authenticator:
         Raises:
             Problem: 400, it has no Host or several; 403, there are no tokens and it comes from another machine or page.
         """
-        sent = headers(scope)
-        host = sent.get(b"host")
+        sent_headers = headers(scope)
+        host = sent_headers.get(b"host")
         if (host is None and scope["http_version"] != "1.0") or (host is not None and b"," in host):
             raise Problem(
                 400, "malformed-host", "the request has no Host" if host is None else "the request has several Hosts",
@@ -82,9 +82,9 @@ class Authenticator:
             )  # fmt: skip
         if self.open:
             _require_here(scope, host)
-            browser = b"origin" in sent or b"sec-fetch-site" in sent  # a program is not asked for more
-            if browser and (found := foreign_page(scope, sent)):
-                raise _foreign(*found)
+            browser = b"origin" in sent_headers or b"sec-fetch-site" in sent_headers  # a program is not asked for more
+            if browser and (foreign := foreign_page(scope, sent_headers)):
+                raise _foreign(*foreign)
 
     def require(self, scope: Any, wanted: Scope | None) -> None:  # noqa: ANN401 - of ASGI
         """Return if a request that was admitted may.
@@ -100,8 +100,8 @@ class Authenticator:
             return
         if self.trouble is not None:
             raise Problem(503, "tokens", "the server cannot read its tokens", "see the server's /health or log")
-        said = headers(scope).get(b"authorization", b"")
-        kind, _, secret = said.partition(b" ")
+        authorization = headers(scope).get(b"authorization", b"")
+        kind, _, secret = authorization.partition(b" ")
         token = find(self._tokens, secret.strip().decode("latin-1")) if kind.lower() == b"bearer" else None
         if token is None:
             raise Problem(
@@ -114,7 +114,7 @@ class Authenticator:
                 f"add a token with --scope {wanted}",
             )  # fmt: skip
 
-    def _remembered(self) -> bool:
+    def _knows_of_tokens(self) -> bool:
         return self._had or (self._mark is not None and self._mark.exists())
 
     def _remember(self) -> None:
@@ -126,7 +126,7 @@ class Authenticator:
 def _require_here(scope: Any, host: bytes | None) -> None:  # noqa: ANN401 - of ASGI
     """Refuse another machine, and another name: only programs that speak HTTP/1.0 may leave it out, no browser does."""
     server = scope.get("server")
-    if (server is not None and not is_loopback(server[0])) or (host is not None and not own_name(host)):
+    if (server is not None and not is_loopback(server[0])) or (host is not None and not is_own_name(host)):
         raise Problem(
             403, "no-tokens", "without tokens this server answers its own machine only, as localhost",
             _ADD, field="Host", value=(host or b"").decode("latin-1"),

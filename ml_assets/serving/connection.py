@@ -36,7 +36,7 @@ class Connection(HttpToolsProtocol):
         """Since when it is the client's turn to begin or to go on; None: it is not, or the keep-alive clock runs."""
         self.stalled: float | None = None
         """Since when the client has not taken what it is answered."""
-        self._room = ConnectionLimits.of(self.server_state, self.loop)
+        self._limits = ConnectionLimits.of_server(self.server_state, self.loop)
         self._came = False  # whether something came out of the parser
         self._dry = 0  # bytes since then
         self._rest = b""  # what waits until the requests before it are answered
@@ -50,7 +50,7 @@ class Connection(HttpToolsProtocol):
         """Whether it is being closed."""
         return self.transport.is_closing()
 
-    def waiting(self) -> float | None:
+    def idle_since(self) -> float | None:
         """Since when it has asked nothing; None: a request is in hand."""
         if self.since is not None or self.timeout_keep_alive_task is None:
             return self.since
@@ -87,7 +87,7 @@ class Connection(HttpToolsProtocol):
         """A client has come: it has to say what it wants."""
         super().connection_made(transport)
         self.flow = _Flow(transport)
-        if self._room.enter():
+        if self._limits.enter():
             self.since = self.loop.time()
         else:
             self._say(unavailable("busy", "the server has as many connections as it can hold", "try again"))
@@ -95,7 +95,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """A client has gone."""
-        self._room.queued -= len(self.pipeline)
+        self._limits.queued -= len(self.pipeline)
         self._progress()
         if self._running is not None and not self._running.response_complete:  # uvicorn tells the last that came
             self._running.disconnected = True
@@ -131,14 +131,14 @@ class Connection(HttpToolsProtocol):
         """The end of a head."""
         if len(self.headers) > FIELDS:
             raise _large()
-        if self._room.queued >= QUEUED and self._in_hand():
+        if self._limits.queued >= QUEUED and self._in_hand():
             raise unavailable("busy", f"{QUEUED} requests wait for those before them", "wait for answers")
         if self._dry:
             self._progress()
         self._came, self.since = True, None
         super().on_headers_complete()
         if self.pipeline:
-            self._room.queued += 1
+            self._limits.queued += 1
         self.headers = []  # what comes as a trailer is no header of the request
 
     def on_body(self, body: bytes) -> None:
@@ -151,7 +151,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """An answer was sent."""
         if self.pipeline:
-            self._room.queued -= 1
+            self._limits.queued -= 1
         super().on_response_complete()
         if self.flow.holds or self._refusal is not None:
             self._unset_keepalive_if_required()
@@ -199,7 +199,7 @@ class Connection(HttpToolsProtocol):
 
     def _progress(self) -> None:
         """Something came out of the parser."""
-        self._room.heads -= self._dry
+        self._limits.heads -= self._dry
         self._dry = 0
 
     def _go_on(self) -> None:
@@ -212,7 +212,7 @@ class Connection(HttpToolsProtocol):
             if not self._in_hand():
                 self._say(self._refusal)
         elif not self.pipeline:
-            self.flow.let_go(full=self._in_hand() and len(self.cycle.body) > HIGH_WATER_LIMIT)
+            self.flow.release(full=self._in_hand() and len(self.cycle.body) > HIGH_WATER_LIMIT)
 
     def _feed(self, data: bytes) -> None:
         self._came = False
@@ -221,8 +221,8 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:  # we speak nothing else, and what follows may be no HTTP
             self.cycle.keep_alive, self._refusal = False, _malformed("it asks for another protocol")
         except httptools.HttpParserError as error:
-            known = error.__context__
-            self.refuse(known if isinstance(known, Problem) else _malformed(str(error)))
+            cause = error.__context__
+            self.refuse(cause if isinstance(cause, Problem) else _malformed(str(error)))
         else:
             cycle = self.cycle
             if cycle is None or cycle.more_body or cycle.response_complete or self.scope is not cycle.scope:
@@ -234,13 +234,13 @@ class Connection(HttpToolsProtocol):
             self._progress()
         else:
             self._dry += size
-            self._room.heads += size
+            self._limits.heads += size
         if self._dry > HEAD or (self._in_head() and len(self.headers) > FIELDS):
             self.refuse(_large())
         elif not self._in_hand():
             self._wait()
-        if self._room.heads > HEADS:
-            self._room.make()
+        if self._limits.heads > HEADS:
+            self._limits.make_room()
 
     def _say(self, problem: Problem) -> None:
         """The last answer. What still comes is thrown away for a while: else a reset would overtake the answer."""
@@ -250,15 +250,15 @@ class Connection(HttpToolsProtocol):
         if self._in_body() and self.cycle.response_started:  # it was answered already
             self.end()
             return
-        named = [(b"content-type", PROBLEM), (b"content-length", b"%d" % len(problem.body)), *problem.headers]
-        lines = [b"%b: %b\r\n" % pair for pair in named if pair[0] != b"connection"]
+        header_pairs = [(b"content-type", PROBLEM), (b"content-length", b"%d" % len(problem.body)), *problem.headers]
+        lines = [b"%b: %b\r\n" % pair for pair in header_pairs if pair[0] != b"connection"]
         self.transport.write(
             b"".join([STATUS_LINE[problem.status], *lines, b"connection: close\r\n\r\n", problem.body])
         )
         self.transport.write_eof()
-        self.flow.let_go(full=False)
+        self.flow.release(full=False)
         self.since = self.loop.time() - PATIENCE + _LINGER
-        if (count := getattr(self.app, "refused", None)) is not None:
+        if (count := getattr(self.app, "count_refusal", None)) is not None:
             count(problem.status)
 
 
@@ -273,7 +273,7 @@ class _Flow(FlowControl):
         self.holds = True
         self.pause_reading()
 
-    def let_go(self, *, full: bool) -> None:
+    def release(self, *, full: bool) -> None:
         """Read again; where a body is full, once somebody has taken some of it."""
         self.holds = False
         if not full:

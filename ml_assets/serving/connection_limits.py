@@ -35,7 +35,7 @@ class HeldConnection(Protocol):
     stalled: float | None
     closing: bool
 
-    def waiting(self) -> float | None:
+    def idle_since(self) -> float | None:
         """Since when it has asked nothing; None: a request is in hand."""
 
     def give_up(self) -> None:
@@ -67,11 +67,11 @@ class ConnectionLimits:
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
-    def of(cls, state: ServerState, loop: asyncio.AbstractEventLoop) -> Self:
+    def of_server(cls, state: ServerState, loop: asyncio.AbstractEventLoop) -> Self:
         """The one of a server."""
-        if state not in _ROOMS:
-            _ROOMS[state] = cls(state, loop)
-        return _ROOMS[state]  # type: ignore[return-value]
+        if state not in _OF_SERVERS:
+            _OF_SERVERS[state] = cls(state, loop)
+        return _OF_SERVERS[state]  # type: ignore[return-value]
 
     def enter(self) -> bool:
         """Whether there is room for a connection that was just made; others may have to go for it."""
@@ -81,15 +81,15 @@ class ConnectionLimits:
             self._spare = 0
             return True
         if not self._spare:
-            self._spare = self.make()
+            self._spare = self.make_room()
         if not self._spare:
             return False
         self._spare -= 1
         return True
 
-    def make(self) -> int:
+    def make_room(self) -> int:
         """Close connections, those first that have asked nothing for the longest time; how many."""
-        waiting = [(since, guest) for guest in self._guests if not guest.closing and (since := guest.waiting())]
+        waiting = [(since, guest) for guest in self._guests if not guest.closing and (since := guest.idle_since())]
         waiting.sort(key=lambda each: each[0])
         gone = waiting[: math.ceil(len(waiting) / _SHARE)]
         for _, guest in gone:
@@ -124,10 +124,10 @@ def raise_descriptors() -> None:
         import resource
 
         now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = math.ceil(MOST / _DESCRIPTORS)
-        if now != resource.RLIM_INFINITY and now < wanted:
-            allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        needed = math.ceil(MOST / _DESCRIPTORS)
+        if now != resource.RLIM_INFINITY and now < needed:
+            allowed = needed if most == resource.RLIM_INFINITY else min(needed, most)
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
 
 
-_ROOMS: WeakKeyDictionary[ServerState, ConnectionLimits] = WeakKeyDictionary()
+_OF_SERVERS: WeakKeyDictionary[ServerState, ConnectionLimits] = WeakKeyDictionary()

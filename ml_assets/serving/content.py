@@ -3,7 +3,7 @@
 import zlib
 from typing import Any
 
-from ml_assets.serving.http import BODY, Receive, body_of, headers
+from ml_assets.serving.http import BODY, Receive, headers, read_body
 from ml_assets.serving.lanes import Lane
 from ml_assets.serving.problem import Problem
 
@@ -42,15 +42,15 @@ async def content(
     """
     encoding = headers(scope).get(b"content-encoding")
     if encoding is None:
-        return await body_of(scope, receive, most)
+        return await read_body(scope, receive, most)
     compressed = _compressed(encoding)
-    body, most = await body_of(scope, receive, most), BODY if most is None else most
+    body, most = await read_body(scope, receive, most), BODY if most is None else most
     if not compressed:
         return body
     return gunzip(body, most) if lane is None else await lane.run(gunzip, body, most)
 
 
-async def json_content(scope: Any, receive: Receive, *others: str) -> tuple[str, bytes]:  # noqa: ANN401 - of ASGI
+async def read_json_content(scope: Any, receive: Receive, *others: str) -> tuple[str, bytes]:  # noqa: ANN401 - of ASGI
     """The body of a route that takes JSON, without a byte order mark, and its media type: `application/json`.
 
     Args:
@@ -62,9 +62,9 @@ async def json_content(scope: Any, receive: Receive, *others: str) -> tuple[str,
         Problem: it is of another type, or as in `content`.
         GoneError: the client went away.
     """
-    found = headers(scope)
-    if found.get(b"content-type") == b"application/json" and b"content-encoding" not in found:  # as nearly always
-        return "application/json", (await body_of(scope, receive)).removeprefix(BOM)
+    by_name = headers(scope)
+    if by_name.get(b"content-type") == b"application/json" and b"content-encoding" not in by_name:  # nearly always
+        return "application/json", (await read_body(scope, receive)).removeprefix(BOM)
     kind = media_type(scope)
     if kind not in JSON and kind not in _UNTOLD and kind not in others:
         raise unsupported_media_type(scope, kind, *others)
@@ -109,10 +109,10 @@ def require_utf8(scope: Any) -> None:  # noqa: ANN401 - of ASGI
 
 def unsupported_media_type(scope: Any, kind: str, *others: str) -> Problem:  # noqa: ANN401 - of ASGI
     """The refusal of a media type."""
-    taken = ", ".join(("application/json", *others))
+    accepted = ", ".join(("application/json", *others))
     return Problem(
         415, "unsupported-type", f"a body of the type {kind} is not understood here",
-        f"send one of {taken} and name it: -H 'Content-Type: application/json'", field="Content-Type",
+        f"send one of {accepted} and name it: -H 'Content-Type: application/json'", field="Content-Type",
         value=headers(scope).get(b"content-type", b"").decode("latin-1"),
     )  # fmt: skip
 
@@ -151,10 +151,10 @@ def _compressed(encoding: bytes) -> bool:
         Problem: it is encoded in another way, or twice.
     """
     declared = encoding.decode("latin-1")
-    named = [name for part in declared.lower().split(",") if (name := part.strip()) not in {"", "identity"}]
-    if not named:
+    encodings = [name for part in declared.lower().split(",") if (name := part.strip()) not in {"", "identity"}]
+    if not encodings:
         return False
-    if len(named) > 1 or named[0] not in _GZIP:
+    if len(encodings) > 1 or encodings[0] not in _GZIP:
         raise Problem(
             415, "unsupported-encoding", f"the content encoding {declared!r} is not understood",
             "send the body as it is, or Content-Encoding: gzip", field="Content-Encoding", value=declared,

@@ -46,20 +46,20 @@ class _Split(msgspec.Struct):
 _SPLIT: Decoder[_Split] = Decoder(_Split, "send columns and data as pandas' to_dict(orient='split') writes them")
 
 
-def of_json(model: ServedModel, body: bytes) -> Table:
+def rows_from_json(model: ServedModel, body: bytes) -> Table:
     """The rows of a body of JSON.
 
     Raises:
         Problem: it is not JSON, or has none of the forms.
     """
-    found = parse_json(body)
-    forms = [form for form in FORMS if isinstance(found, dict) and form in found]
+    document = parse_json(body)
+    forms = [form for form in FORMS if isinstance(document, dict) and form in document]
     if len(forms) != 1:
         raise Problem(
             422, "rows-missing", f"the body has to hold exactly one of {', '.join(FORMS[:-1])} and {FORMS[-1]}",
             'send {"dataframe_split": {"columns": […], "data": [[…]]}}', field="$",
         )  # fmt: skip
-    form, rows, most = forms[0], found[forms[0]], _most(model)
+    form, rows, most = forms[0], document[forms[0]], _most(model)
     if form == "dataframe_split":
         return _of_split(rows, most)
     if form != "dataframe_records" and isinstance(rows, dict):
@@ -71,7 +71,7 @@ def of_json(model: ServedModel, body: bytes) -> Table:
     return Table(rows, lambda path: path.replace("$.instances", f"$.{form}", 1))
 
 
-def of_csv(model: ServedModel, body: bytes) -> Table:
+def rows_from_csv(model: ServedModel, body: bytes) -> Table:
     """The rows of CSV with a header. An empty cell and NaN are missing values.
 
     Raises:
@@ -122,8 +122,8 @@ def _of_columns(columns: Mapping[str, Any], field: str, most: int) -> Table:
                 422, "invalid-field", f"the column has {what}, and the first one {rows}",
                 "send a list of equal length for each column", field=f"{field}.{name}",
             )  # fmt: skip
-    made = [dict(zip(columns, row, strict=True)) for row in islice(zip(*columns.values(), strict=True), most)]
-    return Table(made, _placed(field, lambda at, name: f"{field}.{name}[{at}]"))
+    objects = [dict(zip(columns, row, strict=True)) for row in islice(zip(*columns.values(), strict=True), most)]
+    return Table(objects, _placed(field, lambda at, name: f"{field}.{name}[{at}]"))
 
 
 def _of_lists(
@@ -138,13 +138,13 @@ def _of_lists(
                 422, "invalid-field", f"the row has {len(row)} values, and there are {len(columns)} columns",
                 "send a value for each column", field=f"{field}[{number}]",
             )  # fmt: skip
-    made = [dict(zip(columns, row, strict=True)) for row in rows]
+    objects = [dict(zip(columns, row, strict=True)) for row in rows]
     at = {name: number for number, name in enumerate(columns)}
 
     def cell(number: int, name: str) -> str:
         return f"{field}[{number}][{at[name]}]" if name in at else f"{field}[{number}].{name}"
 
-    return Table(made, _placed(field, place or cell))
+    return Table(objects, _placed(field, place or cell))
 
 
 def _placed(field: str, within: Callable[[int, str], str]) -> Callable[[str], str]:
@@ -169,10 +169,10 @@ def _require_once(columns: Sequence[str], field: str) -> None:
 def _cell(column: Input | None, text: str, field: str) -> float | str | None:
     if text == "" or column is None or column.kind != "number":
         return text or None
-    written = text.strip(" \t")
-    if written == "" or written.lower() == "nan":
+    digits = text.strip(" \t")
+    if digits == "" or digits.lower() == "nan":
         return None
-    number = float(written) if _NUMBER.fullmatch(written) else math.inf
+    number = float(digits) if _NUMBER.fullmatch(digits) else math.inf
     if math.isinf(number):
         raise Problem(
             422, "invalid-field", f"Expected a number, got {text!r}",

@@ -10,7 +10,7 @@ from pathlib import Path
 from fastapi import FastAPI, Response
 from starlette.exceptions import HTTPException
 
-from ml_assets.serving.route_scopes import asks_for_nothing
+from ml_assets.serving.route_scopes import require_nothing
 
 _HERE = Path(__file__).parent / "docs"
 _OURS = {"page.js": "text/javascript", "page.css": "text/css"}
@@ -27,11 +27,11 @@ _HEADERS = {
 def add_docs(app: FastAPI) -> None:
     """Add the page and its files; they say nothing of the models."""
 
-    @app.get("/docs", include_in_schema=False, dependencies=asks_for_nothing())
+    @app.get("/docs", include_in_schema=False, dependencies=require_nothing())
     def page() -> Response:
         return Response(_read(_HERE / "page.html"), headers=_HEADERS, media_type="text/html; charset=utf-8")
 
-    @app.get("/docs/{name}", include_in_schema=False, dependencies=asks_for_nothing())
+    @app.get("/docs/{name}", include_in_schema=False, dependencies=require_nothing())
     def file(name: str) -> Response:
         kind = _OURS.get(name) or _SWAGGER.get(name)
         if kind is None:
@@ -48,7 +48,7 @@ def _read(path: Path) -> bytes:
 @cache
 def _swagger() -> Path:
     """Where the package has Swagger's files; it is not imported, for that would import Flask."""
-    found = find_spec("flask_swagger_ui")
-    if found is None or not found.submodule_search_locations:
+    package = find_spec("flask_swagger_ui")
+    if package is None or not package.submodule_search_locations:
         raise RuntimeError("the package flask-swagger-ui is not installed: pip install flask-swagger-ui")
-    return Path(next(iter(found.submodule_search_locations))) / "dist"
+    return Path(next(iter(package.submodule_search_locations))) / "dist"

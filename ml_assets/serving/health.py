@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from ml_assets.redaction import redacted
+from ml_assets.serving.models.loading import variant_label
 from ml_assets.serving.services import Services
 
 PARTS = ("registry", "online_store", "event_store", "tokens")
@@ -54,16 +55,16 @@ class Health:
         }
         return {part: redacted(why) for part, why in (services.models.troubles() | parts).items() if why}
 
-    def unready(self) -> str | None:
+    def unready_reason(self) -> str | None:
         """Why no request shall be sent here; None: they may."""
         services = self._services
         if not services.models.routes:
-            why = "; ".join(f"{name}: {trouble}" for name, trouble in services.models.refusals().items())
+            why = "; ".join(f"{variant_label(*key)}: {trouble}" for key, trouble in services.models.refusals().items())
             return f"no model can be loaded: {why}" if why else "no model is released yet"
         return services.guard.trouble or services.recorder.trouble
 
     @contextmanager
-    def noting(self, task: str) -> Iterator[None]:
+    def record_faults(self, task: str) -> Iterator[None]:
         """Go on whatever happens: a worker that no longer follows would answer with old models, and say nothing."""
         try:
             yield
@@ -74,5 +75,5 @@ class Health:
 
     def _lost_features(self) -> str | None:
         """Why an entity's features may be missing through nobody's fault."""
-        sets = {model.manifest.feature_set for model in self._services.models.defaults()}
+        sets = {model.manifest.feature_set for model in self._services.models.variants()}
         return "; ".join(why for name, why in self._services.lookups.lost.items() if name in sets) or None

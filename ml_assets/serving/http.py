@@ -29,6 +29,9 @@ PROBLEM = b"application/problem+json"
 WHOLE = "ml_assets.whole"
 """The extension of a server that sends an answer of 200 with a body of JSON in one piece; false: it cannot now."""
 
+VARIANT = "ml_assets.variant"
+"""Where a route writes into the scope which variant of a model it has asked, for the count of requests."""
+
 _SHORT = 64 << 10  # bytes of a body that comes with its head and is not counted
 _HELD = "ml_assets.held"
 _HEADERS = "ml_assets.headers"
@@ -39,20 +42,20 @@ def headers(scope: Scope) -> dict[bytes, bytes]:
 
     As RFC 9110, 5.3, has it. They are looked up several times and gathered once.
     """
-    found: dict[bytes, bytes] | None = scope.get(_HEADERS)
-    if found is None:
+    by_name: dict[bytes, bytes] | None = scope.get(_HEADERS)
+    if by_name is None:
         pairs = scope["headers"]
-        found = scope[_HEADERS] = dict(pairs)
-        if len(found) != len(pairs):
-            found.update({name: b", ".join(value for key, value in pairs if key == name) for name in found})
-    return found
+        by_name = scope[_HEADERS] = dict(pairs)
+        if len(by_name) != len(pairs):
+            by_name.update({name: b", ".join(value for key, value in pairs if key == name) for name in by_name})
+    return by_name
 
 
 class GoneError(Exception):
     """The client has closed its connection: there is nobody to answer."""
 
 
-async def body_of(scope: Scope, receive: Receive, most: int | None = None) -> bytes:
+async def read_body(scope: Scope, receive: Receive, most: int | None = None) -> bytes:
     """The whole body, of at most `most` bytes, by default `BODY`. What is long counts until it is let go of.
 
     Raises:
@@ -66,13 +69,13 @@ async def body_of(scope: Scope, receive: Receive, most: int | None = None) -> by
     except StopIteration as come:  # as nearly always: it came with the head, and a timeout would be 5 µs for nothing
         first: Message = come.value
     else:
-        first = await _timely(_going_on(coming, waits))
+        first = await _timely(_resume(coming, waits))
     if not first.get("more_body") and first["type"] == "http.request" and len(first["body"]) <= min(most, _SHORT):
         return bytes(first["body"])
     return await _timely(_rest(scope, first, receive, most))
 
 
-def let_go(scope: Scope) -> None:
+def release_body(scope: Scope) -> None:
     """A request is over: its body is held no more."""
     if (size := scope.pop(_HELD, None)) is not None:
         _bodies.held -= size
@@ -100,7 +103,7 @@ def _hold(scope: Scope, size: int) -> None:
 
 
 @types.coroutine
-def _going_on(started: Coroutine[Any, Any, Message], waits: object) -> Generator[Any, Any, Message]:
+def _resume(started: Coroutine[Any, Any, Message], waits: object) -> Generator[Any, Any, Message]:
     """What is left of a coroutine that waits."""
     yield waits
     message: Message = yield from started

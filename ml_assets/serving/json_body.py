@@ -44,12 +44,12 @@ class Decoder(Generic[T]):
             Problem: what is wrong with it, where, and what would be right.
         """
         try:
-            found = self._decode(body)
+            content = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self.convert(parse_json(body))
-        if self._keys is None or body.count(b":") > self._keys(found):
+        if self._keys is None or body.count(b":") > self._keys(content):
             parse_json(body)
-        return found
+        return content
 
     def convert(self, plain: Any, place: Callable[[str], str] = str) -> T:  # noqa: ANN401 - whatever JSON holds
         """The content of a body that was parsed already.
@@ -62,16 +62,16 @@ class Decoder(Generic[T]):
             Problem: it does not fit the type.
         """
         try:
-            found: T = msgspec.convert(plain, self._kind)
+            content: T = msgspec.convert(plain, self._kind)
         except (msgspec.ValidationError, RecursionError) as error:
             raise self._refusal(str(error), plain, place) from None
-        return found
+        return content
 
     def _refusal(self, message: str, plain: object, place: Callable[[str], str]) -> Problem:
         where = _PATH.search(message)
         field, what = where[2] if where else "$", _PATH.sub("", message)
-        if lacking := _LACKING.search(what):
-            field = f"{field}.{lacking[1]}"
+        if missing := _LACKING.search(what):
+            field = f"{field}.{missing[1]}"
         return self.refusal(what, field, place(field), value_at(plain, field))
 
     def refusal(self, what: str, field: str, place: str, value: object) -> Problem:  # noqa: ARG002 - for those derived
@@ -95,11 +95,11 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
     repeated: list[_Repeated] = []
 
     def unique(pairs: Sequence[tuple[str, Any]]) -> Mapping[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            found = _Repeated(pairs)
-            repeated.append(found)
-        return found
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            members = _Repeated(pairs)
+            repeated.append(members)
+        return members
 
     try:
         text = body.decode()
@@ -145,11 +145,11 @@ class _Repeated(dict[str, Any]):
         self.values_of_key = [value for key, value in pairs if key == self.key]
 
 
-def _refuse(found: _Repeated, plain: object) -> NoReturn:
-    values = " and as ".join(map(_shown, found.values_of_key[:3]))
+def _refuse(repeated: _Repeated, plain: object) -> NoReturn:
+    values = " and as ".join(map(_shown, repeated.values_of_key[:3]))
     raise Problem(
-        422, "repeated-key", f"{found.key!r} stands {len(found.values_of_key)} times in one object: as {values}",
-        "send it once", field=f"{_path(plain, found) or '$'}.{found.key}", value=found.key,
+        422, "repeated-key", f"{repeated.key!r} stands {len(repeated.values_of_key)} times in one object: as {values}",
+        "send it once", field=f"{_path(plain, repeated) or '$'}.{repeated.key}", value=repeated.key,
     )  # fmt: skip
 
 

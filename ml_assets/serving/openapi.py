@@ -28,11 +28,11 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _MEANS[status], "content": content} for status in statuses}
 
 
-def complete_document(found: dict[str, Any], models: Sequence[ServedModel], *, open_: bool) -> dict[str, Any]:
+def complete_document(document: dict[str, Any], models: Sequence[ServedModel], *, open_: bool) -> dict[str, Any]:
     """FastAPI's document, with the schemas of champions; `open_`: no token is asked for."""
-    found["components"]["schemas"] = schemas(models)
+    document["components"]["schemas"] = schemas(models)
     names = [model.manifest.model for model in models]
-    for path, methods in found["paths"].items():
+    for path, methods in document["paths"].items():
         for route in methods.values():
             if open_ and "security" in route:
                 route["security"].insert(0, {})
@@ -45,7 +45,7 @@ def complete_document(found: dict[str, Any], models: Sequence[ServedModel], *, o
                 route["requestBody"]["content"]["text/csv"]["schema"] = csv(models)
             if "requestBody" not in route:
                 route["responses"].pop("422", None)  # FastAPI's own: a name in a path is always one
-    return found
+    return document
 
 
 _FILE = {"type": "string", "format": "binary", "description": "PDF, PNG, JPEG, TIFF, Word, HTML, e-mail or text"}

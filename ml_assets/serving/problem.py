@@ -51,14 +51,14 @@ class Problem(MlAssetsError):  # noqa: N818 - the term of RFC 9457
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Beside the content type and length."""
-        found = [] if self.retry_after is None else [(b"retry-after", str(self.retry_after).encode())]
+        pairs = [] if self.retry_after is None else [(b"retry-after", str(self.retry_after).encode())]
         if self.status in {408, 413}:  # the rest of the body is not read
-            found.append((b"connection", b"close"))
+            pairs.append((b"connection", b"close"))
         if self.status == 415:  # RFC 9110, 15.5.16
-            found.append((b"accept-encoding", b"gzip"))
+            pairs.append((b"accept-encoding", b"gzip"))
         if self.status == 401:
-            found.append((b"www-authenticate", b"Bearer"))
-        return found
+            pairs.append((b"www-authenticate", b"Bearer"))
+        return pairs
 
 
 def unavailable(kind: str, detail: str, remedy: str = "try again; /health says what is degraded") -> Problem:

@@ -78,8 +78,8 @@ class Requests:
         """
         return self._checked(self._decoder.convert({"instances": instances}, place), place)
 
-    def _checked(self, found: Any, place: Callable[[str], str] = str) -> RequestRows:  # noqa: ANN401 - made from the manifest
-        instances, entities, documents = found.instances, found.entities, getattr(found, "documents", None)
+    def _checked(self, request: Any, place: Callable[[str], str] = str) -> RequestRows:  # noqa: ANN401 - made from the manifest
+        instances, entities, documents = request.instances, request.entities, getattr(request, "documents", None)
         if (instances is None) + (entities is None) + (documents is None) != 2:
             raise Problem(
                 422, "rows-missing", "the body has to hold exactly one of entities and instances",
@@ -103,12 +103,12 @@ class Requests:
                 raise _no_name(name, place(f"$.{form}[{at}].{self._entity}"))
         return names
 
-    def _keys(self, found: Any) -> int:  # noqa: ANN401 - made from the manifest
+    def _keys(self, request: Any) -> int:  # noqa: ANN401 - made from the manifest
         """How many keys a body has that repeats none and leaves out what is null."""
-        if found.instances is not None:
-            rows = len(found.instances)
-            return 1 + rows * (self._count + 1) - [row.entity for row in found.instances].count(None)
-        return 1 + len(found.entities or getattr(found, "documents", None) or ())
+        if request.instances is not None:
+            rows = len(request.instances)
+            return 1 + rows * (self._count + 1) - [row.entity for row in request.instances].count(None)
+        return 1 + len(request.entities or getattr(request, "documents", None) or ())
 
 
 class _Decoder(Decoder[Any]):

@@ -37,12 +37,12 @@ class ScopeRequirement:
             self.guard.require(request.scope, self.scope)
 
 
-def asks_for(guard: Authenticator, scope: Scope) -> list[Dependency]:
+def require_scope(guard: Authenticator, scope: Scope) -> list[Dependency]:
     """The dependencies of a route that asks for a token with a scope; its document names the scope."""
     return [Security(_BEARER, scopes=[scope]), Depends(ScopeRequirement(guard, scope))]
 
 
-def asks_for_nothing() -> list[Dependency]:
+def require_nothing() -> list[Dependency]:
     """The dependencies of a route that anybody may ask who may speak to the server at all."""
     return [Depends(ScopeRequirement(None, None))]
 
@@ -58,8 +58,10 @@ class ScopedRoute(APIRoute):
         dependencies: Sequence[Dependency] | None = None,
         **more: Any,  # noqa: ANN401 - of FastAPI
     ) -> None:
-        doors = [found.dependency for found in dependencies or () if isinstance(found.dependency, ScopeRequirement)]
-        if len(doors) != 1:
-            raise TypeError(f"route {path}: say what it asks for, by dependencies=asks_for(…) or asks_for_nothing()")
-        self.scope = doors[0].scope
+        required = [each.dependency for each in dependencies or () if isinstance(each.dependency, ScopeRequirement)]
+        if len(required) != 1:
+            raise TypeError(
+                f"route {path}: say what it asks for, by dependencies=require_scope(…) or require_nothing()"
+            )
+        self.scope = required[0].scope
         super().__init__(path, endpoint, dependencies=dependencies, **more)

@@ -9,7 +9,7 @@ from ml_assets.serving.http import Scope
 _OWN = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
-def own_name(host: bytes) -> bool:
+def is_own_name(host: bytes) -> bool:
     """Whether a request is for this machine by its own name, and not by one that somebody has pointed at it."""
     return _OWN.fullmatch(host) is not None
 

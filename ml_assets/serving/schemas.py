@@ -73,18 +73,24 @@ _TYPES: list[Any] = [
 
 def schemas(models: Sequence[ServedModel]) -> dict[str, Schema]:
     """The named schemas, with what each champion is sent."""
-    _, found = msgspec.json.schema_components(_TYPES, ref_template=_REFERENCE)
-    for schema in found.values():
+    _, components = msgspec.json.schema_components(_TYPES, ref_template=_REFERENCE)
+    for schema in components.values():
         if "description" in schema:  # what follows in the docstring are the fields
             schema["description"] = schema["description"].partition("\n\n")[0]
-    found["Answers"]["properties"]["predictions"]["items"] = {"anyOf": [schema_ref("Answer"), schema_ref("Classified")]}
-    found["Said"] = _said(found["Said"], models)
-    sent = [_sent(model) for model in models] or [(_ANY_PREDICT, _ANY_INVOCATIONS)]
-    forms = {"Predict": [predict for predict, _ in sent], "Invocations": [invocations for _, invocations in sent]}
-    return {**found, **_FIXED, **{name: some[0] if len(some) == 1 else {"anyOf": some} for name, some in forms.items()}}
+    components["Answers"]["properties"]["predictions"]["items"] = {
+        "anyOf": [schema_ref("Answer"), schema_ref("Classified")]
+    }
+    components["Said"] = _outcome_schema(components["Said"], models)
+    bodies = [_body_schemas(model) for model in models] or [(_ANY_PREDICT, _ANY_INVOCATIONS)]
+    forms = {"Predict": [predict for predict, _ in bodies], "Invocations": [invocations for _, invocations in bodies]}
+    return {
+        **components,
+        **_FIXED,
+        **{name: some[0] if len(some) == 1 else {"anyOf": some} for name, some in forms.items()},
+    }
 
 
-def _said(plain: Schema, models: Sequence[ServedModel]) -> Schema:
+def _outcome_schema(plain: Schema, models: Sequence[ServedModel]) -> Schema:
     """An outcome: of kind `label` what its model predicts, of another kind anything."""
     names = "|".join(re.escape(model.manifest.model) for model in models) or "[A-Za-z0-9_]+"
     properties = plain["properties"]
@@ -103,11 +109,11 @@ def _said(plain: Schema, models: Sequence[ServedModel]) -> Schema:
 
 def csv(models: Sequence[ServedModel]) -> Schema:
     """A table of a champion, as text."""
-    found = [_table(model) for model in models]
-    return {"type": "string"} | ({"pattern": f"^({'|'.join(found)})$"} if found else {})
+    patterns = [_table(model) for model in models]
+    return {"type": "string"} | ({"pattern": f"^({'|'.join(patterns)})$"} if patterns else {})
 
 
-def _sent(model: ServedModel) -> tuple[Schema, Schema]:
+def _body_schemas(model: ServedModel) -> tuple[Schema, Schema]:
     """Bodies for `predict` and for `invocations`."""
     manifest, (instance, entity) = model.manifest, model.requests.schemas()
     instance = {**instance, "title": f"{manifest.model}: instance", "example": _example(model)}

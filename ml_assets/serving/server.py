@@ -77,10 +77,10 @@ def serve(settings: Settings, host: str, port: int, workers: int, announce: Call
 
 
 def _require_tokens(tokens: Tokens, host: str) -> None:
-    known = tokens.read()
-    if known == ():
+    existing = tokens.read()
+    if existing == ():
         _LOG.warning("%s holds no token: nobody is let in until `ml-assets token add NAME`", tokens.path)
-    if known is None and not is_loopback(host):
+    if existing is None and not is_loopback(host):
         raise ServeError(
             f"--host {host}: without tokens the server listens on this machine only; make one with "
             "`ml-assets token add NAME`, or leave --host out"
@@ -90,7 +90,7 @@ def _require_tokens(tokens: Tokens, host: str) -> None:
 def _forget_asked(releases: Releases) -> None:
     """Until this server's follower has asked the registry, nobody can say that a model is not released."""
     with suppress(OSError, RegistryError):  # the follower says what is wrong with the disk
-        releases.keep(msgspec.structs.replace(releases.routes(), asked=0.0, trouble=None))
+        releases.save_routes(msgspec.structs.replace(releases.routes(), asked=0.0, trouble=None))
 
 
 def _url(listening: socket.socket) -> str:
@@ -100,14 +100,14 @@ def _url(listening: socket.socket) -> str:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
+    listening = socket.socket(family, socket.SOCK_STREAM)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((host, port))
-        made.listen(2048)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(2048)
     except (OSError, OverflowError) as error:
-        made.close()
+        listening.close()
         why = error.strerror if isinstance(error, OSError) else "no port"
         raise ServeError(f"{host}:{port} cannot be listened on ({why}): choose another --port or --host") from error
-    made.set_inheritable(True)
-    return made
+    listening.set_inheritable(True)
+    return listening

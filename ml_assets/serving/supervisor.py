@@ -18,7 +18,7 @@ class Supervisor(Multiprocess):
 
     def __init__(self, config: Config, listening: socket.socket, ready: Callable[[], None]) -> None:
         super().__init__(config, sockets=[listening])
-        self._ready = ready
+        self._announce = ready
         self._waiting = True
         self.failed = False
         """Whether a worker ended before any had answered: each that followed would do so, too."""
@@ -34,4 +34,4 @@ class Supervisor(Multiprocess):
             self.should_exit.set()
         elif not self.should_exit.is_set() and any(process.is_ready() for process in self.processes):
             self._waiting = False
-            self._ready()
+            self._announce()

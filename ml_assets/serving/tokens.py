@@ -79,12 +79,12 @@ class Tokens:
     def last_change(self) -> object:
         """What is another value once the file, or who may read it, is another; None where `read` finds none."""
         try:
-            found = self.path.stat()
+            stat = self.path.stat()
         except FileNotFoundError:
             return None
         except OSError as error:
             return str(error)
-        return found.st_ctime_ns, found.st_ino, found.st_size
+        return stat.st_ctime_ns, stat.st_ino, stat.st_size
 
     def add(self, name: str, scopes: Sequence[str], created: str) -> str:
         """Make a token and return it, once: only its hash is kept.
@@ -98,10 +98,10 @@ class Tokens:
             raise DataError(f"scopes {wrong or 'of nothing'}: choose some of {', '.join(SCOPES)}")
         secret = f"mla_{secrets.token_urlsafe(32)}"
         with self._locked():
-            known = self.read() or ()
-            if any(token.name == name for token in known):
+            existing = self.read() or ()
+            if any(token.name == name for token in existing):
                 raise DataError(f"there is a token {name!r} already: remove it first, or choose another name")
-            self._write((*known, Token(name, tuple(scopes), digest(secret), created)))
+            self._write((*existing, Token(name, tuple(scopes), digest(secret), created)))
         return secret
 
     def remove(self, name: str) -> int:
@@ -114,10 +114,10 @@ class Tokens:
             DataError: there is none of that name.
         """
         with self._locked():
-            known = self.read() or ()
-            if all(token.name != name for token in known):
-                raise DataError(f"no token {name!r}: there are {', '.join(token.name for token in known) or 'none'}")
-            left = tuple(token for token in known if token.name != name)
+            existing = self.read() or ()
+            if all(token.name != name for token in existing):
+                raise DataError(f"no token {name!r}: there are {', '.join(token.name for token in existing) or 'none'}")
+            left = tuple(token for token in existing if token.name != name)
             self._write(left)
         return len(left)
 
@@ -136,8 +136,8 @@ def digest(secret: str) -> str:
 
 def find(tokens: Sequence[Token], secret: str) -> Token | None:
     """Whose token it is. All are compared, each in constant time: how long it takes says nothing."""
-    asked, found = digest(secret), None
+    wanted_digest, match = digest(secret), None
     for token in tokens:
-        if hmac.compare_digest(token.sha256, asked):
-            found = token
-    return found
+        if hmac.compare_digest(token.sha256, wanted_digest):
+            match = token
+    return match

@@ -7,12 +7,11 @@ from collections import deque
 
 import msgspec
 
-from ml_assets.decisions.route import CHAMPION
 from ml_assets.events.rows import LATENCY_BOUNDS, Traffic
 from ml_assets.serving.services import Services
 
 _MINUTE = 60_000_000  # microseconds
-_UNTOLD = 10_000  # minutes that wait for an event store that is away: a week's
+_MOST_UNWRITTEN = 10_000  # minutes that wait for an event store that is away: a week's
 
 
 class TrafficCounter:
@@ -28,7 +27,7 @@ class TrafficCounter:
         self._recorder = services.recorder
         self.minutes = Minutes()
 
-    def count(self, route: str, name: str, status: int, seconds: float) -> None:
+    def count(self, route: str, name: str, status: int, seconds: float, variant: str | None = None) -> None:
         """Count a request that was answered.
 
         Args:
@@ -36,26 +35,28 @@ class TrafficCounter:
             name: of the model; empty where there is none, or none of that name.
             status: of the answer.
             seconds: from the first byte to the answer.
+            variant: that was asked; None: the default one, as where a request was refused before one was chosen.
         """
         self._observe(route, name, status, seconds)
         if loaded := self._routes.get(name):
-            self.minutes.of(name, loaded.default.variant).count(status, seconds)
+            self.minutes.current(name, variant or loaded.default.variant).count(status, seconds)
 
     async def write(self, *, force: bool) -> None:
-        """Write the minutes that are over; `force`: all of them, as a probe whether writing works again."""
-        rows = self.minutes.over(next(iter(self._routes), None), force=force)
+        """Write the minutes that are over; `force`: all of them, and at least one, as a probe of the event store."""
+        probe = next(((name, route.default.variant) for name, route in self._routes.items()), None)
+        rows = self.minutes.take_finished(probe, force=force)
         if rows and await self._recorder.probe(rows):
             self.minutes.forget(len(rows))
 
 
 class Minute:
-    """The requests of a variant of a model since `since`, for `Traffic`.
+    """The requests of a variant of a model in about a minute, for `Traffic`.
 
-    How long it lasts a clock says that nobody sets: a row never ends before it begins.
+    It is as long as a monotonic clock says, so a row never ends before it begins.
 
     Args:
         since: microseconds since 1970, UTC.
-        begun: microseconds of that other clock.
+        begun: the same moment by the monotonic clock, microseconds.
     """
 
     def __init__(self, since: int, begun: int) -> None:
@@ -71,14 +72,14 @@ class Minute:
         elif status >= 400:
             self._refused += 1
 
-    def row(self, model: str, worker: str, now: int, variant: str = CHAMPION) -> Traffic:
+    def row(self, model: str, variant: str, worker: str, now: int) -> Traffic:
         """The row of the event store.
 
         Args:
             model: its name.
+            variant: that answered.
             worker: a name that no other process has.
             now: of the clock that says how long the minute lasted, microseconds.
-            variant: that answered.
         """
         until = self.since + max(now - self.begun, 1)
         latency = msgspec.json.encode(self._latency).decode()
@@ -93,30 +94,30 @@ def _elapsed() -> int:
 
 
 class Minutes:
-    """What a worker has counted of each model, and the event store does not have yet."""
+    """The minutes of a worker that the event store does not have yet, by model and variant."""
 
     def __init__(self) -> None:
         self._worker = uuid.uuid4().hex  # a name that no other process has
         self._counted: dict[tuple[str, str], Minute] = {}
-        self._untold: deque[Traffic] = deque(maxlen=_UNTOLD)
+        self._unwritten: deque[Traffic] = deque(maxlen=_MOST_UNWRITTEN)
 
-    def of(self, model: str, variant: str = CHAMPION) -> Minute:
+    def current(self, model: str, variant: str) -> Minute:
         """The minute of a variant that is counted now."""
         minute = self._counted.get((model, variant))
         if minute is None:
             minute = self._counted[model, variant] = Minute(time.time_ns() // 1000, _elapsed())
         return minute
 
-    def over(self, model: str | None, *, force: bool) -> tuple[Traffic, ...]:
-        """The minutes that are over, or all of them; of `model` at least an empty one where none is counted."""
+    def take_finished(self, probe: tuple[str, str] | None, *, force: bool) -> tuple[Traffic, ...]:
+        """The minutes that are over and not written; `force`: all, an empty one of `probe` where none is counted."""
         now = _elapsed()
-        if force and not self._counted and model is not None:
-            self.of(model)
+        if force and not self._counted and probe is not None:
+            self.current(*probe)
         for key in [key for key, minute in self._counted.items() if force or now - minute.begun >= _MINUTE]:
-            self._untold.append(self._counted.pop(key).row(key[0], self._worker, now, key[1]))
-        return tuple(self._untold)
+            self._unwritten.append(self._counted.pop(key).row(*key, self._worker, now))
+        return tuple(self._unwritten)
 
-    def forget(self, told: int) -> None:
-        """Leave out the first ones: they were written down, and meanwhile others were added."""
-        for _ in range(told):
-            self._untold.popleft()
+    def forget(self, count: int) -> None:
+        """Drop the first ones: they are written, and meanwhile others were added."""
+        for _ in range(count):
+            self._unwritten.popleft()

@@ -88,20 +88,20 @@ async def read_upload(services: Services, model: ServedModel, content: bytes) ->
     return RequestRows([name], None), await _seen(services, model, [document])
 
 
-async def texts(services: Services, model: ServedModel, found: Sequence[str]) -> list[ModelInput]:
+async def texts(services: Services, model: ServedModel, documents: Sequence[str]) -> list[ModelInput]:
     """What the model sees of documents that were sent as text.
 
     Raises:
         Problem: one has more pages than a file may have.
     """
-    for at, text in enumerate(found):
+    for at, text in enumerate(documents):
         if (pages := text.count("\f") + 1) > LIMITS.pages:
             raise Problem(
                 422, "too-many-pages", f"the text has {pages} pages, more than {LIMITS.pages}",
                 "send it in parts; a form feed begins a page", field=f"$.documents[{at}].text",
             )  # fmt: skip
-    read = [tuple(Page(page, "text", 1.0) for page in text.split("\f")) for text in found]
-    sizes = [len(text.encode("utf-8", "replace")) for text in found]
+    read = [tuple(Page(page, "text", 1.0) for page in text.split("\f")) for text in documents]
+    sizes = [len(text.encode("utf-8", "replace")) for text in documents]
     return await _seen(services, model, [Document("text", *each) for each in zip(sizes, read, strict=True)])
 
 
@@ -135,14 +135,14 @@ def _file(body: bytes, kind: str) -> bytes:
 
     _, options = parse_options_header(kind)
     try:
-        found = _part(body, options.get("boundary", ""))
+        content = _part(body, options.get("boundary", ""))
     except (MultipartError, ValueError) as error:
         problem = Problem(400, "malformed-form", str(error), "send -F file=@lease.pdf", field="$")
         error.with_traceback(None)  # the parser keeps its error, and that the form, until the collector comes by
         raise problem from None
-    if found is None:
+    if content is None:
         raise Problem(422, "file-missing", "the form has no part named file", "send -F file=@lease.pdf", field="file")
-    return found
+    return content
 
 
 def _part(body: bytes, boundary: str) -> bytes | None:

@@ -57,7 +57,7 @@ class Worker:
         while True:
             await asyncio.sleep(TICK)
             number += 1
-            with self.health.noting("following"):
+            with self.health.record_faults("following"):
                 await self._tick()
             # What a store takes to answer, a new release or a token that was removed does not wait for.
             if number % _PROBE == 0 and (self._probing is None or self._probing.done()):
@@ -75,7 +75,7 @@ class Worker:
     async def _probe(self) -> None:
         """Ask the stores whether they answer; while the event store does not, every pending minute is a probe."""
         services = self.services
-        with self.health.noting("asking"):
-            sets = [model.manifest.feature_set for model in services.models.defaults()]
+        with self.health.record_faults("asking"):
+            sets = [model.manifest.feature_set for model in services.models.variants()]
             services.features_as_of = await services.lookups.probe(sets)
             await self.traffic.write(force=services.recorder.trouble is not None)

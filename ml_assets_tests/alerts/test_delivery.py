@@ -24,7 +24,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import SecretStr
 
-from ml_assets.alerts.delivery import Delivered, deliver, pending
+from ml_assets.alerts.delivery import Delivered, deliver, list_undelivered
 from ml_assets.alerts.message import message
 from ml_assets.alerts.outbox import Alert, alerts, evaluate, failed_run, succeeded_run
 from ml_assets.decisions.alert import Kind, MetricRule, Severity
@@ -303,7 +303,7 @@ def test_without_a_url_alerts_wait(lake: Lake) -> None:
     alarm(lake)
     assert tell(lake) == Delivered(0, 2, "no URL in ML_ASSETS_ALERTS: alerts stay in the outbox")
     assert lake.version("churn/alerts_delivered") is None
-    assert len(pending(lake, ["churn"])) == 2
+    assert len(list_undelivered(lake, ["churn"])) == 2
     with web() as hook:
         assert numbers(tell(lake, hook.json, hook.json, at=1)) == (2, 0)
     assert len(hook.posted) == 1
@@ -364,7 +364,7 @@ def test_killed_between_sent_and_marked_it_is_sent_again_under_the_same_ids(lake
             process.send_signal(signal.SIGKILL)
             assert process.wait(60) == -signal.SIGKILL
             received.wait(60)
-        assert [alert.id for alert in pending(lake, ["churn"])] == ids
+        assert [alert.id for alert in list_undelivered(lake, ["churn"])] == ids
         hook.before = bool
         with tick(lake, hook.json) as process:
             said, errors = process.communicate(timeout=60)

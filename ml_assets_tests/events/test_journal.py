@@ -159,7 +159,7 @@ class Stuck:
     def take(self) -> bool | None:
         return None
 
-    def put(self, rows: Sequence[Event]) -> None:
+    def insert(self, rows: Sequence[Event]) -> None:
         raise NotImplementedError
 
     def write(self, rows: Sequence[Event]) -> None:
@@ -196,7 +196,7 @@ class Broken:
     def take(self) -> bool | None:
         return None
 
-    def put(self, rows: Sequence[Event]) -> None:
+    def insert(self, rows: Sequence[Event]) -> None:
         raise NotImplementedError
 
     def write(self, rows: Sequence[Event]) -> None:

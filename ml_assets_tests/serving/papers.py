@@ -44,8 +44,8 @@ def release(data: Path, **changes: Any) -> None:
         bands=(), max_rows=3, metrics={}, gates=(), reason="", run_id="", run_url="", tags={}, tables={},
         classes=CLASSES, documents=(RowQuery("SELECT document_id, text FROM text", "text", as_of=False),), **changes,
     )  # fmt: skip
-    name = releases.put(manifest.to_json(), onnx())
-    releases.keep(
+    name = releases.save_release(manifest.to_json(), onnx())
+    releases.save_routes(
         Routes(
             {**releases.routes().models, MODEL: champion(MODEL, name, 1, time.time())},
             time.time(),

@@ -76,9 +76,9 @@ def release(data: Path, version: int = 1, shift: float = 0.0, *, feature_set: st
     """Make a version the champion on a server's disk, as its follower does."""
     releases = Releases.at(data)
     made = manifest(version, shift, feature_set=feature_set)
-    name = releases.put(made.to_json(), onnx(shift))
+    name = releases.save_release(made.to_json(), onnx(shift))
     known = releases.routes().models
-    releases.keep(Routes({**known, MODEL: champion(MODEL, name, version, time.time())}, time.time()))
+    releases.save_routes(Routes({**known, MODEL: champion(MODEL, name, version, time.time())}, time.time()))
     return name
 
 

@@ -14,7 +14,7 @@ from uvicorn import Config, Server
 from ml_assets.serving import connection
 from ml_assets.serving import connection_limits as room
 from ml_assets.serving.connection import FIELDS, HEAD, Connection
-from ml_assets.serving.http import answer_json, body_of, let_go
+from ml_assets.serving.http import answer_json, read_body, release_body
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -31,8 +31,8 @@ class Echo:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.asked.append(scope["path"])
-        size = 0 if scope["path"] == "/unread" else len(await body_of(scope, receive, 1 << 30))
-        let_go(scope)
+        size = 0 if scope["path"] == "/unread" else len(await read_body(scope, receive, 1 << 30))
+        release_body(scope)
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         said = json.dumps({"path": scope["path"], "headers": headers, "size": size}).encode()
         if scope["path"] == "/large":
@@ -271,7 +271,7 @@ def test_heads_that_are_not_finished_are_bounded_together(
         with listening.open(GET) as other:
             assert answers(other, 1)
     listening.wait(lambda: listening.connections == 0)
-    known = room._ROOMS[listening.server.server_state]
+    known = room._OF_SERVERS[listening.server.server_state]
     assert (known.heads, known.queued) == (0, 0)
 
 

@@ -88,12 +88,12 @@ def file_of(data: Path, kind: str, shift: float = 0.0, version: int = 1) -> Path
 
 def put(data: Path, version: int, shift: float) -> str:
     """A release on the disk that is no champion yet."""
-    return Releases.at(data).put(released.manifest(version, shift).to_json(), released.onnx(shift))
+    return Releases.at(data).save_release(released.manifest(version, shift).to_json(), released.onnx(shift))
 
 
 def promote(data: Path, name: str, version: int) -> None:
     now = time.time()
-    Releases.at(data).keep(Routes({MODEL: champion(MODEL, name, version, now)}, now))
+    Releases.at(data).save_routes(Routes({MODEL: champion(MODEL, name, version, now)}, now))
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
@@ -176,7 +176,7 @@ def test_a_server_starts_with_a_damaged_list_of_champions(tmp_path: Path) -> Non
 
 
 def test_a_registry_that_is_away_takes_no_model_out_of_a_server(served: Served, tmp_path: Path) -> None:
-    Releases.at(tmp_path).keep(Routes({}, 0, "the registry does not answer: gone"))
+    Releases.at(tmp_path).save_routes(Routes({}, 0, "the registry does not answer: gone"))
     wait(lambda: "gone" in degraded(served).get("registry", ""))
     assert status(served, INSTANCES)[0] == 200
 

@@ -83,7 +83,7 @@ def test_a_server_that_starts_again_answers_from_its_disk_and_does_not_say_what_
 
 
 def test_a_registry_without_champions_makes_every_model_unknown(tmp_path: Path) -> None:
-    Releases.at(tmp_path).keep(Routes({}, time.time()))
+    Releases.at(tmp_path).save_routes(Routes({}, time.time()))
     served = Served(tmp_path)
     with served.client:
         refused(served.client.post(PREDICT, content=ONE), 404, "unknown-model")

@@ -13,7 +13,7 @@ import pytest
 
 from ml_assets.documents.document import Document, Page
 from ml_assets.serving import http
-from ml_assets.serving.dataframes import of_csv, of_json
+from ml_assets.serving.dataframes import rows_from_csv, rows_from_json
 from ml_assets.serving.document_features import LIMITS, READERS
 from ml_assets.serving.lanes import Lane
 from ml_assets.serving.problem import Problem
@@ -150,9 +150,9 @@ def test_rows_beyond_those_that_there_may_be_are_not_looked_at(served: Served) -
     model = served.worker.services.models.routes[released.MODEL].default
     most = model.manifest.max_rows
     for content in (table, b"\n" * 1_000_000):
-        assert len(of_csv(model, content).rows) == most + 1
+        assert len(rows_from_csv(model, content).rows) == most + 1
         assert post(served, path, content, content_type="text/csv").status_code in {413, 422}
     for body in (split, columns, {"dataframe_records": [{"n": 1}] * 50_000}, {"instances": [[1, 2, "a"]] * 50_000}):
         content = json.dumps(body).encode()
-        assert len(of_json(model, content).rows) == most + 1
+        assert len(rows_from_json(model, content).rows) == most + 1
         refused(post(served, path, content), 413, "too-many-rows")

@@ -28,8 +28,8 @@ def test_no_script_of_a_category_or_a_band_runs_in_the_docs(tmp_path: Path) -> N
         reason=WORDS[3],
     )
     releases = Releases.at(tmp_path)
-    name = releases.put(made.to_json(), released.onnx())
-    releases.keep(
+    name = releases.save_release(made.to_json(), released.onnx())
+    releases.save_routes(
         Routes(
             {released.MODEL: released.champion(released.MODEL, name, 1, time.time())},
             time.time(),

@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ml_assets.decisions.route import Route, Variant
 from ml_assets.events.rows import Prediction, Traffic
 from ml_assets.serving.models.follower import Follower
@@ -12,7 +14,7 @@ from ml_assets.serving.models.releases import Releases, Routes
 from ml_assets.storage.registry import RegisteredRoute, Version
 from ml_assets_tests.serving import released
 from ml_assets_tests.serving.released import MODEL
-from ml_assets_tests.serving.served import ROW, Served
+from ml_assets_tests.serving.served import INVOKE, ROW, Served
 
 CANARY = Route(MODEL, "rollout 7", (Variant("champion", 1, 0.9), Variant("challenger", 2, 0.1)))
 
@@ -64,14 +66,66 @@ def test_a_challenger_that_cannot_be_fetched_takes_no_champion_with_it(tmp_path:
     registry.broken = {2}
     routes = Follower(registry, Releases.at(tmp_path)).look()
     assert routes.models[MODEL].default.version == 1
-    assert "the artifact is gone" in routes.refused[MODEL]
+    assert list(routes.unfetched[MODEL]) == ["challenger"]
+    assert "the artifact is gone" in routes.unfetched[MODEL]["challenger"]
     with Served(tmp_path).client as client:
         assert client.get("/models").json()["models"][0]["version"] == 1
 
 
+@pytest.mark.parametrize("variant", ["champion", "challenger"])
+def test_each_variant_answers_from_its_release_and_is_counted_by_its_name(tmp_path: Path, variant: str) -> None:
+    registry: Any = Shelf()
+    Follower(registry, Releases.at(tmp_path)).look()
+    served = Served(tmp_path)
+    with served.client:
+        services = served.worker.services
+        services.model = lambda name: services.models.routes[name].models[variant]  # what an assignment will choose
+        (answer,) = served.predict({"instances": [ROW]})
+        version = CANARY.variants[variant == "challenger"].version
+        assert (answer["variant"], answer["model_version"]) == (variant, version)
+        assert answer["score"] == pytest.approx(released.probability(0.5, 1, version), abs=1e-6)
+        refusal = served.predict({"instances": [{"n": "many"}]})
+        assert refusal["status"] == 422
+        asked = served.client.post(INVOKE, json={"instances": [ROW]})
+        assert asked.json()["predictions"] == [answer["score"]]
+        assert served.client.get(f"/models/{MODEL}/ping").status_code == 200  # of the model, not of a variant
+    assert {row.variant for row in served.events(Prediction)} == {variant}
+    counts = {row.variant: (row.requests, row.refused) for row in served.events(Traffic)}
+    assert counts == ({"champion": (4, 1)} if variant == "champion" else {"champion": (1, 0), "challenger": (3, 1)})
+
+
+def test_what_is_wrong_with_a_variant_is_named_by_it_and_forgotten_with_it(tmp_path: Path) -> None:
+    registry: Any = Shelf()
+    releases = Releases.at(tmp_path)
+    follower = Follower(registry, releases)
+    follower.look()
+    manifest = released.manifest(2, 2.0)
+    (releases.folder / f"{manifest.sha256}.onnx").unlink()
+    served = Served(tmp_path)
+    with served.client as client:
+
+        def wait_for(text: str | None) -> None:
+            """Until `/health` says so of the challenger, and nothing of another variant."""
+            until = time.monotonic() + 20
+            while time.monotonic() < until:
+                degraded = client.get("/health").json()["degraded"]
+                said = {part: why for part, why in degraded.items() if part.startswith("model")}
+                if said == {} if text is None else text in said.get(f"model {MODEL} (challenger)", ""):
+                    assert len(said) == (text is not None)
+                    return
+                time.sleep(0.05)
+            raise AssertionError(f"not {text}: {said}")
+
+        wait_for("version 2 cannot be loaded")
+        assert client.get("/ready").status_code == 200
+        registry.route = Route.of_champion(MODEL, 1)
+        follower.look()
+        wait_for(None)
+
+
 def test_the_champions_that_a_release_before_routes_wrote_answer_while_the_registry_is_away(tmp_path: Path) -> None:
     releases = Releases.at(tmp_path)
-    name = releases.put(released.manifest().to_json(), released.onnx())
+    name = releases.save_release(released.manifest().to_json(), released.onnx())
     old = {"release": name, "version": 1, "since": time.time(), "trouble": None}
     written = {"models": {MODEL: old}, "asked": time.time(), "trouble": None, "refused": {}}
     (releases.folder / "champions.json").write_text(json.dumps(written))

@@ -134,10 +134,10 @@ def _another(data: Path) -> None:
     import time
 
     releases = Releases.at(data)
-    name = releases.put(released.manifest(model="upgrade").to_json(), released.onnx())
+    name = releases.save_release(released.manifest(model="upgrade").to_json(), released.onnx())
     known = releases.routes()
     made = released.champion("upgrade", name, 1, time.time())
-    releases.keep(type(known)({**known.models, "upgrade": made}, time.time()))
+    releases.save_routes(type(known)({**known.models, "upgrade": made}, time.time()))
 
 
 def test_the_document_follows_the_champions_and_the_tokens(tmp_path: Path) -> None:

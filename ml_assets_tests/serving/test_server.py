@@ -144,7 +144,7 @@ def test_overload_is_counted_and_does_not_hide_how_the_server_is(
     }  # fmt: skip
     for (route, model), number in counted.items():
         assert f'ml_assets_requests_total{{model="{model}",route="{route}",status="503"}} {number}.0' in said
-    (minute,) = served.worker.traffic.minutes.over(None, force=True)
+    (minute,) = served.worker.traffic.minutes.take_finished(None, force=True)
     assert (minute.requests, minute.errors) == (2, 2)
 
 

@@ -50,7 +50,7 @@ def test_the_decision_is_review_where_most_words_are_new(onnx: bytes, story: str
 def test_the_answer_says_so_and_the_limit_is_declared(onnx: bytes) -> None:
     texts = [ModelInput((1.0, "x", "Σύμβαση καθαρισμού", None))]
     for limit, decision in ((0.5, REVIEW), (1.0, None)):
-        model = ServedModel("1", Artifact(manifest(onnx, limit), onnx), 0.0)
+        model = ServedModel("1", Artifact(manifest(onnx, limit), onnx), 0.0, "champion")
         (answer,), _ = model.answers(RequestRows(["a"], None), texts, 0)
         assert isinstance(answer, Classified)
         assert (answer.unseen_share, answer.decision) == (1.0, decision or answer.predicted)

@@ -60,6 +60,6 @@ def _last_number(connection: Connection, table: str) -> int | None:
     """The last number that SQLite gave out; None where it gave out none, and in Postgres, which keeps it by itself."""
     if connection.dialect.name != "sqlite":
         return None
-    chosen = text("SELECT seq FROM sqlite_sequence WHERE name = :table")
-    last: int | None = connection.execute(chosen, {"table": table}).scalar()
+    query = text("SELECT seq FROM sqlite_sequence WHERE name = :table")
+    last: int | None = connection.execute(query, {"table": table}).scalar()
     return last

@@ -50,9 +50,9 @@ class Artifact:
 
     def __init__(self, manifest: Manifest, onnx: bytes) -> None:
         who = f"{manifest.model} version {manifest.version}"
-        if (found := hashlib.sha256(onnx).hexdigest()) != manifest.sha256:
+        if (digest := hashlib.sha256(onnx).hexdigest()) != manifest.sha256:
             raise RegistryError(
-                f"{who}: the artifact's SHA-256 is {found[:12]}…, not the released {manifest.sha256[:12]}…: restore it"
+                f"{who}: the artifact's SHA-256 is {digest[:12]}…, not the released {manifest.sha256[:12]}…: restore it"
             )
         self.manifest = manifest
         self.names = tuple(column.name for column in manifest.inputs)
@@ -60,35 +60,35 @@ class Artifact:
         self._starts = [band.start for band in manifest.bands]
         self._bands = [band.name for band in manifest.bands]
         self._session = _session(onnx, who)
-        wanted = tensors(self._session)
-        if wanted.keys() != set(self.names):
-            other = listed(sorted(wanted.keys() ^ set(self.names)))
+        inputs = tensors(self._session)
+        if inputs.keys() != set(self.names):
+            other = listed(sorted(inputs.keys() ^ set(self.names)))
             raise RegistryError(f"{who}: the artifact's inputs are not the manifest's: {other}")
-        self._numbers = [wanted[column.name] for column in manifest.inputs if column.kind == "number"]
-        self._texts = [(wanted[column.name], column.kind) for column in manifest.inputs if column.kind != "number"]
+        self._numbers = [inputs[column.name] for column in manifest.inputs if column.kind == "number"]
+        self._texts = [(inputs[column.name], column.kind) for column in manifest.inputs if column.kind != "number"]
         self._known = _known(manifest, onnx)
         self.score([(None,) * len(self.names)])  # the first run of a session is slow; nobody is to wait for it
 
     def score(self, rows: Sequence[Sequence[Value]]) -> list[float]:
         """P(label = 1) of each row, or the largest of several; values are in the order of `names`, None is missing."""
-        found = self._probabilities(rows)
-        scores: list[float] = (found.max(axis=1) if self._classes else found[:, 1]).tolist()
+        probabilities = self._probabilities(rows)
+        scores: list[float] = (probabilities.max(axis=1) if self._classes else probabilities[:, 1]).tolist()
         return scores
 
     def answer(self, rows: Sequence[Sequence[Value]]) -> list[Decision]:
         """Score and decision of each row; of several classes also the one that the score is the probability of."""
         if not self._classes:
             return [Decision(score, self.decide(score)) for score in self.score(rows)]
-        found = self._probabilities(rows)
-        best, scores = found.argmax(axis=1).tolist(), found.max(axis=1).tolist()
+        probabilities = self._probabilities(rows)
+        best, scores = probabilities.argmax(axis=1).tolist(), probabilities.max(axis=1).tolist()
         return [self._named(score, self._classes[nr], row) for score, nr, row in zip(scores, best, rows, strict=True)]
 
     def _named(self, score: float, name: str, row: Sequence[Value]) -> Decision:
         """A class, unless the model is not sure of it, or does not know the words that it read."""
         texts = {column: str(value) for column, value in zip(self.names, row, strict=True) if value is not None}
-        found, limits = familiarity(texts, self._known), self.manifest
-        sure = score >= limits.review_below and found.enough(limits.review_words, limits.review_unseen)
-        return Decision(score, name if sure else REVIEW, name, found.unseen)
+        words, limits = familiarity(texts, self._known), self.manifest
+        sure = score >= limits.review_below and words.enough(limits.review_words, limits.review_unseen)
+        return Decision(score, name if sure else REVIEW, name, words.unseen)
 
     def _probabilities(self, rows: Sequence[Sequence[Value]]) -> Any:  # noqa: ANN401 - an array, [rows, classes]
         split, count = len(self._numbers), len(rows)
@@ -99,8 +99,8 @@ class Artifact:
         for i, (name, kind) in enumerate(self._texts, start=split):
             words = [_WRITTEN[kind](row[i]) for row in rows]
             feed[name] = np.array(words, dtype=object).reshape(count, 1)
-        (found,) = self._session.run([PROBABILITIES], feed)
-        return found
+        (probabilities,) = self._session.run([PROBABILITIES], feed)
+        return probabilities
 
     def decide(self, score: float) -> str:
         """The band that a score falls into."""

@@ -43,16 +43,16 @@ class Follower:
         except MlAssetsError:
             before = Routes()
         try:
-            found = self.registry.routes()
+            registered = self.registry.routes()
             # Rather a database that was moved than the wish to answer nothing; one where a model was removed is known.
-            lost = bool(before.models) and not found and self.registry.is_new()
+            emptied = bool(before.models) and not registered and self.registry.is_new()
         except Exception as error:  # noqa: BLE001 - whatever MLflow, SQLite or the network raise, the server goes on
-            now = Routes(before.models, before.asked, f"the registry does not answer: {_line(error)}", before.refused)
+            now = Routes(before.models, before.asked, f"the registry does not answer: {_line(error)}", before.unfetched)
         else:
-            now = self._follow(before, found)
-            if lost:
+            now = self._follow(before, registered)
+            if emptied:
                 now = Routes(before.models, self.clock(), "the registry names no champion any more; the last ones stay")
-        self.releases.keep(now)
+        self.releases.save_routes(now)
         return now
 
     def run(self) -> None:
@@ -73,28 +73,28 @@ class Follower:
 
     def _follow(self, before: Routes, registered: dict[str, RegisteredRoute]) -> Routes:
         models: dict[str, ReleasedRoute] = {}
-        refused: dict[str, str] = {}
+        unfetched: dict[str, dict[str, str]] = {}
         for name, one in registered.items():
-            held = before.models[name].releases if name in before.models else {}
+            held_releases = before.models[name].releases if name in before.models else {}
             releases: dict[str, VariantRelease] = {}
             for variant, version in one.versions.items():
                 try:
-                    releases[variant] = self._release(version, held.get(variant))
+                    releases[variant] = self._release(version, held_releases.get(variant))
                 except Exception as error:  # noqa: BLE001 - of one model; the others are followed all the same
-                    if variant in held:
-                        releases[variant] = replace(held[variant], trouble=_line(error))
+                    if variant in held_releases:
+                        releases[variant] = replace(held_releases[variant], trouble=_line(error))
                     else:
-                        refused[name] = _line(error)
+                        unfetched.setdefault(name, {})[variant] = _line(error)
             if one.route.default.name in releases:
                 models[name] = ReleasedRoute(one.route, releases)
-        return Routes(models, self.clock(), None, refused)
+        return Routes(models, self.clock(), None, unfetched)
 
     def _release(self, version: Version, held: VariantRelease | None) -> VariantRelease:
         release = version.tags.get("release", "")
         if held is not None and held.release == release and self._has(release):
             return VariantRelease(release, version.number, held.since)
         if not (release and self._has(release)):
-            release = self.releases.put(self.registry.manifest(version), self.registry.onnx(version))
+            release = self.releases.save_release(self.registry.manifest(version), self.registry.onnx(version))
         return VariantRelease(release, version.number, self.clock())
 
     def _has(self, release: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ml_assets.decisions.route import Route
+from ml_assets.decisions.route import CHAMPION, Route
 from ml_assets.documents.extractor import load_extractor
 from ml_assets.errors import RegistryError
 from ml_assets.serving.models.artifact import Artifact
@@ -36,6 +36,15 @@ class LoadedRoute:
         object.__setattr__(self, "default", self.models[self.route.default.name])  # looked up once, not by requests
 
 
+def variant_label(model: str, variant: str) -> str:
+    """The name of a variant for people; the champion has that of its model.
+
+    >>> variant_label("churn", "champion"), variant_label("churn", "challenger")
+    ('churn', 'churn (challenger)')
+    """
+    return model if variant == CHAMPION else f"{model} ({variant})"
+
+
 class LoadedModels:
     """The models that answer, by their routes.
 
@@ -51,7 +60,7 @@ class LoadedModels:
         self._known = Routes()
         self._seen = -1.0
         self._unread: str | None = None
-        self._trouble: dict[str, str] = {}
+        self._trouble: dict[tuple[str, str], str] = {}
         self._settled = asyncio.Event()
 
     def model(self, name: str) -> ServedModel:
@@ -63,7 +72,7 @@ class LoadedModels:
         route = self.routes.get(name)
         if route is not None:
             return route.default
-        if trouble := self.refusals().get(name):
+        if trouble := self.refusals().get((name, CHAMPION)):
             raise unavailable("no-release", f"{name} has no release that this server can load: {trouble}")
         self.require_loaded(name)
         raise Problem(
@@ -98,17 +107,23 @@ class LoadedModels:
             async with asyncio.timeout(patience):
                 await self._settled.wait()
 
-    def refusals(self) -> dict[str, str]:
-        """Why a model has no release here, or not its newest, by name."""
-        return self._known.refused | self._trouble
+    def variants(self) -> list[ServedModel]:
+        """All models that are loaded, of each route one or more."""
+        return [model for route in self.routes.values() for model in route.models.values()]
+
+    def refusals(self) -> dict[tuple[str, str], str]:
+        """Model and variant → why it has no release here, or not its newest."""
+        unfetched = self._known.unfetched.items()
+        return {(name, variant): why for name, some in unfetched for variant, why in some.items()} | self._trouble
 
     def troubles(self) -> dict[str, str]:
-        """What is wrong with which model, as `/health` names it."""
-        found = {f"model {name}": why for name, why in self.refusals().items()}
+        """Why a variant does not answer with its newest version, by its name for `/health`."""
+        reasons = self.refusals()
         for name, route in self._known.models.items():
-            for release in filter(lambda release: release.trouble, route.releases.values()):
-                found.setdefault(f"model {name}", f"version {release.version} stays: {release.trouble}")
-        return found
+            for variant, release in route.releases.items():
+                if release.trouble:
+                    reasons.setdefault((name, variant), f"version {release.version} stays: {release.trouble}")
+        return {f"model {variant_label(*key)}": why for key, why in reasons.items()}
 
     def registry_trouble(self) -> str | None:
         """Why nobody knows who the champions are now; None: it is known."""
@@ -120,8 +135,8 @@ class LoadedModels:
     async def follow(self) -> None:
         """Take up what the follower wrote since the last look."""
         await self._take_up()
-        known = self._known
-        if known.models or known.asked or known.trouble or self._unread:
+        routes = self._known
+        if routes.models or routes.asked or routes.trouble or self._unread:
             self._settled.set()
 
     async def _take_up(self) -> None:
@@ -136,15 +151,17 @@ class LoadedModels:
         self._seen = changed
         for name, route in self._known.models.items():
             await self._take(name, route)
+        named = {(name, variant) for name, route in self._known.models.items() for variant in route.releases}
+        self._trouble = {key: why for key, why in self._trouble.items() if key in named}
         if self._known.trouble is None:  # else it is the registry that is away, not the model
             for name in self.routes.keys() - self._known.models.keys():
                 del self.routes[name]
 
     async def _take(self, name: str, released: ReleasedRoute) -> None:
         """Swap a pointer, once new releases are loaded and verified; until then the old ones answer."""
-        held = self.routes[name].models if name in self.routes else {}
+        current = self.routes[name].models if name in self.routes else {}
         models = {
-            variant: await self._variant(name, variant, release, held.get(variant))
+            variant: await self._variant(name, variant, release, current.get(variant))
             for variant, release in released.releases.items()
         }
         loaded = {variant: model for variant, model in models.items() if model is not None}
@@ -155,8 +172,9 @@ class LoadedModels:
         self, name: str, variant: str, release: VariantRelease, held: ServedModel | None
     ) -> ServedModel | None:
         """The model of a release, or the one that is held while it cannot be loaded yet; None: there is none."""
+        key = name, variant
         if held is not None and held.release == release.release:
-            self._trouble.pop(name, None)
+            self._trouble.pop(key, None)
             return held
         try:
             manifest = await asyncio.to_thread(self._releases.manifest, release.release)
@@ -164,12 +182,12 @@ class LoadedModels:
             loaded = None if waits else await asyncio.to_thread(self._load, variant, release, manifest)
         except Exception as error:  # noqa: BLE001 - of one model; ONNX Runtime's errors derive from nothing else
             stays = "" if held is None else f"version {held.version} stays: "
-            self._trouble[name] = f"{stays}version {release.version} cannot be loaded: {error or type(error).__name__}"
+            self._trouble[key] = f"{stays}version {release.version} cannot be loaded: {error or type(error).__name__}"
             return held
         if loaded is None:
-            self._trouble[name] = f"version {release.version} waits for its online features ({name}/online_features)"
+            self._trouble[key] = f"version {release.version} waits for its online features ({name}/online_features)"
             return held
-        self._trouble.pop(name, None)
+        self._trouble.pop(key, None)
         return loaded
 
     def _load(self, variant: str, release: VariantRelease, manifest: Manifest) -> ServedModel:
@@ -185,5 +203,5 @@ class LoadedModels:
         """
         if old == new:
             return False
-        found = await self._lookups.probe([old, new])
-        return not found or (found[old] is not None and found[new] is None)
+        written = await self._lookups.probe([old, new])
+        return not written or (written[old] is not None and written[new] is None)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
 
 from ml_assets.errors import DataError, OnlineStoreError
+from ml_assets.events.batching import BatchQueue
 from ml_assets.features.online.codec import CorruptRecordError, UnknownSchemaError, require_entities
 from ml_assets.features.online.schema import OnlineRecord
 from ml_assets.features.online.store import SQLITE, OnlineStore, open_store
@@ -17,18 +17,12 @@ PATIENCE = 5.0
 """Seconds in which a server has to answer; with what its client tries again by itself a read may hang for longer."""
 
 _SILENT = f"the online store has not answered within {PATIENCE:g} s"
-_Found = list[OnlineRecord | None] | OnlineStoreError
+_Question = tuple[str, Sequence[str]]  # a feature set, and entities
+_Records = list[OnlineRecord | None]
 
 
 class _LostError(OnlineStoreError):
     """The store answers, and may have lost what it was asked for."""
-
-
-class _Asked(NamedTuple):
-    feature_set: str
-    entities: Sequence[str]
-    answer: "asyncio.Future[list[OnlineRecord | None]]"
-    since: float
 
 
 class Lookups:
@@ -47,16 +41,15 @@ class Lookups:
         self._file: object = None
         self._store: OnlineStore | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lookups")
-        self._asked: list[_Asked] = []
-        self._reading: list[_Asked] = []
-        self._drain: asyncio.Task[None] | None = None
-        self._watch: asyncio.TimerHandle | None = None
+        self._queue: BatchQueue[_Question, _Records] = BatchQueue(
+            self._answer, lambda: OnlineStoreError(_SILENT), patience=PATIENCE
+        )
         self.trouble: str | None = None
         """Why the last read failed; None: it did not."""
         self.lost: dict[str, str] = {}
         """Why records of a feature set may be missing that were written, as of the last look."""
 
-    async def read(self, feature_set: str, entities: Sequence[str], field: str) -> list[OnlineRecord | None]:
+    async def read(self, feature_set: str, entities: Sequence[str], field: str) -> _Records:
         """The record of each entity, in order; None where there was never one.
 
         Args:
@@ -74,9 +67,8 @@ class Lookups:
                 422, "invalid-field", str(error), "send the entity's name", field=f"$.entities.{field}"
             ) from None
         try:
-            found = (
-                self._read_now(feature_set, entities) if self._embedded else await self._together(feature_set, entities)
-            )
+            question = feature_set, entities
+            records = self._read_now(question) if self._embedded else await self._queue.ask(question)
         except OnlineStoreError as error:
             if isinstance(error, _LostError):
                 self.lost[feature_set] = str(error)
@@ -86,102 +78,72 @@ class Lookups:
                 "online-store", f"features cannot be read: {error}", "try again, or send instances"
             ) from None
         self.trouble = None
-        return found
+        return records
 
     async def probe(self, feature_sets: Sequence[str]) -> dict[str, date | None]:
         """As of when each feature set was written; nothing, and `trouble`, if the store does not answer."""
         try:
             if self._embedded:
                 self._look()
-            asked = asyncio.get_running_loop().run_in_executor(self._thread, self._written, feature_sets)
-            found = await asyncio.wait_for(asked, PATIENCE)
+            question = asyncio.get_running_loop().run_in_executor(self._thread, self._written, feature_sets)
+            written = await asyncio.wait_for(question, PATIENCE)
         except (OnlineStoreError, TimeoutError) as error:
             self.trouble = str(error) or _SILENT
             return {}
         self.trouble = None
-        for name, (_, why) in found.items():
+        for name, (_, why) in written.items():
             if why is None:
                 self.lost.pop(name, None)
             else:
                 self.lost[name] = why
-        return {name: as_of for name, (as_of, _) in found.items()}
+        return {name: as_of for name, (as_of, _) in written.items()}
 
     def close(self) -> None:
         """Give the store back."""
-        if self._watch is not None:
-            self._watch.cancel()
+        self._queue.close()
         self._thread.shutdown(cancel_futures=True)
         if self._store is not None:
             self._store.close()
 
-    async def _together(self, feature_set: str, entities: Sequence[str]) -> list[OnlineRecord | None]:
-        loop = asyncio.get_running_loop()
-        asked = _Asked(feature_set, entities, loop.create_future(), loop.time())
-        self._asked.append(asked)
-        if self._drain is None:
-            self._drain = loop.create_task(self._answer_all())
-        if self._watch is None:
-            self._watch = loop.call_later(PATIENCE / 10, self._give_up)
-        return await asked.answer
-
-    async def _answer_all(self) -> None:
-        loop = asyncio.get_running_loop()
+    async def _answer(self, questions: list[_Question]) -> Sequence[_Records | Exception]:
         try:
-            while self._asked:
-                some, self._asked = self._asked, []
-                self._reading = some
-                questions = [(asked.feature_set, asked.entities) for asked in some]
-                try:
-                    answers = await loop.run_in_executor(self._thread, self._read, questions)
-                except Exception as error:  # noqa: BLE001 - a caller that hears nothing waits for ever
-                    answers = [OnlineStoreError(str(error)) for _ in some]
-                _tell(some, answers)
-        finally:
-            self._drain, self._reading = None, []
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, questions)
+        except Exception as error:  # noqa: BLE001 - a caller that hears nothing waits for ever
+            return [OnlineStoreError(str(error))] * len(questions)
 
-    def _give_up(self) -> None:
-        """Tell those who wait too long; the thread may go on waiting."""
-        loop = asyncio.get_running_loop()
-        until, self._watch = loop.time() - PATIENCE, None
-        late = [asked for asked in (*self._reading, *self._asked) if asked.since < until]
-        _tell(late, [OnlineStoreError(_SILENT) for _ in late])
-        self._asked = [asked for asked in self._asked if not asked.answer.done()]
-        if self._drain is not None:
-            self._watch = loop.call_later(PATIENCE / 10, self._give_up)
-
-    def _read(self, questions: Sequence[tuple[str, Sequence[str]]]) -> list[_Found]:
+    def _read(self, questions: Sequence[_Question]) -> list[_Records | OnlineStoreError]:
         """The answers; a record that cannot be read costs the others another read, not their answer."""
         try:
             return self._read_at_once(questions)
         except (CorruptRecordError, UnknownSchemaError) as error:
             return [error] if len(questions) == 1 else [self._read([question])[0] for question in questions]
 
-    def _read_at_once(self, questions: Sequence[tuple[str, Sequence[str]]]) -> list[_Found]:
+    def _read_at_once(self, questions: Sequence[_Question]) -> list[_Records | OnlineStoreError]:
         """The answers, with one read for each feature set."""
         if len(questions) == 1:
-            return [self._judged(questions[0][0], self._opened().read(*questions[0]))]
-        found: dict[str, dict[str, OnlineRecord | None]] = {}
+            return [self._check_loss(questions[0][0], self._open().read(*questions[0]))]
+        by_feature_set: dict[str, dict[str, OnlineRecord | None]] = {}
         for name in {feature_set for feature_set, _ in questions}:
-            wanted = list(dict.fromkeys(one for feature_set, some in questions if feature_set == name for one in some))
-            found[name] = dict(zip(wanted, self._opened().read(name, wanted), strict=True))
+            names = list(dict.fromkeys(one for asked, entities in questions if asked == name for one in entities))
+            by_feature_set[name] = dict(zip(names, self._open().read(name, names), strict=True))
         return [
-            self._judged(feature_set, [found[feature_set][entity] for entity in entities])
+            self._check_loss(feature_set, [by_feature_set[feature_set][entity] for entity in entities])
             for feature_set, entities in questions
         ]
 
-    def _read_now(self, feature_set: str, entities: Sequence[str]) -> list[OnlineRecord | None]:
-        (found,) = self._read_at_once([(feature_set, entities)])
-        if isinstance(found, OnlineStoreError):
-            raise found
-        return found
+    def _read_now(self, question: _Question) -> _Records:
+        (records,) = self._read_at_once([question])
+        if isinstance(records, OnlineStoreError):
+            raise records
+        return records
 
-    def _judged(self, feature_set: str, records: list[OnlineRecord | None]) -> _Found:
+    def _check_loss(self, feature_set: str, records: _Records) -> _Records | OnlineStoreError:
         """The records; where one is missing that may have been lost, why: no client is to blame for that."""
-        why = self._opened().loss_reason(feature_set) if None in records else None
+        why = self._open().loss_reason(feature_set) if None in records else None
         return records if why is None else _LostError(why)
 
     def _written(self, feature_sets: Sequence[str]) -> dict[str, tuple[date | None, str | None]]:
-        store = self._opened()
+        store = self._open()
         store.ping()
         return {name: (store.last_finished(name), store.loss_reason(name)) for name in feature_sets}
 
@@ -195,9 +157,9 @@ class Lookups:
             self._store = store
         elif store is not None:
             store.close()
-        self._opened()
+        self._open()
 
-    def _opened(self) -> OnlineStore:
+    def _open(self) -> OnlineStore:
         if self._store is None:
             if self._file is not None and self._identity() is None:  # a new one would say that nobody is known
                 raise OnlineStoreError(f"{self._url.removeprefix(SQLITE)} has gone: restore it, or run the loop")
@@ -210,18 +172,7 @@ class Lookups:
         if not self._embedded:
             return None
         try:
-            found = Path(self._url.removeprefix(SQLITE)).stat()
+            stat = Path(self._url.removeprefix(SQLITE)).stat()
         except OSError:
             return None
-        return found.st_dev, found.st_ino
-
-
-def _tell(some: Sequence[_Asked], answers: Sequence[_Found]) -> None:
-    """Answer all who still wait."""
-    for asked, answer in zip(some, answers, strict=True):
-        if asked.answer.done():
-            continue
-        if isinstance(answer, OnlineStoreError):
-            asked.answer.set_exception(answer)
-        else:
-            asked.answer.set_result(answer)
+        return stat.st_dev, stat.st_ino

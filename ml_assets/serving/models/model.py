@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from ml_assets.decisions.route import CHAMPION
 from ml_assets.documents.reasons import reasons
 from ml_assets.events.rows import Prediction, prediction_id
 from ml_assets.features.online.schema import OnlineRecord, Schema, stale
@@ -81,7 +80,7 @@ class ServedModel:
         variant: the name under which it answers.
     """
 
-    def __init__(self, release: str, artifact: Artifact, since: float, variant: str = CHAMPION) -> None:
+    def __init__(self, release: str, artifact: Artifact, since: float, variant: str) -> None:
         self.release = release
         self.artifact = artifact
         self.since = since
@@ -92,11 +91,11 @@ class ServedModel:
         self._texts = [at for at, column in enumerate(self.manifest.inputs) if column.kind == "document"]
         self._pick: dict[int, Callable[[Sequence[Any]], Sequence[Value]]] = {}
 
-    def inputs(self, rows: RequestRows) -> list[ModelInput]:
+    def inputs_from_request(self, rows: RequestRows) -> list[ModelInput]:
         """What the model sees of rows that came with a request."""
         return [ModelInput(values) for values in rows.values or ()]
 
-    def looked_up(
+    def inputs_from_records(
         self, entities: Sequence[str], records: Sequence[OnlineRecord | None], now: float
     ) -> list[ModelInput]:
         """What the online store holds of the entities.
@@ -108,7 +107,7 @@ class ServedModel:
             raise self._unknown([who for who, record in zip(entities, records, strict=True) if record is None])
         then = datetime.fromtimestamp(now, UTC).replace(tzinfo=None)
         return [
-            ModelInput(self._picked(record.schema)(record.values), record.as_of.isoformat(), stale(record, then))
+            ModelInput(self._picker_for(record.schema)(record.values), record.as_of.isoformat(), stale(record, then))
             for record in records
             if record is not None
         ]
@@ -123,25 +122,25 @@ class ServedModel:
             seen: what the model sees of each.
             began: when the request came, nanoseconds since 1970.
         """
-        said = self.artifact.answer([row.values for row in seen])
+        decisions = self.artifact.answer([row.values for row in seen])
         now = time.time_ns()
-        taken, requested = (now - began) // 1000, began // 1000
-        made, kept = [], []
-        for entity, row, (score, decision, predicted, unseen) in zip(rows.entities, seen, said, strict=True):
+        latency, requested = (now - began) // 1000, began // 1000
+        answers, predictions = [], []
+        for entity, row, (score, decision, predicted, unseen) in zip(rows.entities, seen, decisions, strict=True):
             missing, who = self._missing(row.values), prediction_id(self.manifest.model, now)
-            told = (who, score, decision, self.manifest.version, self.variant, row.as_of, missing, row.stale)
-            named = predicted and Classified(*told, predicted, self._why(row, predicted), unseen)
-            made.append(named or Answer(*told))
+            common = (who, score, decision, self.manifest.version, self.variant, row.as_of, missing, row.stale)
+            classified = predicted and Classified(*common, predicted, self._reasons(row, predicted), unseen)
+            answers.append(classified or Answer(*common))
             features = msgspec.json.encode(dict(zip(self.artifact.names, row.values, strict=True))).decode()
-            kept.append(
+            predictions.append(
                 Prediction(
                     who, self.manifest.model, self.version, self.variant, entity, row.as_of, score, decision, features,
-                    _listed(missing), _listed(row.stale), requested, taken, predicted,
+                    _json_list(missing), _json_list(row.stale), requested, latency, predicted,
                 )
             )  # fmt: skip
-        return made, kept
+        return answers, predictions
 
-    def _why(self, row: ModelInput, predicted: str) -> tuple[str, ...]:
+    def _reasons(self, row: ModelInput, predicted: str) -> tuple[str, ...]:
         texts = [row.values[at] or "" for at in self._texts]
         return reasons(normal(" ".join(map(str, texts))), self.manifest.terms.get(predicted, {}))
 
@@ -150,14 +149,14 @@ class ServedModel:
             return ()
         return tuple(name for name, value in zip(self.artifact.names, values, strict=True) if value is None)
 
-    def _picked(self, schema: Schema) -> Callable[[Sequence[Any]], Sequence[Value]]:
+    def _picker_for(self, schema: Schema) -> Callable[[Sequence[Any]], Sequence[Value]]:
         """What takes the model's inputs out of a record; worked out once for each schema."""
-        found = self._pick.get(schema.fingerprint)
-        if found is None:
-            found = self._pick[schema.fingerprint] = _picker(
+        pick = self._pick.get(schema.fingerprint)
+        if pick is None:
+            pick = self._pick[schema.fingerprint] = _picker(
                 [column.name for column in schema.columns], self.artifact.names
             )
-        return found
+        return pick
 
     def _unknown(self, entities: Sequence[str]) -> Problem:
         name = self.manifest.entity
@@ -175,5 +174,5 @@ def _picker(held: Sequence[str], wanted: Sequence[str]) -> Callable[[Sequence[An
     return itemgetter(*places)
 
 
-def _listed(names: Sequence[str]) -> str | None:
+def _json_list(names: Sequence[str]) -> str | None:
     return msgspec.json.encode(names).decode() if names else None

@@ -13,7 +13,7 @@ from typing import Self
 
 import msgspec
 
-from ml_assets.decisions.route import Route
+from ml_assets.decisions.route import CHAMPION, Route
 from ml_assets.errors import RegistryError
 from ml_assets.storage.files import part_of, write_whole
 from ml_assets.storage.manifest import Manifest, ManifestError
@@ -65,13 +65,13 @@ class Routes(msgspec.Struct, frozen=True):
         models: by name; a model whose first release could not be fetched has none.
         asked: when the registry was last asked, seconds since 1970.
         trouble: why it did not answer; None: it did.
-        refused: model → why it has no release here.
+        unfetched: model → variant → why it has no release here.
     """
 
     models: dict[str, ReleasedRoute] = {}
     asked: float = 0.0
     trouble: str | None = None
-    refused: dict[str, str] = {}
+    unfetched: dict[str, dict[str, str]] = {}
 
 
 class _Champions(msgspec.Struct, frozen=True):
@@ -124,19 +124,19 @@ class Releases:
         except (OSError, UnicodeDecodeError, RecursionError, msgspec.MsgspecError):
             return Routes()
         models = {name: ReleasedRoute.of_champion(name, release) for name, release in old.models.items()}
-        return Routes(models, old.asked, old.trouble, old.refused)
+        return Routes(models, old.asked, old.trouble, {name: {CHAMPION: why} for name, why in old.refused.items()})
 
-    def keep(self, routes: Routes) -> None:
+    def save_routes(self, routes: Routes) -> None:
         """Write the routes for the workers."""
         self._write(self._status, msgspec.json.encode(routes))
 
-    def put(self, manifest: bytes, onnx: bytes) -> str:
+    def save_release(self, manifest: bytes, onnx: bytes) -> str:
         """Keep a release; its name. The artifact comes first, so a manifest that is there has one."""
         self._write(self._file(hashlib.sha256(onnx).hexdigest(), "onnx"), onnx)
         name = hashlib.sha256(manifest).hexdigest()
         self._write(self._file(name, "json"), manifest)
-        found = Manifest.from_json(manifest)
-        self._write(self._by_version(found.model, found.version), name.encode())
+        content = Manifest.from_json(manifest)
+        self._write(self._by_version(content.model, content.version), name.encode())
         return name
 
     def has(self, release: str) -> bool:
@@ -151,7 +151,7 @@ class Releases:
         """Times and sizes of a release's files; None where one is missing."""
         try:
             files = (self._file(release, "json"), self._file(self.manifest(release).sha256, "onnx"))
-            return tuple((found.st_mtime_ns, found.st_size) for found in (file.stat() for file in files))
+            return tuple((stat.st_mtime_ns, stat.st_size) for stat in (file.stat() for file in files))
         except (OSError, RegistryError, ManifestError):
             return None
 
@@ -182,17 +182,17 @@ class Releases:
 
     def _of(self, model: str) -> Iterator[Path]:
         """Names of versions last: they say what the others are."""
-        found = self.folder.glob(f"{model}-*.release")
-        named = [path for path in found if path.stem.removeprefix(f"{model}-").isdigit()]
-        for path in named:
+        pointers = self.folder.glob(f"{model}-*.release")
+        pointers_of_model = [path for path in pointers if path.stem.removeprefix(f"{model}-").isdigit()]
+        for path in pointers_of_model:
             release = path.read_text().strip()
             with suppress(RegistryError, ManifestError):
                 yield self._file(self.manifest(release).sha256, "onnx")
             if self._file(release, "json").exists():
                 yield self._file(release, "json")
-        yield from named
+        yield from pointers_of_model
 
-    def of_version(self, model: str, version: str) -> Manifest | None:
+    def manifest_of_version(self, model: str, version: str) -> Manifest | None:
         """The manifest of any version that was fetched here; None where none was."""
         try:
             return self.manifest(self._by_version(model, int(version)).read_text().strip())
@@ -213,9 +213,9 @@ class Releases:
             raise RegistryError(
                 f"{path} cannot be read ({error.strerror}): it is fetched again while the registry answers"
             ) from error
-        if (found := hashlib.sha256(content).hexdigest()) != digest:
+        if (actual := hashlib.sha256(content).hexdigest()) != digest:
             raise RegistryError(
-                f"{path}: its SHA-256 is {found[:12]}…, released was {digest[:12]}…: it is refused, and fetched again"
+                f"{path}: its SHA-256 is {actual[:12]}…, released was {digest[:12]}…: it is refused, and fetched again"
             )
         return content
 

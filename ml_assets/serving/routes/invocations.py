@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from ml_assets.serving import dataframes as tables
-from ml_assets.serving.content import CSV, json_content
-from ml_assets.serving.http import Receive
+from ml_assets.serving.content import CSV, read_json_content
+from ml_assets.serving.http import VARIANT, Receive
 from ml_assets.serving.models.model import Classified
 from ml_assets.serving.routes.predict import answer_rows
 from ml_assets.serving.services import Services
@@ -33,8 +33,9 @@ async def invocations(services: Services, name: str, scope: Any, receive: Receiv
     """
     began = time.time_ns()
     model = services.model(name)
-    kind, body = await json_content(scope, receive, CSV)
-    table = tables.of_csv(model, body) if kind == CSV else tables.of_json(model, body)
+    scope[VARIANT] = model.variant
+    kind, body = await read_json_content(scope, receive, CSV)
+    table = tables.rows_from_csv(model, body) if kind == CSV else tables.rows_from_json(model, body)
     # Through the types of the model: what is wrong is refused in the words of `predict`.
     rows = model.requests.convert(table.rows, table.place)
     answers = await answer_rows(services, model, rows, began)

@@ -110,7 +110,7 @@ async def lineage(services: Services, prediction_id: str) -> LineageOfPrediction
         return LineageOfSearch(_search_row(event), _outcome_rows(outcomes))
     if event is None:
         raise _unknown(prediction_id)
-    manifest = await services.lanes.tracing.run(services.releases.of_version, model, event.version)
+    manifest = await services.lanes.tracing.run(services.releases.manifest_of_version, model, event.version)
     return LineageOfPrediction(
         _prediction_row(event),
         msgspec.json.decode(event.features),

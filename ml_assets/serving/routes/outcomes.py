@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ml_assets.events.rows import LONG, EventRefusedError, Outcome, outcome
-from ml_assets.serving.content import json_content
+from ml_assets.serving.content import read_json_content
 from ml_assets.serving.http import Receive
 from ml_assets.serving.json_body import Decoder
 from ml_assets.serving.models.model import ServedModel
@@ -68,37 +68,37 @@ async def outcomes(services: Services, scope: Any, receive: Receive) -> bytes:  
         Problem: they are not.
         GoneError: nobody waits any more.
     """
-    _, body = await json_content(scope, receive)
-    found = _DECODER.decode(body).outcomes
+    _, body = await read_json_content(scope, receive)
+    reports = _DECODER.decode(body).outcomes
     now = time.time_ns() // 1000
-    await services.recorder.record([_row(services, said, i, now) for i, said in enumerate(found)])
-    return msgspec.json.encode(Accepted(len(found)))
+    await services.recorder.record([_row(services, report, i, now) for i, report in enumerate(reports)])
+    return msgspec.json.encode(Accepted(len(reports)))
 
 
-def _row(services: Services, said: Said, number: int, now: int) -> Outcome:
+def _row(services: Services, report: Said, number: int, now: int) -> Outcome:
     field = f"$.outcomes[{number}]"
     try:
-        value = said.value if isinstance(said.value, str) else float(said.value)
-        made = outcome(
-            said.prediction_id, said.kind, value, source=said.source, received_at=now,
-            observed_at=_observed(said.observed_at, now, f"{field}.observed_at"),
+        value = report.value if isinstance(report.value, str) else float(report.value)
+        row = outcome(
+            report.prediction_id, report.kind, value, source=report.source, received_at=now,
+            observed_at=_observed(report.observed_at, now, f"{field}.observed_at"),
         )  # fmt: skip
     except EventRefusedError as error:
-        number_too = isinstance(said.value, float) and not math.isfinite(said.value)
+        number_too = isinstance(report.value, float) and not math.isfinite(report.value)
         name = "value" if number_too else "prediction_id"
         raise Problem(
             422, "invalid-field", str(error), "send the prediction_id of an answer, and a value that is finite",
-            field=f"{field}.{name}", value=getattr(said, name),
+            field=f"{field}.{name}", value=getattr(report, name),
         ) from None  # fmt: skip
-    if len(made.value) > 3 * LONG:
+    if len(row.value) > 3 * LONG:
         raise Problem(
-            422, "invalid-field", f"the value has {len(made.value)} characters as JSON, at most {3 * LONG} are kept",
-            "send a shorter word", field=f"{field}.value", value=said.value,
+            422, "invalid-field", f"the value has {len(row.value)} characters as JSON, at most {3 * LONG} are kept",
+            "send a shorter word", field=f"{field}.value", value=report.value,
         )  # fmt: skip
-    model = services.model(made.model)
-    if said.kind == "label":
-        _require_label(model, said.value, f"{field}.value")
-    return made
+    model = services.model(row.model)
+    if report.kind == "label":
+        _require_label(model, report.value, f"{field}.value")
+    return row
 
 
 def _require_label(model: ServedModel, value: float | bool | str, field: str) -> None:
@@ -106,10 +106,10 @@ def _require_label(model: ServedModel, value: float | bool | str, field: str) ->
     classes = model.manifest.classes
     if value in classes if classes else not isinstance(value, str) and value in {0, 1}:
         return
-    wanted = f"one of {', '.join(classes)}" if classes else "0, 1, false or true"
+    labels = f"one of {', '.join(classes)}" if classes else "0, 1, false or true"
     raise Problem(
         422, "invalid-field", f"{value!r} is not a label of {model.manifest.model}",
-        f"send {wanted}; what else is to be known of an answer has another kind than label", field=field, value=value,
+        f"send {labels}; what else is to be known of an answer has another kind than label", field=field, value=value,
     )  # fmt: skip
 
 
@@ -119,15 +119,15 @@ def _observed(moment: datetime, now: int, field: str) -> int:
     Raises:
         Problem: it is in the future, and would be in force for ever; or UTC has no such year.
     """
-    found = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    ahead = found > now + AHEAD // timedelta(microseconds=1)
-    if ahead or found < _FIRST:
+    microseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    ahead = microseconds > now + AHEAD // timedelta(microseconds=1)
+    if ahead or microseconds < _FIRST:
         raise Problem(
             422, "invalid-field", f"{moment.isoformat()} is {'in the future' if ahead else 'before the year 1 in UTC'}",
             f"send when it became true; a clock may be {AHEAD.seconds // 60} minutes ahead" if ahead
             else "send when it became true", field=field, value=moment.isoformat(),
         )  # fmt: skip
-    return found
+    return microseconds
 
 
 _FIRST = (datetime(1, 1, 1, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

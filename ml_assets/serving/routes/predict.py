@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from ml_assets.serving.content import JSON, json_content, media_type
-from ml_assets.serving.http import Receive
+from ml_assets.serving.content import JSON, media_type, read_json_content
+from ml_assets.serving.http import VARIANT, Receive
 from ml_assets.serving.models.model import Answer, Answers, ModelInput, ServedModel
 from ml_assets.serving.request import RequestRows
 from ml_assets.serving.services import Services
@@ -35,13 +35,14 @@ async def predict(services: Services, name: str, scope: Any, receive: Receive) -
     """
     began = time.time_ns()
     model = services.model(name)
+    scope[VARIANT] = model.variant
     if model.manifest.documents and media_type(scope) not in JSON:
         body, is_file = await receive_document(services, scope, receive)
         if is_file:
             rows, inputs = await read_upload(services, model, body)
             return _ENCODER.encode(Answers(await answer_inputs(services, model, rows, inputs, began)))
     else:
-        _, body = await json_content(scope, receive)
+        _, body = await read_json_content(scope, receive)
     rows = model.requests.decode(body)
     return _ENCODER.encode(Answers(await answer_rows(services, model, rows, began)))
 
@@ -63,9 +64,9 @@ async def answer_rows(services: Services, model: ServedModel, rows: RequestRows,
     elif rows.values is None:
         entities = [entity for entity in rows.entities if entity is not None]
         records = await services.lookups.read(model.manifest.feature_set, entities, model.manifest.entity)
-        inputs = model.looked_up(entities, records, began / 1e9)
+        inputs = model.inputs_from_records(entities, records, began / 1e9)
     else:
-        inputs = model.inputs(rows)
+        inputs = model.inputs_from_request(rows)
     return await answer_inputs(services, model, rows, inputs, began)
 
 

@@ -9,7 +9,7 @@ import msgspec
 from ml_assets.errors import DataError
 from ml_assets.events.rows import Search, prediction_id
 from ml_assets.search.results import DEPTH, Hit, Results
-from ml_assets.serving.content import json_content
+from ml_assets.serving.content import read_json_content
 from ml_assets.serving.http import Receive
 from ml_assets.serving.json_body import Decoder
 from ml_assets.serving.problem import Problem, unavailable
@@ -97,49 +97,51 @@ async def search(services: Services, scope: Any, receive: Receive) -> bytes:  # 
         GoneError: nobody waits for it any more.
     """
     began = time.time_ns()
-    _, body = await json_content(scope, receive)
-    asked = _DECODER.decode(body)
-    name = _model(services, asked)
-    found = await services.lanes.searching.run(_found, services.index(name), asked)
-    row = _row(name, asked, found, began)
+    _, body = await read_json_content(scope, receive)
+    request = _DECODER.decode(body)
+    name = _model(services, request)
+    results = await services.lanes.searching.run(_search, services.index(name), request)
+    row = _row(name, request, results, began)
     await services.recorder.record_predictions([row])
-    return msgspec.json.encode(SearchResponse(row.prediction_id, found.hits, found.total, found.exact, found.serial))
+    return msgspec.json.encode(
+        SearchResponse(row.prediction_id, results.hits, results.total, results.exact, results.serial)
+    )
 
 
-def _model(services: Services, asked: SearchRequest) -> str:
+def _model(services: Services, request: SearchRequest) -> str:
     """Whose documents are meant.
 
     Raises:
         Problem: no model has some, or several have and none was named.
     """
-    known = [model.manifest.model for model in services.models.defaults() if model.manifest.documents]
-    if asked.model is None and len(known) == 1:
-        return known[0]
-    if asked.model in known:
-        return str(asked.model)
-    services.models.require_loaded(asked.model)
-    listed = ", ".join(known) or "none yet"
-    what = f"no documents of {asked.model!r}" if asked.model else f"{len(known)} models have documents"
+    names = [model.manifest.model for model in services.models.defaults() if model.manifest.documents]
+    if request.model is None and len(names) == 1:
+        return names[0]
+    if request.model in names:
+        return str(request.model)
+    services.models.require_loaded(request.model)
+    listed = ", ".join(names) or "none yet"
+    what = f"no documents of {request.model!r}" if request.model else f"{len(names)} models have documents"
     raise Problem(
         404, "unknown-model", what,
-        f"name one of them: {listed}", field="$.model", value=asked.model,
+        f"name one of them: {listed}", field="$.model", value=request.model,
     )  # fmt: skip
 
 
-def _found(index: "SearchIndex", asked: SearchRequest) -> Results:
+def _search(index: "SearchIndex", request: SearchRequest) -> Results:
     from ml_assets.search import query  # pyarrow: only where something is searched
 
     try:
         filters = query.Filters(
-            **{name: _naive(name, value) for name, value in msgspec.structs.asdict(asked.filters).items()}
+            **{name: _naive(name, value) for name, value in msgspec.structs.asdict(request.filters).items()}
         )
-        return index.search(asked.query, filters=filters, limit=int(asked.limit), offset=int(asked.offset))
+        return index.search(request.query, filters=filters, limit=int(request.limit), offset=int(request.offset))
     except query.QueryError as error:
-        raise _refused(asked, str(error)) from None
+        raise _refused(request, str(error)) from None
     except DataError as error:
         raise unavailable("search-index", str(error)) from None
     except (OSError, RuntimeError) as error:  # what LanceDB raises where files of the index are gone
-        raise unavailable("search-index", f"the index of {asked.model or 'the documents'} cannot be read") from error
+        raise unavailable("search-index", f"the index of {request.model or 'the documents'} cannot be read") from error
 
 
 def _naive(name: str, value: Any) -> Any:  # noqa: ANN401 - of any filter
@@ -157,20 +159,20 @@ def _naive(name: str, value: Any) -> Any:  # noqa: ANN401 - of any filter
         ) from None  # fmt: skip
 
 
-def _refused(asked: SearchRequest, message: str) -> Problem:
+def _refused(request: SearchRequest, message: str) -> Problem:
     """The refusal of a field whose name the message begins with."""
-    name, sent = message.partition(" ")[0], msgspec.to_builtins(asked)
-    place, among = ("$.filters", sent["filters"]) if name in sent["filters"] else ("$", sent)
+    name, fields = message.partition(" ")[0], msgspec.to_builtins(request)
+    place, among = ("$.filters", fields["filters"]) if name in fields["filters"] else ("$", fields)
     return Problem(
         422, "invalid-field", message, "see POST /search in /docs", field=f"{place}.{name}" if name in among else place,
         value=among.get(name, msgspec.UNSET),
     )  # fmt: skip
 
 
-def _row(name: str, asked: SearchRequest, found: Results, began: int) -> Search:
+def _row(name: str, request: SearchRequest, results: Results, began: int) -> Search:
     now = time.time_ns()
     return Search(
-        prediction_id(name, now), name, found.serial, asked.query, msgspec.json.encode(asked.filters).decode(),
-        msgspec.json.encode([hit.document_id for hit in found.hits]).decode(), found.total, began // 1000,
+        prediction_id(name, now), name, results.serial, request.query, msgspec.json.encode(request.filters).decode(),
+        msgspec.json.encode([hit.document_id for hit in results.hits]).decode(), results.total, began // 1000,
         (now - began) // 1000,
     )  # fmt: skip
