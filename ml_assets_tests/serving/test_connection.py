@@ -26,7 +26,7 @@ class Echo:
         self.asked: list[str] = []
         self.refusals: list[int] = []
 
-    def refused(self, status: int) -> None:
+    def count_refusal(self, status: int) -> None:
         self.refusals.append(status)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
