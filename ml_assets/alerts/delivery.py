@@ -1,4 +1,4 @@
-"""What stands in the outboxes is told to people by Apprise, all that waits in one message, each URL at its own pace.
+"""Delivery of alerts by Apprise: all that wait in one message, each URL at its own pace.
 
 At least once: an alert is marked only after its URL took the message. Killed in between, it is sent again, under the
 same ids. A URL that does not answer is tried again after 1, 2, 4 … 60 minutes, for ever. The URLs are secrets: the lake
@@ -54,7 +54,7 @@ _TALKATIVE = ("apprise", "urllib3.connectionpool", "urllib3.connection", "urllib
 
 @dataclass(frozen=True)
 class Delivered:
-    """What became of the alerts that waited.
+    """The result of a delivery.
 
     Args:
         sent: those that every URL has now.
@@ -81,15 +81,15 @@ _NOBODY = _Target("", "", SecretStr(""))  # what marks that nobody is left to te
 
 @dataclass(frozen=True)
 class _Round:
-    """One call of `deliver`: `taken` holds (id, target) and grows with what is sent."""
+    """One call of `deliver`: `delivered` holds (id, target) and grows with what is sent."""
 
     lake: Lake
     targets: Sequence[_Target]
-    taken: set[tuple[str, str]]
+    delivered: set[tuple[str, str]]
     now: datetime
 
     def complete(self, alert: Alert) -> bool:
-        return all((alert.id, target.key) in self.taken for target in self.targets)
+        return all((alert.id, target.key) in self.delivered for target in self.targets)
 
     def mark(self, alerts: Sequence[Alert], target: _Target) -> None:
         for folder in dict.fromkeys(alert.folder for alert in alerts):
@@ -141,7 +141,7 @@ def deliver(lake: Lake, folders: Iterable[str], urls: Sequence[SecretStr], *, no
 
 def _deliver(this: _Round, waiting: Sequence[Alert], target: _Target) -> str:
     """One message to one URL, marked in the lake; what became of it in words, none where it has everything."""
-    due = [alert for alert in waiting if (alert.id, target.key) not in this.taken]
+    due = [alert for alert in waiting if (alert.id, target.key) not in this.delivered]
     ready = target.last + backoff(target.failed) if target.last else this.now
     if not due:
         return ""
@@ -149,7 +149,7 @@ def _deliver(this: _Round, waiting: Sequence[Alert], target: _Target) -> str:
         return f"{target.name} failed {target.failed} times in a row, again from {ready:%Y-%m-%d %H:%M} UTC"
     failure = _send(target.url, message(due))
     if not failure:
-        this.taken.update((alert.id, target.key) for alert in due)
+        this.delivered.update((alert.id, target.key) for alert in due)
         this.mark(due, target)
     _ATTEMPTS.append(this.lake, _Attempt(target.key, this.now, len(due), failure or None))
     this.lake.compact(_ATTEMPTS.table, kept=KEPT)
@@ -194,12 +194,12 @@ def _failed(lake: Lake) -> list[dict[str, Any]]:
 
 @functools.cache
 def _hash(url: str) -> str:
-    """What the lake knows a URL by: slow to guess, for a password in it may be short."""
+    """The hash of a URL for the lake; slow to guess, because a password in it may be short."""
     return hashlib.scrypt(url.encode(), salt=b"ml_assets alerts", n=2**14, r=8, p=1, dklen=12).hex()
 
 
 def _send(url: SecretStr, text: Message) -> str:
-    """What kept a URL from taking a message; empty where Apprise says that it took it."""
+    """Send a message to a URL; return why that failed, empty where Apprise says that it was taken."""
     with _quiet():
         try:
             import apprise  # 0.2 s

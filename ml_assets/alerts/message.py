@@ -14,7 +14,7 @@ _WORST = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
 
 @dataclass(frozen=True)
 class Message:
-    """What people read, as plain text, and how bad it is."""
+    """A message for people, in plain text, with the worst severity; None: all recovered."""
 
     title: str
     body: str
@@ -22,7 +22,7 @@ class Message:
 
 
 def message(waiting: Sequence[Alert]) -> Message:
-    """One message for all alerts: the worst first, recoveries last, the first 25 spelled out and the rest counted."""
+    """One message for all alerts: the worst first, recoveries last; the first 25 are spelled out, the rest counted."""
     order = sorted(waiting, key=lambda alert: (_rank(alert), alert.created_at))
     blocks = [_block(alert) for alert in order[:_LINES]]
     if rest := order[_LINES:]:

@@ -148,8 +148,7 @@ def failed_run(
         severity: of the alert.
         as_of: the run's as-of date, where it has one.
     """
-    error = redacted((error_line.strip().splitlines() or ["no message"])[0])[:_LINE]
-    text = f"run {run_id[:8]} of {job} failed{f' in {step}' if step else ''}: {error}"
+    text = f"run {run_id[:8]} of {job} failed{f' in {step}' if step else ''}: {_first_line(error_line)}"
     _append(lake, folder, [_run(folder, run_id, job, Kind.FIRED, severity, text, link, created_at, as_of)], {})
 
 
@@ -175,23 +174,30 @@ def failed_sensor(
         severity: of the alert.
 
     Returns:
-        Whether it was not said before.
+        True if it was written.
     """
     with lake.lock(outbox(folder)):
         if _unrecovered(lake, folder, name):
             return False
-        error = redacted((error_line.strip().splitlines() or ["no message"])[0])[:_LINE]
-        text = f"{name} fails, and what it starts does not run: {error}"
+        text = f"{name} fails, and what it starts does not run: {_first_line(error_line)}"
         tick = f"{name} {created_at.isoformat()}"
         _append(lake, folder, [_run(folder, tick, name, Kind.FIRED, severity, text, link, created_at, None)], {})
     return True
 
 
 def succeeded_run(lake: Lake, folder: str, run_id: str, job: str, link: str, created_at: datetime) -> bool:
-    """Append that a job recovered, if runs of it had failed before `created_at` and nothing was said since.
+    """Append that a job recovered, if runs of it had failed before `created_at` and no recovery was written since.
+
+    Args:
+        lake: where the outbox is.
+        folder: of the model, or `PROJECT`.
+        run_id: of the run that succeeded.
+        job: as `failed_run` or `failed_sensor` were told.
+        link: to the run.
+        created_at: when it succeeded: UTC, without a zone.
 
     Returns:
-        Whether there was something to recover from.
+        True if there was something to recover from.
     """
     with lake.lock(outbox(folder)):
         failures = [alert for alert in _unrecovered(lake, folder, job) if alert.created_at <= created_at]
@@ -203,6 +209,10 @@ def succeeded_run(lake: Lake, folder: str, run_id: str, job: str, link: str, cre
         severity, as_of = failures[-1].severity, failures[-1].as_of
         _append(lake, folder, [_run(folder, run_id, job, Kind.RECOVERED, severity, text, link, created_at, as_of)], {})
     return True
+
+
+def _first_line(error: str) -> str:
+    return redacted((error.strip().splitlines() or ["no message"])[0])[:_LINE]
 
 
 def _unrecovered(lake: Lake, folder: str, job: str) -> list[Alert]:
@@ -218,46 +228,19 @@ def _lasted(time: timedelta) -> str:
 
 def _row(folder: str, event: AlertEvent, link: str, decided_at: datetime) -> Alert:
     return Alert(
-        folder=folder,
-        id=_id(folder, event.rule, event.as_of.isoformat(), event.kind.value),
-        as_of=event.as_of,
-        rule=event.rule,
-        metric=event.metric,
-        kind=event.kind,
-        severity=event.severity,
-        value=event.value,
-        limit=event.limit,
-        text=event.sentence,
-        link=link,
-        created_at=decided_at,
-    )
+        folder, _id(folder, event.rule, event.as_of.isoformat(), event.kind.value), event.as_of, event.rule,
+        event.metric, event.kind, event.severity, event.value, event.limit, event.sentence, link, decided_at,
+    )  # fmt: skip
 
 
 def _run(
-    folder: str,
-    run_id: str,
-    job: str,
-    kind: Kind,
-    severity: Severity,
-    text: str,
-    link: str,
-    created_at: datetime,
+    folder: str, run_id: str, job: str, kind: Kind, severity: Severity, text: str, link: str, created_at: datetime,
     as_of: date | None,
-) -> Alert:
+) -> Alert:  # fmt: skip
     return Alert(
-        folder=folder,
-        id=_id(folder, "run", run_id, kind.value),
-        as_of=as_of,
-        rule=f"run {job}",
-        metric=None,
-        kind=kind,
-        severity=severity,
-        value=None,
-        limit=None,
-        text=text,
-        link=link,
-        created_at=created_at,
-    )
+        folder, _id(folder, "run", run_id, kind.value), as_of, f"run {job}", None, kind, severity, None, None, text,
+        link, created_at,
+    )  # fmt: skip
 
 
 def _id(*parts: str) -> str:

@@ -25,8 +25,7 @@ def create(engine: Engine, patience: float) -> None:
         patience: seconds to wait for another process that does the same.
 
     Raises:
-        EventStoreError: the database does not answer, another release made it that is newer, or its tables are none of
-            ours.
+        EventStoreError: the database does not answer, a newer release made it, or tables of its names are not ours.
     """
     file = path(engine.url)
     with as_store_errors(engine.url):

@@ -14,7 +14,7 @@ from ml_assets.decisions.route import CHAMPION
 from ml_assets.errors import MlAssetsError
 
 # Characters of what is part of a key; of any one column, and of those that may be long. Postgres keeps 2,704 bytes of a
-# row in an index, and an entity of a megabyte is no entity.
+# row in an index, and an entity of a megabyte is a mistake.
 NAME, LONG = 100, 300
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -231,6 +231,9 @@ def prediction_id(model: str, now: int) -> str:
     Args:
         model: the model's folder, so whoever holds the id knows where it belongs.
         now: nanoseconds since 1970, UTC.
+
+    >>> prediction_id("churn", 1_700_000_000_000_000_000)[:24]
+    'churn.018bcfe5-6800-7000'
     """
     milliseconds, rest = divmod(now, 1_000_000)
     fraction = (rest << 12) // 1_000_000
@@ -254,7 +257,7 @@ def model_of(prediction_id: str) -> str:
 
 
 def group_by_kind(rows: Iterable[Event]) -> dict[Kind, list[Event]]:
-    """The rows of each table, in their order."""
+    """Group rows by their table, in their order."""
     groups: dict[Kind, list[Event]] = {}
     for row in rows:
         groups.setdefault(type(row), []).append(row)

@@ -53,7 +53,7 @@ class EventPage(Generic[E]):
 
 @dataclass(frozen=True)
 class StoreHealth:
-    """How large the store is, and how far the graph is behind.
+    """The size of the store, and how far the graph is behind.
 
     Args:
         size: bytes on disk, the log of SQLite included.
@@ -99,7 +99,7 @@ class EventStore:
 
     @property
     def exists(self) -> bool:
-        """Whether anybody has begun it, as far as can be told without a connection."""
+        """False where an SQLite file is missing; true for a server, which is not asked."""
         file = path(self._url)
         return file is None or file.exists()
 
@@ -107,7 +107,7 @@ class EventStore:
         """A writer for a journal."""
         file = path(self._url)
         if file is not None:
-            return SqliteWriter(file, self._patience, self._create)
+            return SqliteWriter(file, self._patience, self._create, self.close)
         return PostgresWriter(engine(self._url, self._patience, statements=True), self._create)
 
     def read_since(self, kind: type[E], sequence: int, limit: int, *, model: str) -> EventPage[E]:
@@ -141,7 +141,7 @@ class EventStore:
         return None if row is None else _row(kind, row)
 
     def outcomes_of(self, prediction_id: str) -> tuple[Outcome, ...]:
-        """What was said of a prediction, in the order of arrival; `current` says what is in force."""
+        """The outcomes of a prediction, in the order of arrival; `current` says which are in force."""
         table = EVENTS[Outcome].table
         query = select(table).where(table.c.prediction_id == prediction_id).order_by(table.c.sequence)
         with as_store_errors(self._url), self._begin() as connection:
@@ -176,7 +176,7 @@ class EventStore:
             return sum(delete_old(self._begin, kind, model, before, batch) for kind in EVENTS)
 
     def count(self, model: str) -> int:
-        """How many rows there are of a model."""
+        """Count the rows of a model."""
         with as_store_errors(self._url), self._begin() as connection:
             counts = [select(func.count()).where(table.c.model == model) for table in _tables()]
             return sum(int(connection.execute(query).scalar_one()) for query in counts)
@@ -209,7 +209,7 @@ class EventStore:
             return {table.name: _behind(connection, table, model) for table in _tables()}
 
     def has_waiting(self, model: str) -> bool:
-        """Whether there are rows of a model that the graph has not taken.
+        """Tell whether there are rows of a model that the graph has not taken.
 
         The rows of other models that were looked through are not looked through again.
         """
@@ -240,7 +240,7 @@ class EventStore:
         """The number up to which every row is there; its lock is given back before anything is read."""
         with self._begin() as connection:
             wait_for_writers(connection)
-            return _greatest(connection, table) or 0
+            return int(connection.execute(select(func.coalesce(func.max(table.c.sequence), 0))).scalar_one())
 
     def _waiting(self, kind: Any, model: str) -> bool:  # noqa: ANN401 - each kind has its own page
         mark = self.exported_until(kind, model)
@@ -266,11 +266,6 @@ def _row(kind: type[E], columns: Row[Any]) -> E:
 
 def _tables() -> list[Table]:
     return [kind.table for kind in EVENTS.values()]
-
-
-def _greatest(connection: Connection, table: Table) -> int | None:
-    greatest = connection.execute(select(func.max(table.c.sequence))).scalar()
-    return None if greatest is None else int(greatest)
 
 
 def _behind(connection: Connection, table: Table, model: str) -> int:

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from ml_assets.events.database import SHARE, driver_message, name, of_event, sqlstate
-from ml_assets.events.rows import Event, EventRefusedError, EventStoreError, Kind, group_by_kind
+from ml_assets.events.rows import Event, EventRefusedError, EventStoreError, group_by_kind
 from ml_assets.events.schema import insert
 
 _LOOK = 0.0001  # seconds between two looks at a lock; a commit takes a few times as long
@@ -65,19 +65,27 @@ class Writer(Protocol):
 
 
 class SqliteWriter:
-    """Writes to a file that several processes write to.
+    """Writes to a file that several processes write to, and acknowledges a commit only if the file has its name still.
+
+    A file that was removed, or replaced by another one, can be written to as long as it is open: SQLite says nothing,
+    and what was committed is gone with the connection. So the identity of the file is compared after each commit.
 
     Args:
-        file: of the store.
+        file: of the store; its log lies beside it.
         patience: seconds until a file that another process writes counts as locked.
-        prepare: makes the tables where there are none; called for each new connection.
+        prepare: makes missing tables; called for each new connection.
+        disconnect: gives up the other connections to the file; called where it was removed or replaced.
     """
 
-    def __init__(self, file: Path, patience: float, prepare: Callable[[], None]) -> None:
+    def __init__(
+        self, file: Path, patience: float, prepare: Callable[[], None], disconnect: Callable[[], None]
+    ) -> None:
         self._file = file
         self._patience = patience
         self._prepare = prepare
+        self._disconnect = disconnect
         self._connection: sqlite3.Connection | None = None
+        self._identities: tuple[object, ...] | None = None
 
     def take(self) -> bool | None:
         """See `Writer`."""
@@ -102,6 +110,7 @@ class SqliteWriter:
                 self._begin(connection)
             _insert_all(connection, rows)
             connection.execute("COMMIT")
+        self._require_same_file()
 
     @contextlib.contextmanager
     def _translate_errors(self) -> Iterator[None]:
@@ -117,10 +126,21 @@ class SqliteWriter:
 
     def close(self) -> None:
         """Give the file up; what was not committed was not written."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._identities = self._connection, None, None
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):  # a full disk may refuse even this; nothing is lost by it
                 connection.close()
+
+    def _require_same_file(self) -> None:
+        now = tuple(map(_identity, (self._file, self._file.with_name(f"{self._file.name}-wal"))))
+        if None in now or self._identities not in {None, now}:
+            self.close()
+            self._disconnect()  # or its tables would be looked for in the old file
+            raise EventStoreError(
+                f"event store {self._file}: it was removed or replaced while it was open; restore it, or leave it: "
+                "a new one is made at the next write"
+            )
+        self._identities = now
 
     def _connect(self) -> sqlite3.Connection:
         self._connection = self._connection or self._open()
@@ -149,25 +169,28 @@ class SqliteWriter:
                 return
 
 
+def _identity(file: Path) -> object:
+    with contextlib.suppress(OSError):
+        stat = file.stat()
+        return stat.st_dev, stat.st_ino
+    return None
+
+
 def _busy(error: sqlite3.OperationalError) -> bool:
     return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _insert_all(connection: sqlite3.Connection, rows: Sequence[Event]) -> None:
-    for kind, some in group_by_kind(rows).items():
-        _insert(connection, kind, some)
-
-
-def _insert(connection: sqlite3.Connection, kind: Kind, rows: Sequence[Event]) -> None:
-    """Rows, many in one statement: Python's lock changes hands twice for each, and other threads want it.
+    """Insert many rows by one statement: Python's lock changes hands twice for each, and other threads want it.
 
     Powers of two, so that a handful of statements stay prepared whatever the number of rows.
     """
-    start = 0
-    while left := len(rows) - start:
-        count = min(_ROWS, 1 << (left.bit_length() - 1))
-        connection.execute(insert(kind, "?", count), tuple(chain.from_iterable(rows[start : start + count])))
-        start += count
+    for kind, some in group_by_kind(rows).items():
+        start = 0
+        while left := len(some) - start:
+            count = min(_ROWS, 1 << (left.bit_length() - 1))
+            connection.execute(insert(kind, "?", count), tuple(chain.from_iterable(some[start : start + count])))
+            start += count
 
 
 def _remedy(error: sqlite3.Error) -> str:
@@ -181,7 +204,7 @@ class PostgresWriter:
 
     Args:
         engine: cuts off what takes too long.
-        prepare: makes the tables where there are none; called once, and again where they are missed.
+        prepare: makes missing tables; called once, and again after an error says that they are missing.
     """
 
     def __init__(self, engine: Engine, prepare: Callable[[], None]) -> None:

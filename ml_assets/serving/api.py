@@ -13,7 +13,7 @@ from ml_assets.serving.docs_page import add_docs
 from ml_assets.serving.health import HealthReport, Ready
 from ml_assets.serving.http import PROBLEM
 from ml_assets.serving.problem import Problem, server_error
-from ml_assets.serving.route_scopes import ScopedRoute, require_nothing, require_scope
+from ml_assets.serving.route_scopes import ScopedRoute, require_no_token, require_scope
 from ml_assets.serving.routes.invocations import invocations
 from ml_assets.serving.routes.lineage import lineage
 from ml_assets.serving.routes.models import Models, details, summary
@@ -51,7 +51,7 @@ def api(worker: Worker) -> FastAPI:
 
 
 def _answers(app: FastAPI, worker: Worker) -> None:
-    def post(path: str, scope: Scope, run: Callable[..., Awaitable[bytes]], said: str, **more: Any) -> None:  # noqa: ANN401 - of FastAPI
+    def _post(path: str, scope: Scope, run: Callable[..., Awaitable[bytes]], schema: str, **more: Any) -> None:  # noqa: ANN401 - of FastAPI
         async def endpoint(request: Request) -> Response:
             names = list(request.path_params.values())
             return _json(await run(worker.services, *names, request.scope, request.receive))
@@ -60,23 +60,23 @@ def _answers(app: FastAPI, worker: Worker) -> None:
         app.add_api_route(
             path, endpoint, methods=["POST"], response_class=Response,
             dependencies=require_scope(worker.services.guard, scope),
-            responses=documents.answers(said, "Answered, and recorded", *_WRITE), **more,
+            responses=documents.answers(schema, "Answered, and recorded", *_WRITE), **more,
         )  # fmt: skip
 
     name = {"in": "path", "name": "model", "required": True, "schema": {"type": "string"}, "example": "churn"}
-    post(
+    _post(
         "/models/{model}/predict", SCOPE, predict, "Answers", summary="Scores and decisions, a row each",
         openapi_extra={"parameters": [name], **documents.body("Predict")},
     )  # fmt: skip
-    post(
+    _post(
         "/models/{model}/invocations", SCOPE, invocations, "Predictions", summary="MLflow's scoring protocol",
         openapi_extra={"parameters": [name], **documents.body("Invocations", table=True)},
     )  # fmt: skip
-    post(
+    _post(
         "/search", "search", search, "SearchResponse", summary="Documents that fit a query",
         openapi_extra=documents.body("SearchRequest"),
     )  # fmt: skip
-    post(
+    _post(
         "/outcomes", "outcomes", outcomes, "Accepted", summary="What turned out to be true, or what users did",
         openapi_extra=documents.body("Outcomes"),
     )  # fmt: skip
@@ -102,7 +102,7 @@ def _questions(app: FastAPI, worker: Worker) -> None:
         "/models/{model}/ping",
         summary="Whether a model answers, as MLflow's clients ask",
         response_class=Response,
-        dependencies=require_nothing(),
+        dependencies=require_no_token(),
         responses={200: {"description": "It does"}, **documents.problems(404, 503)},
     )
     async def ping(model: str) -> Response:
@@ -133,7 +133,7 @@ def _state(app: FastAPI, worker: Worker) -> None:
         "/health",
         summary="Live, and what is degraded",
         response_class=Response,
-        dependencies=require_nothing(),
+        dependencies=require_no_token(),
         responses=documents.answers("HealthReport", "It lives"),
     )
     async def health() -> Response:
@@ -145,7 +145,7 @@ def _state(app: FastAPI, worker: Worker) -> None:
         "/ready",
         summary="Whether requests shall be sent here",
         response_class=Response,
-        dependencies=require_nothing(),
+        dependencies=require_no_token(),
         responses=documents.answers("Ready", "They shall", 503),
     )
     async def ready() -> Response:
@@ -164,7 +164,7 @@ def _document(app: FastAPI, worker: Worker) -> None:
     """
     documents_by_access: dict[bool, tuple[object, bytes]] = {}
 
-    @app.get("/openapi.json", include_in_schema=False, dependencies=require_nothing())
+    @app.get("/openapi.json", include_in_schema=False, dependencies=require_no_token())
     async def document(request: Request) -> Response:
         authorized = worker.services.guard.open or worker.services.guard.has_token(request.scope)
         models = worker.services.models.defaults() if authorized else []
@@ -187,13 +187,13 @@ async def _problem(_: Request, error: Exception) -> Response:
 
 
 async def _failed(_: Request, error: Exception) -> Response:
-    """What no handler expects; the application's log says more."""
+    """Errors that no handler expects; the application's log says more."""
     problem = server_error(error)
     return Response(problem.body, problem.status, media_type=PROBLEM.decode())
 
 
 async def _http(request: Request, error: Exception) -> Response:
-    """What FastAPI refuses by itself: unknown paths, wrong methods."""
+    """Refusals of FastAPI itself: unknown paths, wrong methods."""
     status = error.status_code if isinstance(error, HTTPException | StarletteHTTPException) else 422
     headers = getattr(error, "headers", None)
     problem = Problem(status, "no-route", f"{request.method} {request.url.path} is not answered", "see /docs")

@@ -21,7 +21,7 @@ BUSY = 1000
 """Requests that a worker has in hand; more are refused at once."""
 
 FIRST_WORD = 30.0
-"""Seconds in which the follower names the champions, or says why it cannot; then requests are answered all the same."""
+"""Seconds to wait for the follower's first report before requests are answered all the same."""
 
 _LOG = logging.getLogger("ml_assets.serving")
 _PREFIX, _SUFFIX = "/models/", "/predict"
@@ -29,11 +29,11 @@ _PREDICT = f"{_PREFIX}{{model}}{_SUFFIX}"
 _OF_MODEL = re.compile(r"/models/([^/]+)/(predict|invocations|ping)")
 _ROUTES = frozenset({"/search", "/outcomes", "/models"})
 _ALWAYS = frozenset({"/health", "/ready", "/metrics"})
-"""Whoever asks how a worker is, is answered also while it has too much to do."""
+"""Routes about the state of a worker, which are answered also while it is overloaded."""
 
 
 class App:
-    """What uvicorn calls. FastAPI costs more than all that a prediction needs: it documents, and answers the rest.
+    """The ASGI application. Predictions bypass FastAPI, which would double their cost; it answers all other routes.
 
     Args:
         worker: what the requests share.
@@ -60,7 +60,7 @@ class App:
             await self._limited(scope, receive, send)
 
     def count_refusal(self, status: int) -> None:
-        """What a connection says of itself: it answered before there was a request."""
+        """Count an answer that a connection gave by itself, before there was a request."""
         self._count("connection", "", status, 0)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Who may ask for what: bearer tokens where there are some, this machine alone where nobody ever made one."""
+"""Authentication: bearer tokens with scopes; loopback only as long as no token was ever made."""
 
 import os
 from functools import cache
@@ -10,13 +10,13 @@ from ml_assets.errors import DataError
 from ml_assets.serving.http import headers
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.same_origin import foreign_page, is_own_name
-from ml_assets.serving.tokens import Scope, Token, Tokens, find
+from ml_assets.serving.tokens import Scope, Token, Tokens, find_token
 
 _ADD = "make a token with `ml-assets token add NAME`"
 
 
 class Authenticator:
-    """Lets requests in.
+    """Admits requests and checks their tokens.
 
     Without a file of tokens only this machine is answered, and only under its own name: a page of another site that a
     browser here shows could otherwise ask under a name that it has pointed at 127.0.0.1 (DNS rebinding), or send what
@@ -35,13 +35,13 @@ class Authenticator:
         self._seen: object = ...
         self._tokens: tuple[Token, ...] = ()
         self.open = False
-        """Whether this machine is answered without a token, because nobody has ever made one."""
+        """True while no token was ever made: then loopback is answered without one."""
         self.trouble: str | None = None
-        """Why the file of tokens cannot be read: then nobody is let in."""
+        """The error of reading the file of tokens: then nobody is let in."""
         self.look()
 
     def look(self) -> None:
-        """Take up tokens that were added or removed."""
+        """Read the tokens again if the file has changed."""
         changed = self._source.last_change()
         if changed == self._seen and self.trouble is None:
             return
@@ -57,7 +57,7 @@ class Authenticator:
         self._tokens, self.open, self._seen = tokens or (), tokens is None, changed
 
     def has_token(self, scope: Any) -> bool:  # noqa: ANN401 - of ASGI
-        """Whether a request comes with a token.
+        """Tell whether a request carries a token.
 
         Raises:
             Problem: with one that is not known.
@@ -102,7 +102,7 @@ class Authenticator:
             raise Problem(503, "tokens", "the server cannot read its tokens", "see the server's /health or log")
         authorization = headers(scope).get(b"authorization", b"")
         kind, _, secret = authorization.partition(b" ")
-        token = find(self._tokens, secret.strip().decode("latin-1")) if kind.lower() == b"bearer" else None
+        token = find_token(self._tokens, secret.strip().decode("latin-1")) if kind.lower() == b"bearer" else None
         if token is None:
             raise Problem(
                 401, "unauthorized", "no token that this server knows", "send Authorization: Bearer <token>; "
@@ -140,7 +140,7 @@ def _foreign(field: str, value: bytes) -> Problem:
     )  # fmt: skip
 
 
-def mark() -> Path | None:
+def mark_path() -> Path | None:
     """The mark of this server, among what its workers share; None outside of one."""
     shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     return Path(shared) / "tokens" if shared else None
@@ -148,7 +148,11 @@ def mark() -> Path | None:
 
 @cache
 def is_loopback(host: str) -> bool:
-    """Whether an address is one of this machine alone."""
+    """Tell whether an address is a loopback address.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
+    (True, False)
+    """
     if host == "localhost":
         return True
     try:

@@ -26,7 +26,7 @@ _THROWN = 1 << 20  # bytes of it that are taken
 
 
 class Connection(HttpToolsProtocol):
-    """What uvicorn makes for each client. See `HttpToolsProtocol` for its arguments."""
+    """The protocol of one client, made by uvicorn. See `HttpToolsProtocol` for its arguments."""
 
     flow: "_Flow"
 
@@ -47,16 +47,16 @@ class Connection(HttpToolsProtocol):
 
     @property
     def closing(self) -> bool:
-        """Whether it is being closed."""
+        """True while it is being closed."""
         return self.transport.is_closing()
 
     def idle_since(self) -> float | None:
-        """Since when it has asked nothing; None: a request is in hand."""
+        """The time of the loop since which it has sent no request; None: one is in hand."""
         if self.since is not None or self.timeout_keep_alive_task is None:
             return self.since
         return self.timeout_keep_alive_task.when() - self.timeout_keep_alive
 
-    def give_up(self) -> None:
+    def time_out(self) -> None:
         """The time for a head, or for the rest of a body that nobody reads, is over."""
         if self._in_head() and self._refusal is None:
             what = f"the head of the request did not come within {PATIENCE:g} s"
@@ -71,7 +71,7 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def refuse(self, problem: Problem) -> None:
-        """Say no, once what was asked before is answered; nothing that comes is looked at any more."""
+        """Refuse, once earlier requests are answered; whatever comes afterwards is ignored."""
         self._refusal, self._rest = problem, b""
         self._progress()
         reading = self._in_body() and not self.pipeline and not self.cycle.response_started
@@ -139,7 +139,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         if self.pipeline:
             self._limits.queued += 1
-        self.headers = []  # what comes as a trailer is no header of the request
+        self.headers = []  # what comes as a trailer is not a header of the request
 
     def on_body(self, body: bytes) -> None:
         """Part of a body."""
@@ -182,14 +182,14 @@ class Connection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _in_head(self) -> bool:
-        """Whether a head has begun: uvicorn makes the scope then, and a cycle of it at the head's end."""
+        """Tell whether a head has begun: uvicorn makes the scope then, and a cycle of it at the head's end."""
         return self.scope is not None and (self.cycle is None or self.scope is not self.cycle.scope)
 
     def _in_body(self) -> bool:
         return self.cycle is not None and self.scope is self.cycle.scope and self.cycle.more_body
 
     def _in_hand(self) -> bool:
-        """Whether a request is not answered yet."""
+        """Tell whether a request is not answered yet."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _wait(self) -> None:
@@ -229,7 +229,7 @@ class Connection(HttpToolsProtocol):
                 self._look(len(data))
 
     def _look(self, size: int) -> None:
-        """What a head has grown to, blank lines before it, or a body of which nothing came but lengths and trailers."""
+        """Bound what grows without a result: a head, blank lines before it, lengths and trailers of a chunked body."""
         if self._came:
             self._progress()
         else:
@@ -266,7 +266,7 @@ class _Flow(FlowControl):
     """Reads nothing more while it holds, though a request that waits for its body lets more in."""
 
     holds = False
-    """Whether it does."""
+    """True while nothing more is to be read."""
 
     def hold(self) -> None:
         """Until it lets go."""

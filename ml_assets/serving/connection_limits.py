@@ -1,4 +1,4 @@
-"""How many clients a worker holds, and who goes when more come."""
+"""Limits of a worker's connections, and which are closed when more come."""
 
 import asyncio
 import math
@@ -29,16 +29,16 @@ _SHARE = 8  # an eighth goes at a time, so that to look for the oldest costs lit
 
 
 class HeldConnection(Protocol):
-    """What the room knows of a connection."""
+    """A connection, as the limits see it."""
 
     since: float | None
     stalled: float | None
     closing: bool
 
     def idle_since(self) -> float | None:
-        """Since when it has asked nothing; None: a request is in hand."""
+        """The time of the loop since which it has sent no request; None: one is in hand."""
 
-    def give_up(self) -> None:
+    def time_out(self) -> None:
         """Its time is over."""
 
     def end(self) -> None:
@@ -68,13 +68,13 @@ class ConnectionLimits:
 
     @classmethod
     def of_server(cls, state: ServerState, loop: asyncio.AbstractEventLoop) -> Self:
-        """The one of a server."""
+        """The limits of a server, which its connections share."""
         if state not in _OF_SERVERS:
             _OF_SERVERS[state] = cls(state, loop)
         return _OF_SERVERS[state]  # type: ignore[return-value]
 
     def enter(self) -> bool:
-        """Whether there is room for a connection that was just made; others may have to go for it."""
+        """Tell whether a new connection may stay; others may be closed for it."""
         if self._timer is None:
             self._timer = self._loop.call_later(_LOOK, self._look)
         if len(self._guests) <= capacity():
@@ -88,7 +88,7 @@ class ConnectionLimits:
         return True
 
     def make_room(self) -> int:
-        """Close connections, those first that have asked nothing for the longest time; how many."""
+        """Close those connections that have been idle for the longest time; return how many."""
         waiting = [(since, guest) for guest in self._guests if not guest.closing and (since := guest.idle_since())]
         waiting.sort(key=lambda each: each[0])
         gone = waiting[: math.ceil(len(waiting) / _SHARE)]
@@ -100,7 +100,7 @@ class ConnectionLimits:
         now = self._loop.time()
         for guest in tuple(self._guests):
             if guest.since is not None and now - guest.since > PATIENCE:
-                guest.give_up()
+                guest.time_out()
             elif guest.stalled is not None and now - guest.stalled > STALLED:
                 guest.end()
             elif guest.closing and guest.since is None:

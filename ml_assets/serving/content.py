@@ -1,4 +1,4 @@
-"""What a request says of its body, its media type and its encoding, and the bytes without them."""
+"""Bodies of requests: media type, charset, and the bytes without their content encoding."""
 
 import zlib
 from typing import Any
@@ -31,10 +31,13 @@ async def content(
     most: int | None = None,
     lane: Lane | None = None,
 ) -> bytes:
-    """The body without its encoding, of at most `most` bytes, by default `BODY`, on the wire and after it.
+    """Read the body and decompress it.
 
-    Where there is a lane, what is compressed is unpacked there: a megabyte is done in milliseconds, and nobody else is
-    to wait for twenty.
+    Args:
+        scope: of ASGI.
+        receive: of ASGI.
+        most: bytes that it may have, on the wire and decompressed; None: `BODY`.
+        lane: where to decompress; None: in the event loop, where a megabyte takes milliseconds.
 
     Raises:
         Problem: it is encoded in a way that is not understood, too large, damaged, or does not come.
@@ -79,12 +82,12 @@ async def read_json_content(scope: Any, receive: Receive, *others: str) -> tuple
 
 
 def begins_like_json(body: bytes) -> bool:
-    """Whether a body may only be an object or a list of JSON."""
+    """Tell whether a body begins like an object or a list of JSON."""
     return body[: BODY + 1].removeprefix(BOM).lstrip()[:1] in {b"{", b"["}  # JSON has no more than that
 
 
 def is_json(kind: str, body: bytes) -> bool:
-    """Whether a body of a route that takes files as well is JSON: by its type, or without one by how it begins."""
+    """Tell JSON from a file by the media type, or without one by how the body begins."""
     return kind in JSON or (kind in _UNTOLD and begins_like_json(body))
 
 
@@ -145,7 +148,7 @@ def gunzip(body: bytes, most: int) -> bytes:
 
 
 def _compressed(encoding: bytes) -> bool:
-    """Whether a body is to be decompressed.
+    """Tell whether a body has to be decompressed.
 
     Raises:
         Problem: it is encoded in another way, or twice.

@@ -1,4 +1,4 @@
-"""The forms in which MLflow's clients send rows: each becomes a list of objects, as `instances` has them."""
+"""Rows in the forms of MLflow's clients: each becomes a list of objects, as `instances` has them."""
 
 import csv
 import io

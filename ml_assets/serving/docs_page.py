@@ -10,7 +10,7 @@ from pathlib import Path
 from fastapi import FastAPI, Response
 from starlette.exceptions import HTTPException
 
-from ml_assets.serving.route_scopes import require_nothing
+from ml_assets.serving.route_scopes import require_no_token
 
 _HERE = Path(__file__).parent / "docs"
 _OURS = {"page.js": "text/javascript", "page.css": "text/css"}
@@ -27,11 +27,11 @@ _HEADERS = {
 def add_docs(app: FastAPI) -> None:
     """Add the page and its files; they say nothing of the models."""
 
-    @app.get("/docs", include_in_schema=False, dependencies=require_nothing())
+    @app.get("/docs", include_in_schema=False, dependencies=require_no_token())
     def page() -> Response:
         return Response(_read(_HERE / "page.html"), headers=_HEADERS, media_type="text/html; charset=utf-8")
 
-    @app.get("/docs/{name}", include_in_schema=False, dependencies=require_nothing())
+    @app.get("/docs/{name}", include_in_schema=False, dependencies=require_no_token())
     def file(name: str) -> Response:
         kind = _OURS.get(name) or _SWAGGER.get(name)
         if kind is None:

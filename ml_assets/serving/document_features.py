@@ -1,4 +1,4 @@
-"""Where documents that clients send are read, and become features by the model's own queries."""
+"""Features of documents that clients send: read in child processes, computed by the model's own queries."""
 
 import os
 import threading
@@ -83,10 +83,10 @@ class DocumentFeatures:
         return self._extracting.extract(text, extractor)
 
     def _row(self, manifest: Manifest, table: "pa.Table", now: datetime) -> dict[str, Any]:
-        """What a query has no row for is missing, and the answer says so."""
+        """The features of a document; one for which a query returns no row is missing, and the answer says so."""
         features: dict[str, Any] = {}
         for query in manifest.documents:
-            sql, parameters = _asked(query, now)
+            sql, parameters = _statement(query, now)
             self._connection.register(query.relation, table)
             rows = self._connection.sql(sql, params=parameters).to_arrow_table().to_pylist()
             features |= rows[0] if rows else {}
@@ -117,8 +117,8 @@ class DocumentFeatures:
         from ml_assets.storage.duck import outcome
 
         self._connection.register(query.relation, rows.shape.schema.empty_table())
-        return outcome(self._connection, *_asked(query, datetime(2000, 1, 1)))  # noqa: DTZ001 - naive UTC
+        return outcome(self._connection, *_statement(query, datetime(2000, 1, 1)))  # noqa: DTZ001 - naive UTC
 
 
-def _asked(query: RowQuery, now: datetime) -> tuple[str, dict[str, Any]]:
+def _statement(query: RowQuery, now: datetime) -> tuple[str, dict[str, Any]]:
     return query.sql.strip().rstrip(";"), {"as_of": now} if query.as_of else {}

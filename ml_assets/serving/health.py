@@ -56,7 +56,7 @@ class Health:
         return {part: redacted(why) for part, why in (services.models.troubles() | parts).items() if why}
 
     def unready_reason(self) -> str | None:
-        """Why no request shall be sent here; None: they may."""
+        """The reason why no request should be sent here; None: requests may."""
         services = self._services
         if not services.models.routes:
             why = "; ".join(f"{variant_label(*key)}: {trouble}" for key, trouble in services.models.refusals().items())
@@ -65,7 +65,7 @@ class Health:
 
     @contextmanager
     def record_faults(self, task: str) -> Iterator[None]:
-        """Go on whatever happens: a worker that no longer follows would answer with old models, and say nothing."""
+        """Keep an error of a recurring task for `/health`, and go on: a worker that stopped would say nothing."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - said by /health
@@ -74,6 +74,6 @@ class Health:
             self._faults.pop(task, None)
 
     def _lost_features(self) -> str | None:
-        """Why an entity's features may be missing through nobody's fault."""
+        """The reasons why features of entities may be missing that were written."""
         sets = {model.manifest.feature_set for model in self._services.models.variants()}
         return "; ".join(why for name, why in self._services.lookups.lost.items() if name in sets) or None

@@ -21,7 +21,7 @@ IN_FLIGHT = 128 << 20
 """Bytes of all bodies that a worker holds: those that come, and those whose requests are not answered yet."""
 
 PATIENCE = 10.0
-"""Seconds in which it has to come."""
+"""Seconds in which a body has to arrive."""
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
@@ -76,18 +76,15 @@ async def read_body(scope: Scope, receive: Receive, most: int | None = None) -> 
 
 
 def release_body(scope: Scope) -> None:
-    """A request is over: its body is held no more."""
+    """Count the body of a request that is over no longer."""
     if (size := scope.pop(_HELD, None)) is not None:
-        _bodies.held -= size
+        _Bodies.size -= size
 
 
 class _Bodies:
-    """How many bytes of bodies this process holds."""
+    """Bytes of all bodies that this process holds."""
 
-    held = 0
-
-
-_bodies = _Bodies()
+    size = 0
 
 
 def _hold(scope: Scope, size: int) -> None:
@@ -96,15 +93,15 @@ def _hold(scope: Scope, size: int) -> None:
     Raises:
         Problem: there are too many already.
     """
-    if _bodies.held + size > IN_FLIGHT:
+    if _Bodies.size + size > IN_FLIGHT:
         raise unavailable("busy", f"bodies of {IN_FLIGHT >> 20} MiB are in hand", "try again, or add workers")
-    _bodies.held += size
+    _Bodies.size += size
     scope[_HELD] = scope.get(_HELD, 0) + size
 
 
 @types.coroutine
 def _resume(started: Coroutine[Any, Any, Message], waits: object) -> Generator[Any, Any, Message]:
-    """What is left of a coroutine that waits."""
+    """The rest of a coroutine that has been started and waits."""
     yield waits
     message: Message = yield from started
     return message

@@ -75,19 +75,19 @@ class Decoder(Generic[T]):
         return self.refusal(what, field, place(field), value_at(plain, field))
 
     def refusal(self, what: str, field: str, place: str, value: object) -> Problem:  # noqa: ARG002 - for those derived
-        """What does not fit the type.
+        """The error response of a value that does not fit the type.
 
         Args:
-            what: in the words of msgspec.
-            field: its path in what was converted.
+            what: the message of msgspec.
+            field: the path of the value in what was converted.
             place: its path in the body.
-            value: what stands there, where it is one.
+            value: what stands there; UNSET where nothing, an object or a list does.
         """
         return Problem(422, "invalid-field", what, self._remedy, field=place, value=value)
 
 
 def parse_json(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
-    """What a body holds, as Python's own objects; NaN is None, and Infinity a number that no type takes.
+    """Parse a body into Python's own objects; NaN is None, and Infinity a number that no type takes.
 
     Raises:
         Problem: it is not JSON, or an object has a key twice.
@@ -120,7 +120,11 @@ def malformed_json(error: Exception) -> Problem:
 
 
 def value_at(plain: Any, path: str) -> object:  # noqa: ANN401 - whatever JSON holds
-    """What stands at a path; UNSET where nothing, an object or a list does. Keys may hold dots and brackets."""
+    """The value at a path; UNSET where nothing, an object or a list stands. Keys may hold dots and brackets.
+
+    >>> value_at({"instances": [{"n": 7}]}, "$.instances[0].n")
+    7
+    """
     rest = path[1:]
     while rest:
         if isinstance(plain, dict):

@@ -1,4 +1,4 @@
-"""Threads of its own for each kind of slow work, so that nothing waits for what is slow of another kind."""
+"""Lanes: a small thread pool for each kind of slow work, so that one kind does not hold up another."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Lane:
-    """Threads, and a queue of a few before them; whoever comes when it is full, or waits too long, is told so.
+    """A thread pool with a bounded queue; who finds it full, or waits too long, is refused.
 
     Args:
         name: what is done here, as a sentence about too much of it says: "documents are being read".
@@ -31,7 +31,7 @@ class Lane:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name.partition(" ")[0])
 
     async def run(self, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-        """What the work returns, done in a thread.
+        """Do work in a thread and return its result.
 
         Raises:
             Problem: 503, there is too much to do; or what the work raises.
@@ -62,7 +62,7 @@ class Lane:
 
 
 class Lanes:
-    """Those of a worker. A release is loaded in the threads of asyncio itself, which nothing else uses."""
+    """The lanes of a worker. A release is loaded in the threads of asyncio itself, which nothing else uses."""
 
     def __init__(self) -> None:
         self.unpacking = Lane("bodies are being unpacked", 1, 8)

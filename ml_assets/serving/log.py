@@ -1,4 +1,4 @@
-"""What the server's processes log: paths and errors quote clients, and no terminal that shows them obeys any."""
+"""Log format of the server: what clients sent is escaped, so that it controls no terminal."""
 
 import logging
 from types import TracebackType

@@ -17,13 +17,13 @@ def body(name: str, *, table: bool = False) -> dict[str, Any]:
 
 
 def answers(name: str, description: str, *refused: int) -> dict[int | str, dict[str, Any]]:
-    """The answers of a route: 200 by the name of its schema, and the problems that there may be."""
+    """The responses of a route: 200 with the schema of that name, and the error responses that there may be."""
     content = {"application/json": {"schema": schema_ref(name)}}
     return {200: {"description": description, "content": content}, **problems(*refused)}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The answers that are none."""
+    """Error responses by their status."""
     content = {"application/problem+json": {"schema": schema_ref("Problem")}}
     return {status: {"description": _MEANS[status], "content": content} for status in statuses}
 
@@ -51,7 +51,7 @@ def complete_document(document: dict[str, Any], models: Sequence[ServedModel], *
 _FILE = {"type": "string", "format": "binary", "description": "PDF, PNG, JPEG, TIFF, Word, HTML, e-mail or text"}
 _FORM = {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}
 _FILES = {"multipart/form-data": {"schema": _FORM}, **{kind: {"schema": _FILE} for kind in FILES}}
-"""What a model of documents takes beside JSON."""
+"""Bodies that a model of documents takes beside JSON."""
 
 _MEANS = {
     400: "The body cannot be read",

@@ -1,4 +1,4 @@
-"""What a server says when it does not answer: RFC 9457, with the field, the value and the remedy."""
+"""Error responses as of RFC 9457 (problem+json), with the field, the value and the remedy."""
 
 import math
 from typing import Any
@@ -12,7 +12,10 @@ _SHOWN = 100  # characters of a value that are repeated
 
 
 class Problem(MlAssetsError):  # noqa: N818 - the term of RFC 9457
-    """A request that is not answered.
+    """An error response.
+
+    >>> Problem(404, "unknown-model", "no such model", "released are churn").body
+    b'{"type":"unknown-model","status":404,"detail":"no such model","remedy":"released are churn"}'
 
     Args:
         status: of HTTP: 4xx is what the client sent, 503 is what the server cannot do now.
@@ -62,7 +65,7 @@ class Problem(MlAssetsError):  # noqa: N818 - the term of RFC 9457
 
 
 def unavailable(kind: str, detail: str, remedy: str = "try again; /health says what is degraded") -> Problem:
-    """What a server cannot do now, through no fault of the request."""
+    """A 503: the server cannot answer now, and the request is not at fault."""
     return Problem(503, kind, detail, remedy, retry_after=1)
 
 

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 
-from ml_assets.events.guarded_writer import open_writer
 from ml_assets.events.journal import Journal
 from ml_assets.events.rows import Event, EventRefusedError, EventStoreError
 from ml_assets.events.store import EventStore
@@ -17,19 +16,18 @@ class Recorder:
 
     Args:
         events: the store.
-        url: of the store.
         log_predictions: whether predictions are recorded; outcomes, searches and traffic always are.
     """
 
-    def __init__(self, events: EventStore, url: str, *, log_predictions: bool) -> None:
-        self._events, self._url = events, url
+    def __init__(self, events: EventStore, *, log_predictions: bool) -> None:
+        self._events = events
         self._log_predictions = log_predictions
         self._journal: Journal | None = None
         self._unrecorded: str | None = None
 
     def start(self) -> None:
         """Begin to write; called in the event loop."""
-        self._journal = Journal(open_writer(self._events, self._url))
+        self._journal = Journal(self._events.writer())
 
     async def close(self) -> None:
         """Write what waits and give the store back."""
@@ -44,7 +42,7 @@ class Recorder:
 
     @property
     def trouble(self) -> str | None:
-        """Why events are not written. While a write hangs, only those who gave up waiting can tell."""
+        """The reason why events are not written. While a write hangs, only those who gave up waiting know it."""
         return self.journal.written.trouble or self._unrecorded
 
     async def record_predictions(self, rows: Sequence[Event]) -> None:
@@ -75,7 +73,7 @@ class Recorder:
             raise unavailable("event-store", f"nothing is answered that cannot be recorded: {error}") from None
 
     async def probe(self, rows: Sequence[Event]) -> bool:
-        """Record events of our own; whether that worked says whether the store works."""
+        """Record events of the server's own; false: the store does not work."""
         try:
             await self.journal.record(*rows)
         except EventStoreError as error:

@@ -1,4 +1,4 @@
-"""What a client may send to a model: decoded and checked in one pass, by types that are made from the manifest."""
+"""Requests to a model: decoded and checked in one pass, by types that are made from its manifest."""
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -25,22 +25,18 @@ class Text(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=1_000_000)]
 
 
-class RequestRows:
-    """Rows of one request: values in the order of the manifest, and the entity of each; None where nobody named it."""
+class RequestRows(msgspec.Struct, gc=False):
+    """The rows of one request.
 
-    __slots__ = ("entities", "texts", "values")
+    Args:
+        entities: of each row; None where the request names none.
+        values: of each row, in the order of the manifest; None: to be read from the online store, or out of `texts`.
+        texts: documents that were sent as text, an entity each.
+    """
 
-    def __init__(
-        self,
-        entities: Sequence[str | None],
-        values: Sequence[Sequence[Value]] | None,
-        texts: Sequence[str] | None = None,
-    ) -> None:
-        self.entities = entities
-        self.values = values
-        """None: to be read from the online store, or out of `texts`."""
-        self.texts = texts
-        """Documents that were sent as text, an entity each."""
+    entities: Sequence[str | None]
+    values: Sequence[Sequence[Value]] | None
+    texts: Sequence[str] | None = None
 
 
 class Requests:
@@ -104,7 +100,7 @@ class Requests:
         return names
 
     def _keys(self, request: Any) -> int:  # noqa: ANN401 - made from the manifest
-        """How many keys a body has that repeats none and leaves out what is null."""
+        """The number of keys of a body that repeats none and leaves out what is null."""
         if request.instances is not None:
             rows = len(request.instances)
             return 1 + rows * (self._count + 1) - [row.entity for row in request.instances].count(None)
@@ -119,7 +115,14 @@ class _Decoder(Decoder[Any]):
         self._max_rows = max_rows
 
     def refusal(self, what: str, field: str, place: str, value: object) -> Problem:
-        """See `Decoder`."""
+        """The error response of `Decoder`, and 413 where there are too many rows.
+
+        Args:
+            what: the message of msgspec.
+            field: the path of the value in what was converted.
+            place: its path in the body.
+            value: what stands there.
+        """
         if "of length <=" in what and field in {"$.instances", "$.entities", "$.documents"}:
             return Problem(
                 413, "too-many-rows", f"{place[2:] or 'the body'} has more than {self._max_rows} rows",

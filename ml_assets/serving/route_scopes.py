@@ -1,4 +1,4 @@
-"""What each route asks for: it says so where it is added, and none can be added that does not."""
+"""Scopes of routes: each declares the token scope that it requires, and none can be added that does not."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _BEARER = HTTPBearer(
 
 @dataclass(frozen=True)
 class ScopeRequirement:
-    """What FastAPI calls before a route.
+    """A dependency of FastAPI that checks the token before a route runs.
 
     Args:
         guard: of the server.
@@ -42,7 +42,7 @@ def require_scope(guard: Authenticator, scope: Scope) -> list[Dependency]:
     return [Security(_BEARER, scopes=[scope]), Depends(ScopeRequirement(guard, scope))]
 
 
-def require_nothing() -> list[Dependency]:
+def require_no_token() -> list[Dependency]:
     """The dependencies of a route that anybody may ask who may speak to the server at all."""
     return [Depends(ScopeRequirement(None, None))]
 
@@ -61,7 +61,7 @@ class ScopedRoute(APIRoute):
         required = [each.dependency for each in dependencies or () if isinstance(each.dependency, ScopeRequirement)]
         if len(required) != 1:
             raise TypeError(
-                f"route {path}: say what it asks for, by dependencies=require_scope(…) or require_nothing()"
+                f"route {path}: say what it asks for, by dependencies=require_scope(…) or require_no_token()"
             )
         self.scope = required[0].scope
         super().__init__(path, endpoint, dependencies=dependencies, **more)

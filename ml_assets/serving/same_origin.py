@@ -1,4 +1,4 @@
-"""Whom a request is for, and whose page it is from, as a browser says it: any page may send requests to 127.0.0.1."""
+"""Host and Origin checks: any web page may send requests to 127.0.0.1, and browsers say whose page it is."""
 
 import re
 from collections.abc import Mapping
@@ -10,12 +10,16 @@ _OWN = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.IGN
 
 
 def is_own_name(host: bytes) -> bool:
-    """Whether a request is for this machine by its own name, and not by one that somebody has pointed at it."""
+    """Tell whether a Host is a name of loopback, and not one that somebody has pointed at it.
+
+    >>> is_own_name(b"localhost:8000"), is_own_name(b"evil.example")
+    (True, False)
+    """
     return _OWN.fullmatch(host) is not None
 
 
 def foreign_page(scope: Scope, sent: Mapping[bytes, bytes]) -> tuple[str, bytes] | None:
-    """The header that betrays a page of another site, and what it says; None of a program, an own page, or a link.
+    """The header that names a page of another site, and its value; None for a program, an own page or a link.
 
     Args:
         scope: of ASGI, of a request or a websocket.
@@ -31,6 +35,6 @@ def foreign_page(scope: Scope, sent: Mapping[bytes, bytes]) -> tuple[str, bytes]
 
 
 def _follows_link(scope: Scope, sent: Mapping[bytes, bytes]) -> bool:
-    """Whether a browser opens a page for its user: it changes nothing, and no other page sees it."""
+    """Tell whether a browser opens a page for its user: that changes nothing, and no other page sees it."""
     way = sent.get(b"sec-fetch-mode"), sent.get(b"sec-fetch-dest")
     return way == (b"navigate", b"document") and scope.get("method") == "GET"

@@ -1,4 +1,4 @@
-"""JSON Schemas of what goes in and out. What a champion is sent, its own decoder says: they cannot differ."""
+"""JSON Schemas of requests and answers. Those of a champion's requests come from its decoder: they cannot differ."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,6 @@ Schema = dict[str, Any]
 _REFERENCE = "#/components/schemas/{name}"
 _TEXT: Schema = {"type": "string"}
 _WORDS: Schema = {"type": "array", "items": _TEXT}
-_DAY: Schema = {"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]}
-_MAYBE: Schema = {"anyOf": [_TEXT, {"type": "null"}]}
-_NUMBER: Schema = {"type": "number"}
 _WHOLE: Schema = {"type": "integer"}
 _INDEX: Schema = {"type": ["array", "null"]}
 _VALUE: Schema = {"type": ["number", "string", "boolean", "null"]}

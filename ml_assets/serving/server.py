@@ -10,7 +10,7 @@ from contextlib import suppress
 import msgspec
 
 from ml_assets.errors import MlAssetsError, RegistryError
-from ml_assets.serving.auth import Authenticator, is_loopback, mark
+from ml_assets.serving.auth import Authenticator, is_loopback, mark_path
 from ml_assets.serving.connection_limits import raise_descriptors
 from ml_assets.serving.log import log_plainly
 from ml_assets.serving.models.follower import Follower
@@ -65,7 +65,7 @@ def serve(settings: Settings, host: str, port: int, workers: int, announce: Call
     follower.start()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        Authenticator(tokens, mark())  # from now on a file of tokens that vanishes is missed
+        Authenticator(tokens, mark_path())  # from now on a file of tokens that vanishes is missed
         supervisor = Supervisor(config, listening, lambda: announce(_url(listening)))
         try:
             supervisor.run()

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.events.store import EventStore
-from ml_assets.serving.auth import Authenticator, mark
+from ml_assets.serving.auth import Authenticator, mark_path
 from ml_assets.serving.document_features import DocumentFeatures
 from ml_assets.serving.lanes import Lanes
 from ml_assets.serving.metrics import Metrics
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """What routes need, and nothing of how the process is run.
+    """The services that routes use; how the process is run is the worker's.
 
     Args:
         settings: paths and URLs.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.guard = Authenticator(Tokens(settings.tokens), mark())
+        self.guard = Authenticator(Tokens(settings.tokens), mark_path())
         self.releases = Releases.at(settings.data)
         self.lookups = Lookups(settings.online_url)
         self.models = LoadedModels(self.releases, self.lookups)
@@ -35,7 +35,7 @@ class Services:
         self.documents = DocumentFeatures()
         self.lanes = Lanes()
         self.events = EventStore(settings.event_store_url)
-        self.recorder = Recorder(self.events, settings.event_store_url, log_predictions=settings.log_predictions)
+        self.recorder = Recorder(self.events, log_predictions=settings.log_predictions)
         self.features_as_of: dict[str, Any] = {}
         """Feature set → as of when the online store holds it."""
         self._search = settings.search

@@ -1,4 +1,4 @@
-"""The parent of the workers."""
+"""The parent process of the workers."""
 
 import socket
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class Supervisor(Multiprocess):
         self._announce = ready
         self._waiting = True
         self.failed = False
-        """Whether a worker ended before any had answered: each that followed would do so, too."""
+        """True once a worker ended before any had answered: its successors would, too."""
 
     def keep_subprocess_alive(self) -> None:
         """Called by uvicorn twice a second."""

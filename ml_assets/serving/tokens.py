@@ -42,7 +42,7 @@ class Token:
 
 
 class _Content(msgspec.Struct):
-    """What the file holds."""
+    """The content of the file."""
 
     tokens: tuple[Token, ...]
 
@@ -58,7 +58,7 @@ class Tokens:
     path: Path
 
     def read(self) -> tuple[Token, ...] | None:
-        """All of them; None where there is no file.
+        """Return all tokens; None where there is no file.
 
         Scopes of another release are kept and open nothing: a token that was made for `predict` stays what it was.
 
@@ -77,7 +77,7 @@ class Tokens:
             ) from error
 
     def last_change(self) -> object:
-        """What is another value once the file, or who may read it, is another; None where `read` finds none."""
+        """A value that changes with the file or its permissions; None where `read` finds no file."""
         try:
             stat = self.path.stat()
         except FileNotFoundError:
@@ -130,12 +130,16 @@ class Tokens:
 
 
 def digest(secret: str) -> str:
-    """What is kept of a token."""
+    """The SHA-256 of a token.
+
+    >>> digest("mla_example")[:12]
+    'c159102923fd'
+    """
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def find(tokens: Sequence[Token], secret: str) -> Token | None:
-    """Whose token it is. All are compared, each in constant time: how long it takes says nothing."""
+def find_token(tokens: Sequence[Token], secret: str) -> Token | None:
+    """Find the entry of a token. All are compared, each in constant time, so the duration reveals nothing."""
     wanted_digest, match = digest(secret), None
     for token in tokens:
         if hmac.compare_digest(token.sha256, wanted_digest):

@@ -44,7 +44,7 @@ _OURS = ("timeout", "memory", "crashed", "extractor")
 
 
 async def receive_document(services: Services, scope: Any, receive: Receive) -> tuple[bytes, bool]:  # noqa: ANN401 - of ASGI
-    """What was sent to a model of documents under another type than JSON, and whether it is a file: else it is JSON.
+    """Receive a body for a model of documents; the second value tells a file from JSON.
 
     Raises:
         Problem: it is neither, or there is no file in the form.
@@ -88,8 +88,8 @@ async def read_upload(services: Services, model: ServedModel, content: bytes) ->
     return RequestRows([name], None), await _seen(services, model, [document])
 
 
-async def texts(services: Services, model: ServedModel, documents: Sequence[str]) -> list[ModelInput]:
-    """What the model sees of documents that were sent as text.
+async def inputs_from_texts(services: Services, model: ServedModel, documents: Sequence[str]) -> list[ModelInput]:
+    """The model's inputs of documents that were sent as text.
 
     Raises:
         Problem: one has more pages than a file may have.

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from ml_assets.events.guarded_writer import open_writer
 from ml_assets.events.rows import EventStoreError, Prediction
 from ml_assets.events.store import EventStore
 from ml_assets.serving import worker
@@ -276,7 +275,7 @@ def test_what_is_written_to_a_file_that_is_gone_is_not_acknowledged(tmp_path: Pa
     file = tmp_path / "events.db"
     url = f"sqlite:///{file}"
     with EventStore(url) as store:
-        writer = open_writer(store, url)
+        writer = store.writer()
         writer.write([prediction("before")])
         for part in {"the file": [""], "its log": ["-wal"], "both": ["", "-wal", "-shm"]}[which]:
             file.with_name(file.name + part).unlink()

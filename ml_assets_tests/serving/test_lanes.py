@@ -106,19 +106,19 @@ def test_files_that_take_long_keep_nothing_else_waiting(served: Served, monkeypa
 
 
 def test_bodies_are_counted_while_they_are_held(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = http._bodies.held
+    before = http._Bodies.size
     large = json.dumps({"outcomes": [{"value": "x" * 200_000}]}).encode()
     for path in (PATH, PREDICT, "/outcomes", "/search", f"/models/{papers.MODEL}/invocations", "/nothing"):
         assert post(served, path, large).status_code < 500
     assert served.client.post("/outcomes", content=iter([large[:70_000], large[70_000:]])).status_code == 422
     assert served.client.head("/health").status_code == 200
-    assert http._bodies.held == before
+    assert http._Bodies.size == before
     monkeypatch.setattr(http, "IN_FLIGHT", before + 150_000)
     answer = post(served, "/outcomes", large)
     refused(answer, 503, "busy")
     assert answer.headers["retry-after"] == "1"
     assert scores(post(served, PATH, SENT))
-    assert http._bodies.held == before
+    assert http._Bodies.size == before
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain"])

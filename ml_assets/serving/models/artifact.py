@@ -22,7 +22,7 @@ _WRITTEN: dict[str, Callable[[Any], str]] = {
 
 
 class Decision(NamedTuple):
-    """What is said of a row.
+    """The model's answer to a row.
 
     Args:
         score: P(label = 1), or of several classes the probability of the best one.
@@ -38,7 +38,7 @@ class Decision(NamedTuple):
 
 
 class Artifact:
-    """What answers: rows of feature values in, probabilities and decisions out.
+    """A loaded model: rows of feature values in, probabilities and decisions out.
 
     Args:
         manifest: of the release.
@@ -92,7 +92,7 @@ class Artifact:
 
     def _probabilities(self, rows: Sequence[Sequence[Value]]) -> Any:  # noqa: ANN401 - an array, [rows, classes]
         split, count = len(self._numbers), len(rows)
-        # None becomes NaN; what is no float32 was refused with the request.
+        # None becomes NaN; what does not fit a float32 was refused with the request.
         table = np.array([row[:split] for row in rows] if self._texts else rows, dtype=np.float32)
         columns = table.T.reshape(split, count, 1) if count == 1 else np.ascontiguousarray(table.T)[:, :, None]
         feed: dict[str, Any] = dict(zip(self._numbers, columns))  # noqa: B905 - one for each, and it is the hot path

@@ -1,4 +1,4 @@
-"""Follows the registry: a champion that was promoted or rolled back is on the server's disk a second later.
+"""The follower of the registry: a champion that was promoted or rolled back is on the server's disk a second later.
 
 One thread of the server's parent does this for all workers, so that none of them imports MLflow or waits for it.
 """
@@ -98,7 +98,7 @@ class Follower:
         return VariantRelease(release, version.number, self.clock())
 
     def _has(self, release: str) -> bool:
-        """Whether it is here as it was released; files that nobody has touched since are not read again."""
+        """Tell whether a release is here as published; files that nobody touched since are not read again."""
         signature = self.releases.signature(release)
         if signature is None or self._verified.get(release) != signature:
             if not self.releases.has(release):

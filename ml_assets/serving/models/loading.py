@@ -117,7 +117,7 @@ class LoadedModels:
         return {(name, variant): why for name, some in unfetched for variant, why in some.items()} | self._trouble
 
     def troubles(self) -> dict[str, str]:
-        """Why a variant does not answer with its newest version, by its name for `/health`."""
+        """Name of a variant for `/health` → why it does not answer with its newest version."""
         reasons = self.refusals()
         for name, route in self._known.models.items():
             for variant, release in route.releases.items():
@@ -126,7 +126,7 @@ class LoadedModels:
         return {f"model {variant_label(*key)}": why for key, why in reasons.items()}
 
     def registry_trouble(self) -> str | None:
-        """Why nobody knows who the champions are now; None: it is known."""
+        """The reason why the current champions are unknown; None: they are known."""
         silent = time.time() - self._seen
         if self._seen > 0 and silent > _SILENT:
             return f"nobody has looked for {silent:.0f} s: is the server's parent alive, and can it write its folder?"
@@ -151,8 +151,8 @@ class LoadedModels:
         self._seen = changed
         for name, route in self._known.models.items():
             await self._take(name, route)
-        named = {(name, variant) for name, route in self._known.models.items() for variant in route.releases}
-        self._trouble = {key: why for key, why in self._trouble.items() if key in named}
+        current = {(name, variant) for name, route in self._known.models.items() for variant in route.releases}
+        self._trouble = {key: why for key, why in self._trouble.items() if key in current}
         if self._known.trouble is None:  # else it is the registry that is away, not the model
             for name in self.routes.keys() - self._known.models.keys():
                 del self.routes[name]
@@ -197,11 +197,11 @@ class LoadedModels:
         return ServedModel(release.release, artifact, release.since, variant)
 
     async def _waits(self, old: str, new: str) -> bool:
-        """Whether the online store holds the features of the old version only: then the new one comes later.
+        """Tell whether the online store holds the features of the old version only: then the new one comes later.
 
         It does as well while the store cannot say so.
         """
         if old == new:
             return False
-        written = await self._lookups.probe([old, new])
-        return not written or (written[old] is not None and written[new] is None)
+        dates = await self._lookups.probe([old, new])
+        return not dates or (dates[old] is not None and dates[new] is None)

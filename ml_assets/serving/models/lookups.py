@@ -45,9 +45,9 @@ class Lookups:
             self._answer, lambda: OnlineStoreError(_SILENT), patience=PATIENCE
         )
         self.trouble: str | None = None
-        """Why the last read failed; None: it did not."""
+        """The error of the last read; None: it succeeded."""
         self.lost: dict[str, str] = {}
-        """Why records of a feature set may be missing that were written, as of the last look."""
+        """Feature set → why records that were written may be missing, as of the last probe."""
 
     async def read(self, feature_set: str, entities: Sequence[str], field: str) -> _Records:
         """The record of each entity, in order; None where there was never one.
@@ -124,7 +124,7 @@ class Lookups:
             return [self._check_loss(questions[0][0], self._open().read(*questions[0]))]
         by_feature_set: dict[str, dict[str, OnlineRecord | None]] = {}
         for name in {feature_set for feature_set, _ in questions}:
-            names = list(dict.fromkeys(one for asked, entities in questions if asked == name for one in entities))
+            names = list(dict.fromkeys(one for feature_set, some in questions if feature_set == name for one in some))
             by_feature_set[name] = dict(zip(names, self._open().read(name, names), strict=True))
         return [
             self._check_loss(feature_set, [by_feature_set[feature_set][entity] for entity in entities])

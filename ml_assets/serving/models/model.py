@@ -63,7 +63,7 @@ class Answers(msgspec.Struct, gc=False):
 
 
 class ModelInput(msgspec.Struct, gc=False):
-    """What a model sees of a row."""
+    """The inputs of a model of one row."""
 
     values: Sequence[Value]
     as_of: str | None = None
@@ -91,14 +91,10 @@ class ServedModel:
         self._texts = [at for at, column in enumerate(self.manifest.inputs) if column.kind == "document"]
         self._pick: dict[int, Callable[[Sequence[Any]], Sequence[Value]]] = {}
 
-    def inputs_from_request(self, rows: RequestRows) -> list[ModelInput]:
-        """What the model sees of rows that came with a request."""
-        return [ModelInput(values) for values in rows.values or ()]
-
     def inputs_from_records(
         self, entities: Sequence[str], records: Sequence[OnlineRecord | None], now: float
     ) -> list[ModelInput]:
-        """What the online store holds of the entities.
+        """The inputs of entities, from their records in the online store.
 
         Raises:
             Problem: it holds nothing of some.
@@ -150,7 +146,7 @@ class ServedModel:
         return tuple(name for name, value in zip(self.artifact.names, values, strict=True) if value is None)
 
     def _picker_for(self, schema: Schema) -> Callable[[Sequence[Any]], Sequence[Value]]:
-        """What takes the model's inputs out of a record; worked out once for each schema."""
+        """A function from the values of a record to the model's inputs; made once for each schema."""
         pick = self._pick.get(schema.fingerprint)
         if pick is None:
             pick = self._pick[schema.fingerprint] = _picker(

@@ -131,7 +131,7 @@ class Releases:
         self._write(self._status, msgspec.json.encode(routes))
 
     def save_release(self, manifest: bytes, onnx: bytes) -> str:
-        """Keep a release; its name. The artifact comes first, so a manifest that is there has one."""
+        """Write a release and return its name. The artifact comes first, so a manifest that is there has one."""
         self._write(self._file(hashlib.sha256(onnx).hexdigest(), "onnx"), onnx)
         name = hashlib.sha256(manifest).hexdigest()
         self._write(self._file(name, "json"), manifest)
@@ -140,7 +140,7 @@ class Releases:
         return name
 
     def has(self, release: str) -> bool:
-        """Whether a release is here, whole."""
+        """Tell whether a release is here, with its artifact."""
         try:
             self.artifact(self.manifest(release))
         except (RegistryError, ManifestError):

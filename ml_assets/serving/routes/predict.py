@@ -12,10 +12,10 @@ from ml_assets.serving.models.model import Answer, Answers, ModelInput, ServedMo
 from ml_assets.serving.request import RequestRows
 from ml_assets.serving.services import Services
 from ml_assets.serving.tokens import Scope
-from ml_assets.serving.uploads import read_upload, receive_document, texts
+from ml_assets.serving.uploads import inputs_from_texts, read_upload, receive_document
 
 SCOPE: Scope = "predict"
-"""What a token must be good for, whichever way the request comes: through FastAPI, or past it."""
+"""The scope that a token needs, whether a request comes through FastAPI or past it."""
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -60,13 +60,13 @@ async def answer_rows(services: Services, model: ServedModel, rows: RequestRows,
         Problem: a store does not answer, or an entity is not known.
     """
     if rows.texts is not None:
-        inputs = await texts(services, model, rows.texts)
+        inputs = await inputs_from_texts(services, model, rows.texts)
     elif rows.values is None:
         entities = [entity for entity in rows.entities if entity is not None]
         records = await services.lookups.read(model.manifest.feature_set, entities, model.manifest.entity)
         inputs = model.inputs_from_records(entities, records, began / 1e9)
     else:
-        inputs = model.inputs_from_request(rows)
+        inputs = [ModelInput(values) for values in rows.values]
     return await answer_inputs(services, model, rows, inputs, began)
 
 

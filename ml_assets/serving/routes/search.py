@@ -109,7 +109,7 @@ async def search(services: Services, scope: Any, receive: Receive) -> bytes:  # 
 
 
 def _model(services: Services, request: SearchRequest) -> str:
-    """Whose documents are meant.
+    """The model whose documents are meant.
 
     Raises:
         Problem: no model has some, or several have and none was named.
