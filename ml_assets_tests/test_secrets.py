@@ -10,7 +10,7 @@ import pytest
 
 from ml_assets import redaction
 from ml_assets.alerts.delivery import deliver
-from ml_assets.alerts.outbox import alerts, failed_run, failed_sensor
+from ml_assets.alerts.outbox import alerts, record_failed_run, record_failed_sensor
 from ml_assets.commands import doctor
 from ml_assets.commands.screen import keep, plain
 from ml_assets.errors import MlAssetsError
@@ -108,8 +108,8 @@ def test_the_doctor_says_no_secret(tmp_path: Path) -> None:
 
 def test_an_alert_and_its_delivery_say_no_secret(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
-    failed_run(lake, "churn", "1", "loop", None, f"ValueError: {HTTP} is away", "", NOW)
-    failed_sensor(lake, "churn", "sensor x", f"ValueError: {STORED} is away", "", NOW)
+    record_failed_run(lake, "churn", "1", "loop", None, f"ValueError: {HTTP} is away", "", NOW)
+    record_failed_sensor(lake, "churn", "sensor x", f"ValueError: {STORED} is away", "", NOW)
     assert [alert.text.rpartition(": ")[2] for alert in alerts(lake, "churn")] == [
         "http://127.0.0.1:9 is away", "postgresql://127.0.0.1:9/db?sslpassword=*** is away",
     ]  # fmt: skip

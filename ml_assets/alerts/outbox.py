@@ -121,7 +121,7 @@ def evaluate(
     return [alert for alert in alerts(lake, folder) if alert.as_of == as_of and alert.metric is not None]
 
 
-def failed_run(
+def record_failed_run(
     lake: Lake,
     folder: str,
     run_id: str,
@@ -152,7 +152,7 @@ def failed_run(
     _append(lake, folder, [_run(folder, run_id, job, Kind.FIRED, severity, text, link, created_at, as_of)], {})
 
 
-def failed_sensor(
+def record_failed_sensor(
     lake: Lake,
     folder: str,
     name: str,
@@ -167,7 +167,7 @@ def failed_sensor(
     Args:
         lake: where the outbox is.
         folder: of the model, or `PROJECT`.
-        name: of the sensor, as `succeeded_run` is told when it works again.
+        name: of the sensor, as `record_recovery` is told when it works again.
         error_line: its first line is kept.
         link: to where the sensor is seen.
         created_at: of the tick: UTC, without a zone.
@@ -185,14 +185,14 @@ def failed_sensor(
     return True
 
 
-def succeeded_run(lake: Lake, folder: str, run_id: str, job: str, link: str, created_at: datetime) -> bool:
+def record_recovery(lake: Lake, folder: str, run_id: str, job: str, link: str, created_at: datetime) -> bool:
     """Append that a job recovered, if runs of it had failed before `created_at` and no recovery was written since.
 
     Args:
         lake: where the outbox is.
         folder: of the model, or `PROJECT`.
         run_id: of the run that succeeded.
-        job: as `failed_run` or `failed_sensor` were told.
+        job: as `record_failed_run` or `record_failed_sensor` were told.
         link: to the run.
         created_at: when it succeeded: UTC, without a zone.
 

@@ -42,7 +42,7 @@ def failure_sensor(folders: Severities) -> dg.SensorDefinition:
     @dg.run_failure_sensor(name="failed_runs", **ALWAYS)
     def failed_runs(context: dg.RunFailureSensorContext, lake: LakeResource, settings: SettingsResource) -> None:
         """A run that will be tried again is told when that fails too."""
-        from ml_assets.alerts.outbox import failed_run  # pyarrow: not at load
+        from ml_assets.alerts.outbox import record_failed_run  # pyarrow: not at load
 
         run = context.dagster_run
         folder = _folder(run, folders)
@@ -53,7 +53,7 @@ def failure_sensor(folders: Severities) -> dg.SensorDefinition:
         step, said = (steps[0].step_key, steps[0].step_failure_data.error) if steps else (None, None)
         error = said.cause or said if said else None
         line = error.message if error else context.failure_event.message or ""
-        failed_run(
+        record_failed_run(
             lake.open(), folder, run.run_id, _work(run), step, line, _link(settings, run), _now(), severity=severity
         )
 
@@ -66,10 +66,10 @@ def success_sensor(folders: Severities) -> dg.SensorDefinition:
     @dg.run_status_sensor(name="recovered_runs", run_status=dg.DagsterRunStatus.SUCCESS, **ALWAYS)
     def recovered_runs(context: dg.RunStatusSensorContext, lake: LakeResource, settings: SettingsResource) -> None:
         """The end of a failure."""
-        from ml_assets.alerts.outbox import succeeded_run  # pyarrow: not at load
+        from ml_assets.alerts.outbox import record_recovery  # pyarrow: not at load
 
         run = context.dagster_run
-        succeeded_run(lake.open(), _folder(run, folders), run.run_id, _work(run), _link(settings, run), _now())
+        record_recovery(lake.open(), _folder(run, folders), run.run_id, _work(run), _link(settings, run), _now())
 
     return recovered_runs
 
@@ -97,7 +97,7 @@ def _sensors(instance: dg.DagsterInstance) -> "list[InstigatorState]":
 
 def _told(lake: "Lake", link: str, instance: dg.DagsterInstance, state: "InstigatorState", folders: Severities) -> bool:
     """Tell whether the last tick of a sensor failed, or worked again; returns whether it failed."""
-    from ml_assets.alerts.outbox import failed_sensor, succeeded_run  # pyarrow: not at load
+    from ml_assets.alerts.outbox import record_failed_sensor, record_recovery  # pyarrow: not at load
 
     ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=2)
     tick = next((tick for tick in ticks if tick.is_completed), None)
@@ -107,13 +107,13 @@ def _told(lake: "Lake", link: str, instance: dg.DagsterInstance, state: "Instiga
         return False
     name, at = f"sensor {state.name}", datetime.fromtimestamp(tick.timestamp, UTC).replace(tzinfo=None)
     if not tick.is_failure:
-        succeeded_run(lake, folder, str(tick.tick_id), name, link, at)
+        record_recovery(lake, folder, str(tick.tick_id), name, link, at)
         return False
     error = tick.error
     while error is not None and error.cause is not None:
         error = error.cause
     line = error.message if error else ""
-    failed_sensor(lake, folder, name, line, link, at, severity=severity)
+    record_failed_sensor(lake, folder, name, line, link, at, severity=severity)
     return True
 
 

@@ -22,7 +22,7 @@ SHARE = f"SELECT pg_advisory_xact_lock_shared({_LOCK})"
 _ALONE = f"SELECT pg_advisory_xact_lock({_LOCK})"
 
 
-def parse(url: str) -> URL:
+def parse_url(url: str) -> URL:
     """The URL of an event store, its driver chosen.
 
     Raises:
@@ -42,34 +42,34 @@ def parse(url: str) -> URL:
     return parsed
 
 
-def name(url: URL) -> str:
+def shown_name(url: URL) -> str:
     """The part of a URL that may be shown: no user, no password, no parameter."""
     return f"{url.get_backend_name()}://{url.host or ''}/{url.database or ''}"
 
 
-def path(url: URL) -> Path | None:
+def sqlite_file(url: URL) -> Path | None:
     """The file of an SQLite store; None for a server."""
     return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
 
-def engine(url: URL, patience: float, *, statements: bool = False) -> Engine:
+def make_engine(url: URL, patience: float, *, statements: bool = False) -> Engine:
     """An engine that gives up waiting for locks and connections after `patience` seconds; nothing is opened yet.
 
     Args:
-        url: from `parse`.
+        url: from `parse_url`.
         patience: seconds.
         statements: Postgres cuts off a statement after `patience` as well.
 
     Raises:
         DeclarationError: the driver of Postgres is not installed.
     """
-    arguments = {"timeout": patience} if path(url) else _network(patience)
+    arguments = {"timeout": patience} if sqlite_file(url) else _network(patience)
     try:
         database = create_engine(url, connect_args=arguments, hide_parameters=True, pool_size=1, max_overflow=3)
     except ModuleNotFoundError as missing:
-        raise DeclarationError(f"{name(url)} needs psycopg: pip install 'ml-assets[postgres]'") from missing
+        raise DeclarationError(f"{shown_name(url)} needs psycopg: pip install 'ml-assets[postgres]'") from missing
     event.listen(database, "handle_error", _give_up)
-    event.listen(database, "connect", _full if path(url) else _bounded(patience, statements=statements))
+    event.listen(database, "connect", _full if sqlite_file(url) else _bounded(patience, statements=statements))
     return database
 
 
@@ -78,7 +78,7 @@ def _network(patience: float) -> dict[str, int]:
     return {"connect_timeout": max(2, round(patience)), "tcp_user_timeout": round(1000 * patience)}
 
 
-def of_event(error: BaseException | None) -> bool:
+def is_event_error(error: BaseException | None) -> bool:
     """Tell an error that one event causes from one of the database, or of the way to it."""
     state = sqlstate(error)
     if state is None:
@@ -98,7 +98,7 @@ def _give_up(context: ExceptionContext) -> None:
     What is wrong may be the connection's alone, and then for ever: made while the server was read-only, or kept by a
     pooler to what was the primary. A new one costs milliseconds, and only where something has failed.
     """
-    if not of_event(context.sqlalchemy_exception):
+    if not is_event_error(context.sqlalchemy_exception):
         context.is_disconnect = True
 
 
@@ -137,10 +137,10 @@ def as_store_errors(url: URL) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise EventStoreError(
-            f"event store {name(url)}: {driver_message(error)}; see ML_ASSETS_EVENT_STORE in README.md"
+            f"event store {shown_name(url)}: {driver_message(error)}; see ML_ASSETS_EVENT_STORE in README.md"
         ) from error
     except (SQLAlchemyError, OSError, Timeout) as error:
-        raise EventStoreError(f"event store {name(url)}: {error}") from error
+        raise EventStoreError(f"event store {shown_name(url)}: {error}") from error
 
 
 def driver_message(error: DBAPIError) -> str:

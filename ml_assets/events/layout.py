@@ -7,7 +7,7 @@ import uuid
 
 from sqlalchemy import Connection, Engine, insert, inspect, select, text
 
-from ml_assets.events.database import as_store_errors, name, path
+from ml_assets.events.database import as_store_errors, shown_name, sqlite_file
 from ml_assets.events.rows import EventStoreError
 from ml_assets.events.schema import EVENTS, IDENTITY, LAYOUT, METADATA, VERSION
 from ml_assets.storage.files import hold_lock
@@ -17,7 +17,7 @@ _FIRST = "SELECT pg_advisory_xact_lock(hashtextextended('ml_assets tables in ' |
 _ELSEWHERE = "or name another one in ML_ASSETS_EVENT_STORE; a new one is made by itself"
 
 
-def create(engine: Engine, patience: float) -> None:
+def create_tables(engine: Engine, patience: float) -> None:
     """Make the tables, or migrate them, whoever of several processes comes first.
 
     Args:
@@ -27,7 +27,7 @@ def create(engine: Engine, patience: float) -> None:
     Raises:
         EventStoreError: the database does not answer, a newer release made it, or tables of its names are not ours.
     """
-    file = path(engine.url)
+    file = sqlite_file(engine.url)
     with as_store_errors(engine.url):
         if file is None:
             with engine.begin() as connection:
@@ -46,8 +46,8 @@ def _complete(connection: Connection) -> None:
         return
     if version is not None and version > VERSION:
         raise EventStoreError(
-            f"event store {name(connection.engine.url)}: its layout is {version}, made by a newer release; this one "
-            f"knows layouts up to {VERSION}: upgrade ml_assets, {_ELSEWHERE}"
+            f"event store {shown_name(connection.engine.url)}: its layout is {version}, made by a newer release; this "
+            f"one knows layouts up to {VERSION}: upgrade ml_assets, {_ELSEWHERE}"
         )
     if connection.dialect.name == "sqlite":  # Python's binding would begin with the first INSERT only
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -83,6 +83,6 @@ def _require_columns(connection: Connection, tables: set[str]) -> None:
         columns = [column["name"] for column in inspector.get_columns(table.name)]
         if table.name in tables and columns != table.c.keys():
             raise EventStoreError(
-                f"event store {name(connection.engine.url)}: its table {table.name} has the columns "
+                f"event store {shown_name(connection.engine.url)}: its table {table.name} has the columns "
                 f"{', '.join(columns)}, not those of this release: move the database away, {_ELSEWHERE}"
             )

@@ -139,7 +139,7 @@ EXPORTED = Table(
 )
 
 
-def insert(kind: Kind, mark: str, rows: int = 1) -> str:
+def insert_sql(kind: Kind, mark: str, rows: int = 1) -> str:
     """SQL that adds rows and leaves alone what is there; `mark` is how the driver writes a parameter.
 
     `ON CONFLICT` and not `OR IGNORE`: SQLite's `OR IGNORE` also drops rows that break NOT NULL, without a word.

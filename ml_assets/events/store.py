@@ -12,8 +12,15 @@ from typing import Any, Generic, Self, TypeVar
 
 from sqlalchemy import Connection, Row, Table, delete, func, select, text
 
-from ml_assets.events.database import as_store_errors, engine, name, parse, path, wait_for_writers
-from ml_assets.events.layout import create
+from ml_assets.events.database import (
+    as_store_errors,
+    make_engine,
+    parse_url,
+    shown_name,
+    sqlite_file,
+    wait_for_writers,
+)
+from ml_assets.events.layout import create_tables
 from ml_assets.events.retention import delete_old, exported_mark
 from ml_assets.events.rows import Event, Kind, Outcome
 from ml_assets.events.schema import EVENTS, EXPORTED, IDENTITY
@@ -77,15 +84,15 @@ class EventStore:
     """
 
     def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
-        self._url = parse(url)
+        self._url = parse_url(url)
         self._patience = patience
-        self._engine = engine(self._url, patience)
+        self._engine = make_engine(self._url, patience)
         self._prepared = False
 
     @property
     def name(self) -> str:
         """The store without its secrets, for people."""
-        return name(self._url)
+        return shown_name(self._url)
 
     @property
     def identity(self) -> str:
@@ -100,15 +107,15 @@ class EventStore:
     @property
     def exists(self) -> bool:
         """False where an SQLite file is missing; true for a server, which is not asked."""
-        file = path(self._url)
+        file = sqlite_file(self._url)
         return file is None or file.exists()
 
     def writer(self) -> Writer:
         """A writer for a journal."""
-        file = path(self._url)
+        file = sqlite_file(self._url)
         if file is not None:
             return SqliteWriter(file, self._patience, self._create, self.close)
-        return PostgresWriter(engine(self._url, self._patience, statements=True), self._create)
+        return PostgresWriter(make_engine(self._url, self._patience, statements=True), self._create)
 
     def read_since(self, kind: type[E], sequence: int, limit: int, *, model: str) -> EventPage[E]:
         """At most `limit` rows of a model after `sequence`, none skipped and none twice, whoever writes meanwhile.
@@ -228,7 +235,7 @@ class EventStore:
         self.close()
 
     def _create(self) -> None:
-        create(self._engine, self._patience)
+        create_tables(self._engine, self._patience)
         self._prepared = True
 
     def _begin(self) -> AbstractContextManager[Connection]:
@@ -250,7 +257,7 @@ class EventStore:
         return bool(page.rows)
 
     def _size(self, connection: Connection) -> int:
-        file = path(self._url)
+        file = sqlite_file(self._url)
         if file is None:
             sizes = [text(f"SELECT pg_total_relation_size('{table.name}')") for table in _tables()]
             return sum(int(connection.execute(size).scalar_one()) for size in sizes)

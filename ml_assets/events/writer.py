@@ -15,9 +15,9 @@ from typing import Protocol
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from ml_assets.events.database import SHARE, driver_message, name, of_event, sqlstate
+from ml_assets.events.database import SHARE, driver_message, is_event_error, shown_name, sqlstate
 from ml_assets.events.rows import Event, EventRefusedError, EventStoreError, group_by_kind
-from ml_assets.events.schema import insert
+from ml_assets.events.schema import insert_sql
 
 _LOOK = 0.0001  # seconds between two looks at a lock; a commit takes a few times as long
 _ROWS = 64  # of a statement
@@ -189,7 +189,7 @@ def _insert_all(connection: sqlite3.Connection, rows: Sequence[Event]) -> None:
         start = 0
         while left := len(some) - start:
             count = min(_ROWS, 1 << (left.bit_length() - 1))
-            connection.execute(insert(kind, "?", count), tuple(chain.from_iterable(some[start : start + count])))
+            connection.execute(insert_sql(kind, "?", count), tuple(chain.from_iterable(some[start : start + count])))
             start += count
 
 
@@ -232,7 +232,8 @@ class PostgresWriter:
             except DBAPIError as again:
                 raise self._failure(again) from again
         except (StatementError, UnicodeError, OverflowError, TypeError) as error:
-            raise EventRefusedError(f"event store {name(self._engine.url)} cannot hold an event: {error}") from error
+            name = shown_name(self._engine.url)
+            raise EventRefusedError(f"event store {name} cannot hold an event: {error}") from error
 
     def close(self) -> None:
         """Close the connection."""
@@ -252,11 +253,11 @@ class PostgresWriter:
         with self._engine.begin() as connection:
             connection.exec_driver_sql(SHARE)
             for kind, some in group_by_kind(rows).items():
-                connection.exec_driver_sql(insert(kind, "%s"), some)
+                connection.exec_driver_sql(insert_sql(kind, "%s"), some)
 
     def _failure(self, error: DBAPIError) -> EventStoreError:
-        kind = EventRefusedError if of_event(error) else EventStoreError
-        return kind(f"event store {name(self._engine.url)}: {driver_message(error)}")
+        kind = EventRefusedError if is_event_error(error) else EventStoreError
+        return kind(f"event store {shown_name(self._engine.url)}: {driver_message(error)}")
 
 
 def commit(writer: Writer, records: Sequence[Sequence[Event]]) -> list[EventStoreError | None]:

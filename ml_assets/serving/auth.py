@@ -38,9 +38,9 @@ class Authenticator:
         """True while no token was ever made: then loopback is answered without one."""
         self.trouble: str | None = None
         """The error of reading the file of tokens: then nobody is let in."""
-        self.look()
+        self.reload()
 
-    def look(self) -> None:
+    def reload(self) -> None:
         """Read the tokens again if the file has changed."""
         changed = self._source.last_change()
         if changed == self._seen and self.trouble is None:

@@ -22,7 +22,7 @@ FIELDS = 200
 
 _OK = b"%b200 OK\r\ncontent-type: %b\r\ncontent-length: %%d\r\n\r\n%%b" % (b"HTTP/1.1 ", JSON)
 _LINGER = 2.0  # seconds for which a client that was refused may go on sending
-_THROWN = 1 << 20  # bytes of it that are taken
+_MOST_DISCARDED = 1 << 20  # bytes of it that are taken
 
 
 class Connection(HttpToolsProtocol):
@@ -37,12 +37,12 @@ class Connection(HttpToolsProtocol):
         self.stalled: float | None = None
         """Since when the client has not taken what it is answered."""
         self._limits = ConnectionLimits.of_server(self.server_state, self.loop)
-        self._came = False  # whether something came out of the parser
-        self._dry = 0  # bytes since then
+        self._parsed = False  # whether something came out of the parser
+        self._unparsed = 0  # bytes since then
         self._rest = b""  # what waits until the requests before it are answered
         self._refusal: Problem | None = None
-        self._over = False  # whether the last answer was given
-        self._thrown = 0  # bytes that came since it was refused
+        self._answered_last = False  # whether the last answer was given
+        self._discarded = 0  # bytes that came since it was refused
         self._running: Any = None  # the request in hand; `cycle` is the last one that came
 
     @property
@@ -79,7 +79,7 @@ class Connection(HttpToolsProtocol):
             self.cycle.disconnected, self.cycle.waiting_for_100_continue = True, False
             self.cycle.message_event.set()
         if reading or not self._in_hand():
-            self._say(problem)
+            self._answer_last(problem)
 
     # What the transport tells.
 
@@ -90,7 +90,7 @@ class Connection(HttpToolsProtocol):
         if self._limits.enter():
             self.since = self.loop.time()
         else:
-            self._say(unavailable("busy", "the server has as many connections as it can hold", "try again"))
+            self._answer_last(unavailable("busy", "the server has as many connections as it can hold", "try again"))
             self.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -106,8 +106,8 @@ class Connection(HttpToolsProtocol):
         """Something has come; of what is long, or comes while requests wait, one piece after the other."""
         self._unset_keepalive_if_required()
         if self._refusal is not None:
-            self._thrown += len(data)
-            if self._over and self._thrown > _THROWN:
+            self._discarded += len(data)
+            if self._answered_last and self._discarded > _MOST_DISCARDED:
                 self.end()
         elif self._rest or self.pipeline or len(data) > HEAD:
             self._rest += data
@@ -133,9 +133,9 @@ class Connection(HttpToolsProtocol):
             raise _large()
         if self._limits.queued >= QUEUED and self._in_hand():
             raise unavailable("busy", f"{QUEUED} requests wait for those before them", "wait for answers")
-        if self._dry:
+        if self._unparsed:
             self._progress()
-        self._came, self.since = True, None
+        self._parsed, self.since = True, None
         super().on_headers_complete()
         if self.pipeline:
             self._limits.queued += 1
@@ -143,7 +143,7 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Part of a body."""
-        self._came = True
+        self._parsed = True
         super().on_body(body)
 
     # What the application tells.
@@ -199,8 +199,8 @@ class Connection(HttpToolsProtocol):
 
     def _progress(self) -> None:
         """Something came out of the parser."""
-        self._limits.heads -= self._dry
-        self._dry = 0
+        self._limits.heads -= self._unparsed
+        self._unparsed = 0
 
     def _go_on(self) -> None:
         """Parse what waits, but no further than to a request that has to wait for the one before it."""
@@ -210,12 +210,12 @@ class Connection(HttpToolsProtocol):
             self._feed(piece)
         if self._refusal is not None:
             if not self._in_hand():
-                self._say(self._refusal)
+                self._answer_last(self._refusal)
         elif not self.pipeline:
             self.flow.release(full=self._in_hand() and len(self.cycle.body) > HIGH_WATER_LIMIT)
 
     def _feed(self, data: bytes) -> None:
-        self._came = False
+        self._parsed = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # we speak nothing else, and what follows may be no HTTP
@@ -226,27 +226,27 @@ class Connection(HttpToolsProtocol):
         else:
             cycle = self.cycle
             if cycle is None or cycle.more_body or cycle.response_complete or self.scope is not cycle.scope:
-                self._look(len(data))
+                self._bound(len(data))
 
-    def _look(self, size: int) -> None:
+    def _bound(self, size: int) -> None:
         """Bound what grows without a result: a head, blank lines before it, lengths and trailers of a chunked body."""
-        if self._came:
+        if self._parsed:
             self._progress()
         else:
-            self._dry += size
+            self._unparsed += size
             self._limits.heads += size
-        if self._dry > HEAD or (self._in_head() and len(self.headers) > FIELDS):
+        if self._unparsed > HEAD or (self._in_head() and len(self.headers) > FIELDS):
             self.refuse(_large())
         elif not self._in_hand():
             self._wait()
         if self._limits.heads > HEADS:
             self._limits.make_room()
 
-    def _say(self, problem: Problem) -> None:
+    def _answer_last(self, problem: Problem) -> None:
         """The last answer. What still comes is thrown away for a while: else a reset would overtake the answer."""
-        if self._over or self.closing:
+        if self._answered_last or self.closing:
             return
-        self._over = True
+        self._answered_last = True
         if self._in_body() and self.cycle.response_started:  # it was answered already
             self.end()
             return

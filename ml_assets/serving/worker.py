@@ -66,7 +66,7 @@ class Worker:
     async def _tick(self) -> None:
         if os.getppid() != self._parent:  # nobody would stop this process any more
             os.kill(os.getpid(), signal.SIGTERM)
-        self.services.guard.look()
+        self.services.guard.reload()
         await self.services.models.follow()
         degraded = self.health.degraded_parts()
         for part in PARTS:

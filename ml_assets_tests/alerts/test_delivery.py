@@ -26,7 +26,7 @@ from pydantic import SecretStr
 
 from ml_assets.alerts.delivery import Delivered, deliver, list_undelivered
 from ml_assets.alerts.message import message
-from ml_assets.alerts.outbox import Alert, alerts, evaluate, failed_run, succeeded_run
+from ml_assets.alerts.outbox import Alert, alerts, evaluate, record_failed_run, record_recovery
 from ml_assets.decisions.alert import Kind, MetricRule, Severity
 from ml_assets.spec.alert import PROJECT
 from ml_assets.storage.lake import Lake
@@ -173,7 +173,7 @@ def text(said: email.message.EmailMessage, kind: str) -> str:
 
 def test_alerts_that_fire_together_are_one_mail_in_plain_text(lake: Lake) -> None:
     alarm(lake)
-    failed_run(lake, PROJECT, "12345678", "loop", "model", "KeyError: <b>'x'</b>", "http://runs/1", minutes(1))
+    record_failed_run(lake, PROJECT, "12345678", "loop", "model", "KeyError: <b>'x'</b>", "http://runs/1", minutes(1))
     with mail(port := free_port()) as box:
         assert numbers(tell(lake, mailto(port))) == (3, 0)
         assert numbers(tell(lake, mailto(port), at=1)) == (0, 0)
@@ -189,7 +189,7 @@ def test_alerts_that_fire_together_are_one_mail_in_plain_text(lake: Lake) -> Non
 
 
 def test_markup_in_an_error_is_no_markup_in_a_mail(lake: Lake) -> None:
-    failed_run(lake, PROJECT, "1", "loop", None, "KeyError: <b>'x' & y</b>", "http://runs/1", NOW)
+    record_failed_run(lake, PROJECT, "1", "loop", None, "KeyError: <b>'x' & y</b>", "http://runs/1", NOW)
     with mail(port := free_port()) as box:
         tell(lake, mailto(port, "&format=html"))
     assert "&lt;b&gt;" in text(box.mails[0], "html")
@@ -235,9 +235,9 @@ def test_what_clears_is_said_with_how_long_it_lasted(lake: Lake) -> None:
         alarm(lake, predictions=7)
         tell(lake, hook.json)
         alarm(lake, day=3, predictions=500)
-        failed_run(lake, "churn", "1", "loop", "model", "boom", "", minutes(0))
+        record_failed_run(lake, "churn", "1", "loop", "model", "boom", "", minutes(0))
         tell(lake, hook.json, at=1)
-        succeeded_run(lake, "churn", "2", "loop", "http://runs/2", minutes(90))
+        record_recovery(lake, "churn", "2", "loop", "http://runs/2", minutes(90))
         tell(lake, hook.json, at=91)
     assert [posted["type"] for posted in hook.posted] == ["warning", "failure", "success"]
     assert "RECOVERED churn: predictions is 500, no longer below 100; it fired for 3 days" in hook.posted[1]["message"]

@@ -14,10 +14,10 @@ from ml_assets.alerts.outbox import (
     Alert,
     alerts,
     evaluate,
-    failed_run,
     outbox,
+    record_failed_run,
+    record_recovery,
     states,
-    succeeded_run,
 )
 from ml_assets.decisions.alert import Kind, MetricRule, RuleState, Severity
 from ml_assets.spec.alert import PROJECT, AlertRule, AlertSpec
@@ -111,16 +111,16 @@ def test_two_evaluations_at_once_say_it_once(tmp_path: Path) -> None:
 
 def fail(lake: Lake, run: str, minute: int, error: str = "ValueError: no rows\n  at line 3", **more: Any) -> None:
     when = NOW + timedelta(minutes=minute)
-    failed_run(lake, PROJECT, run, "churn_loop", "model", error, "http://runs/" + run, when, **more)
+    record_failed_run(lake, PROJECT, run, "churn_loop", "model", error, "http://runs/" + run, when, **more)
 
 
 def test_a_failed_run_is_said_once_and_its_job_recovers_once(lake: Lake) -> None:
     for _ in range(2):
         fail(lake, "11111111-aaaa", 0)
         fail(lake, "22222222-bbbb", 65, as_of=DAY)
-    assert not succeeded_run(lake, PROJECT, "0", "another_loop", "http://runs/0", NOW + timedelta(minutes=70))
+    assert not record_recovery(lake, PROJECT, "0", "another_loop", "http://runs/0", NOW + timedelta(minutes=70))
     recovered = [
-        succeeded_run(lake, PROJECT, run, "churn_loop", "http://runs/3", NOW + timedelta(minutes=125))
+        record_recovery(lake, PROJECT, run, "churn_loop", "http://runs/3", NOW + timedelta(minutes=125))
         for run in ("33333333", "33333333", "44444444")
     ]
     assert recovered == [True, False, False]
@@ -130,12 +130,12 @@ def test_a_failed_run_is_said_once_and_its_job_recovers_once(lake: Lake) -> None
         ("recovered", DAY, "run 33333333 of churn_loop succeeded; before it 2 runs failed, for 2 h 5 min"),
     ]
     fail(lake, "55555555", 200)
-    assert succeeded_run(lake, PROJECT, "66666666", "churn_loop", "", NOW + timedelta(minutes=300))
+    assert record_recovery(lake, PROJECT, "66666666", "churn_loop", "", NOW + timedelta(minutes=300))
 
 
 def test_a_success_before_the_failure_recovers_nothing(lake: Lake) -> None:
     fail(lake, "1", 10)
-    assert not succeeded_run(lake, PROJECT, "2", "churn_loop", "", NOW)
+    assert not record_recovery(lake, PROJECT, "2", "churn_loop", "", NOW)
 
 
 def test_an_error_is_one_bounded_line(lake: Lake) -> None:
@@ -147,7 +147,7 @@ def test_an_error_is_one_bounded_line(lake: Lake) -> None:
 
 
 def test_failed_runs_and_rules_of_one_folder_do_not_mix(lake: Lake) -> None:
-    failed_run(lake, "churn", "1", "loop", None, "boom", "", NOW, as_of=DAY)
+    record_failed_run(lake, "churn", "1", "loop", None, "boom", "", NOW, as_of=DAY)
     assert states(lake, "churn") == {}
     assert kinds(at(lake, 0, drifted_importance=0.9)) == [("drifted_importance_above", "fired")]
     assert len(alerts(lake, "churn")) == 2

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Engine, create_engine, text
 
-from ml_assets.events.database import parse
+from ml_assets.events.database import parse_url
 from ml_assets.events.rows import Prediction
 from ml_assets_tests.serving.traffic import NOW, prediction
 
@@ -172,7 +172,7 @@ _TRAFFIC = "INSERT INTO traffic (model, worker, since, until, requests, refused,
 
 def opened(url: str) -> Engine:
     """An engine that knows nothing of layouts."""
-    return create_engine(parse(url))
+    return create_engine(parse_url(url))
 
 
 def make_old(url: str, *, nullable: bool = False) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.events.database import parse
+from ml_assets.events.database import parse_url
 from ml_assets.events.journal import Journal, JournalCounts
 from ml_assets.events.rows import Event, EventRefusedError, EventStoreError, Exposure, Outcome, Prediction
 from ml_assets.events.store import EventStore
@@ -122,7 +122,7 @@ def test_outcomes_from_many_callers_are_one_row_each(store: EventStore) -> None:
 def test_a_locked_store_is_an_error_in_the_declared_time_and_goes_on_by_itself(sqlite_url: str) -> None:
     async def work(journal: Journal) -> None:
         await journal.record(prediction("before"))
-        other = sqlite3.connect(str(parse(sqlite_url).database), isolation_level=None)
+        other = sqlite3.connect(str(parse_url(sqlite_url).database), isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         asked = time.monotonic()
         answers = await asyncio.gather(*(late(journal, delay) for delay in (0, 0.1, 0.3)))

@@ -57,7 +57,7 @@ def test_every_route_asks_for_its_scope_and_for_no_other(served: Served) -> None
     tokens = Tokens(served.settings.tokens)
     secrets: dict[str | None, str] = {scope: tokens.add(scope, [scope], DAY) for scope in SCOPES}
     assert set(SCOPES) == set(get_args(Scope))
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
     for route, scope in ASKED.items():
         method, path = route.split()
         path = path.format(model=MODEL, prediction_id="churn.x", name="page.js")
@@ -77,7 +77,7 @@ def test_what_goes_past_the_router_asks_for_the_scope_of_its_route(served: Serve
     """Predictions do not pass FastAPI, whose dependencies ask for tokens; nothing else goes that way."""
     tokens, past = Tokens(served.settings.tokens), set()
     secrets: dict[Scope, str] = {scope: tokens.add(scope, [scope], DAY) for scope in SCOPES}
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
     routed: list[str] = []
 
     async def router(scope: Any, _: object, send: Any) -> None:
@@ -110,7 +110,7 @@ def test_a_route_that_says_no_scope_cannot_be_added(served: Served) -> None:
 
 def test_the_document_names_the_scope_of_a_route(served: Served) -> None:
     Tokens(served.settings.tokens).add("app", ["predict"], DAY)
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
     paths = served.client.get("/openapi.json").json()["paths"]
     for route, scope in ASKED.items():
         method, path = route.split()
@@ -123,7 +123,7 @@ def test_search_is_a_scope_that_a_token_of_before_does_not_have(served: Served) 
     """The file of an older release is read as it is: what it does not say it does not give."""
     old = {"name": "app", "scopes": ["predict", "of a later release"], "sha256": digest("mla_x"), "created": DAY}
     served.settings.tokens.write_text(json.dumps({"tokens": [old]}))
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
     assert post(served, PREDICT, ONE, authorization="Bearer mla_x").status_code == 200
     problem = refused(post(served, "/search", b"{}", authorization="Bearer mla_x"), 403, "forbidden")
     assert "--scope search" in problem["remedy"]
@@ -136,7 +136,7 @@ NOBODY = ['{"tokens": []}', '{"tokens": {}}', '{"tokens": ""}', '{"tokens": null
 def test_a_file_that_holds_no_token_lets_nobody_in(served: Served, content: str) -> None:
     assert post(served, PREDICT, ONE).status_code == 200
     served.settings.tokens.write_text(content)
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
     for path in (PREDICT, INVOKE, "/search", "/outcomes"):
         for headers in ({}, {"authorization": "Bearer "}, {"authorization": f"Bearer {'0' * 64}"}):
             assert post(served, path, ONE, **headers).status_code in {401, 503}
@@ -147,28 +147,28 @@ def test_a_file_that_holds_no_token_lets_nobody_in(served: Served, content: str)
 def test_the_last_token_closes_the_door_behind_it(served: Served) -> None:
     tokens = Tokens(served.settings.tokens)
     secret = tokens.add("app", ["predict"], DAY)
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
     assert post(served, PREDICT, ONE, authorization=f"Bearer {secret}").status_code == 200
     assert tokens.remove("app") == 0
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
     refused(post(served, PREDICT, ONE, authorization=f"Bearer {secret}"), 401, "unauthorized")
     refused(post(served, PREDICT, ONE), 401, "unauthorized")
     new = tokens.add("app", ["predict"], DAY)
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
     assert post(served, PREDICT, ONE, authorization=f"Bearer {new}").status_code == 200
 
 
 def test_a_file_of_tokens_that_vanishes_opens_nothing_until_the_server_starts_again(served: Served) -> None:
     file, guard = served.settings.tokens, served.worker.services.guard
     secret = Tokens(file).add("app", ["predict"], DAY)
-    guard.look()
+    guard.reload()
     away = file.rename(file.with_name("away.json"))
-    guard.look()
+    guard.reload()
     refused(post(served, PREDICT, ONE, authorization=f"Bearer {secret}"), 503, "tokens")
     refused(post(served, PREDICT, ONE), 503, "tokens")
     assert "has gone" in served.client.get("/health").json()["degraded"]["tokens"]
     away.rename(file)
-    guard.look()
+    guard.reload()
     assert post(served, PREDICT, ONE, authorization=f"Bearer {secret}").status_code == 200
     file.unlink()
     with Served(served.settings.data).client as again:
@@ -178,7 +178,7 @@ def test_a_file_of_tokens_that_vanishes_opens_nothing_until_the_server_starts_ag
 def test_a_pipe_or_a_folder_in_the_place_of_the_file_lets_nobody_in(served: Served) -> None:
     for put, take in ((os.mkfifo, os.unlink), (os.mkdir, os.rmdir)):
         put(served.settings.tokens)
-        served.worker.services.guard.look()
+        served.worker.services.guard.reload()
         refused(post(served, PREDICT, ONE), 503, "tokens")
         take(served.settings.tokens)
 
@@ -288,7 +288,7 @@ def test_without_tokens_nothing_is_answered_under_another_name(served: Served) -
 def test_where_there_are_tokens_a_browser_reads_nothing_of_another_site(served: Served) -> None:
     """It sends no token by itself, asks before it sends one that a page knows, and is told no."""
     secret = Tokens(served.settings.tokens).add("app", SCOPES, DAY)
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
     foreign = {"Origin": "http://evil.example"}
     refused(
         served.client.post(PREDICT, content=ONE, headers={**foreign, "Content-Type": "text/plain"}), 401, "unauthorized"

@@ -108,7 +108,7 @@ def test_features_are_documented_to_those_who_have_a_token(served: Served) -> No
     """Their names and common values are a client's business; the routes are everybody's."""
     assert "total spend" in served.client.get("/openapi.json").text
     token = Tokens(served.settings.tokens).add("app", ["outcomes"], "2026-11-22")
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
     bare = served.client.get("/openapi.json")
     assert "/models/{model}/predict" in bare.json()["paths"]
     for secret in ("total spend", "churn: instance", "churn: label"):
@@ -134,7 +134,7 @@ ENTRIES: dict[str, Any] = {
 def test_a_malformed_token_lets_nobody_in_and_is_said(served: Served, name: str) -> None:
     good = {"name": "app", "scopes": ["predict"], "sha256": digest("mla_x"), "created": "2026-11-22"}
     served.settings.tokens.write_text(json.dumps({"tokens": [good, good | ENTRIES[name]]}))
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
     for path in (PREDICT, INVOKE):
         refused(post(served, path, ONE, authorization="Bearer mla_x"), 503, "tokens")
     assert "tokens.json" in served.client.get("/health").json()["degraded"]["tokens"]
@@ -145,7 +145,7 @@ def test_a_malformed_token_lets_nobody_in_and_is_said(served: Served, name: str)
 )
 def test_a_file_that_holds_no_list_of_tokens_opens_nothing(served: Served, content: str | bytes) -> None:
     served.settings.tokens.write_bytes(content if isinstance(content, bytes) else content.encode())
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
     refused(post(served, PREDICT, ONE), 503, "tokens")
 
 

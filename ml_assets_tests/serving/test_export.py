@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from ml_assets.events.database import SHARE, parse
+from ml_assets.events.database import SHARE, parse_url
 from ml_assets.events.rows import EventStoreError, Outcome, Prediction, Traffic
 from ml_assets.events.schema import EVENTS
 from ml_assets.events.store import EventStore
@@ -148,7 +148,7 @@ def test_a_store_keeps_its_identity_and_another_has_another(url: str, tmp_path: 
 
 def test_tables_of_another_release_are_left_alone(url: str) -> None:
     """A server does not write half into what it does not know."""
-    older = create_engine(parse(url))
+    older = create_engine(parse_url(url))
     with older.begin() as connection:
         connection.execute(text("CREATE TABLE outcomes (sequence BIGINT, prediction_id TEXT)"))
     older.dispose()

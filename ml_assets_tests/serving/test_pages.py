@@ -46,7 +46,7 @@ def test_no_script_of_a_category_or_a_band_runs_in_the_docs(tmp_path: Path) -> N
 def test_a_proxy_hands_requests_on_as_they_came_and_says_nothing_that_is_believed(served: Served) -> None:
     """As docs/security.md configures it: the proxy's own Host, and headers that name another client."""
     secret = Tokens(served.settings.tokens).add("app", ["predict"], "2026-11-22")
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
     behind = {"Host": "scores.example.org", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "localhost"}
     assert served.client.post(PREDICT, json={"instances": [ROW]}, headers=behind).status_code == 401
     known = {**behind, "Authorization": f"Bearer {secret}"}

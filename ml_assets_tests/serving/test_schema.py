@@ -150,7 +150,7 @@ def test_the_document_follows_the_champions_and_the_tokens(tmp_path: Path) -> No
         assert row["example"] == {"total spend": 10.0, "n": 1.0, "plan": "pro"}
         assert first["paths"]["/models"]["get"]["security"] == [{}, {"HTTPBearer": ["read"]}]
         Tokens(tmp_path / "tokens.json").add("app", ["predict"], "2026-11-22")
-        worker.services.guard.look()
+        worker.services.guard.reload()
         worker.services.models.routes.clear()
         then = client.get("/openapi.json").json()
         assert then["paths"]["/models"]["get"]["security"] == [{"HTTPBearer": ["read"]}]

@@ -276,7 +276,7 @@ def test_prometheus_is_told_of_requests_scores_and_what_was_missing(served: Serv
 def test_a_token_opens_what_its_scopes_say_and_nothing_without_one(served: Served) -> None:
     tokens = Tokens(served.settings.tokens)
     predict, read = tokens.add("app", ["predict"], "2026-11-22"), tokens.add("ops", ["read", "outcomes"], "2026-11-22")
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
 
     def asked(method: str, path: str, token: str | None) -> int:
         head = {"authorization": f"Bearer {token}"} if token else {}
@@ -292,13 +292,13 @@ def test_a_token_opens_what_its_scopes_say_and_nothing_without_one(served: Serve
     assert predict not in served.settings.tokens.read_text()
     assert served.settings.tokens.stat().st_mode & 0o777 == 0o600
     tokens.remove("app")
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
     assert asked("POST", PREDICT, predict) == 401
 
 
 def test_tokens_that_cannot_be_read_let_nobody_in(served: Served) -> None:
     served.settings.tokens.write_text("{")
-    served.worker.services.guard.look()
+    served.worker.services.guard.reload()
     answer = served.client.post(PREDICT, json={"instances": [ROW]})
     assert (answer.status_code, answer.json()["type"]) == (503, "tokens")
     assert "tokens" in served.client.get("/health").json()["degraded"]

@@ -17,9 +17,10 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
-from ml_assets.events.schema import LAYOUT, METADATA
+from ml_assets.events.schema import LAYOUT
 
 _ONE = threading.Lock()  # Alembic's `op` is one for a process
+_NAMES = {"uq": "%(table_name)s_%(column_0_N_name)s_key"}
 _NUMBERED = {"sqlite_autoincrement": True, "sqlite_strict": True}
 
 
@@ -40,7 +41,7 @@ def alter(table: str) -> Iterator[BatchOperations]:
     """
     connection = op.get_bind()
     last = _last_number(connection, table)
-    with op.batch_alter_table(table, naming_convention=METADATA.naming_convention, table_kwargs=_NUMBERED) as batch:
+    with op.batch_alter_table(table, naming_convention=_NAMES, table_kwargs=_NUMBERED) as batch:
         yield batch
     if last is not None:
         connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :table"), {"table": table})
