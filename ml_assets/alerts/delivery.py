@@ -53,7 +53,7 @@ _TALKATIVE = ("apprise", "urllib3.connectionpool", "urllib3.connection", "urllib
 
 
 @dataclass(frozen=True)
-class Delivered:
+class DeliveryResult:
     """The result of a delivery.
 
     Args:
@@ -109,7 +109,7 @@ def list_undelivered(lake: Lake, folders: Iterable[str]) -> list[Alert]:
     return waiting
 
 
-def deliver(lake: Lake, folders: Iterable[str], urls: Sequence[SecretStr], *, now: datetime) -> Delivered:
+def deliver(lake: Lake, folders: Iterable[str], urls: Sequence[SecretStr], *, now: datetime) -> DeliveryResult:
     """Send what waits to every URL that is not waiting itself, in one message for each.
 
     Without a URL nothing is sent and nothing marked: the alerts stay in the outboxes. A URL that was added takes what
@@ -123,20 +123,20 @@ def deliver(lake: Lake, folders: Iterable[str], urls: Sequence[SecretStr], *, no
     """
     all_folders = _all(folders)
     if not urls:
-        return Delivered(
+        return DeliveryResult(
             0, len(list_undelivered(lake, all_folders)), "no URL in ML_ASSETS_ALERTS: alerts stay in the outbox"
         )
     with lake.lock("alerts_delivered"):  # one at a time: two would both send
         waiting = list_undelivered(lake, all_folders)
         if not waiting:
-            return Delivered(0, 0, "nothing waits")
+            return DeliveryResult(0, 0, "nothing waits")
         deliveries = {(row.id, row.target) for folder in all_folders for row in _delivered(folder).history(lake)}
         this = _Round(lake, _targets(lake, urls), deliveries, now)
         this.mark([alert for alert in waiting if this.complete(alert)], _NOBODY)
         reasons = [_deliver(this, waiting, target) for target in this.targets]
     left = {alert.id for alert in list_undelivered(lake, all_folders)}
     sent = sum(alert.id not in left for alert in waiting)  # another one may have come meanwhile
-    return Delivered(sent, len(left), "; ".join(filter(None, reasons)) or "nothing waits")
+    return DeliveryResult(sent, len(left), "; ".join(filter(None, reasons)) or "nothing waits")
 
 
 def _deliver(this: _Round, waiting: Sequence[Alert], target: _Target) -> str:

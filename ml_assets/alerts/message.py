@@ -22,7 +22,16 @@ class Message:
 
 
 def message(waiting: Sequence[Alert]) -> Message:
-    """One message for all alerts: the worst first, recoveries last; the first 25 are spelled out, the rest counted."""
+    """One message for all alerts: the worst first, recoveries last; the first 25 are spelled out, the rest counted.
+
+    >>> from datetime import datetime
+    >>> failed = Alert(
+    ...     "churn", "7f3a", None, "run loop", None, Kind.FIRED, Severity.CRITICAL, None, None, "run 1 failed",
+    ...     "http://127.0.0.1:3000/runs/1", datetime(2026, 6, 7),
+    ... )
+    >>> message([failed]).title
+    'ml_assets: 1 alert, worst critical: churn'
+    """
     order = sorted(waiting, key=lambda alert: (_rank(alert), alert.created_at))
     blocks = [_block(alert) for alert in order[:_LINES]]
     if rest := order[_LINES:]:

@@ -24,7 +24,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import SecretStr
 
-from ml_assets.alerts.delivery import Delivered, deliver, list_undelivered
+from ml_assets.alerts.delivery import DeliveryResult, deliver, list_undelivered
 from ml_assets.alerts.message import message
 from ml_assets.alerts.outbox import Alert, alerts, evaluate, record_failed_run, record_recovery
 from ml_assets.decisions.alert import Kind, MetricRule, Severity
@@ -156,11 +156,11 @@ def alarm(lake: Lake, day: int = 0, folder: str = "churn", **metrics: float) -> 
     evaluate(lake, folder, RULES, found, DAY + timedelta(days=day), link=LINK, decided_at=NOW)
 
 
-def tell(lake: Lake, *urls: str, at: float = 0, folders: tuple[str, ...] = ("churn",)) -> Delivered:
+def tell(lake: Lake, *urls: str, at: float = 0, folders: tuple[str, ...] = ("churn",)) -> DeliveryResult:
     return deliver(lake, folders, [SecretStr(url) for url in urls], now=minutes(at))
 
 
-def numbers(done: Delivered) -> tuple[int, int]:
+def numbers(done: DeliveryResult) -> tuple[int, int]:
     return done.sent, done.left
 
 
@@ -301,7 +301,7 @@ def test_a_url_that_was_corrected_takes_what_the_wrong_one_did_not(lake: Lake) -
 
 def test_without_a_url_alerts_wait(lake: Lake) -> None:
     alarm(lake)
-    assert tell(lake) == Delivered(0, 2, "no URL in ML_ASSETS_ALERTS: alerts stay in the outbox")
+    assert tell(lake) == DeliveryResult(0, 2, "no URL in ML_ASSETS_ALERTS: alerts stay in the outbox")
     assert lake.version("churn/alerts_delivered") is None
     assert len(list_undelivered(lake, ["churn"])) == 2
     with web() as hook:
@@ -368,7 +368,7 @@ def test_killed_between_sent_and_marked_it_is_sent_again_under_the_same_ids(lake
         hook.before = bool
         with tick(lake, hook.json) as process:
             said, errors = process.communicate(timeout=60)
-        assert "Delivered(sent=2, left=0" in said, errors
+        assert "DeliveryResult(sent=2, left=0" in said, errors
         assert numbers(tell(lake, hook.json, at=120)) == (0, 0)
     assert len(hook.posted) == 2
     assert hook.posted[0] == hook.posted[1]
