@@ -90,7 +90,10 @@ class BatchQueue(Generic[Q, A]):
                     continue
                 count = len(self._queued) if self._most is None else min(len(self._queued), self._most)
                 batch = self._batch = [self._queued.popleft() for _ in range(count)]
-                answers = await self._work([call.question for call in batch])
+                try:
+                    answers = await self._work([call.question for call in batch])
+                except Exception as error:  # noqa: BLE001 - a caller that hears nothing waits for ever
+                    answers = [RuntimeError(f"{type(error).__name__}: {error}")] * len(batch)
                 self._batch = ()
                 for call, answer in zip(batch, answers, strict=True):
                     _settle(call, answer)
@@ -105,7 +108,7 @@ class BatchQueue(Generic[Q, A]):
                 _settle(call, self._late())
         while self._queued and self._queued[0].since < until:
             _settle(self._queued.popleft(), self._late())
-        if self._task is not None:
+        if self.unanswered:
             self._watch = asyncio.get_running_loop().call_later(self._patience / 10, self._give_up)
 
 
