@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # Two processes, each with whole files of tests; --no-loadscope-reorder keeps the longest first
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 INSTALL := $(PYTHON) install.py --venv $(VENV) --uv $(UV_VERSION)
+# Python keeps what it compiled, also where it was told not to: each step and each test's process would compile it again
+export PYTHONDONTWRITEBYTECODE :=
 export DAGSTER_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := true
 export ORT_DISABLE_TELEMETRY := 1

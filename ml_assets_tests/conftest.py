@@ -43,6 +43,19 @@ settings.register_profile("untimed", settings.default, deadline=None)  # machine
 settings.load_profile("untimed")
 
 Row = Mapping[str, Any]
+MEMORY = "/dev/shm"  # noqa: S108 - pytest makes a folder of its user's own in it
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Folders of the unit suite lie in memory, if there is room: SQLite waits for a disk at each commit.
+
+    A process that is killed leaves the same there. What it takes to read and write a disk is no part of any test.
+    """
+    with contextlib.suppress(OSError):
+        volume = os.statvfs(MEMORY)
+        roomy = volume.f_bavail * volume.f_frsize > 4 * 1024**3 and not volume.f_flag & os.ST_NOEXEC
+        if roomy and config.option.markexpr == "not slow":
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
 
 
 @pytest.fixture(autouse=True)

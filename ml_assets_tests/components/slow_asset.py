@@ -1,11 +1,9 @@
-"""`python -m ml_assets_tests.components.slow_asset FILE SECONDS`: a run of a folder's asset that takes so long.
+"""A run of a folder's asset that lasts until it may end; it writes `begins` and `ends` to a file, a line each."""
 
-It writes when it began and when it ended to the file, a line each.
-"""
-
-import sys
+import os
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -28,22 +26,26 @@ class Slow(SpecComponent[SlowSpec]):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         raise NotImplementedError
 
-    def make(self, noted: Path, seconds: float) -> dg.AssetsDefinition:
-        """The asset."""
+    def make(self, noted: Path, may_end: Path) -> dg.AssetsDefinition:
+        """The asset; it ends once the file `may_end` is there."""
 
         @self.asset(self.key("slow_table"), "duckdb")
         def slow_table() -> Result:
             with noted.open("a", encoding="utf-8") as file:
                 print("begins", file=file, flush=True)
-                time.sleep(seconds)
+                while not may_end.exists():
+                    time.sleep(0.02)
                 print("ends", file=file, flush=True)
             return Result()
 
         return slow_table
 
 
-if __name__ == "__main__":
+def run(environment: Mapping[str, str], noted: Path, may_end: Path) -> None:
+    """Materialize it in this process, which is one of its own."""
+    os.environ.update(environment)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     warnings.simplefilter("ignore")
-    asset = Slow(SlowSpec(), Path("late")).make(Path(sys.argv[1]), float(sys.argv[2]))
+    asset = Slow(SlowSpec(), Path("late")).make(noted, may_end)
     with dg.DagsterInstance.get() as instance:
         assert dg.materialize([asset], instance=instance, tags=cli_tags("late")).success

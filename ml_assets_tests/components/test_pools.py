@@ -1,12 +1,11 @@
 """Two runs never write the same asset at once, and what was killed keeps nobody waiting: real processes, SIGKILL."""
 
-import os
+import multiprocessing
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import dagster as dg
@@ -14,20 +13,27 @@ import pytest
 
 from ml_assets.components.dead_runs import CLI, HOST, end_dead_run, free_dead_slots
 from ml_assets.settings import PROJECT
+from ml_assets_tests.components import slow_asset
+
+# Each run is a process of its own; Dagster is imported once for all of them.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([slow_asset.__name__])
 
 
 @dataclass(frozen=True)
 class Home:
-    """An instance with the project's `dagster.yaml`, and the file in which runs note what they do."""
+    """An instance with the project's `dagster.yaml`; what runs note there, and the file that lets them end."""
 
     instance: dg.DagsterInstance
     environment: Mapping[str, str]
     noted: Path
+    may_end: Path
 
-    def start(self, seconds: float) -> "subprocess.Popen[bytes]":
+    def start(self) -> ForkServerProcess:
         """A run of the asset, in a process of its own."""
-        command = [sys.executable, "-m", "ml_assets_tests.components.slow_asset", str(self.noted), str(seconds)]
-        return subprocess.Popen(command, env=self.environment, cwd=PROJECT, stderr=subprocess.DEVNULL)
+        process = PROCESSES.Process(target=slow_asset.run, args=(self.environment, self.noted, self.may_end))
+        process.start()
+        return process
 
     def lines(self) -> list[str]:
         """What the runs noted."""
@@ -35,28 +41,43 @@ class Home:
 
     def kill_within_its_step(self) -> None:
         """A run that is killed while it writes."""
-        process, until = self.start(60), time.monotonic() + 90
-        while not self.lines() and time.monotonic() < until:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process = self.start()
+        wait_until(self.lines)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         self.noted.unlink()
+
+
+def wait_until(happened: Callable[[], object]) -> None:
+    until = time.monotonic() + 90
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    monkeypatch.setenv("DAGSTER_HOME", str(PROJECT))
-    monkeypatch.setenv("ML_ASSETS_DAGSTER", str(tmp_path))
+    environment = {"DAGSTER_HOME": str(PROJECT), "ML_ASSETS_DAGSTER": str(tmp_path)}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     with dg.DagsterInstance.get() as instance:
-        yield Home(instance, dict(os.environ), tmp_path / "noted")
+        yield Home(instance, environment, tmp_path / "noted", tmp_path / "may_end")
 
 
 @pytest.mark.timeout(300)
 def test_two_runs_of_the_same_folder_do_not_write_at_once(home: Home) -> None:
-    processes = [home.start(3) for _ in range(2)]
-    assert [process.wait(timeout=240) for process in processes] == [0, 0]
+    processes = [home.start() for _ in range(2)]
+    storage = home.instance.event_log_storage
+    wait_until(lambda: storage.get_concurrency_info("late/slow_table").pending_step_count == 1)
+    wait_until(home.lines)
+    assert home.lines() == ["begins"]
+    home.may_end.touch()
+    for process in processes:
+        process.join(timeout=240)
+    assert [process.exitcode for process in processes] == [0, 0]
     assert home.lines() == ["begins", "ends"] * 2
-    assert home.instance.event_log_storage.get_concurrency_keys() == {"late/slow_table"}
+    assert storage.get_concurrency_keys() == {"late/slow_table"}
 
 
 @pytest.mark.timeout(300)
@@ -68,7 +89,10 @@ def test_what_a_killed_run_held_is_freed(home: Home) -> None:
     home.kill_within_its_step()
     (second,) = [each for each in home.instance.get_runs(dg.RunsFilter(tags={CLI: "late"})) if each != run]
     end_dead_run(home.instance, second, "The process was killed")
-    assert home.start(0).wait(timeout=120) == 0
+    home.may_end.touch()
+    last = home.start()
+    last.join(timeout=120)
+    assert last.exitcode == 0
     assert home.lines() == ["begins", "ends"]
 
 
