@@ -52,7 +52,7 @@ class Project:
         try:
             return self.tree.build_defs()
         except Exception as error:
-            raise DeclarationError(cause(error, self.root / "ml_assets" / "defs")) from error
+            raise DeclarationError(cause(error)) from error
 
     @cached_property
     def models(self) -> dict[str, Model]:

@@ -5,17 +5,13 @@ in `<data>/replay/<model>/request.json`; `--resume` finishes exactly that, with 
 """
 
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import yaml
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from ml_assets.commands.progress import Show, working
 from ml_assets.commands.project import Project
@@ -26,6 +22,7 @@ from ml_assets.ingest.ingest import ingests
 from ml_assets.replay.walk import Replay, ReplayStore, replay, span, standard
 from ml_assets.settings import settings
 from ml_assets.spec.cadence import parse_date
+from ml_assets.spec.load import parse_documents
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.storage.files import hold_lock, write_whole
 
@@ -128,30 +125,10 @@ def policy(where: str, text: str) -> RetrainSpec:
     Raises:
         DeclarationError: it is no YAML, or a field is wrong; the message names file, line and remedy.
     """
-    try:
-        node, plain = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise DeclarationError(f"{where}{line}: no YAML: {getattr(error, 'problem', None) or error}") from error
-    if not isinstance(plain, dict) or not isinstance(node, yaml.MappingNode):
+    documents = [*parse_documents(text, where)]
+    if len(documents) != 1 or not isinstance(documents[0].value, dict):
         raise DeclarationError(f"{where}: write fields of a policy, one a line, such as `drift: 0.3`")
-    lines = {str(key.value): key.start_mark.line + 1 for key, _ in node.value}
-    try:
-        return RetrainSpec.model_validate(plain)
-    except ValidationError as error:
-        raise DeclarationError("; ".join(_refused(where, lines, item) for item in error.errors())) from error
-
-
-def _refused(where: str, lines: Mapping[str, int], item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
-    said = str(item["msg"]).removeprefix("Value error, ")
-    # What is wrong with the policy as a whole names its field in the sentence only.
-    named = (
-        str(item["loc"][0]) if item["loc"] else next((word for word in re.findall(r"\w+", said) if word in lines), "")
-    )
-    at = f":{lines[named]}" if named in lines else ""
-    given = "" if not item["loc"] or str(item["input"]) in said else f" (got {item['input']!r})"
-    return f"{where}{at}: {f'{named}: ' if item['loc'] else ''}{said}{given}"
+    return documents[0].spec(RetrainSpec)
 
 
 def _replayed(project: Project, name: str, asked: ReplayRequest, store: ReplayStore, progress: Show) -> Replay:

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict
 
 from ml_assets.errors import DeclarationError
 from ml_assets.ingest.drop_zone import Bar, DropZone, silent
@@ -15,6 +14,7 @@ from ml_assets.settings import settings
 from ml_assets.spec.base import Declaration
 from ml_assets.spec.cadence import Cadence
 from ml_assets.spec.function_path import import_function
+from ml_assets.spec.load import FILE, model_folders, read_documents, with_line
 from ml_assets.spec.sample import SampleSpec
 
 if TYPE_CHECKING:
@@ -70,9 +70,7 @@ class Sample:
         try:
             return import_function(path, f"sample.{field}")
         except DeclarationError as error:
-            from ml_assets.components.load_error import with_line  # Dagster: only where something is wrong
-
-            raise DeclarationError(with_line(f"{self.path / 'defs.yaml'}: {error}")) from error
+            raise DeclarationError(with_line(f"{self.path / FILE}: {error}")) from error
 
 
 def of_model(path: Path, spec: "ModelSpec") -> Sample | None:
@@ -95,33 +93,23 @@ def by_command(defs: Path) -> Samples:
         DeclarationError: two folders name functions of the same name.
     """
     samples = Samples()
-    for path in sorted(defs.glob("*/defs.yaml")):
+    for path in model_folders(defs):
         try:
             declared = _read(path)
-        except (yaml.YAMLError, ValidationError):
-            samples.unread.append(path)
+        except DeclarationError:
+            samples.unread.append(path / FILE)
             continue
         for sample in declared:
             other = samples.setdefault(sample.spec.command, sample)
             if other is not sample:
                 raise DeclarationError(
-                    f"{other.path / 'defs.yaml'} and {path} both declare a sample {sample.spec.command!r}: "
+                    f"{other.path / FILE} and {path / FILE} both declare a sample {sample.spec.command!r}: "
                     "leave `sample` out of one of them"
                 )
     return samples
 
 
 def _read(path: Path) -> list[Sample]:
-    parts = [part for part in yaml.safe_load_all(path.read_text(encoding="utf-8")) if _is_model(part)]
-    models = [SampledModel.model_validate(part["attributes"]) for part in parts]
-    return [Sample(path.parent, model.sample, model.cadence) for model in models if model.sample]
-
-
-def _is_model(part: object) -> bool:
-    """Whether a document of a `defs.yaml` is a `Model` with a sample."""
-    return (
-        isinstance(part, dict)
-        and str(part.get("type", "")).endswith(".Model")
-        and isinstance(part.get("attributes"), dict)
-        and "sample" in part["attributes"]
-    )
+    documents = [document for document in read_documents(path / FILE) if document.kind == "Model"]
+    models = [document.spec(SampledModel, "attributes") for document in documents]
+    return [Sample(path, model.sample, model.cadence) for model in models if model.sample]

@@ -51,8 +51,8 @@ class SpecComponent(dg.Component, Generic[Spec]):
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
-        """Make the component; `attributes` is an instance of its declaration."""
-        return cls(attributes, context.path)  # type: ignore[arg-type]
+        """Make the component where Dagster's tools read the YAML for themselves; `attributes` is its declaration."""
+        return cls(cls.declaration() if attributes is None else attributes, context.path)  # type: ignore[arg-type]
 
     def siblings(self, tree: dg.ComponentTree, kind: type[Other]) -> list[Other]:
         """The components of a kind in the same folder; no other is looked at, for it may be broken."""

@@ -1,18 +1,18 @@
 """Dagster's tree of `defs/`, in which a folder that cannot be loaded stops no other."""
 
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster.components.core.decl import ComponentDecl, DefsFolderDecl, build_filesystem_component_decl_from_context
-from dagster.components.core.defs_module import EXPLICITLY_IGNORED_GLOB_PATTERNS, ComponentPath
+from dagster.components.core.decl import ComponentDecl, DefsFolderDecl, build_component_decl_from_python_file
+from dagster.components.core.defs_module import ComponentPath
 
+from ml_assets.components.folder_decl import declare_folder
 from ml_assets.components.load_error import load_error
-from ml_assets.components.naming import BROKEN, check_names, require_name
-from ml_assets.errors import DeclarationError
+from ml_assets.components.naming import BROKEN, check_names
 from ml_assets.escaping import markdown
+from ml_assets.spec.load import model_folders
 
 if TYPE_CHECKING:
     from dagster.components.core.defs_module import ResolvableToComponentLoc as Place
@@ -78,31 +78,31 @@ class FolderTree(dg.ComponentTree):
     @cached_property
     def _declared(self) -> dict[Path, ComponentDecl[Any]]:
         """What stands in `defs/`, as far as it can be read."""
-        context = self.decl_load_context.for_component_loc(ComponentPath.from_path(self.defs_module_path))
-        found: dict[Path, ComponentDecl[Any]] = {}
+        root = self.decl_load_context.for_component_loc(ComponentPath.from_path(self.defs_module_path))
+        declared: dict[Path, ComponentDecl[Any]] = {}
         for path in self._paths():
             try:
-                _require_name(path)
-                decl = build_filesystem_component_decl_from_context(
-                    context.for_component_loc(ComponentPath.from_path(path))
-                )
+                context = root.for_component_loc(ComponentPath.from_path(path))
+                decl = declare_folder(context) if path.is_dir() else build_component_decl_from_python_file(context)
             except Exception as error:
                 if not path.is_dir():
                     raise
                 self._leave_out(path, error)
             else:
-                found |= {path: decl} if decl else {}
-        return found
+                declared[path] = decl
+        return declared
 
     @cached_property
     def _failed(self) -> dict[str, str]:
         return {}
 
-    def _paths(self) -> Iterator[Path]:
-        for path in sorted(self.defs_module_path.iterdir()):
-            name = path.relative_to(self.defs_module_path)
-            if not any(name.match(pattern) for pattern in EXPLICITLY_IGNORED_GLOB_PATTERNS):
-                yield path
+    def _paths(self) -> list[Path]:
+        """Model folders, and the Python files that stand beside them."""
+        folders = model_folders(self.defs_module_path)
+        files = [
+            file for place in {self.defs_module_path, *(path.parent for path in folders)} for file in place.glob("*.py")
+        ]
+        return sorted([*folders, *(file for file in files if file.name != "__init__.py")])
 
     def _leave_out(self, path: Path, error: Exception) -> None:
         self._failed[path.name] = load_error(error, path)
@@ -123,11 +123,3 @@ class FolderTree(dg.ComponentTree):
             source_tree=None,
             component_file_model=None,
         )
-
-
-def _require_name(path: Path) -> None:
-    if (path / "defs.yaml").exists():
-        try:
-            require_name(path.name)
-        except DeclarationError as error:
-            raise DeclarationError(f"{path}: {error}") from None

@@ -4,30 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
-
-import yaml
-from pydantic import ConfigDict, Field, ValidationError
 
 from ml_assets.errors import DeclarationError
 from ml_assets.features.query import check
 from ml_assets.features.view import Relation, TimedView, View
-from ml_assets.spec.base import Declaration
-from ml_assets.spec.cadence import Cadence
+from ml_assets.spec.load import load_folder, model_folders, with_line
+from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.tables import ModelTables
-
-Spec = TypeVar("Spec", bound=Declaration)
-
-
-class ScoredModel(Declaration):
-    """What views must know of the model that they are of; its other fields are of no concern here."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    entity: str = Field(description="The column that identifies what is scored")
-    cadence: Cadence = Field(description="The grid of as-of dates")
 
 
 @dataclass(frozen=True)
@@ -36,13 +21,13 @@ class DeclaredViews:
 
     Args:
         path: the folder.
-        model: entity and as-of dates.
+        model: what they describe.
         sources: what queries may read.
         views: the declared views, in their order.
     """
 
     path: Path
-    model: ScoredModel
+    model: ModelSpec
     sources: tuple[SourceSpec, ...]
     views: tuple[ViewSpec, ...]
 
@@ -77,42 +62,18 @@ def read_folders(defs: Path) -> Folders:
         DeclarationError: there is none.
     """
     folders = Folders()
-    for path in sorted(defs.glob("*/defs.yaml")):
+    for path in model_folders(defs):
         try:
-            folder = _read(path)
-            _ = folder and folder.features
+            specs = load_folder(path)
+            found = [DeclaredViews(path, model, specs.sources, specs.views) for model in specs.models]
+            _ = [views.features for views in found]
         except DeclarationError as error:
-            folders.broken[path.parent.name] = str(error)
+            folders.broken[path.name] = with_line(str(error))
         else:
-            folders.update({folder.name: folder} if folder else {})
+            folders.update({views.name: views for views in found})
     if not folders and not folders.broken:
         raise DeclarationError(f"{defs} holds no model folder: name the folder that holds <model>/defs.yaml")
     return folders
-
-
-def _read(path: Path) -> DeclaredViews | None:
-    """A folder; None where it declares no model."""
-    try:
-        documents = [part for part in yaml.safe_load_all(path.read_text(encoding="utf-8")) if isinstance(part, dict)]
-    except yaml.YAMLError as error:
-        raise DeclarationError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    models = _of(path, documents, "Model", ScoredModel)
-    if not models:
-        return None
-    if len(models) > 1:
-        raise DeclarationError(f"{path} declares {len(models)} components Model: declare exactly one")
-    sources, views = _of(path, documents, "Source", SourceSpec), _of(path, documents, "FeatureView", ViewSpec)
-    return DeclaredViews(path.parent, models[0], tuple(sources), tuple(views))
-
-
-def _of(path: Path, documents: Sequence[dict[str, Any]], kind: str, spec: type[Spec]) -> list[Spec]:
-    chosen = [part for part in documents if str(part.get("type", "")).rpartition(".")[2] == kind]
-    try:
-        return [spec.model_validate(part.get("attributes") or {}) for part in chosen]
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        where = ".".join(map(str, wrong["loc"]))
-        raise DeclarationError(f"{path}: {kind} {where}: {wrong['msg']}") from error
 
 
 def relations(name: str, sources: Sequence[SourceSpec]) -> dict[str, Relation]:

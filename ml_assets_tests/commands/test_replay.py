@@ -36,7 +36,7 @@ def test_a_policy_file_is_what_a_folder_declares() -> None:
         ("# four weeks\nevery: 28\n", "p.yaml:2: every: 28 is no duration: write a positive number and a unit"),
         ("drift: 2\n", "p.yaml:1: drift: Input should be less than or equal to 1 (got 2)"),
         ("drift: 0.3\nmetric: auc\n", "p.yaml:2: metric 'auc' "),
-        ("drift: [0.3\n", "p.yaml:2: no YAML: expected ',' or ']'"),
+        ("drift: [0.3\n", "p.yaml:2: not valid YAML: did not find expected ',' or ']'"),
         ("", "p.yaml: write fields of a policy"),
         ("- drift\n", "p.yaml: write fields of a policy"),
     ],

@@ -44,7 +44,7 @@ attributes:
   label: {{sql: label.sql, horizon: 14d}}
   features: [habits]
 """
-MODEL = "---\ntype: x.Model\nattributes: {entity: a, cadence: {start: 2025-01-05}}"
+MODEL = YAML[YAML.rindex("---") :].format(every="weekly")
 QUERIES = {
     "features/habits.sql": "SELECT customer, count(*) AS n, max(amount) AS most FROM orders GROUP BY customer",
     "features/words.sql": "SELECT customer, max(kind) AS word FROM orders GROUP BY customer",
@@ -287,11 +287,11 @@ def test_online_features_that_are_not_there_are_refused_by_name(project: Project
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: [", "is not valid YAML"),
-        ("type: x.Model\nattributes: {entity: a}", "Model cadence: Field required"),
-        (YAML.format(every="weekly", ttl="2"), "FeatureView ttl: .*is no duration"),
+        ("a: [", r"shop/defs\.yaml:2: not valid YAML"),
+        ("type: ml_assets.components.Model\nattributes: {entity: a}", r"yaml:2: attributes.cadence: Field required"),
+        (YAML.format(every="weekly", ttl="2"), r"defs\.yaml:6: attributes.ttl: .*is no duration"),
         (YAML.format(every="weekly", ttl="14d") + MODEL, "declares 2 components Model"),
-        ("type: x.Source\nattributes: {name: a, files: a, event_time: b}", "holds no model folder"),
+        ("type: ml_assets.components.Source\nattributes: {name: a, files: a, event_time: b}", "holds no model folder"),
     ],
 )  # fmt: skip
 def test_a_folder_that_cannot_be_read_is_refused_by_its_file(project: Project, text: str, said: str) -> None:
@@ -306,7 +306,7 @@ def test_a_broken_folder_is_warned_of_and_stops_no_other(project: Project) -> No
     broken.parent.mkdir()
     broken.write_text("a: [")
     project.features.reload()
-    with pytest.warns(UserWarning, match=r"left out: .*other/defs\.yaml is not valid YAML"):
+    with pytest.warns(UserWarning, match=r"left out: .*other/defs\.yaml:2: not valid YAML"):
         assert {view.folder for view in project.features.registered()} == {"shop"}
     with pytest.raises(DeclarationError, match=r"other/defs\.yaml"):
         project.features.online([1], ["other/habits"])
