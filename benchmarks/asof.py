@@ -74,16 +74,16 @@ def generate(events: int) -> dict[str, Any]:
 
     from benchmarks.project import load
     from ml_assets.ingest.ingest import ingest
-    from ml_assets.settings import settings
+    from ml_assets.settings import read_settings
     from ml_assets.spec.source import SourceSpec
 
-    drop, lake = settings().incoming / "bench" / "events", load().lake
+    drop, lake = read_settings().incoming / "bench" / "events", load().lake
     drop.mkdir(parents=True)
     for month in range(MONTHS):
         rows = _month(month, events // MONTHS, events // EVENTS_PER_CUSTOMER)
         duckdb.sql(f"COPY ({rows}) TO '{drop}/{month:02}.parquet' (FORMAT parquet)")
     spec = SourceSpec(name="events", files="bench/events/*.parquet", event_time="happened_at")
-    ingest(lake, TABLE, spec, settings().incoming)
+    ingest(lake, TABLE, spec, read_settings().incoming)
     return {"files": len(lake.files(TABLE))}
 
 

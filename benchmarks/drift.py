@@ -113,10 +113,10 @@ def _columns(rows: int, seed: int, shift: float) -> dict[str, Any]:
 
 
 def _lake() -> Any:  # noqa: ANN401 - NannyML's environment has no ml_assets' dependencies
-    from ml_assets.settings import settings
+    from ml_assets.settings import read_settings
     from ml_assets.storage.lake import Lake
 
-    return Lake(str(settings().data / "lake"))
+    return Lake(str(read_settings().data / "lake"))
 
 
 def ours() -> dict[str, Any]:

@@ -52,9 +52,9 @@ def entities(every: int) -> Path:
 def store(url: str | None = None) -> "FeatureStore":
     """Ours, over the benchmark's own folder."""
     from ml_assets.features import FeatureStore
-    from ml_assets.settings import settings
+    from ml_assets.settings import read_settings
 
-    return FeatureStore(str(settings().lake), url, data() / "defs")
+    return FeatureStore(str(read_settings().lake), url, data() / "defs")
 
 
 def generate(customers: int, thinned: int) -> dict[str, Any]:
@@ -76,11 +76,11 @@ def _ingest(customers: int) -> None:
     import duckdb
 
     from ml_assets.ingest.ingest import ingest
-    from ml_assets.settings import settings
+    from ml_assets.settings import read_settings
     from ml_assets.spec.source import SourceSpec
     from ml_assets.storage.lake import Lake
 
-    drop = settings().incoming / FOLDER / "daily"
+    drop = read_settings().incoming / FOLDER / "daily"
     drop.mkdir(parents=True)
     columns = ", ".join(
         f"(hash(customer, day, {n}) % 4194304)::DOUBLE / 4 AS {name}" for n, name in enumerate(FEATURES)
@@ -96,7 +96,7 @@ def _ingest(customers: int) -> None:
             ) TO '{drop}/{number}.parquet' (FORMAT parquet)
         """)
     spec = SourceSpec(name="daily", files=f"{FOLDER}/daily/*.parquet", event_time="happened_at")
-    ingest(Lake(str(settings().lake)), f"{FOLDER}/raw/daily", spec, settings().incoming)
+    ingest(Lake(str(read_settings().lake)), f"{FOLDER}/raw/daily", spec, read_settings().incoming)
 
 
 def _rows(customers: int, every: int) -> str:

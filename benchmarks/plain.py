@@ -54,11 +54,11 @@ def _features(project: "Project", as_of: date) -> None:
     """`raw/*` and `features/*`."""
     from ml_assets.features.store import describe, refresh
     from ml_assets.ingest.ingest import ingest
-    from ml_assets.settings import settings
+    from ml_assets.settings import read_settings
 
-    lake, workers = project.lake, settings().workers
+    lake, workers = project.lake, read_settings().workers
     for source in project.sources(NAME):
-        ingest(lake, f"{NAME}/raw/{source.spec.name}", source.spec, settings().incoming)
+        ingest(lake, f"{NAME}/raw/{source.spec.name}", source.spec, read_settings().incoming)
     for item in project.folder(NAME).features:
         refresh(lake, item.view, [as_of], workers=workers)
         describe(lake, item.view, as_of)
@@ -67,13 +67,13 @@ def _features(project: "Project", as_of: date) -> None:
 def _model(project: "Project", as_of: date) -> None:
     """`labels`, `training_set`, `model`, `evaluation_report`, `champion`."""
     from ml_assets.components.provenance import files, tags
-    from ml_assets.settings import settings
+    from ml_assets.settings import read_settings
     from ml_assets.training.dataset import build, refresh_labels
     from ml_assets.training.release import history, release
     from ml_assets.training.report import report
     from ml_assets.training.train import candidate, train
 
-    lake, registry, folder, workers = project.lake, project.registry, project.folder(NAME), settings().workers
+    lake, registry, folder, workers = project.lake, project.registry, project.folder(NAME), read_settings().workers
     refresh_labels(lake, folder, as_of, workers=workers).metadata()
     build(lake, folder, as_of, workers=workers).metadata()
     built = build(lake, folder, as_of, workers=workers)
@@ -89,10 +89,10 @@ def _model(project: "Project", as_of: date) -> None:
 
 def _predictions(project: "Project", as_of: date) -> None:
     """`predictions`."""
-    from ml_assets.settings import settings
+    from ml_assets.settings import read_settings
     from ml_assets.training.score import predict, summary
 
-    lake, registry, folder, workers = project.lake, project.registry, project.folder(NAME), settings().workers
+    lake, registry, folder, workers = project.lake, project.registry, project.folder(NAME), read_settings().workers
     registry.champion(NAME)
     summary(lake, predict(lake, registry, folder, as_of, workers=workers), as_of)
 
@@ -103,9 +103,9 @@ def _reports(project: "Project", as_of: date) -> None:
     from ml_assets.components import Monitor
     from ml_assets.decisions.metric import METRICS
     from ml_assets.monitoring import verdict
-    from ml_assets.settings import settings
+    from ml_assets.settings import read_settings
 
-    lake, registry, folder, workers = project.lake, project.registry, project.folder(NAME), settings().workers
+    lake, registry, folder, workers = project.lake, project.registry, project.folder(NAME), read_settings().workers
     spec = project.model(NAME).siblings(project.tree, Monitor)[0].spec
     drift, performance, predicted = _three(project, spec, as_of)
     performance.plot()
@@ -135,9 +135,9 @@ def _three(project: "Project", spec: "MonitorSpec", as_of: date) -> "tuple[Drift
     from ml_assets.monitoring.drift.report import drift_report
     from ml_assets.monitoring.performance.report import performance_report
     from ml_assets.monitoring.predictions.report import prediction_report
-    from ml_assets.settings import settings
+    from ml_assets.settings import read_settings
 
-    lake, registry, folder, workers = project.lake, project.registry, project.folder(NAME), settings().workers
-    drift = drift_report(lake, registry, folder, spec.drift, as_of, pages=settings().reports, workers=workers)
+    lake, registry, folder, workers = project.lake, project.registry, project.folder(NAME), read_settings().workers
+    drift = drift_report(lake, registry, folder, spec.drift, as_of, pages=read_settings().reports, workers=workers)
     performance = performance_report(lake, registry, folder, spec.performance, as_of, workers=workers)
     return drift, performance, prediction_report(lake, registry, folder, as_of, workers=workers)

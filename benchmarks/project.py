@@ -21,9 +21,9 @@ LATE = (
 def load(*libraries: str) -> "Project":
     """The project, its definitions loaded, and these libraries imported: none of it is in the time that follows."""
     from ml_assets.commands.environment import prepare
-    from ml_assets.settings import PROJECT, settings
+    from ml_assets.settings import PROJECT, read_settings
 
-    prepare(settings())
+    prepare(read_settings())
     from ml_assets.commands.project import Project
 
     project = Project(PROJECT)

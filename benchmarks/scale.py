@@ -64,10 +64,10 @@ def generate(customers: int) -> dict[str, Any]:
     import pyarrow.dataset as ds
 
     from benchmarks.project import fill
-    from ml_assets.settings import settings
+    from ml_assets.settings import read_settings
 
     fill("simulate", end=AS_OF, customers=customers, months=MONTHS)
-    folder = settings().incoming / "churn"
+    folder = read_settings().incoming / "churn"
     formats = {"customers": "csv", "transactions": "parquet", "sessions": "parquet", "support_tickets": "json"}
     events = sum(ds.dataset(folder / name, format=kind).count_rows() for name, kind in formats.items())
     return {"events": events, "mib": sum(path.stat().st_size for path in folder.glob("*/*")) / 1024**2}

@@ -106,14 +106,14 @@ def _declare(folder: Path) -> None:
 def export(folder: str) -> dict[str, Any]:
     """The released ONNX file, and the same forest fitted by scikit-learn on the same rows, for each kind of peer."""
     from benchmarks.peers.forest import NAMES
-    from ml_assets.settings import settings
+    from ml_assets.settings import read_settings
     from ml_assets.storage.lake import Lake
     from ml_assets.storage.registry import Registry
     from ml_assets.training import dataset
     from ml_assets.training.frame import frame
     from ml_assets.training.record import record
 
-    lake, registry, peers = Lake(str(settings().lake)), Registry(settings().tracking_uri), Path(folder)
+    lake, registry, peers = Lake(str(read_settings().lake)), Registry(read_settings().tracking_uri), Path(folder)
     champion = registry.champion(MODEL)
     assert champion, "the loop has released a version"
     kept = record(registry, champion)

@@ -13,10 +13,11 @@ from ml_assets.commands import data, token
 from ml_assets.commands.environment import prepare
 from ml_assets.commands.interrupt import CODE, StoppedError, ctrl_c_pressed, listen, new_line, stopped_sentence
 from ml_assets.commands.progress import working
-from ml_assets.commands.screen import UnforeseenError, echo, keep_traceback, plain
+from ml_assets.commands.screen import UnforeseenError, echo, keep_traceback, log_to, plain
+from ml_assets.commands.session import Session, settings_of
 from ml_assets.commands.writable import obstacle
 from ml_assets.errors import DataError, MlAssetsError
-from ml_assets.settings import PROJECT, settings
+from ml_assets.settings import PROJECT, read_settings
 from ml_assets.storage.scratch import scratch
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class _Commands(TyperGroup):
             raise StoppedError("stopped; nobody said yes, so nothing was changed") from None
 
 
+_LOOKING = frozenset({"status", "doctor"})
+"""Commands that change nothing, and so do not wait for a server that is away."""
+
 DEFS = PROJECT / "ml_assets" / "defs"
 
 app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -47,8 +51,10 @@ def _environment(context: typer.Context) -> None:
     """The production ML loop: raw data to features, models, releases, predictions and reports."""
     with contextlib.suppress(OSError):  # a full disk: whoever needs temporary files says so
         context.with_resource(scratch())
+    settings = context.ensure_object(Session).settings = read_settings()
+    log_to(settings.data)
     try:
-        prepare(settings())
+        prepare(settings, patient=context.invoked_subcommand not in _LOOKING)
     except DataError:
         if context.invoked_subcommand != "doctor":  # it says so among its findings
             raise
@@ -70,13 +76,15 @@ def run(
 
 
 @app.command()
-def new(name: Annotated[str, typer.Argument(help="The model's name: letters, digits and _")]) -> None:
+def new(
+    context: typer.Context, name: Annotated[str, typer.Argument(help="The model's name: letters, digits and _")]
+) -> None:
     """Write a model folder that runs on its own small sample; edit its YAML and SQL."""
     with working(f"writing {name}"):
         from ml_assets.commands.new import new
 
-        said = new(name)
-    echo(said)
+        sentence = new(settings_of(context), name)
+    echo(sentence)
 
 
 @app.command()
@@ -145,6 +153,7 @@ def export(
 
 @app.command()
 def reset(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="The model folder")],
     source: Annotated[str | None, typer.Option(help="Read only this source again [default: all]")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
@@ -155,11 +164,12 @@ def reset(
 
     if source is not None:
         _project().source(model, source)
-    echo(forget(ForgetRequest(model, source), settings(), DEFS, yes=yes))
+    echo(forget(ForgetRequest(model, source), settings_of(context), DEFS, yes=yes))
 
 
 @app.command()
 def remove(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="A model, or what is left of one")],
     keep_files: Annotated[bool, typer.Option("--keep-files", help="Leave the delivered files")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
@@ -168,21 +178,24 @@ def remove(
     from ml_assets.commands.forget import forget
     from ml_assets.commands.model_places import ForgetRequest
 
-    echo(forget(ForgetRequest(model, remove=True, keep_files=keep_files), settings(), DEFS, yes=yes))
+    echo(forget(ForgetRequest(model, remove=True, keep_files=keep_files), settings_of(context), DEFS, yes=yes))
 
 
 @app.command()
-def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False) -> None:
+def doctor(
+    context: typer.Context, json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False
+) -> None:
     """Check versions, databases, daemon, telemetry and disk; each finding with its remedy."""
     with working("examining the installation", "checks", "done") as show:
         from ml_assets.commands.doctor import run_checks, say
 
-        findings = run_checks(show)
+        findings = run_checks(settings_of(context), show)
     raise typer.Exit(0 if say(findings, as_json=json) else 1)
 
 
 @app.command()
 def up(
+    context: typer.Context,
     port: Annotated[int, typer.Option(help="Of the Dagster UI")] = 3000,
     mlflow_port: Annotated[int, typer.Option(help="Of the MLflow UI")] = 5000,
     serve_port: Annotated[int, typer.Option(help="Of the prediction server")] = 8000,
@@ -190,11 +203,12 @@ def up(
     """Start the Dagster UI and daemon, the MLflow UI and the prediction server, on this machine only."""
     from ml_assets.commands.up import up
 
-    raise typer.Exit(up(port, mlflow_port, serve_port))
+    raise typer.Exit(up(settings_of(context), port, mlflow_port, serve_port))
 
 
 @app.command()
 def serve(
+    context: typer.Context,
     host: Annotated[str, typer.Option(help="Address to listen on; any but this machine's needs a token")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Of the server")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes that answer")] = 1,
@@ -205,7 +219,7 @@ def serve(
     def announce(url: str) -> None:
         echo(f"{url}/docs, {workers} worker{'s' if workers > 1 else ''}; Ctrl-C stops", err=True)
 
-    serve(settings(), host, port, workers, announce)
+    serve(settings_of(context), host, port, workers, announce)
 
 
 def _project() -> "Project":
@@ -232,12 +246,13 @@ def main() -> None:
 
 def _run() -> int:
     """Run the command; its exit code. What went wrong is one line."""
+    session = Session()
     try:
-        app()
+        app(obj=session)
     except SystemExit as ended:  # click's way to end a command, with its exit code
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - what nobody foresaw is one line, too
-        sentence, code = _told(error)
+        sentence, code = _told(error, session)
         begins = new_line() if code == CODE else ""
         with contextlib.suppress(OSError):
             sys.stderr.write(f"{begins}ml-assets: {plain(sentence)}\n" if sentence else "")
@@ -245,7 +260,7 @@ def _run() -> int:
     return 0
 
 
-def _told(error: BaseException) -> tuple[str, int]:
+def _told(error: BaseException, session: Session) -> tuple[str, int]:
     """What is said of an error, and the exit code."""
     # A library may make something else of Ctrl-C.
     if isinstance(error, StoppedError | KeyboardInterrupt) or ctrl_c_pressed():
@@ -254,11 +269,11 @@ def _told(error: BaseException) -> tuple[str, int]:
         return " ".join(str(error).split()), 2
     if isinstance(error, BrokenPipeError):  # whoever read has read enough
         return "", 1
-    if found := obstacle(settings().data):
-        return ": ".join(found), 2
+    if session.settings and (parts := obstacle(session.settings.data)):
+        return ": ".join(parts), 2
     if isinstance(error, UnforeseenError):
         return str(error), 1
     log = keep_traceback(error)
     where = f"; the traceback is in {log}" if log else ""
-    said = " ".join(str(error).split()) or "no message"
-    return f"failed in a way that was not foreseen: {said} ({type(error).__name__}){where}", 1
+    message = " ".join(str(error).split()) or "no message"
+    return f"failed in a way that was not foreseen: {message} ({type(error).__name__}){where}", 1

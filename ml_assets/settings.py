@@ -2,7 +2,6 @@
 
 import os
 import re
-from functools import cache
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote
@@ -148,28 +147,28 @@ _SECRET = ("ALERTS", "ONLINE_STORE", "EVENT_STORE")
 _LOGIN = re.compile(r"(https?://)([^:@/?#]+):(?!\d{1,5}/)(.+)@([^@]+)", re.IGNORECASE)
 
 
-@cache
-def settings() -> Settings:
-    """The settings of this process; the environment is read at the first call and never again.
+def read_settings() -> Settings:
+    """Read the settings from the environment: where the command line, Dagster, the server or a notebook begins.
 
-    What is secret in them is never shown from then on. User and password of a tracking server are moved to MLflow's own
-    variables for them, so that no error of MLflow, and nothing that is started, quotes them in a URL.
+    Everybody else is given them. What is secret in them is never shown from then on. User and password of a tracking
+    server are moved to MLflow's own variables for them, so that no error of MLflow, and nothing that is started, quotes
+    them in a URL.
 
     Raises:
         DeclarationError: a variable holds a value that it cannot have.
     """
-    made = _read()
-    alerts = (url.get_secret_value() for url in made.alerts)
-    remember(made.mlflow_tracking_uri, made.online_url, made.event_store_url, *alerts)
-    if login := _LOGIN.fullmatch(made.mlflow_tracking_uri or ""):
+    settings = _read()
+    alerts = (url.get_secret_value() for url in settings.alerts)
+    remember(settings.mlflow_tracking_uri, settings.online_url, settings.event_store_url, *alerts)
+    if login := _LOGIN.fullmatch(settings.mlflow_tracking_uri or ""):
         scheme, user, password, rest = login.groups()
-        made = made.model_copy(update={"mlflow_tracking_uri": f"{scheme}{rest}"})
+        settings = settings.model_copy(update={"mlflow_tracking_uri": f"{scheme}{rest}"})
         os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"] = (
             unquote(user),
             unquote(password),
         )
         os.environ["MLFLOW_TRACKING_URI"] = f"{scheme}{rest}"
-    return made
+    return settings
 
 
 def _read() -> Settings:
@@ -179,8 +178,8 @@ def _read() -> Settings:
         wrong = error.errors()[0]
         name = "_".join(map(str, wrong["loc"])).upper()
         variable = name if name in os.environ else f"ML_ASSETS_{name}"
-        given = "…" if name.endswith(_SECRET) else repr(wrong["input"])
-        said = wrong["msg"].removeprefix("Value error, ")
+        value = "…" if name.endswith(_SECRET) else repr(wrong["input"])
+        reason = wrong["msg"].removeprefix("Value error, ")
         raise DeclarationError(
-            f"{variable}={given}: {said[0].lower()}{said[1:]}; see the settings in README.md"
+            f"{variable}={value}: {reason[0].lower()}{reason[1:]}; see the settings in README.md"
         ) from error

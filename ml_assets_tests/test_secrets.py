@@ -11,7 +11,7 @@ import pytest
 from ml_assets import redaction
 from ml_assets.alerts.delivery import deliver
 from ml_assets.alerts.outbox import alerts, record_failed_run, record_failed_sensor
-from ml_assets.commands import doctor
+from ml_assets.commands import doctor, screen
 from ml_assets.commands.screen import keep, plain
 from ml_assets.errors import MlAssetsError
 from ml_assets.events.rows import EventStoreError
@@ -19,7 +19,7 @@ from ml_assets.events.store import EventStore
 from ml_assets.monitoring.overview import champions
 from ml_assets.serving.models.follower import Follower
 from ml_assets.serving.models.releases import Releases
-from ml_assets.settings import Settings, settings
+from ml_assets.settings import Settings, read_settings
 from ml_assets.storage.event_log import EventLog
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
@@ -48,9 +48,7 @@ def _unreachable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in (VARIABLES | {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(redaction, "_known", {})
-    settings.cache_clear()
     yield
-    settings.cache_clear()
     for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
         os.environ.pop(name, None)
 
@@ -71,7 +69,7 @@ def test_the_login_of_a_tracking_server_is_moved_to_where_mlflow_looks_for_it(tm
     os.environ["MLFLOW_TRACKING_URI"] = "https://me:TOP%20SE/CRET@host:5000/path"
     os.environ["ML_ASSETS_DATA"] = str(tmp_path)
     try:
-        found = settings()
+        found = read_settings()
     finally:
         del os.environ["ML_ASSETS_DATA"]
     assert found.tracking_uri == os.environ["MLFLOW_TRACKING_URI"] == "https://host:5000/path"
@@ -84,7 +82,7 @@ def test_the_login_of_a_tracking_server_is_moved_to_where_mlflow_looks_for_it(tm
 @pytest.mark.parametrize("uri", ["http://host:5000/a@b", "http://host/a:b@c", "http://me@host", "sqlite:///a:b@c"])
 def test_a_tracking_server_without_a_login_is_left_as_it_is(uri: str) -> None:
     os.environ["MLFLOW_TRACKING_URI"] = uri
-    assert settings().tracking_uri == uri
+    assert read_settings().tracking_uri == uri
     assert "MLFLOW_TRACKING_USERNAME" not in os.environ
 
 
@@ -120,7 +118,8 @@ def test_an_alert_and_its_delivery_say_no_secret(tmp_path: Path) -> None:
 
 
 def test_what_a_command_prints_and_keeps_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path))
+    monkeypatch.setattr(screen, "_log", screen.log_path())  # it is as it was afterwards
+    screen.log_to(tmp_path)
     assert plain(f"a {HTTP}\n\tb") == "a http://127.0.0.1:9\n\tb"
     assert keep(f"Traceback\n  {HTTP}") is not None
     assert "http://127.0.0.1:9" in (tmp_path / "logs" / "ml-assets.log").read_text()

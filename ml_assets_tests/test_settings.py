@@ -1,3 +1,4 @@
+import ast
 import re
 import traceback
 from pathlib import Path
@@ -6,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from ml_assets.errors import DeclarationError
-from ml_assets.settings import PROJECT, Settings, settings
+from ml_assets.settings import PROJECT, Settings, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +33,27 @@ def test_a_tracking_server_goes_before_the_embedded_one(monkeypatch: pytest.Monk
     assert Settings().tracking_uri == "http://tracking:5000"
 
 
-def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    first = settings()
+ENTRIES = {"cli.py", "defs/resources.py", "serving/app.py", "features/notebook.py"}
+"""The command line, Dagster, the server, and a notebook that names no settings of its own."""
+
+
+def test_the_settings_enter_at_four_places_and_are_handed_on() -> None:
+    """Whoever read the environment elsewhere would bypass the resource that Dagster was given."""
+    package = PROJECT / "ml_assets"
+    readers = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in {"read_settings", "Settings"}
+    }
+    assert readers - {"settings.py"} == ENTRIES
+
+
+def test_settings_are_read_anew_by_each_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path))
+    assert read_settings().data == tmp_path
     monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "elsewhere"))
-    assert settings() is first
+    assert read_settings().data == tmp_path / "elsewhere"
 
 
 @pytest.mark.parametrize("workers", ["0", "two"])
@@ -63,10 +81,8 @@ def test_every_variable_that_the_code_reads_itself_is_no_setting() -> None:
 
 def test_a_wrong_value_names_the_variable_and_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ML_ASSETS_WORKERS", "0")
-    settings.cache_clear()
     with pytest.raises(DeclarationError, match="ML_ASSETS_WORKERS='0': input should be greater than or equal to 1"):
-        settings()
-    settings.cache_clear()
+        read_settings()
 
 
 @pytest.mark.parametrize(
@@ -89,15 +105,13 @@ def test_alert_urls_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ML_ASSETS_ALERTS", "json://host/s3cret")
     assert "s3cret" not in repr(Settings()) + str(Settings().model_dump()) + Settings().model_dump_json()
     monkeypatch.setenv("ML_ASSETS_ALERTS", "json://host s3cret/token")
-    settings.cache_clear()
     said = ""
     try:
-        settings()
+        read_settings()
     except DeclarationError:
         said = traceback.format_exc()
     assert "ML_ASSETS_ALERTS=…: part 2 of 2 is no Apprise URL" in said
     assert "s3cret" not in said
-    settings.cache_clear()
 
 
 def test_the_online_store_is_embedded_unless_a_url_says_otherwise(
@@ -115,22 +129,18 @@ def test_the_password_of_the_online_store_is_never_shown(monkeypatch: pytest.Mon
     monkeypatch.setenv("ML_ASSETS_ONLINE_STORE", "redis://:s3cret@host")
     assert "s3cret" not in repr(Settings()) + str(Settings().model_dump()) + Settings().model_dump_json()
     monkeypatch.setenv("ML_ASSETS_ONLINE_STORE", "s3cret@host")
-    settings.cache_clear()
     said = ""
     try:
-        settings()
+        read_settings()
     except DeclarationError:
         said = traceback.format_exc()
     assert "ML_ASSETS_ONLINE_STORE=…: the URL is none of sqlite:///path, redis://…" in said
     assert "s3cret" not in said
-    settings.cache_clear()
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/data", "gs://bucket", "az://x/y", "file:///tmp/x"])
 def test_a_data_folder_that_is_a_url_is_refused_in_a_line(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """`Path` would make a folder `s3:` of it."""
     monkeypatch.setenv("ML_ASSETS_DATA", url)
-    settings.cache_clear()
     with pytest.raises(DeclarationError, match=rf"ML_ASSETS_DATA='{url}': .* object storage is not supported"):
-        settings()
-    settings.cache_clear()
+        read_settings()

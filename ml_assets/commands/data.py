@@ -12,6 +12,7 @@ from ml_assets.commands.interrupt import typed_command
 from ml_assets.commands.progress import bar, working
 from ml_assets.commands.samples import Sample, by_command
 from ml_assets.commands.screen import echo
+from ml_assets.commands.session import settings_of
 from ml_assets.errors import DeclarationError
 from ml_assets.settings import PROJECT
 
@@ -58,9 +59,10 @@ def retry(
 ) -> None:
     """Read again what was refused of a model's documents: it took too long, or an older release could not read it."""
     with bar("reading documents", kept="read") as progress:
+        from ml_assets.commands.project import Project
         from ml_assets.commands.retry import read_again
 
-        outcomes = read_again(model, progress)
+        outcomes = read_again(Project(PROJECT), model, progress)
     for outcome in outcomes:
         echo(outcome)
 
@@ -89,14 +91,15 @@ def _command(sample: Sample) -> TyperCommand:
     """
     fill = sample.fill()
 
-    def run(**options: object) -> None:
-        echo(fill(sample.zone(typed_command(), bar), **options))
+    def run(context: typer.Context, **options: object) -> None:
+        echo(fill(sample.zone(settings_of(context).incoming, typed_command(), bar), **options))
 
     title, texts = _documented(fill)
     _, *parameters = inspect.signature(fill, eval_str=True).parameters.values()
     options = [_option(parameter, texts.get(parameter.name)) for parameter in parameters]
-    run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
-    run.__annotations__ = {option.name: option.annotation for option in options}
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    run.__signature__ = inspect.Signature([context, *options])  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in (context, *options)}
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(sample.spec.command, help=title)(run)
     command = typer.main.get_command(app)

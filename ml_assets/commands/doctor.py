@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import metadata
@@ -14,7 +15,6 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from ml_assets.commands.environment import be_impatient
 from ml_assets.commands.file_modes import others_may
 from ml_assets.commands.finding import Finding, Status
 from ml_assets.commands.packages import packages
@@ -24,7 +24,7 @@ from ml_assets.commands.telemetry_traces import traces
 from ml_assets.commands.titled_table import Line, put
 from ml_assets.commands.writable import obstacle
 from ml_assets.redaction import redacted
-from ml_assets.settings import PROJECT, Settings, settings
+from ml_assets.settings import PROJECT, Settings
 from ml_assets.telemetry import OFF
 
 LITTLE, TOO_LITTLE = 5, 1
@@ -39,12 +39,11 @@ _COLOURS: Mapping[Status, str] = {"ok": "green", "warn": "yellow", "fail": "red"
 Check = Callable[[], Finding]
 
 
-def run_checks(progress: Show) -> list[Finding]:
+def run_checks(settings: Settings, progress: Show) -> list[Finding]:
     """The findings of every check; `progress` is told the check, those done and all of them."""
-    be_impatient()
-    findings, wanted = [], checks(PROJECT, settings(), time.time())
-    for done, (name, check) in enumerate(wanted.items()):
-        progress(name, done, len(wanted))
+    findings, by_name = [], checks(PROJECT, settings, time.time())
+    for done, (name, check) in enumerate(by_name.items()):
+        progress(name, done, len(by_name))
         findings.append(examine(name, check))
     return findings
 
@@ -59,22 +58,22 @@ def say(findings: Sequence[Finding], *, as_json: bool) -> bool:
     return healthy
 
 
-def checks(project: Path, chosen: Settings, now: float) -> dict[str, Check]:
+def checks(project: Path, settings: Settings, now: float) -> dict[str, Check]:
     """Everything that is looked at, by name. `now` is in seconds since 1970."""
     return {
         "python": python,
         "packages": partial(packages, project / "uv.lock"),
         "telemetry": telemetry,
-        "disk": partial(disk, chosen.data),
-        "drop zone": partial(drop_zone, chosen.incoming),
-        "file modes": partial(file_modes, chosen.data),
-        "dagster": dagster,
-        "mlflow": partial(mlflow, chosen),
-        "online store": partial(online_store, chosen),
-        "event store": partial(event_store, chosen),
+        "disk": partial(disk, settings.data),
+        "drop zone": partial(drop_zone, settings.incoming),
+        "file modes": partial(file_modes, settings.data),
+        "dagster": partial(dagster, settings.dagster),
+        "mlflow": partial(mlflow, settings),
+        "online store": partial(online_store, settings),
+        "event store": partial(event_store, settings),
         "daemon": partial(daemon, now),
         "code location": partial(code_location, project),
-        "left over": partial(left_over, chosen, project / "ml_assets" / "defs"),
+        "left over": partial(left_over, settings, project / "ml_assets" / "defs"),
     }
 
 
@@ -148,18 +147,18 @@ def file_modes(data: Path) -> Finding:
     return Finding("file modes", "warn", f"others may enter or read {names} in {data}", f"`chmod -R go= {data}`")
 
 
-def dagster() -> Finding:
+def dagster(home: Path) -> Finding:
     """Whether the Dagster instance answers."""
     import dagster as dg
 
     with dg.DagsterInstance.get() as instance:
         runs = instance.get_runs_count()
-    return Finding("dagster", "ok", f"{runs} runs are recorded in {settings().dagster}")
+    return Finding("dagster", "ok", f"{runs} runs are recorded in {home}")
 
 
-def mlflow(chosen: Settings) -> Finding:
+def mlflow(settings: Settings) -> Finding:
     """Whether tracking and registry answer."""
-    uri = chosen.tracking_uri
+    uri = settings.tracking_uri
     if uri.startswith(("http://", "https://")):
         return _server(uri)
     if _missing(uri):
@@ -184,25 +183,23 @@ def _server(uri: str) -> Finding:
         return Finding("mlflow", "fail", f"{redacted(uri)} does not answer: {error}", remedy)
 
 
-def online_store(chosen: Settings) -> Finding:
+def online_store(settings: Settings) -> Finding:
     """Whether the store of online features answers."""
     from ml_assets.features.online.store import open_store
 
-    if _missing(chosen.online_url):
-        return Finding("online store", "ok", f"{redacted(chosen.online_url)} is not there yet; the first run makes it")
-    store = open_store(chosen.online_url)
-    try:
+    url = settings.online_url
+    if _missing(url):
+        return Finding("online store", "ok", f"{redacted(url)} is not there yet; the first run makes it")
+    with closing(open_store(url)) as store:
         store.ping()
-    finally:
-        store.close()
-    return Finding("online store", "ok", f"{redacted(chosen.online_url)} answers")
+    return Finding("online store", "ok", f"{redacted(url)} answers")
 
 
-def event_store(chosen: Settings) -> Finding:
+def event_store(settings: Settings) -> Finding:
     """Whether the store of predictions and outcomes answers, and how far the graph is behind."""
     from ml_assets.events.store import EventStore
 
-    with EventStore(chosen.event_store_url) as store:
+    with EventStore(settings.event_store_url) as store:
         if not store.exists:
             return Finding("event store", "ok", f"{store.name} is not there yet; the first server makes it")
         found = store.health()
@@ -253,11 +250,11 @@ def code_location(project: Path) -> Finding:
     return Finding("code location", "ok", f"{len(models)} models: {', '.join(models)}")
 
 
-def left_over(chosen: Settings, defs: Path) -> Finding:
+def left_over(settings: Settings, defs: Path) -> Finding:
     """Whether something is left of models that have no folder any more."""
     from ml_assets.commands.leftovers import remedies
 
-    found = remedies(chosen, defs)
+    found = remedies(settings, defs)
     if not found:
         return Finding("left over", "ok", "nothing of models without a folder")
     commands = "; ".join(f"`{command}`" for command in found.values())

@@ -30,12 +30,12 @@ class ForgetError(MlAssetsError):
     """A model that cannot be reset or removed."""
 
 
-def forget(request: ForgetRequest, chosen: Settings, defs: Path, *, yes: bool) -> str:
+def forget(request: ForgetRequest, settings: Settings, defs: Path, *, yes: bool) -> str:
     """Say what goes, ask, and delete it; the sentence that says what came of it.
 
     Args:
         request: the model, and what of it.
-        chosen: where everything lies.
+        settings: where everything lies.
         defs: the folder of model folders.
         yes: whether nobody is asked.
 
@@ -43,19 +43,19 @@ def forget(request: ForgetRequest, chosen: Settings, defs: Path, *, yes: bool) -
         ForgetError: there is nothing of that name, a run is in progress, or nobody can be asked.
     """
     _require_name(request.model)
-    with alone(chosen, request.model), dg.DagsterInstance.get() as instance:
+    with alone(settings, request.model), dg.DagsterInstance.get() as instance:
         history.require_quiet(instance, request.model)
         with working(f"looking for all that is of {request.model}"):
-            found = parts(request, chosen, defs, instance)
-        waiting = pending(chosen, request.model)
+            found = parts(request, settings, defs, instance)
+        waiting = pending(settings, request.model)
         if waiting not in {None, request.command}:
-            require_whole(chosen, request.model)
+            require_whole(settings, request.model)
         if not any(part.what for part in found) and waiting is None:
             raise ForgetError(f"there is nothing of a model {request.model!r} here: see `ml-assets status`")
         if not yes:
-            _ask(request, found, chosen, waiting)
+            _ask(request, found, settings, waiting)
         with working(f"deleting {request.model}", "parts", "deleted") as show:
-            delete(found, _note(chosen, request.model), request.command, show)
+            delete(found, _note(settings, request.model), request.command, show)
     again = f"; `ml-assets run {request.model}` starts anew" if not request.remove else ""
     return f"{request.model} was {'removed' if request.remove else 'reset'}{again}"
 
@@ -78,47 +78,47 @@ def delete(found: Sequence[ModelPlace], note: Path, command: str, show: Show = n
         note.parent.rmdir()
 
 
-def pending(chosen: Settings, model: str) -> str | None:
+def pending(settings: Settings, model: str) -> str | None:
     """The command that was begun for a model and not finished; None: there is none."""
     try:
-        return str(json.loads(_note(chosen, model).read_text(encoding="utf-8"))["command"])
+        return str(json.loads(_note(settings, model).read_text(encoding="utf-8"))["command"])
     except FileNotFoundError:
         return None
 
 
-def interrupted_commands(chosen: Settings) -> dict[str, str]:
+def interrupted_commands(settings: Settings) -> dict[str, str]:
     """Each model that was not wholly forgotten, and the command that finishes it."""
-    notes = sorted((chosen.data / "forgetting").glob("*.json"))
-    return {note.stem: command for note in notes if (command := pending(chosen, note.stem))}
+    notes = sorted((settings.data / "forgetting").glob("*.json"))
+    return {note.stem: command for note in notes if (command := pending(settings, note.stem))}
 
 
-def require_whole(chosen: Settings, model: str) -> None:
+def require_whole(settings: Settings, model: str) -> None:
     """Refuse to work with what is half deleted.
 
     Raises:
         ForgetError: a reset of the model was interrupted.
     """
-    if command := pending(chosen, model):
+    if command := pending(settings, model):
         raise ForgetError(f"`{command}` was interrupted: run it again first, it goes on where it stopped")
 
 
 @contextmanager
-def alone(chosen: Settings, model: str) -> Iterator[None]:
+def alone(settings: Settings, model: str) -> Iterator[None]:
     """No `ml-assets run` of the model meanwhile; the lock of a killed process is free."""
-    path = chosen.dagster / f"{model}.lock"
+    path = settings.dagster / f"{model}.lock"
     busy = ForgetError(f"another process runs the loop of {model}: wait for it, or stop it (lock {path})")
     with hold_lock(path, busy=busy):
         yield
 
 
-def _ask(request: ForgetRequest, found: Sequence[ModelPlace], chosen: Settings, waiting: str | None) -> None:
+def _ask(request: ForgetRequest, found: Sequence[ModelPlace], settings: Settings, waiting: str | None) -> None:
     if waiting:
         echo(f"`{waiting}` was interrupted; this goes on with it.")
     echo(f"{request.command} deletes, for ever:")
     for part in found:
         if part.what:
             echo(f"  {part.name}: {part.what}")
-    files = chosen.incoming / request.model
+    files = settings.incoming / request.model
     if not request.remove:
         others = "the raw tables of the other sources, " if request.source else ""
         echo(f"It keeps {others}the model's folder and the files in {files}, which the next run reads anew.")
@@ -133,5 +133,5 @@ def _require_name(model: str) -> None:
         raise DataError(f"{model!r} is not the name of a model: see `ml-assets status`")
 
 
-def _note(chosen: Settings, model: str) -> Path:
-    return chosen.data / "forgetting" / f"{model}.json"
+def _note(settings: Settings, model: str) -> Path:
+    return settings.data / "forgetting" / f"{model}.json"

@@ -16,7 +16,7 @@ PATIENCE = 5.0
 
 
 @contextmanager
-def alone(chosen: Settings) -> Iterator[int]:
+def alone(settings: Settings) -> Iterator[int]:
     """Two daemons on one instance would start every scheduled run twice.
 
     Yields:
@@ -25,12 +25,12 @@ def alone(chosen: Settings) -> Iterator[int]:
     Raises:
         UpError: somebody holds it.
     """
-    path, until = chosen.dagster / "up.lock", time.monotonic() + PATIENCE
+    path, until = settings.dagster / "up.lock", time.monotonic() + PATIENCE
     with path.open("ab") as file:
         while not _locked(file):
             found = _holders(path)
             if time.monotonic() > until or any(map(_is_up, found)):
-                raise UpError(_said(chosen.data, path, found))
+                raise UpError(_said(settings.data, path, found))
             time.sleep(0.05)
         yield file.fileno()
 

@@ -17,7 +17,6 @@ from ml_assets.errors import DataError, DeclarationError, MlAssetsError
 from ml_assets.ingest.drop_zone import unfinished_history
 from ml_assets.ingest.source_state import source_state
 from ml_assets.ingest.watch import listing
-from ml_assets.settings import settings
 from ml_assets.spec.cadence import parse_date
 from ml_assets.storage.tables import ModelTables
 
@@ -58,7 +57,7 @@ def loop(project: Project, names: Sequence[str], as_of: str, *, as_json: bool) -
         else:
             answers[name] = summary.to_json()
             if not as_json:
-                show(summary)
+                show(summary, project.settings)
     if as_json:
         echo(json.dumps(answers))
     return max(codes, default=0)
@@ -108,13 +107,13 @@ def _supply(project: Project, name: str) -> None:
         DataError: a model has no files, or a part of a history.
         DeclarationError: the function of the sample cannot be imported.
     """
-    incoming = settings().incoming
+    incoming = project.settings.incoming
     part, sample = unfinished_history(incoming / name), _first_run(project, name)
     if part and part.command:
         raise DataError(f"{incoming / name} holds part of a history: `{part.command}` was ended, so run it again")
     if sample and (part or not _complete(project, name)):
         rest = {"end": part.end} if part and part.end else {}
-        sample.fill()(sample.zone(bar=bar), **rest)
+        sample.fill()(sample.zone(incoming, bar=bar), **rest)
     if not _delivered(project, name):
         patterns = ", ".join(source.spec.files for source in project.sources(name))
         hint = _hint(_sample(project, name))
@@ -143,6 +142,6 @@ def _delivered(project: Project, name: str, only: str = "") -> bool:
     """
     sources = [source.spec for source in project.sources(name) if only in {"", source.spec.name}]
     try:
-        return any(listing(spec, settings().incoming).files for spec in sources)
+        return any(listing(spec, project.settings.incoming).files for spec in sources)
     except DataError:
         return True

@@ -54,43 +54,43 @@ class ForgetRequest:
         return shlex.join(words + source + ["--keep-files"] * self.keep_files)
 
 
-def parts(request: ForgetRequest, chosen: Settings, defs: Path, instance: dg.DagsterInstance) -> list[ModelPlace]:
+def parts(request: ForgetRequest, settings: Settings, defs: Path, instance: dg.DagsterInstance) -> list[ModelPlace]:
     """Where something of the model may be, in the order in which it goes: who answers first, what it stands on last.
 
     Args:
         request: the model, and what of it.
-        chosen: where everything lies.
+        settings: where everything lies.
         defs: the folder of model folders.
         instance: Dagster's, for the runs and the event log.
     """
-    model, data = request.model, chosen.data
+    model, data = request.model, settings.data
     remembered = history.of(instance, model)
     found = [
-        _versions(request, chosen),
+        _versions(request, settings),
         _releases(model, data),
-        _online(model, chosen),
-        _events(model, chosen),
-        _tables(request, chosen),
-        *(_folder(name, path / model) for name, path in _derived(chosen).items()),
+        _online(model, settings),
+        _events(model, settings),
+        _tables(request, settings),
+        *(_folder(name, path / model) for name, path in _derived(settings).items()),
         ModelPlace(
             "runs", history.describe(remembered), lambda: history.forget(instance, model, remove=request.remove)
         ),
     ]
     if request.remove and not request.keep_files:
-        found.append(_folder("delivered files", chosen.incoming / model))
+        found.append(_folder("delivered files", settings.incoming / model))
     if request.remove:
         found += [_folder("model folder", defs / model)]
     return found
 
 
-def _derived(chosen: Settings) -> dict[str, Path]:
-    return {"search index": chosen.search, "reports": chosen.reports, "replays": chosen.replays}
+def _derived(settings: Settings) -> dict[str, Path]:
+    return {"search index": settings.search, "reports": settings.reports, "replays": settings.replays}
 
 
-def _versions(request: ForgetRequest, chosen: Settings) -> ModelPlace:
-    if _not_made(chosen.tracking_uri):
+def _versions(request: ForgetRequest, settings: Settings) -> ModelPlace:
+    if _not_made(settings.tracking_uri):
         return ModelPlace("versions", "", lambda: None)
-    registry = Registry(chosen.tracking_uri)
+    registry = Registry(settings.tracking_uri)
     with registry.rewording_errors():
         versions = [version.number for version in registry.versions(request.model)]
         champion = registry.champion(request.model)
@@ -100,8 +100,8 @@ def _versions(request: ForgetRequest, chosen: Settings) -> ModelPlace:
 
     def delete() -> None:
         registry.forget(request.model, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}", whole=request.remove)
-        if chosen.mlflow_tracking_uri is None:
-            discard(chosen.data / "mlflow" / "artifacts" / request.model)
+        if settings.mlflow_tracking_uri is None:
+            discard(settings.data / "mlflow" / "artifacts" / request.model)
 
     return ModelPlace("versions", what, delete)
 
@@ -121,38 +121,38 @@ def _releases(model: str, data: Path) -> ModelPlace:
     )
 
 
-def _online(model: str, chosen: Settings) -> ModelPlace:
+def _online(model: str, settings: Settings) -> ModelPlace:
     from ml_assets.features.online.store import open_store
 
     def delete() -> None:
-        with closing(open_store(chosen.online_url)) as store:
+        with closing(open_store(settings.online_url)) as store:
             store.forget(model)
 
-    if _not_made(chosen.online_url):
+    if _not_made(settings.online_url):
         return ModelPlace("online features", "", lambda: None)
-    with closing(open_store(chosen.online_url)) as store:
+    with closing(open_store(settings.online_url)) as store:
         sets = store.sets(model)
     return ModelPlace("online features", f"{_listed(len(sets), 'feature set')}", delete)
 
 
-def _events(model: str, chosen: Settings) -> ModelPlace:
+def _events(model: str, settings: Settings) -> ModelPlace:
     from ml_assets.events.store import EventStore
 
     def delete() -> None:
-        with EventStore(chosen.event_store_url) as store:
+        with EventStore(settings.event_store_url) as store:
             if store.exists:
                 store.forget(model)
 
-    with EventStore(chosen.event_store_url) as store:
+    with EventStore(settings.event_store_url) as store:
         rows = store.count(model) if store.exists else 0
     return ModelPlace(
         "events of the server", f"{rows:,} of predictions, outcomes, searches and traffic" if rows else "", delete
     )
 
 
-def _tables(request: ForgetRequest, chosen: Settings) -> ModelPlace:
+def _tables(request: ForgetRequest, settings: Settings) -> ModelPlace:
     """All tables; where one source is named, the raw tables of the others stay."""
-    root = chosen.lake / request.model
+    root = settings.lake / request.model
     raw = root / "raw"
     going = [root]
     if request.source is not None and root.is_dir():

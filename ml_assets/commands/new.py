@@ -5,20 +5,18 @@ from pathlib import Path
 
 from ml_assets.commands.file_modes import hand_over
 from ml_assets.components.templates.folder import Place, write
-from ml_assets.settings import PROJECT, settings
+from ml_assets.settings import PROJECT, Settings
 from ml_assets.spec.cadence import last_sunday
 
 
-def new(name: str, root: Path = PROJECT, today: date | None = None) -> str:
+def new(settings: Settings, name: str, root: Path = PROJECT, today: date | None = None) -> str:
     """Write a model folder into the project at `root` and its sample into the drop zone; say what to do next.
 
     Raises:
         DeclarationError: the name is no valid one, or is taken.
     """
-    chosen = settings()
-    place = Place(root / "ml_assets" / "defs", chosen.incoming, chosen.lake)
+    place = Place(root / "ml_assets" / "defs", settings.incoming, settings.lake)
     folder = write(name, place, last_sunday(today or datetime.now(UTC).date()))
     hand_over(folder)  # it is code
-    return (
-        f"{folder}: its sample is in {chosen.incoming / name}; next, `ml-assets run {name}`, then edit its YAML and SQL"
-    )
+    sample = settings.incoming / name
+    return f"{folder}: its sample is in {sample}; next, `ml-assets run {name}`, then edit its YAML and SQL"

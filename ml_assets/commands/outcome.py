@@ -8,18 +8,18 @@ from rich.markup import escape
 
 from ml_assets.commands.summary import Summary, numbers
 from ml_assets.commands.titled_table import Line, put
-from ml_assets.settings import settings
+from ml_assets.settings import Settings
 
 _SHOWN = 3
 """Files, reasons and warnings of a source that are shown; `--json` has all of them."""
 
 
-def show(summary: Summary) -> None:
+def show(summary: Summary, settings: Settings) -> None:
     """Print a table of the outcome."""
-    put(f"{summary.model} as of {summary.as_of}", lines(summary))
+    put(f"{summary.model} as of {summary.as_of}", lines(summary, settings))
 
 
-def lines(summary: Summary) -> list[Line]:
+def lines(summary: Summary, settings: Settings) -> list[Line]:
     """Labels and texts."""
     label = [("label", escape(summary.label))] if summary.label else []
     return [
@@ -30,11 +30,11 @@ def lines(summary: Summary) -> list[Line]:
         ("metrics", _metrics(summary)),
         ("gates", "\n".join(_gates(summary))),
         ("champion", escape("\n".join(champion(summary)))),
-        ("predictions", escape("\n".join(_predictions(summary)))),
+        ("predictions", escape("\n".join(_predictions(summary, settings)))),
         ("drift", escape("\n".join(drift(summary)))),
         ("verdict", escape(_verdict(summary))),
         ("seconds", f"{summary.seconds:.1f}"),
-        ("look next", f"ml-assets up: {settings().dagster_ui}/locations/ml_assets/asset-groups/{summary.model}"),
+        ("look next", f"ml-assets up: {settings.dagster_ui}/locations/ml_assets/asset-groups/{summary.model}"),
         ("training", summary.mlflow),
     ]
 
@@ -121,14 +121,14 @@ def _gate(gate: Mapping[str, Any]) -> str:
     return f"{'[green]✓[/]' if gate['passed'] else '[red]✗[/]'} {escape(gate['reason'])}"
 
 
-def _predictions(summary: Summary) -> Iterator[str]:
+def _predictions(summary: Summary, settings: Settings) -> Iterator[str]:
     if summary.champion and not summary.predictions:
         yield f"nobody is scored: population.sql returned no row as of {summary.as_of}"
         return
     if not summary.predictions:
         yield "none: nobody answers yet"
         return
-    yield f"{summary.predictions:,} entities scored, in {settings().lake / summary.predictions_table}"
+    yield f"{summary.predictions:,} entities scored, in {settings.lake / summary.predictions_table}"
     yield f"ml-assets export {summary.model} predictions --to FILE"
 
 

@@ -16,6 +16,7 @@ from ml_assets.components.load_error import cause
 from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.components.tree import FolderTree
 from ml_assets.errors import DeclarationError, listed
+from ml_assets.settings import Settings
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 from ml_assets.training.definition import ModelDefinition
@@ -97,6 +98,11 @@ class Project:
         return known[name]
 
     @property
+    def settings(self) -> Settings:
+        """The settings of the project's resources."""
+        return cast("Settings", self._resource("settings", Settings))
+
+    @property
     def lake(self) -> Lake:
         """The lake of the project's resources."""
         return cast("LakeResource", self._resource("lake", LakeResource)).open()
@@ -106,7 +112,7 @@ class Project:
         """The registry of the project's resources."""
         return cast("RegistryResource", self._resource("registry", RegistryResource)).open()
 
-    def _resource(self, name: str, kind: type[Any]) -> Any:  # noqa: ANN401 - one of the two resources
+    def _resource(self, name: str, kind: type[Any]) -> Any:  # noqa: ANN401 - a resource
         found = (self.definitions.resources or {})[name]
         if not isinstance(found, kind):
             raise DeclarationError(f"the resource {name!r} is no {kind.__name__}: see ml_assets/defs/resources.py")

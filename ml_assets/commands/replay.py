@@ -20,7 +20,6 @@ from ml_assets.components.monitor import Monitor
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.ingest.ingest import ingests
 from ml_assets.replay.walk import Replay, ReplayStore, replay, span, standard
-from ml_assets.settings import settings
 from ml_assets.spec.cadence import parse_date
 from ml_assets.spec.load import parse_documents
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
@@ -66,13 +65,13 @@ def run(project: Project, name: str, asked: ReplayRequest, *, resume: bool, as_j
     """
     from rich.console import Console
 
-    started, root = time.perf_counter(), settings().replays / project.model(name).folder
+    started, root = time.perf_counter(), project.settings.replays / project.model(name).folder
     store = ReplayStore(root)
     with working(f"replay {name}", within=f"the replay of {name}, ") as progress, _alone(name, root):
         from ml_assets.replay.plot import figure
 
         done = _replayed(project, name, _resumed(store, name, asked) if resume else asked, store, progress)
-        picture = write_whole(settings().reports / name / "policy_replay.png", figure(done))
+        picture = write_whole(project.settings.reports / name / "policy_replay.png", figure(done))
     if as_json:
         echo(json.dumps(done.to_json() | {"plot": str(picture)}))
     else:
@@ -144,7 +143,7 @@ def _replayed(project: Project, name: str, asked: ReplayRequest, store: ReplaySt
     store.write(_REQUEST, content=json.dumps(fixed).encode())
     done = replay(
         lake, folder, monitor, policies, dates,
-        store=store, metric=asked.metric or None, workers=settings().workers,
+        store=store, metric=asked.metric or None, workers=project.settings.workers,
         say=lambda done, total, what: progress(what, done, total),
     )  # fmt: skip
     store.remove(_REQUEST)

@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 from ml_assets.commands.project import Project
 from ml_assets.errors import DataError
 from ml_assets.ingest.ledger import quarantine_table
-from ml_assets.settings import PROJECT, settings
 from ml_assets.storage.tables import ModelTables
 
 _SHOWN = 10  # reasons that are printed
 
 
-def read_again(model: str, progress: Callable[[int, int], None]) -> list[str]:
+def read_again(project: Project, model: str, progress: Callable[[int, int], None]) -> list[str]:
     """Read every refused document of a model again, and whatever is new.
 
     Args:
+        project: the loaded project.
         model: the folder, or `<model>/<source>`.
         progress: told files done and all files.
 
@@ -25,7 +25,7 @@ def read_again(model: str, progress: Callable[[int, int], None]) -> list[str]:
     Raises:
         DataError: the model has no source of documents.
     """
-    return list(_outcomes(Project(PROJECT), model, progress))
+    return list(_outcomes(project, model, progress))
 
 
 def _outcomes(project: Project, model: str, progress: Callable[[int, int], None]) -> Iterator[str]:
@@ -45,7 +45,7 @@ def _outcomes(project: Project, model: str, progress: Callable[[int, int], None]
             project.lake,
             table,
             spec,
-            settings().incoming,
+            project.settings.incoming,
             lambda at, files, _name: progress(at, files),
             now=now,
             retry=True,

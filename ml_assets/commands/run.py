@@ -17,7 +17,7 @@ from ml_assets.commands.progress import Show
 from ml_assets.commands.project import Project
 from ml_assets.commands.summary import Summary, summarise
 from ml_assets.components.dead_runs import CLI, cli_tags, end_dead_run
-from ml_assets.settings import settings
+from ml_assets.settings import Settings
 from ml_assets.storage.files import hold_lock
 from ml_assets.training.preflight import require_trainable
 from ml_assets.training.reach import Reach, reach
@@ -49,7 +49,7 @@ def run(project: Project, name: str, as_of: date | None, today: date, show: Show
         UnforeseenError: a step failed in a way that nobody foresaw.
     """
     started = time.perf_counter()
-    with _alone(name), dg.DagsterInstance.get() as instance:
+    with _alone(project.settings, name), dg.DagsterInstance.get() as instance:
         _bury(instance, name)
         show("declaration", 0, 0)
         require_trainable(project.folder(name))
@@ -178,12 +178,12 @@ def _watched(
 
 
 @contextmanager
-def _alone(name: str) -> Iterator[None]:
+def _alone(settings: Settings, name: str) -> Iterator[None]:
     """One run of a model at a time; the lock of a killed process is free."""
-    path = settings().dagster / f"{name}.lock"
+    path = settings.dagster / f"{name}.lock"
     busy = RunError(f"another process runs the loop of {name}: wait for it, or stop it (lock {path})")
     with hold_lock(path, busy=busy):
-        require_whole(settings(), name)
+        require_whole(settings, name)
         yield
 
 

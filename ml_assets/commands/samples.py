@@ -10,7 +10,6 @@ from pydantic import ConfigDict
 
 from ml_assets.errors import DeclarationError
 from ml_assets.ingest.drop_zone import Bar, DropZone, silent
-from ml_assets.settings import settings
 from ml_assets.spec.base import Declaration
 from ml_assets.spec.cadence import Cadence
 from ml_assets.spec.function_path import import_function
@@ -44,10 +43,10 @@ class Sample:
     spec: SampleSpec
     cadence: Cadence
 
-    def zone(self, command: str = "", bar: Bar = silent) -> DropZone:
-        """The drop zone of the model; see `DropZone` for the arguments."""
+    def zone(self, incoming: Path, command: str = "", bar: Bar = silent) -> DropZone:
+        """The drop zone of the model below the one of the project; see `DropZone` for the other arguments."""
         name = self.path.name
-        return DropZone(name, settings().incoming / name, self.cadence, datetime.now(UTC).date(), command, bar)
+        return DropZone(name, incoming / name, self.cadence, datetime.now(UTC).date(), command, bar)
 
     def fill(self) -> Callable[..., str]:
         """The function that fills the drop zone.

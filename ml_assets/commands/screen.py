@@ -11,10 +11,12 @@ from typing import IO
 
 from ml_assets.escaping import printable
 from ml_assets.redaction import redacted
-from ml_assets.settings import settings
 
 _MOST = 4_000_000
 """Bytes after which the log is begun anew; the one before is kept as `.old`."""
+
+
+_log = Path(os.devnull)
 
 
 class UnforeseenError(Exception):
@@ -39,9 +41,16 @@ def plain(text: object) -> str:
     return printable(redacted(str(text)), keep="\n\t")
 
 
+def log_to(data: Path) -> Path:
+    """From now on the log of this process, for warnings of libraries and tracebacks, is in this data folder."""
+    global _log  # noqa: PLW0603 - of the process, as the descriptors that `quiet` turns to it
+    _log = data / "logs" / "ml-assets.log"
+    return _log
+
+
 def log_path() -> Path:
-    """The log of every command: warnings of libraries, tracebacks."""
-    return settings().data / "logs" / "ml-assets.log"
+    """The log of this process; nothing is kept before `log_to` was called."""
+    return _log
 
 
 @contextmanager
@@ -92,7 +101,9 @@ def _opened() -> int:
 
 
 def _file() -> int:
-    path = log_path()
+    if _log == Path(os.devnull):
+        raise FileNotFoundError("the log has no place yet")
+    path = _log
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > _MOST:
         path.replace(path.with_suffix(".old"))

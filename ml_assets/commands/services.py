@@ -47,30 +47,30 @@ class Service:
             return False
 
 
-def dagster(port: int, chosen: Settings) -> Service:
+def dagster(port: int, settings: Settings) -> Service:
     """The Dagster UI with the daemon that runs schedules and sensors."""
     command = (*_PYTHON, "ml_assets.commands.dagster_services", str(port))
-    log, as_dev = chosen.dagster / "dagster.log", (("DAGSTER_IS_DEV_CLI", "1"),)
+    log, as_dev = settings.dagster / "dagster.log", (("DAGSTER_IS_DEV_CLI", "1"),)
     return Service("Dagster", command, f"http://{HOST}:{port}", "/server_info", log, as_dev)
 
 
-def mlflow(port: int, chosen: Settings) -> Service:
+def mlflow(port: int, settings: Settings) -> Service:
     """The MLflow UI over the embedded database; one worker, because nobody else asks it."""
-    artifacts = str(chosen.data / "mlflow" / "artifacts")
-    where = ("--backend-store-uri", chosen.tracking_uri, "--artifacts-destination", artifacts)
+    artifacts = str(settings.data / "mlflow" / "artifacts")
+    where = ("--backend-store-uri", settings.tracking_uri, "--artifacts-destination", artifacts)
     how = ("--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning")
     # By default it answers as 10.…, 192.168.… and the like, too: 10.evil.example is one of them.
     names = ("--allowed-hosts", ",".join(f"{name}{end}" for name in ("localhost", HOST) for end in ("", ":*")))
     # Its job runners would be processes for nothing, and its warnings are about its own code.
     quiet = (("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false"), ("PYTHONWARNINGS", "ignore"))
-    command, log = (*_PYTHON, "mlflow", "server", *where, *how, *names), chosen.dagster / "mlflow.log"
+    command, log = (*_PYTHON, "mlflow", "server", *where, *how, *names), settings.dagster / "mlflow.log"
     return Service("MLflow", command, f"http://{HOST}:{port}", "/health", log, quiet)
 
 
-def serving(port: int, chosen: Settings) -> Service:
+def serving(port: int, settings: Settings) -> Service:
     """The server of predictions."""
     command = (*_PYTHON, "ml_assets", "serve", "--host", HOST, "--port", str(port))
-    return Service("Predictions", command, f"http://{HOST}:{port}", "/health", chosen.dagster / "serve.log")
+    return Service("Predictions", command, f"http://{HOST}:{port}", "/health", settings.dagster / "serve.log")
 
 
 def require_free(port: int) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import dagster as dg
 
-from ml_assets.commands.environment import be_impatient
 from ml_assets.commands.progress import Show, nobody
 from ml_assets.commands.project import Project
 from ml_assets.commands.screen import echo
@@ -16,9 +15,6 @@ from ml_assets.commands.titled_table import Line, put
 from ml_assets.components import Source
 from ml_assets.decisions.metric import headline
 from ml_assets.monitoring.overview import CandidateState, Overview, RunState, model_overview, with_champions
-from ml_assets.settings import settings
-from ml_assets.storage.lake import Lake
-from ml_assets.storage.registry import Registry
 
 _SHOWN_FILES = 3
 _GOING = dg.DagsterRunStatus
@@ -42,8 +38,7 @@ def collect(project: Project, progress: Show = nobody) -> Overview:
         project: the project; its SQL is not checked.
         progress: told the model, the models done and all models.
     """
-    be_impatient()
-    lake, models = Lake(settings().lake_url), {}
+    lake, models = project.lake, {}
     with dg.DagsterInstance.get() as instance:
         for done, (name, component) in enumerate(project.models.items()):
             progress(name, done, len(project.models))
@@ -53,7 +48,7 @@ def collect(project: Project, progress: Show = nobody) -> Overview:
             )
         in_progress = tuple(_run(record) for record in instance.get_run_records(_IN_PROGRESS, limit=100))
     progress("the registry", len(models), len(models))
-    known = with_champions(lake, Registry(settings().tracking_uri), models)
+    known = with_champions(lake, project.registry, models)
     return Overview(known, project.broken, _left_over(project), in_progress)
 
 
@@ -62,7 +57,7 @@ def _left_over(project: Project) -> dict[str, str]:
     from ml_assets.commands.leftovers import remedies
 
     try:
-        return remedies(settings(), project.root / "ml_assets" / "defs")
+        return remedies(project.settings, project.root / "ml_assets" / "defs")
     except Exception:  # noqa: BLE001 - each model says already that the registry does not answer
         return {}
 

@@ -11,7 +11,6 @@ from ml_assets.commands.samples import of_model
 from ml_assets.components.monitor import Monitor
 from ml_assets.decisions.metric import headline
 from ml_assets.ingest.source_state import count_waiting
-from ml_assets.settings import settings
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 from ml_assets.storage.tables import ModelTables
@@ -223,7 +222,7 @@ def _best_possible(project: Project, name: str, found: "Report") -> float | None
     if best_roc_auc is None:
         return known
     dates, horizon = record(registry, found.version).split.test, model.spec.label.horizon
-    best = best_roc_auc(settings().incoming / name, dates, horizon)
+    best = best_roc_auc(project.settings.incoming / name, dates, horizon)
     if best is not None:
         registry.log(found.version.run_id, {"best_possible_roc_auc": best})
     return best

@@ -5,7 +5,6 @@ import typer
 from ml_assets.commands.project import Project
 from ml_assets.commands.screen import echo
 from ml_assets.errors import DataError
-from ml_assets.settings import settings
 from ml_assets.storage.tables import ModelTables
 
 
@@ -38,7 +37,7 @@ def undo_delivery(project: Project, source: str, file: str, *, yes: bool) -> Non
     )
     if not yes and not typer.confirm("Take it back?"):
         raise DataError("nothing was changed: say yes, or call with --yes")
-    undo(project.lake, table, specs[name], settings().incoming, found.sha)
+    undo(project.lake, table, specs[name], project.settings.incoming, found.sha)
     echo(
         f"taken back: the file stays where it is and is not read again until it is delivered again (changed, touched, "
         f"or under another name); next, `ml-assets run {model}`"

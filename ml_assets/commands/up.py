@@ -13,14 +13,14 @@ from ml_assets.commands.progress import Show, displaying
 from ml_assets.commands.running import Running, service_group
 from ml_assets.commands.screen import echo
 from ml_assets.commands.services import UpError, dagster, mlflow, require_free, serving
-from ml_assets.settings import Settings, settings
+from ml_assets.settings import Settings
 
 _LOOK = 0.25
 _SHOWN = 4000  # characters of the log of a service that ended by itself
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def up(port: int, mlflow_port: int, serve_port: int) -> int:
+def up(settings: Settings, port: int, mlflow_port: int, serve_port: int) -> int:
     """Run until Ctrl-C, SIGTERM or the end of a service; nothing that was started is left behind.
 
     Returns:
@@ -30,16 +30,16 @@ def up(port: int, mlflow_port: int, serve_port: int) -> int:
     Raises:
         UpError: a port is taken, or another `up` runs on the same data.
     """
-    chosen, told = settings(), threading.Event()
-    embedded = chosen.mlflow_tracking_uri is None
+    told = threading.Event()
+    embedded = settings.mlflow_tracking_uri is None
     ports = (port, serve_port, mlflow_port) if embedded else (port, serve_port)
     if twice := {wanted for wanted in ports if ports.count(wanted) > 1}:
         raise UpError(f"port {min(twice)} is named twice: give --port, --mlflow-port and --serve-port one each")
-    with alone(chosen) as lock, _listening(told) as signals, service_group((lock,)) as services:
+    with alone(settings) as lock, _listening(told) as signals, service_group((lock,)) as services:
         for wanted in ports:
             require_free(wanted)
         with displaying("starting") as show:
-            lines = _begun(chosen, (port, mlflow_port, serve_port), services, show)
+            lines = _begun(settings, (port, mlflow_port, serve_port), services, show)
             waiting = _awaited(services, told, show)
         for line in (*lines, *waiting):
             echo(line)
@@ -50,19 +50,19 @@ def up(port: int, mlflow_port: int, serve_port: int) -> int:
     return code
 
 
-def _begun(chosen: Settings, ports: tuple[int, int, int], services: Running, show: Show) -> list[str]:
+def _begun(settings: Settings, ports: tuple[int, int, int], services: Running, show: Show) -> list[str]:
     """Start them; what is to be said of it."""
     port, mlflow_port, serve_port = ports
     show("runs that were killed", 0, 0)
     lines = _taken_up()
-    services.start(dagster(port, chosen))
-    if chosen.mlflow_tracking_uri is None:
+    services.start(dagster(port, settings))
+    if settings.mlflow_tracking_uri is None:
         show("the database of MLflow", 0, 0)
-        _prepare_database(chosen)
-        services.start(mlflow(mlflow_port, chosen))
+        _prepare_database(settings)
+        services.start(mlflow(mlflow_port, settings))
     else:
-        lines.append(f"MLflow: {chosen.tracking_uri} (MLFLOW_TRACKING_URI)")
-    services.start(serving(serve_port, chosen))
+        lines.append(f"MLflow: {settings.tracking_uri} (MLFLOW_TRACKING_URI)")
+    services.start(serving(serve_port, settings))
     return lines
 
 
@@ -94,11 +94,11 @@ def _taken_up() -> list[str]:
     return [f"{len(dead)} runs were killed: they are taken up again"] if dead else []
 
 
-def _prepare_database(chosen: Settings) -> None:
+def _prepare_database(settings: Settings) -> None:
     """Create MLflow's database before the server and a run both try to."""
     from ml_assets.storage.registry import Registry
 
-    Registry(chosen.tracking_uri).champion("up")
+    Registry(settings.tracking_uri).champion("up")
 
 
 def _awaited(services: Running, told: threading.Event, show: Show) -> list[str]:

@@ -41,7 +41,9 @@ class RegistryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def open(self) -> Registry:
         """The registry."""
-        return Registry(self.uri, self.artifacts, self.ui)
+        # Dagster puts a variable's value in its place where it sets a resource up; a command does not ask it to.
+        uri = self.uri.get_value() or "" if isinstance(self.uri, dg.EnvVar) else self.uri
+        return Registry(uri, self.artifacts, self.ui)
 
 
 class TreeResources:

@@ -4,26 +4,26 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from ml_assets.components.resources import LakeResource, RegistryResource
-from ml_assets.settings import settings
+from ml_assets.settings import read_settings
 
 
 @dg.definitions
 def resources() -> dg.Definitions:
     """The settings, the lake, the registry, and runs in one process: light steps do not pay for a process each."""
-    chosen = settings()
+    settings = read_settings()
     duckdb = DuckDBResource(
         database=":memory:",
         connection_config={
             "threads": 1,  # sums of floats do not depend on the scheduling of threads; dates run side by side
-            "memory_limit": chosen.memory,
-            "temp_directory": str(chosen.data / "tmp"),
+            "memory_limit": settings.memory,
+            "temp_directory": str(settings.data / "tmp"),
         },
     )
-    lake = LakeResource(root=chosen.lake_url, workers=chosen.workers, duckdb=duckdb)
-    artifacts = None if chosen.mlflow_tracking_uri else str(chosen.data / "mlflow" / "artifacts")
+    lake = LakeResource(root=settings.lake_url, workers=settings.workers, duckdb=duckdb)
+    artifacts = None if settings.mlflow_tracking_uri else str(settings.data / "mlflow" / "artifacts")
     # Dagster shows what a resource is configured by, and of a variable its name.
-    uri = dg.EnvVar("MLFLOW_TRACKING_URI") if chosen.mlflow_tracking_uri else chosen.tracking_uri
-    registry = RegistryResource(uri=uri, artifacts=artifacts, ui=chosen.mlflow_ui)
+    uri = dg.EnvVar("MLFLOW_TRACKING_URI") if settings.mlflow_tracking_uri else settings.tracking_uri
+    registry = RegistryResource(uri=uri, artifacts=artifacts, ui=settings.mlflow_ui)
     return dg.Definitions(
-        resources={"settings": chosen, "lake": lake, "registry": registry}, executor=dg.in_process_executor
+        resources={"settings": settings, "lake": lake, "registry": registry}, executor=dg.in_process_executor
     )

@@ -18,7 +18,7 @@ from ml_assets.features.online.reader import OnlineReader, OnlineRow
 from ml_assets.features.online.store import OnlineStore, open_store
 from ml_assets.features.refs import FeatureRef, folder_of, parse_refs, view_of
 from ml_assets.features.training_set import EntityRows, features_at
-from ml_assets.settings import PROJECT, settings
+from ml_assets.settings import PROJECT, Settings, read_settings
 from ml_assets.storage.lake import Lake
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
         online: the online store, or its URL; default: that of the settings.
         defs: the folder that holds the model folders; default: the project's.
         workers: as-of dates computed or read side by side; default: that of the settings.
+        settings: where everything lies; default: the environment says it, which is read here.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
         defs: Path | None = None,
         *,
         workers: int | None = None,
+        settings: Settings | None = None,
     ) -> None:
-        root = settings().lake_url if lake is None else lake
+        settings = settings or read_settings()
+        root = settings.lake_url if lake is None else lake
         self.lake = Lake(root) if isinstance(root, str) else root
-        self._online = settings().online_url if online is None else online
+        self._online = settings.online_url if online is None else online
         self._defs = defs or PROJECT / "ml_assets" / "defs"
-        self._workers = settings().workers if workers is None else workers
+        self._workers = settings.workers if workers is None else workers
         self._readers: dict[tuple[str, ...], OnlineReader] = {}
 
     def registered(self) -> FeatureCatalog:

@@ -15,7 +15,7 @@ from ml_assets.serving.log import log_plainly
 from ml_assets.serving.problem import Problem, server_error, unavailable
 from ml_assets.serving.routes.predict import SCOPE, predict
 from ml_assets.serving.worker import Worker
-from ml_assets.settings import settings
+from ml_assets.settings import read_settings
 
 BUSY = 1000
 """Requests that a worker has in hand; more are refused at once."""
@@ -147,11 +147,14 @@ class App:
 
 
 def create() -> App:
-    """The application of this process's settings. What a user can put right is one line, and the process ends."""
+    """The application of this process: here the settings enter the server.
+
+    What a user can put right is one line, and the process ends.
+    """
     log_plainly()
     redact_logs()
     try:
-        return App(Worker(settings()), FIRST_WORD)
+        return App(Worker(read_settings()), FIRST_WORD)
     except MlAssetsError as error:
         sys.stderr.write(f"ml-assets: {printable(redacted(str(error)))}\n")
         raise SystemExit(2) from error

@@ -56,7 +56,7 @@ def _silent() -> None:
 def test_a_failed_step_is_one_line_without_a_class_path(
     broken: Callable[[], None], kind: type[Exception], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(screen, "log_path", lambda: tmp_path / "ml-assets.log")
+    monkeypatch.setattr(screen, "_log", tmp_path / "ml-assets.log")
 
     @dg.asset(key=["shop", "raw", "orders"])
     def orders() -> None:

@@ -10,7 +10,9 @@ from rich.console import Console
 from ml_assets.commands.outcome import champion, drift, lines, source
 from ml_assets.commands.summary import Summary, _rows
 from ml_assets.commands.titled_table import put
+from ml_assets.settings import Settings
 
+SETTINGS = Settings()
 ADDRESS = "http://127.0.0.1:5000/#/experiments/1/runs/" + "0123456789abcdef" * 4
 SUMMARY = Summary(
     model="shop", as_of=date(2026, 11, 29), behind="", trained=True, reason="there is no model yet", candidate=2,
@@ -87,7 +89,7 @@ def test_what_drifted_is_named_and_a_model_without_a_monitor_is_watched_by_nobod
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_an_address_is_never_broken_in_two(columns: int) -> None:
     written = StringIO()
-    put("shop", lines(SUMMARY), Console(file=written, width=columns))
+    put("shop", lines(SUMMARY, SETTINGS), Console(file=written, width=columns))
     assert any(ADDRESS in line for line in written.getvalue().splitlines()), written.getvalue()
     assert any(
         "http://127.0.0.1:3000/locations/ml_assets/asset-groups/shop" in line
@@ -97,8 +99,8 @@ def test_an_address_is_never_broken_in_two(columns: int) -> None:
 
 def test_how_a_label_was_read_a_leak_and_an_empty_population_are_said() -> None:
     leak = "suspected leak: refund alone ranks with roc_auc 0.9990: does it know the label?"
-    shown = dict(lines(replace(SUMMARY, label="no → 0, yes → 1", suspected_leak=leak, predictions=0)))
+    shown = dict(lines(replace(SUMMARY, label="no → 0, yes → 1", suspected_leak=leak, predictions=0), SETTINGS))
     assert shown["label"] == "no → 0, yes → 1"
     assert leak in shown["gates"]
     assert shown["predictions"] == f"nobody is scored: population.sql returned no row as of {SUMMARY.as_of}"
-    assert "label" not in dict(lines(SUMMARY))
+    assert "label" not in dict(lines(SUMMARY, SETTINGS))

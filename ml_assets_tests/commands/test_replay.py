@@ -86,13 +86,13 @@ def test_the_table_is_whole_in_eighty_columns() -> None:
 
 INGEST = """
 from ml_assets.commands.environment import prepare
-from ml_assets.settings import PROJECT, settings
-prepare(settings())
+from ml_assets.settings import PROJECT, read_settings
+prepare(read_settings())
 from ml_assets.commands.project import Project
 from ml_assets.ingest.ingest import ingest
 project = Project(PROJECT)
 for source in project.sources("retail"):
-    ingest(project.lake, f"retail/raw/{source.spec.name}", source.spec, settings().incoming)
+    ingest(project.lake, f"retail/raw/{source.spec.name}", source.spec, read_settings().incoming)
 """
 
 

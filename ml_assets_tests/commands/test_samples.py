@@ -107,5 +107,5 @@ def test_a_best_possible_score_is_known_of_simulated_files_only(tmp_path: Path) 
 
 def test_a_sample_goes_into_the_drop_zone_of_its_model(tmp_path: Path) -> None:
     sample = Sample(tmp_path / "shop", SampleSpec(fill="a.b:c"), Cadence(start=date(2026, 1, 4)))
-    zone = sample.zone("ml-assets data c")
+    zone = sample.zone(tmp_path, "ml-assets data c")
     assert (zone.model, zone.folder.name, zone.command) == ("shop", "shop", "ml-assets data c")

@@ -61,7 +61,7 @@ def test_what_is_kept_in_the_log_is_obeyed_by_no_terminal_that_shows_it(
 ) -> None:
     log = tmp_path / "ml-assets.log"
     monkeypatch.setattr(screen, "_file", lambda: os.open(log, os.O_WRONLY | os.O_CREAT, 0o600))
-    monkeypatch.setattr(screen, "log_path", lambda: log)
+    monkeypatch.setattr(screen, "_log", log)
     monkeypatch.setattr(sys, "argv", ["ml-assets", "export", _HOSTILE])
     assert screen.keep(f"Traceback\nValueError: {_HOSTILE}") == log
     assert not _OBEYED & {*log.read_text()}

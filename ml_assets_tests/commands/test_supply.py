@@ -1,6 +1,5 @@
 """A model has files wherever its sources read them: below its own folder, another's, or at any address."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +12,7 @@ import pytest
 from ml_assets.commands.loop import _supply
 from ml_assets.errors import DataError
 from ml_assets.ingest.drop_zone import DropZone
-from ml_assets.settings import settings
+from ml_assets.settings import Settings
 from ml_assets.spec.cadence import Cadence
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
@@ -33,6 +32,7 @@ class Shop:
 
     source: Declared
     declared: Declared
+    settings: Settings
 
     def sources(self, _: str) -> list[Declared]:
         return [self.source]
@@ -42,13 +42,10 @@ class Shop:
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "data"))
-    settings.cache_clear()
+def data(tmp_path: Path) -> Path:
     (tmp_path / "data" / "incoming" / "other" / "orders").mkdir(parents=True)
     (tmp_path / "archive").mkdir()
-    yield tmp_path
-    settings.cache_clear()
+    return tmp_path
 
 
 def supplied(data: Path, files: str, sample: dict[str, object] | None = None) -> None:
@@ -57,7 +54,8 @@ def supplied(data: Path, files: str, sample: dict[str, object] | None = None) ->
         "entity": "customer", "cadence": {"start": "2026-01-04"}, "label": {"sql": "label.sql", "horizon": "90d"},
         "features": ["money"], "sample": sample,
     })  # fmt: skip
-    _supply(cast("Any", Shop(Declared(source, data), Declared(model, data / "shop"))), "shop")
+    settings = Settings(data=data / "data")
+    _supply(cast("Any", Shop(Declared(source, data), Declared(model, data / "shop"), settings)), "shop")
 
 
 def one_order(zone: DropZone, end: str = "2026-03-01") -> str:

@@ -148,8 +148,8 @@ _WORK = """
 import os, sys, time, warnings
 from ml_assets.commands.environment import prepare
 from ml_assets.commands.progress import working
-from ml_assets.settings import settings
-prepare(settings())
+from ml_assets.settings import read_settings
+prepare(read_settings())
 with working("churn 2026-11-29", within="churn/") as show:
     print("noise of a library"); warnings.warn("noise of a library"); os.write(2, b"noise of C")
     for step in range({steps}):
