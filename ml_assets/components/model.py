@@ -27,7 +27,6 @@ from ml_assets.spec.view import ViewSpec
 
 if TYPE_CHECKING:
     from ml_assets.training.definition import ModelDefinition
-    from ml_assets.training.report import Report
 
 
 @dg.scaffold_with(ModelScaffolder)
@@ -135,7 +134,12 @@ class Model(SpecComponent[ModelSpec]):
             context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
         ) -> Result:
             """How good the version is on rows that it never saw, and whether it passes its gates."""
-            done = _report(context, lake, registry, folder)
+            from ml_assets.training.report import report
+            from ml_assets.training.train import candidate
+
+            store, versions = lake.open(), registry.open()
+            version = candidate(store, versions, folder, as_of(context))
+            done = report(store, versions, folder, version, workers=lake.workers)
             plots = picture(done.plots, "ROC, calibration, gains, importance")
             return Result(
                 metadata={"plots": plots, **done.metadata()},
@@ -145,19 +149,21 @@ class Model(SpecComponent[ModelSpec]):
         return evaluation_report
 
     def _champion(self, folder: "ModelDefinition") -> dg.AssetsDefinition:
-        report, window = self.key("evaluation_report"), self.spec.freshness
+        upstream, window = self.key("evaluation_report"), self.spec.freshness
 
-        @self._asset("champion", "mlflow", "deltalake", deps=[report], freshness=window)
+        @self._asset("champion", "mlflow", "deltalake", deps=[upstream], freshness=window)
         def champion(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
             """The version that answers by default, and the ledger of who did from when to when and why."""
             from ml_assets.training.publish import manifest
             from ml_assets.training.release import history, release
+            from ml_assets.training.report import read_report
+            from ml_assets.training.train import candidate
 
-            now, versions = datetime.now(UTC).replace(tzinfo=None), registry.open()
-            found, store = _report(context, lake, registry, folder), lake.open()
+            store, versions, day = lake.open(), registry.open(), as_of(context)
+            report = read_report(versions, folder, candidate(store, versions, folder, day))
             done = release(
-                store, versions, found.version, found.verdict, manifest=manifest(store, versions, folder, found),
-                as_of=as_of(context), decided_at=now,
+                store, versions, report.version, report.verdict, manifest=manifest(store, versions, folder, report),
+                as_of=day, decided_at=datetime.now(UTC).replace(tzinfo=None),
             )  # fmt: skip
             return Result(
                 metadata={
@@ -182,14 +188,3 @@ class Model(SpecComponent[ModelSpec]):
 
 def _views(folder: "ModelDefinition") -> list[dg.AssetKey]:
     return [dg.AssetKey.from_user_string(item.view.table) for item in folder.features]
-
-
-def _report(
-    context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource, folder: "ModelDefinition"
-) -> "Report":
-    """The report of the candidate at the run's as-of date; it is kept, so asking again costs nothing."""
-    from ml_assets.training.report import report
-    from ml_assets.training.train import candidate
-
-    version = candidate(lake.open(), registry.open(), folder, as_of(context))
-    return report(lake.open(), registry.open(), folder, version, workers=lake.workers)

@@ -21,9 +21,9 @@ from ml_assets.storage.registry import Registry, Version
 from ml_assets.storage.tables import ModelTables
 from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.evaluation import required_evaluation
 from ml_assets.training.reach import reach
-from ml_assets.training.record import record, required_file
-from ml_assets.training.report import REPORT
+from ml_assets.training.record import record
 
 
 @dataclass(frozen=True)
@@ -256,8 +256,8 @@ def _new_rows(
 
 
 def _weighed(registry: Registry, champion: Version, drifted: Mapping[str, bool | None]) -> float | None:
-    evaluation = json.loads(required_file(registry, champion, REPORT))["evaluation"]
-    importance = {name: feature["mean"] for name, feature in evaluation["importance"].items()}
+    features = required_evaluation(registry, champion).evaluation.importance
+    importance = {name: feature.mean for name, feature in features.items()}
     return retrain.drift_weight(drifted, importance)
 
 

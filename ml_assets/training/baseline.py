@@ -1,7 +1,7 @@
 """What a model must beat: its best single feature, and whether one alone is too good to be true."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -43,10 +43,6 @@ class Baseline:
     def __str__(self) -> str:
         """For a sentence."""
         return f"{self.feature} {self.form}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return asdict(self)
 
 
 def baseline(train: Frame, X_test: "pd.DataFrame") -> "tuple[Baseline, Floats]":  # noqa: N803 - scikit-learn's name

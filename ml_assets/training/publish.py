@@ -1,6 +1,5 @@
 """What a release hands to the server: the manifest of a version that passed its gates."""
 
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from ml_assets.storage.manifest import Band, Input, Manifest, PassedGate, RowQue
 from ml_assets.storage.registry import Registry
 from ml_assets.training import dataset
 from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.evaluation import Evaluation
 from ml_assets.training.record import TrainingRecord, record
 
 if TYPE_CHECKING:
@@ -91,5 +91,5 @@ def _common(lake: Lake, kept: TrainingRecord) -> dict[str, Any]:
     return dict(row)
 
 
-def _bands(folder: ModelDefinition, kept: TrainingRecord, evaluation: Mapping[str, Any]) -> tuple[Band, ...]:
+def _bands(folder: ModelDefinition, kept: TrainingRecord, evaluation: Evaluation) -> tuple[Band, ...]:
     return tuple(Band(name, start) for name, start in kept.task.bands(folder.spec.serve.bands, evaluation).items())

@@ -1,7 +1,5 @@
 """The evaluation report: a version on rows that it never saw, beside the baseline and the champion, and its verdict."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,13 +8,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.decisions.gate import GateAction, GateEvidence, GateVerdict, decide, leak
-from ml_assets.decisions.interval import Interval
 from ml_assets.decisions.metric import METRICS, headline
 from ml_assets.errors import TrainingError
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training import dataset
 from ml_assets.training.definition import ModelDefinition, require_features
+from ml_assets.training.evaluation import (
+    REPORT,
+    Evaluation,
+    EvaluationInputs,
+    EvaluationRecord,
+    read_evaluation,
+    required_evaluation,
+)
 from ml_assets.training.frame import Frame, frame
 from ml_assets.training.record import EVALUATION, TrainingRecord, record, required_file
 from ml_assets.training.score import probabilities, rows
@@ -25,7 +30,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-REPORT = "evaluation/report.json"
 PLOTS = "evaluation/plots.png"
 
 
@@ -35,14 +39,14 @@ class Report:
 
     Args:
         version: what was evaluated.
-        evaluation: everything measured, as plain JSON (`Evaluation.as_dict`).
+        evaluation: everything that was measured.
         verdict: of the gates.
         plots: a PNG.
         against: what the champion was when they were compared: its version and which of its artifacts; None = none.
     """
 
     version: Version
-    evaluation: Mapping[str, Any]
+    evaluation: Evaluation
     verdict: GateVerdict
     plots: bytes
     against: str | None
@@ -50,7 +54,7 @@ class Report:
     @property
     def metrics(self) -> dict[str, float]:
         """The candidate's metrics on the test rows."""
-        return dict(self.evaluation["metrics"])
+        return self.evaluation.metrics
 
     def metadata(self) -> dict[str, Any]:
         """The numbers that a person looks at first."""
@@ -67,35 +71,68 @@ class Report:
     @property
     def suspects(self) -> dict[str, float]:
         """Features that rank so well alone that the future may have leaked into them → their ROC AUC."""
-        return dict(self.evaluation.get("baseline", {}).get("suspects", {}))
+        best = self.evaluation.baseline
+        return dict(best.suspects) if best else {}
 
     def _baseline(self) -> dict[str, Any]:
-        best = self.evaluation.get("baseline")
-        if not best:
+        best = self.evaluation.baseline
+        if best is None:
             return {}
-        said = f"{best['feature']} {best['form']}: roc_auc {best['roc_auc']:.4f} on the later training dates"
-        return {"baseline": said, **({"suspected_leak": leak(self.suspects).lstrip("; ")} if self.suspects else {})}
+        sentence = f"{best}: roc_auc {best.roc_auc:.4f} on the later training dates"
+        return {"baseline": sentence, **({"suspected_leak": leak(self.suspects).lstrip("; ")} if self.suspects else {})}
 
 
 def report(lake: Lake, registry: Registry, folder: ModelDefinition, version: Version, *, workers: int = 2) -> Report:
-    """Evaluate a version, or read the report that stands for the same version, champion and costs."""
+    """Evaluate a version, or read the report that stands for the same version, champion and costs.
+
+    Args:
+        lake: where training sets, sources and views are.
+        registry: where versions are.
+        folder: the model.
+        version: what is evaluated.
+        workers: as-of dates computed side by side, for the champion's features.
+    """
     champion = _other(registry.champion(folder.name), version)
-    stands = _stored(registry, version)
-    asked = {"against": None if champion is None else champion.number, "declared": folder.spec.judged_on}
-    if stands is None or _differs(stands["asked"], asked):
-        stands = _evaluate(lake, registry, folder, version, champion, workers) | {"asked": asked}
-        registry.write(version.run_id, {REPORT: json.dumps(stands, default=float, indent=1).encode()})
-    verdict = _decide(registry, folder, version, stands)
-    if version.tags.get("verdict") != _word(verdict) or version.tags.get("reason") != verdict.reason:
-        registry.tag(version, verdict=_word(verdict), reason=verdict.reason[:4000])
+    inputs, record = _inputs(folder, champion), read_evaluation(registry, version)
+    if record is None or _differs(record.asked, inputs):
+        evaluation, against = _evaluate(lake, registry, folder, version, champion, workers)
+        record = EvaluationRecord(evaluation, against, inputs)
+        registry.write(version.run_id, {REPORT: record.to_json()})
+    done = _report(registry, folder, version, record)
+    if version.tags.get("verdict") != _word(done.verdict) or version.tags.get("reason") != done.verdict.reason:
+        registry.tag(version, verdict=_word(done.verdict), reason=done.verdict.reason[:4000])
+    return done
+
+
+def read_report(registry: Registry, folder: ModelDefinition, version: Version) -> Report:
+    """The report of a version as `report` kept it; nothing is measured.
+
+    Raises:
+        TrainingError: there is none, or it was made beside another champion, or for other slices or costs.
+    """
+    record = required_evaluation(registry, version)
+    if _differs(record.asked, _inputs(folder, _other(registry.champion(folder.name), version))):
+        raise TrainingError(
+            f"the evaluation of {folder.name} version {version.number} is beside another champion, or for other slices "
+            f"or costs: materialize {folder.name}/evaluation_report first"
+        )
+    return _report(registry, folder, version, record)
+
+
+def _report(registry: Registry, folder: ModelDefinition, version: Version, record: EvaluationRecord) -> Report:
+    verdict = _decide(registry, folder, version, record.evaluation)
     plots = registry.read(version.run_id, PLOTS)
-    return Report(version, stands["evaluation"], verdict, plots or b"", stands["against"])
+    return Report(version, record.evaluation, verdict, plots or b"", record.against)
 
 
-def _differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+def _inputs(folder: ModelDefinition, champion: Version | None) -> EvaluationInputs:
+    return EvaluationInputs(None if champion is None else champion.number, folder.spec.judged_on)
+
+
+def _differs(before: EvaluationInputs, now: EvaluationInputs) -> bool:
     """Whether a report is made anew; without another champion, the one that it was compared with still counts."""
-    other = now["against"] is not None and before["against"] != now["against"]
-    return bool(other or before["declared"] != now["declared"])
+    other = now.against is not None and before.against != now.against
+    return other or before.declared != now.declared
 
 
 def _other(champion: Version | None, version: Version) -> Version | None:
@@ -106,37 +143,26 @@ def _word(verdict: GateVerdict) -> str:
     return "passed" if verdict.action is GateAction.SHIP else "failed"
 
 
-def _stored(registry: Registry, version: Version) -> dict[str, Any] | None:
-    content = registry.read(version.run_id, REPORT)
-    return None if content is None else dict(json.loads(content))
-
-
-def _decide(registry: Registry, folder: ModelDefinition, version: Version, stands: Mapping[str, Any]) -> GateVerdict:
-    evaluation = stands["evaluation"]
-    operations = {
-        name: value for name, value in registry.metrics(version.run_id).items() if name not in evaluation["metrics"]
-    }
-    differences = {
-        other: {metric: Interval(i["estimate"], i["low"], i["high"]) for metric, i in intervals.items()}
-        for other, intervals in evaluation["intervals"].items()
-    }
+def _decide(registry: Registry, folder: ModelDefinition, version: Version, evaluation: Evaluation) -> GateVerdict:
+    measured = evaluation.metrics
+    operations = {name: value for name, value in registry.metrics(version.run_id).items() if name not in measured}
     champion = _other(registry.champion(folder.name), version)
-    best = evaluation.get("baseline") or {}  # of several classes there is none
-    alone = {"single_feature_roc_auc": best["roc_auc"]} if best else {}
+    best = evaluation.baseline  # of several classes there is none
+    alone = {"single_feature_roc_auc": best.roc_auc} if best else {}
     evidence = GateEvidence(
-        {**operations, **alone, **evaluation["metrics"]},
-        differences,
+        {**operations, **alone, **measured},
+        evaluation.intervals,
         version.as_of,
         champion.as_of if champion else None,
-        {"baseline": f"{best['feature']} {best['form']}"} if best else {},
-        best.get("suspects", {}),
+        {"baseline": str(best)} if best else {},
+        best.suspects if best else {},
     )
     return decide(folder.spec.gates, evidence)
 
 
 def _evaluate(
     lake: Lake, registry: Registry, folder: ModelDefinition, version: Version, champion: Version | None, workers: int
-) -> dict[str, Any]:
+) -> tuple[Evaluation, str | None]:
     from ml_assets.training import export  # onnxruntime
     from ml_assets.training.task.task import Candidate
 
@@ -145,15 +171,16 @@ def _evaluate(
     data = frame(table, kept.columns, kept.entity, dataset.ROW, kept.classes)
     train, test = data.at(kept.split.train), data.at(kept.split.test)
     judged = export.session(required_file(registry, version, EVALUATION))
-    said: dict[str, NDArray[np.float64]] = {}
+    others: dict[str, NDArray[np.float64]] = {}
     against = None
     if champion is not None:
-        said["champion"], against = _champion(lake, registry, folder, champion, kept, test, workers)
+        others["champion"], against = _champion(lake, registry, folder, champion, kept, test, workers)
     candidate = Candidate(folder.spec, train, test, partial(export.probabilities, judged))
-    made, plots = kept.task.evaluate(candidate, _slices(folder, test), said, f"{folder.name} {version.as_of}")
-    registry.log(version.run_id, made.metrics)
+    title = f"{folder.name} {version.as_of}"
+    evaluation, plots = kept.task.evaluate(candidate, _slices(folder, test), others, title)
+    registry.log(version.run_id, evaluation.metrics)
     registry.write(version.run_id, {PLOTS: plots})
-    return {"evaluation": made.as_dict(), "against": against}
+    return evaluation, against
 
 
 def _champion(

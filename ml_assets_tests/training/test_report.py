@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from ml_assets.decisions.gate import GateAction
+from ml_assets.errors import TrainingError
 from ml_assets.storage.registry import Version
 from ml_assets.training.dataset import build
 from ml_assets.training.record import record
 from ml_assets.training.release import release
-from ml_assets.training.report import Report, report
+from ml_assets.training.report import Report, read_report, report
 from ml_assets.training.score import predict, rows, scores
 from ml_assets.training.train import train
 from ml_assets_tests.conftest import AS_OF, QUERIES, Tiny, habits
@@ -52,9 +53,12 @@ def loop(tiny: Tiny, empty_registry: Path) -> Loop:
 
 def test_a_first_version_is_compared_with_the_baseline_only(loop: Loop) -> None:
     version = loop.train()
+    with pytest.raises(TrainingError, match="shop version 1 was not evaluated: materialize shop/evaluation_report fir"):
+        read_report(loop.registry, loop.shop.folder(), version)
     found = loop.report(version)
+    assert read_report(loop.registry, loop.shop.folder(), version) == found
     assert (found.verdict.action, found.against) == (GateAction.SHIP, None)
-    assert set(found.evaluation["intervals"]) == {"baseline"}
+    assert set(found.evaluation.intervals) == {"baseline"}
     assert 0.5 < found.metrics["roc_auc"] < 1
     assert found.plots.startswith(b"\x89PNG")
     assert {"onnx_parity_at_most"} == {gate.name for gate in found.verdict.numbers}
@@ -69,7 +73,7 @@ def test_a_recent_champion_answers_by_the_artifact_that_its_evaluation_fitted(lo
     assert found.against == "version 1, as evaluated"
     kept, other = record(loop.registry, champion), record(loop.registry, found.version)
     assert max(kept.split.refit) + timedelta(days=14) > min(other.split.test)
-    assert "champion" in found.evaluation["intervals"]
+    assert "champion" in found.evaluation.intervals
 
 
 def test_an_old_champion_answers_as_released(loop: Loop) -> None:
@@ -88,10 +92,10 @@ def test_the_same_model_is_neither_better_nor_worse_than_itself(loop: Loop) -> N
     loop.changes = {"slices": ["kind"], "seed": 1}  # another recipe; the solver draws nothing, so the same fit
     found = loop.report(loop.train())
     assert found.version.number == 2
-    interval = found.evaluation["intervals"]["champion"]["roc_auc"]
-    assert (interval["estimate"], interval["low"], interval["high"]) == (0, 0, 0)
-    assert found.evaluation["others"]["champion"] == found.metrics
-    assert sum(part["rows"] for part in found.evaluation["slices"]["kind"].values()) == found.evaluation["rows"]
+    interval = found.evaluation.intervals["champion"]["roc_auc"]
+    assert (interval.estimate, interval.low, interval.high) == (0, 0, 0)
+    assert found.evaluation.others["champion"] == found.metrics
+    assert sum(part["rows"] for part in found.evaluation.slices["kind"].values()) == found.evaluation.rows
 
 
 def test_what_an_evaluation_alone_depends_on_measures_anew_and_trains_nothing(loop: Loop) -> None:
@@ -99,10 +103,12 @@ def test_what_an_evaluation_alone_depends_on_measures_anew_and_trains_nothing(lo
     before = loop.report(first).evaluation
     loop.changes = {"slices": ["kind"], "costs": {"false_negative": 9}}
     assert loop.train().number == first.number
+    with pytest.raises(TrainingError, match="other slices or costs: materialize shop/evaluation_report first"):
+        read_report(loop.registry, loop.shop.folder(**loop.changes), first)
     after = loop.report(first).evaluation
-    assert (set(before["slices"]), set(after["slices"])) == (set(), {"kind"})
-    assert after["threshold"] < before["threshold"]
-    assert after["metrics"] == before["metrics"]
+    assert (set(before.slices), set(after.slices)) == (set(), {"kind"})
+    assert after.threshold < before.threshold
+    assert after.metrics == before.metrics
 
 
 def test_a_rejected_candidate_is_tagged_and_the_champion_stays(loop: Loop) -> None:

@@ -1,6 +1,5 @@
 """What the champion makes of two samples: its scores, and what it leans on."""
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +17,9 @@ from ml_assets.monitoring.drift.score_drift import EntityScores, ScoreDrift
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
+from ml_assets.training.evaluation import read_evaluation
 from ml_assets.training.frame import features
 from ml_assets.training.record import EVALUATION, TrainingRecord, required_file
-from ml_assets.training.report import REPORT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,9 +67,8 @@ def compare(
 
 def threshold(registry: Registry, champion: Version) -> float | None:
     """The score from which on acting was cheapest in its evaluation; None without one, or where acting never was."""
-    content = registry.read(champion.run_id, REPORT)
-    found = math.inf if content is None else float(json.loads(content)["evaluation"]["threshold"])
-    return found if math.isfinite(found) else None
+    record = read_evaluation(registry, champion)
+    return record.evaluation.threshold if record and math.isfinite(record.evaluation.threshold) else None
 
 
 @contextmanager

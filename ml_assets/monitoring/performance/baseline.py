@@ -1,6 +1,5 @@
 """What a version promised: its evaluation, on test rows that it was not fitted on."""
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from math import hypot
@@ -18,10 +17,10 @@ from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training import dataset
 from ml_assets.training.bootstrap import intervals
+from ml_assets.training.evaluation import read_evaluation
 from ml_assets.training.frame import labels
 from ml_assets.training.measures import MEANS, RANKINGS
 from ml_assets.training.record import EVALUATION, TrainingRecord, required_file
-from ml_assets.training.report import REPORT
 from ml_assets.training.score import probabilities
 
 if TYPE_CHECKING:
@@ -106,16 +105,16 @@ def version_evaluation(
     lake: Lake, registry: Registry, version: Version, kept: TrainingRecord, spec: PerformanceSpec, table: str
 ) -> Evaluated:
     """The evaluation of a version; empty, with the reason, where there is none for labels of `table`."""
-    content = registry.read(version.run_id, REPORT)
-    if content is None:
+    record = read_evaluation(registry, version)
+    if record is None:
         return Evaluated(reason=f"version {version.number} has no evaluation report, so there is no drop")
     if table not in kept.tables:
         reason = f"the label query changed since version {version.number} was trained, so there is no drop"
         return Evaluated(reason=reason)
-    found = json.loads(content)["evaluation"]
-    threshold = kept.task.evaluated_threshold(found)
+    evaluation = record.evaluation
+    threshold = kept.task.evaluated_threshold(evaluation)
     known, _ = bootstrap_metrics(_scored(scored_test_rows(lake, registry, version, kept), kept), threshold, spec)
-    return Evaluated(kept.task.evaluated_metrics(found), known, found["slices"], threshold)
+    return Evaluated(kept.task.evaluated_metrics(evaluation), known, evaluation.slices, threshold)
 
 
 def bootstrap_metrics(

@@ -3,7 +3,6 @@
 Whether scores or features moved beyond chance is the drift report's question; here stand the shares themselves.
 """
 
-import json
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from statistics import fmean
@@ -24,8 +23,8 @@ from ml_assets.storage.registry import Registry, Version
 from ml_assets.storage.tables import ModelTables, as_of_key
 from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.evaluation import read_evaluation
 from ml_assets.training.record import TrainingRecord, record
-from ml_assets.training.report import REPORT
 from ml_assets.training.score import prints, rows
 
 if TYPE_CHECKING:
@@ -148,8 +147,8 @@ def _histogram(scores: "Floats", reference: "Floats") -> tuple[Bin, ...]:
 
 
 def _threshold(registry: Registry, version: Version) -> float | None:
-    content = registry.read(version.run_id, REPORT)
-    return None if content is None else float(json.loads(content)["evaluation"]["threshold"])
+    record = read_evaluation(registry, version)
+    return record.evaluation.threshold if record else None
 
 
 def _base_rate(lake: Lake, folder: ModelDefinition, day: date, workers: int) -> float | None:

@@ -1,13 +1,13 @@
-"""What is known about a candidate on the test rows: everything that a gate, a report or a person asks."""
+"""The evaluation of a candidate whose label is 0 or 1."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_assets.decisions.interval import Interval
 from ml_assets.training.bootstrap import compare
+from ml_assets.training.evaluation import Evaluation
 from ml_assets.training.explain import Importance
 from ml_assets.training.metrics import by_slice, checked_scores, confusion, scores, threshold
 
@@ -23,41 +23,6 @@ class Costs:
 
     false_positive: float = 1.0
     false_negative: float = 1.0
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """A candidate on rows that it was not fitted on.
-
-    Args:
-        rows: number of test rows.
-        entities: number of distinct entities among them.
-        metrics: of `metrics.scores`.
-        threshold: the score from which on acting is cheapest on these rows.
-        cost: the mean cost of a row at that threshold.
-        confusion: counts at that threshold.
-        slices: by slice column and value, as `metrics.by_slice`.
-        others: the metrics of each other score vector, such as `baseline` and `champion`, on the same rows.
-        intervals: by other and metric, candidate minus other with its confidence interval.
-        importance: by feature, where it was measured.
-        baseline: `Baseline.as_dict` of the best single feature; empty where there are several classes.
-    """
-
-    rows: int
-    entities: int
-    metrics: dict[str, float]
-    threshold: float
-    cost: float
-    confusion: dict[str, int]
-    slices: dict[str, dict[str, dict[str, float]]]
-    others: dict[str, dict[str, float]]
-    intervals: dict[str, dict[str, Interval]]
-    importance: dict[str, Importance] = field(default_factory=dict)
-    baseline: dict[str, Any] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain dicts, strings and numbers, for JSON."""
-        return asdict(self)
 
 
 def evaluate(

@@ -16,9 +16,9 @@ from ml_assets.decisions.interval import Interval
 from ml_assets.decisions.metric import MULTICLASS, names
 from ml_assets.errors import TrainingError
 from ml_assets.training import bootstrap, metrics
+from ml_assets.training.evaluation import Evaluation
 from ml_assets.training.explain import Importance
 from ml_assets.training.measures import MEANS, value
-from ml_assets.training.task.binary import Evaluation
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_assets.decisions.interval import Interval
+    from ml_assets.training.evaluation import Evaluation
     from ml_assets.training.explain import Importance
-    from ml_assets.training.task.binary import Evaluation
 
     Floats = NDArray[np.float64]
     Labels = NDArray[np.int64]
@@ -99,11 +99,11 @@ class Task(ABC):
         """The score from which on acting is cheapest on these rows."""
 
     @abstractmethod
-    def evaluated_threshold(self, evaluation: "Mapping[str, Any]") -> float:
-        """The same as an evaluation (`Evaluation.as_dict`) kept it."""
+    def evaluated_threshold(self, evaluation: "Evaluation") -> float:
+        """The same as an evaluation kept it."""
 
     @abstractmethod
-    def evaluated_metrics(self, evaluation: "Mapping[str, Any]") -> dict[str, float]:
+    def evaluated_metrics(self, evaluation: "Evaluation") -> dict[str, float]:
         """The metrics of an evaluation, those at its threshold included."""
 
     @abstractmethod
@@ -156,5 +156,5 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def bands(self, declared: "Mapping[str, float]", evaluation: "Mapping[str, Any]") -> "Mapping[str, float]":
+    def bands(self, declared: "Mapping[str, float]", evaluation: "Evaluation") -> "Mapping[str, float]":
         """The names of decisions with the score that each begins at; none where an answer names a class."""

@@ -13,10 +13,10 @@ from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.names import REVIEW
 from ml_assets.storage.duck import literal
 from ml_assets.training import bootstrap, metrics
+from ml_assets.training.evaluation import Evaluation
 from ml_assets.training.explain import Importance, importance
 from ml_assets.training.frame import Frame
 from ml_assets.training.task import binary, multiclass
-from ml_assets.training.task.binary import Evaluation
 from ml_assets.training.task.multiclass import ClassPredictions
 from ml_assets.training.task.task import Candidate, Task
 
@@ -83,14 +83,14 @@ class Binary(Task):
         """By the costs that a folder declares."""
         return metrics.threshold(y, self.score(p), spec.costs.false_positive, spec.costs.false_negative)
 
-    def evaluated_threshold(self, evaluation: "Mapping[str, Any]") -> float:
+    def evaluated_threshold(self, evaluation: Evaluation) -> float:
         """See `Task`."""
-        return float(evaluation["threshold"])
+        return evaluation.threshold
 
-    def evaluated_metrics(self, evaluation: "Mapping[str, Any]") -> dict[str, float]:
+    def evaluated_metrics(self, evaluation: Evaluation) -> dict[str, float]:
         """With `accuracy` at the threshold."""
-        counts = evaluation["confusion"]
-        return {**evaluation["metrics"], "accuracy": (counts["tp"] + counts["tn"]) / sum(counts.values())}
+        counts = evaluation.confusion
+        return {**evaluation.metrics, "accuracy": (counts["tp"] + counts["tn"]) / sum(counts.values())}
 
     def measure(self, y: "Labels", p: "Floats", threshold: float) -> dict[str, float]:
         """With `accuracy` at the threshold."""
@@ -133,9 +133,9 @@ class Binary(Task):
             test.y, p, test.groups, slices=slices, costs=costs, other=other, seed=spec.seed, importance=leaned
         )
         curves = {name: metrics.curves(test.y, scores) for name, scores in {"candidate": p, **other}.items()}
-        return replace(evaluation, baseline=best.as_dict()), figure(curves, leaned, title)
+        return replace(evaluation, baseline=best), figure(curves, leaned, title)
 
-    def bands(self, declared: "Mapping[str, float]", evaluation: "Mapping[str, Any]") -> "Mapping[str, float]":
+    def bands(self, declared: "Mapping[str, float]", evaluation: Evaluation) -> "Mapping[str, float]":
         """Those that are declared; else `yes` from the threshold on."""
         threshold = self.evaluated_threshold(evaluation)
         return declared or ({"no": 0.0, "yes": threshold} if threshold > 0 else {"yes": 0.0})
@@ -193,13 +193,13 @@ class Multiclass(Task):
         """0: each answer is right or wrong, however sure it was."""
         return 0.0
 
-    def evaluated_threshold(self, evaluation: "Mapping[str, Any]") -> float:  # noqa: ARG002 - of any evaluation
+    def evaluated_threshold(self, evaluation: Evaluation) -> float:  # noqa: ARG002 - of any evaluation
         """0, as `threshold`."""
         return 0.0
 
-    def evaluated_metrics(self, evaluation: "Mapping[str, Any]") -> dict[str, float]:
+    def evaluated_metrics(self, evaluation: Evaluation) -> dict[str, float]:
         """See `Task`."""
-        return dict(evaluation["metrics"])
+        return dict(evaluation.metrics)
 
     def measure(self, y: "Labels", p: "Floats", threshold: float) -> dict[str, float]:  # noqa: ARG002 - see `threshold`
         """See `Task`."""
@@ -244,6 +244,6 @@ class Multiclass(Task):
         )  # fmt: skip
         return evaluation, figure(test.y, {"candidate": named, **beside}, self.classes, leaned, title)
 
-    def bands(self, declared: "Mapping[str, float]", evaluation: "Mapping[str, Any]") -> "Mapping[str, float]":  # noqa: ARG002 - an answer names a class
+    def bands(self, declared: "Mapping[str, float]", evaluation: Evaluation) -> "Mapping[str, float]":  # noqa: ARG002 - an answer names a class
         """None."""
         return {}

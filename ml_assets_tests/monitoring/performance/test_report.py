@@ -265,12 +265,12 @@ def test_over_a_real_registry_the_drop_is_against_the_evaluation(tiny: Tiny, emp
     assert auc.drop is not None
     assert auc.drop == pytest.approx(known.metrics["roc_auc"] - (auc.value or 0))
     assert (auc.drop_low or 0) < auc.drop < (auc.drop_high or 0)
-    right = known.evaluation["confusion"]["tp"] + known.evaluation["confusion"]["tn"]
-    assert accuracy.evaluated == right / known.evaluation["rows"]
+    right = known.evaluation.confusion["tp"] + known.evaluation.confusion["tn"]
+    assert accuracy.evaluated == right / known.evaluation.rows
     assert found.headline("accuracy") is not None
     assert found.notes == ()
     (part,) = [row for row in found.rows if (row.slice_value, row.metric) == ("a", "roc_auc")]
-    assert part.evaluated == known.evaluation["slices"].get("kind", {}).get("a", {}).get("roc_auc")
+    assert part.evaluated == known.evaluation.slices.get("kind", {}).get("a", {}).get("roc_auc")
     sound(found)
     tiny.write("label.sql", (tiny.path / "label.sql").read_text().replace("= 0 THEN 1", "< 2 THEN 1"))
     other = performance_report(tiny.lake, registry, tiny.folder(slices=["kind"]), SPEC, weeks(4)[0])

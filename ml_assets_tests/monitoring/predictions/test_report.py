@@ -91,8 +91,8 @@ def test_a_report_is_made_once_and_again_when_something_arrived(tiny: Tiny, empt
     assert first.scores.mean == pytest.approx(np.mean(scores))
     assert first.reference is not None
     assert first.reference.mean == pytest.approx(known.metrics["mean_score"])
-    assert first.threshold == known.evaluation["threshold"]
-    acted = (known.evaluation["confusion"]["tp"] + known.evaluation["confusion"]["fp"]) / known.evaluation["rows"]
+    assert first.threshold == known.evaluation.threshold
+    acted = (known.evaluation.confusion["tp"] + known.evaluation.confusion["fp"]) / known.evaluation.rows
     assert first.reference.acted == pytest.approx(acted)
     assert (first.base_rate_of, first.model_version) == (AS_OF - timedelta(days=14), 1)
     assert first.base_rate is not None

@@ -1,15 +1,17 @@
 # ruff: noqa: N806 - X is scikit-learn's name
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from ml_assets.training.evaluation import Evaluation
 from ml_assets.training.explain import Importance
 from ml_assets.training.metrics import scores
-from ml_assets.training.task.binary import Costs, Evaluation, evaluate
+from ml_assets.training.task.binary import Costs, evaluate
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +53,7 @@ def test_an_evaluation_holds_what_a_gate_asks_and_is_json() -> None:
     assert set(found.slices["word"]) == {"x", "y"}
     assert found.intervals["champion"]["roc_auc"].estimate == pytest.approx(0)
     assert found.intervals["baseline"]["roc_auc"].low > 0.2
-    assert json.loads(json.dumps(found.as_dict(), allow_nan=False)) == found.as_dict()
+    assert json.loads(json.dumps(asdict(found), allow_nan=False)) == asdict(found)
 
 
 def test_the_cost_is_that_of_the_confusion() -> None:

@@ -80,8 +80,8 @@ def test_a_model_of_several_classes_is_trained_judged_shipped_and_answers_alike_
     found = loop.report()
     assert found.verdict.action is GateAction.SHIP
     assert found.metrics["accuracy"] > 0.5
-    assert {"baseline"} == set(found.evaluation["intervals"])
-    assert set(found.evaluation["slices"]["class"]) <= set(CLASSES)
+    assert {"baseline"} == set(found.evaluation.intervals)
+    assert set(found.evaluation.slices["class"]) <= set(CLASSES)
     assert found.plots.startswith(b"\x89PNG")
     written = loop.ship(found)
     said = predict(loop.shop.lake, loop.registry, loop.folder, AS_OF)
@@ -105,9 +105,9 @@ def test_a_champion_of_several_classes_is_compared_on_the_rows_that_have_a_label
     loop.changes = {"slices": ["kind"], "seed": 1}
     found = loop.report()
     assert found.version.number == 2
-    interval = found.evaluation["intervals"]["champion"]["accuracy"]
-    assert (interval["estimate"], interval["low"], interval["high"]) == (0, 0, 0)
-    assert set(found.evaluation["slices"]) == {"kind", "class"}
+    interval = found.evaluation.intervals["champion"]["accuracy"]
+    assert (interval.estimate, interval.low, interval.high) == (0, 0, 0)
+    assert set(found.evaluation.slices) == {"kind", "class"}
 
 
 @pytest.mark.slow
