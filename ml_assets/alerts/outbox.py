@@ -113,7 +113,7 @@ def evaluate(
     with lake.lock(outbox(folder)):
         judged = lake.record(outbox(folder), _JUDGED)
         last_judged, rule_states = None if judged is None else date.fromordinal(judged), states(lake, folder)
-        state = {rule.name: replace(rule_states.get(rule.name, RuleState()), seen=last_judged) for rule in rules}
+        state = {rule.name: replace(rule_states.get(rule.name, RuleState()), last_judged=last_judged) for rule in rules}
         events, _ = decide(rules, metrics, state, as_of)
         rows = [_row(folder, event, link, decided_at) for event in events]
         newer = {_JUDGED: as_of.toordinal()} if rules and (last_judged is None or as_of > last_judged) else {}

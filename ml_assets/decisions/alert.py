@@ -78,13 +78,13 @@ class RuleState:
 
     Args:
         since: the as-of date at which it started to fire; None = it does not fire.
-        said: the as-of date of its last event.
-        seen: the last as-of date that was judged, with an event or without.
+        last_event: the as-of date of its last event.
+        last_judged: the last as-of date that was judged, with an event or without.
     """
 
     since: date | None = None
-    said: date | None = None
-    seen: date | None = None
+    last_event: date | None = None
+    last_judged: date | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,13 @@ def decide(
 ) -> tuple[tuple[AlertEvent, ...], Mapping[str, RuleState]]:
     """The events of an as-of date, in the order of the rules, and the state that the next one takes.
 
+    >>> rules = [MetricRule("auc", "roc_auc", below=0.7)]
+    >>> events, state = decide(rules, {"roc_auc": 0.65}, {}, date(2026, 6, 7))
+    >>> events[0].kind.value, events[0].sentence
+    ('fired', 'roc_auc is 0.65, below 0.7')
+    >>> decide(rules, {"roc_auc": 0.66}, state, date(2026, 6, 8))[0]  # its cooldown lasts
+    ()
+
     Args:
         rules: with names of their own.
         metrics: name → number; None and NaN are not known.
@@ -125,12 +132,20 @@ def decide(
 
 
 def backoff(attempts: int) -> timedelta:
-    """How long to wait after so many failed attempts in a row: 1, 2, 4 … 60 minutes; it never gives up."""
+    """How long to wait after so many failed attempts in a row: 1, 2, 4 … 60 minutes; it never gives up.
+
+    Truncated binary exponential backoff, Metcalfe & Boggs (1976), Ethernet: Distributed Packet Switching.
+
+    >>> [backoff(attempts).seconds // 60 for attempts in (0, 1, 2, 3, 9)]
+    [0, 1, 2, 4, 60]
+    """
     return min(timedelta(minutes=2 ** min(attempts - 1, 10)), _LONGEST) if attempts > 0 else timedelta(0)
 
 
 def _new(state: RuleState, as_of: date) -> bool:
-    return (state.seen is None or as_of >= state.seen) and (state.said is None or as_of > state.said)
+    return (state.last_judged is None or as_of >= state.last_judged) and (
+        state.last_event is None or as_of > state.last_event
+    )
 
 
 def _kind(rule: MetricRule, value: float, state: RuleState, as_of: date) -> Kind | None:
@@ -138,13 +153,13 @@ def _kind(rule: MetricRule, value: float, state: RuleState, as_of: date) -> Kind
         return None if state.since is None else Kind.RECOVERED
     if state.since is None:
         return Kind.FIRED
-    over = state.said is None or as_of - state.said >= rule.cooldown
+    over = state.last_event is None or as_of - state.last_event >= rule.cooldown
     return Kind.REMINDER if over else None
 
 
 def _after(kind: Kind | None, before: RuleState, as_of: date) -> RuleState:
     since = {Kind.FIRED: as_of, Kind.RECOVERED: None}.get(kind, before.since) if kind else before.since
-    return RuleState(since, as_of if kind else before.said, as_of)
+    return RuleState(since, as_of if kind else before.last_event, as_of)
 
 
 def _event(kind: Kind, rule: MetricRule, value: float, before: RuleState, as_of: date) -> AlertEvent:
@@ -155,16 +170,16 @@ def _event(kind: Kind, rule: MetricRule, value: float, before: RuleState, as_of:
 
 
 def _sentence(kind: Kind, rule: MetricRule, value: float, since: date, as_of: date) -> str:
-    shown, limit = _numbers(value, rule.limit)
+    number, limit = _numbers(value, rule.limit)
     days = (as_of - since).days
     lasted = f"{days} day{'' if days == 1 else 's'}"
     if kind is Kind.RECOVERED:
         return (
-            f"{rule.metric} is {shown}, no longer {rule.side} {limit}; it fired for {lasted}, from {since} to {as_of}"
+            f"{rule.metric} is {number}, no longer {rule.side} {limit}; it fired for {lasted}, from {since} to {as_of}"
         )
     if kind is Kind.REMINDER:
-        return f"{rule.metric} is {shown}, still {rule.side} {limit}; it has fired for {lasted}, since {since}"
-    return f"{rule.metric} is {shown}, {rule.side} {limit}"
+        return f"{rule.metric} is {number}, still {rule.side} {limit}; it has fired for {lasted}, since {since}"
+    return f"{rule.metric} is {number}, {rule.side} {limit}"
 
 
 def _numbers(value: float, limit: float) -> tuple[str, str]:

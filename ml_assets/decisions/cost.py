@@ -26,8 +26,14 @@ class Cost:
 def costs(values: Mapping[str, Series], weeks: Sequence[float], direction: int) -> dict[str, Cost]:
     """Each policy's cost against the pointwise best: at each date, whichever of the compared policies did best there.
 
-    The pointwise best is no policy that anybody could have followed: nobody knew that day who would do best. It is
-    the bound that no compared policy passes, so an area is never negative, and it depends on who is compared.
+    The dynamic regret of Zinkevich (2003), Online Convex Programming and Generalized Infinitesimal Gradient Ascent,
+    with each date weighed by how long its decision stood. The pointwise best is not a policy that anybody could have
+    followed: nobody knew that day which one would do best. It is the bound that no compared policy passes, so an area
+    is never negative, and it depends on which policies are compared.
+
+    >>> found = costs({"weekly": [0.8, 0.6], "never": [0.7, 0.7]}, weeks=[1, 2], direction=1)
+    >>> {name: (round(cost.lost, 3), cost.best) for name, cost in found.items()}
+    {'weekly': (0.2, 1), 'never': (0.1, 1)}
 
     Args:
         values: policy → its realised metric at each date, None where there is none.
@@ -50,8 +56,8 @@ def spans(dates: Sequence[date], after: date) -> list[float]:
 
 
 def _best(column: Series, direction: int) -> float | None:
-    known = [value for value in column if value is not None]
-    return max(known, key=lambda value: direction * value, default=None)
+    values = [value for value in column if value is not None]
+    return max(values, key=lambda value: direction * value, default=None)
 
 
 def _cost(series: Series, best: Series, weeks: Sequence[float], direction: int) -> Cost:

@@ -39,16 +39,20 @@ def estimate_metrics(
         threshold: rows from this score on are acted on; None = no accuracy.
 
     Raises:
-        ValueError: scores that are no probabilities, or rows that can hardly have both labels.
+        ValueError: scores that are not probabilities, or rows that can hardly have both labels.
+
+    >>> expected = estimate_metrics(np.linspace(0.05, 0.95, 200), seed=0)
+    >>> round(expected["base_rate"].estimate, 3), round(expected["brier"].estimate, 3)
+    (0.5, 0.182)
     """
     p = _probabilities(scores)
     acted = None if threshold is None else np.asarray(scores) >= threshold  # as they came: not clipped
     rng, ranks = np.random.default_rng(seed), rankdata(p)
-    drawn = np.array([_drawn(rng.random(len(p)) < p, p, ranks, acted) for _ in range(draws)])
-    if np.isnan(drawn[:, 0]).mean() > 1 - level:
+    draws_of_metrics = np.array([_drawn(rng.random(len(p)) < p, p, ranks, acted) for _ in range(draws)])
+    if np.isnan(draws_of_metrics[:, 0]).mean() > 1 - level:
         raise ValueError(f"{len(p)} scores with mean {p.mean():.2g} hardly give both labels: wait for more rows")
-    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    means = [np.nanmean(drawn[:, 0]), *_exact(p, acted)]
+    low, high = np.nanquantile(draws_of_metrics, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    means = [np.nanmean(draws_of_metrics[:, 0]), *_exact(p, acted)]
     return {
         name: Interval(float(mean), float(one), float(two))
         for name, mean, one, two in zip(_NAMES, means, low, high, strict=False)
@@ -58,14 +62,14 @@ def estimate_metrics(
 def _probabilities(scores: "Floats") -> "Floats":
     p = np.asarray(scores, dtype=np.float64)
     if p.ndim != 1 or not len(p) or not ((p >= 0) & (p <= 1)).all():
-        raise ValueError(f"scores of shape {p.shape} are no probabilities: pass a vector of numbers from 0 to 1")
+        raise ValueError(f"scores of shape {p.shape} are not probabilities: pass a vector of numbers from 0 to 1")
     return np.clip(p, _CLIP, 1 - _CLIP)
 
 
 def _exact(p: "Floats", acted: "NDArray[np.bool_] | None") -> list[float]:
     """Brier score, log loss, base rate and accuracy are means over rows: their expectations need no draws."""
-    found = [p * (1 - p), entr(p) + entr(1 - p), p, *([] if acted is None else [np.where(acted, p, 1 - p)])]
-    return [float(np.mean(each)) for each in found]
+    row_values = [p * (1 - p), entr(p) + entr(1 - p), p, *([] if acted is None else [np.where(acted, p, 1 - p)])]
+    return [float(np.mean(each)) for each in row_values]
 
 
 def _drawn(

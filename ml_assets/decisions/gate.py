@@ -55,8 +55,8 @@ class Gate:
             f"at most {{}} worse than the {self.against}": self.at_most_worse,
             f"at least {{}} better than the {self.against}": self.at_least_better,
         }
-        (said,) = (words.format(limit) for words, limit in limits.items() if limit is not None)
-        return f"{self.metric} {said}{', with confidence' if self.confident else ''}"
+        (condition,) = (words.format(limit) for words, limit in limits.items() if limit is not None)
+        return f"{self.metric} {condition}{', with confidence' if self.confident else ''}"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class GateEvidence:
             `champion` there is none yet.
         as_of: the candidate's as-of date.
         champion_as_of: the champion's; None = no champion yet.
-        named: other → what it is, for the sentence: of the baseline, the best single feature.
+        descriptions: other → what it is, for the sentence: of the baseline, the best single feature.
         suspects: feature → its ROC AUC alone, where it is so high that the future may have leaked into it.
     """
 
@@ -77,7 +77,7 @@ class GateEvidence:
     differences: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
     as_of: date | None = None
     champion_as_of: date | None = None
-    named: Mapping[str, str] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
     suspects: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -103,7 +103,15 @@ GateVerdict = Verdict[GateAction, GateResult]
 
 
 def decide(gates: Sequence[Gate], evidence: GateEvidence) -> GateVerdict:
-    """Ship if every gate passes and no newer champion stands.
+    """Ship if every gate passes and the champion is not newer.
+
+    A `confident` gate of a difference is a test of noninferiority (`at_most_worse`) or superiority (`at_least_better`)
+    by the end of the interval that speaks against the candidate: Piaggio et al. (2012), Reporting of Noninferiority
+    and Equivalence Randomized Trials, JAMA 308.
+
+    Args:
+        gates: the conditions, all of which must hold.
+        evidence: what was measured.
 
     >>> verdict = decide([Gate("roc_auc", at_least=0.7)], GateEvidence({"roc_auc": 0.65}))
     >>> verdict.action.value, verdict.reason
@@ -144,10 +152,10 @@ def _result(gate: Gate, evidence: GateEvidence) -> GateResult:
 
 
 def _against(gate: Gate, evidence: GateEvidence) -> GateResult:
-    known = directions()
-    if gate.metric not in known:
-        raise UnknownMetricError(f"gate {gate.name}: {gate.metric} has no better or worse: use {sorted(known)}")
-    direction = known[gate.metric]
+    better = directions()
+    if gate.metric not in better:
+        raise UnknownMetricError(f"gate {gate.name}: {gate.metric} has no better or worse: use {sorted(better)}")
+    direction = better[gate.metric]
     limit = _limit(gate, gate.at_least_better if gate.at_least_better is not None else gate.at_most_worse)
     least = limit if gate.at_least_better is not None else -limit
     measured = evidence.differences.get(str(gate.against))
@@ -155,8 +163,8 @@ def _against(gate: Gate, evidence: GateEvidence) -> GateResult:
         return GateResult(gate.name, True, None, least, f"there is no other champion to compare {gate.metric} with")
     difference = _measured(gate.metric, measured or {})
     gain = direction * (difference.worst(direction) if gate.confident else difference.estimate)
-    named = evidence.named.get(str(gate.against))
-    opponent = f"{gate.against} ({named})" if named else gate.against
+    description = evidence.descriptions.get(str(gate.against))
+    opponent = f"{gate.against} ({description})" if description else gate.against
     sentence = f"{gate.metric} is {difference.estimate:+.4f} against the {opponent}"
     interval = f" ({difference.low:+.4f} to {difference.high:+.4f})"
     return GateResult(gate.name, gain >= least, gain, least, f"{sentence}{interval}, limit {least:+.4f}")

@@ -136,6 +136,13 @@ def drift_weight(drifted: Mapping[str, bool | None], importance: Mapping[str, fl
 def decide(policy: Policy, evidence: RetrainEvidence) -> RetrainVerdict:
     """Retrain, suspect, or wait.
 
+    The rule of `after` dates in a row is the sensitizing rule of control charts, by which chance alone seldom alarms:
+    Western Electric Company (1956), Statistical Quality Control Handbook.
+
+    Args:
+        policy: which triggers are on, with their limits.
+        evidence: what is known at the as-of date.
+
     >>> grown = RetrainEvidence(date(2026, 6, 7), trained=date(2026, 1, 4), rows=1000, new_rows=400)
     >>> verdict = decide(Policy(rows=0.3), grown)
     >>> verdict.action.value, verdict.reason
@@ -143,7 +150,7 @@ def decide(policy: Policy, evidence: RetrainEvidence) -> RetrainVerdict:
     """
     if evidence.trained is None:
         return _first(policy, evidence)
-    triggers = tuple(found for found in _triggers(policy, evidence) if found is not None)
+    triggers = tuple(trigger for trigger in _triggers(policy, evidence) if trigger is not None)
     action, reason = _weighed(policy, evidence, triggers)
     return Verdict(action, reason, triggers)
 
@@ -234,26 +241,26 @@ def _drift(policy: Policy, evidence: RetrainEvidence) -> Trigger | None:
 def _floor(policy: Policy, evidence: RetrainEvidence) -> Trigger | None:
     if policy.floor is None or evidence.measured is None:
         return None
-    found, sign = evidence.measured, evidence.direction
-    fired = sign * found.best(sign) < sign * policy.floor  # chance alone shall not accuse the champion
-    reason = f"the measured metric is {_shown(found)}, limit {policy.floor:.4g}"
-    return _unsure("floor", fired, found.estimate, policy.floor, reason, policy, evidence)
+    interval, sign = evidence.measured, evidence.direction
+    fired = sign * interval.best(sign) < sign * policy.floor  # chance alone shall not accuse the champion
+    reason = f"the measured metric is {_shown(interval)}, limit {policy.floor:.4g}"
+    return _unsure("floor", fired, interval.estimate, policy.floor, reason, policy, evidence)
 
 
 def _worse(
-    name: str, limit: float | None, found: Interval | None, how: str, policy: Policy, evidence: RetrainEvidence
+    name: str, limit: float | None, interval: Interval | None, how: str, policy: Policy, evidence: RetrainEvidence
 ) -> Trigger | None:
-    if limit is None or found is None or evidence.evaluated is None:
+    if limit is None or interval is None or evidence.evaluated is None:
         return None
     sign, evaluated = evidence.direction, evidence.evaluated
-    lost = sign * (evaluated - found.estimate)
-    fired = sign * (evaluated - found.best(sign)) > limit
-    reason = f"the {how} metric is {_shown(found)}, {lost:.4g} worse than the {evaluated:.4g} of the evaluation"
-    return _unsure(name, fired, lost, limit, f"{reason}, limit {limit:.4g}", policy, evidence)
+    loss = sign * (evaluated - interval.estimate)
+    fired = sign * (evaluated - interval.best(sign)) > limit
+    reason = f"the {how} metric is {_shown(interval)}, {loss:.4g} worse than the {evaluated:.4g} of the evaluation"
+    return _unsure(name, fired, loss, limit, f"{reason}, limit {limit:.4g}", policy, evidence)
 
 
-def _shown(found: Interval) -> str:
-    return f"{found.estimate:.4g} ({found.low:.4g} to {found.high:.4g})"
+def _shown(interval: Interval) -> str:
+    return f"{interval.estimate:.4g} ({interval.low:.4g} to {interval.high:.4g})"
 
 
 def _unsure(

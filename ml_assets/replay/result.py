@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from ml_assets.decisions.history import Cost, costs, spans
+from ml_assets.decisions.cost import Cost, costs, spans
 from ml_assets.decisions.metric import BINARY, METRICS, realisable
 from ml_assets.spec.monitor import RetrainSpec
 

@@ -173,7 +173,7 @@ def test_the_baseline_and_a_suspected_leak_are_named_in_the_reason() -> None:
         {"roc_auc": 0.99},
         difference,
         DAY,
-        named={"baseline": "days in bins"},
+        descriptions={"baseline": "days in bins"},
         suspects={"days": 0.985, "refund": 0.999},
     )
     (gate,) = decide([Gate("roc_auc", against="baseline", at_least_better=0.01)], evidence).numbers

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ml_assets.decisions.history import costs, spans
+from ml_assets.decisions.cost import costs, spans
 from ml_assets.decisions.metric import estimable, watchable
 from ml_assets.errors import TrainingError
 from ml_assets.features.join import point_in_time
