@@ -9,7 +9,8 @@ The interval is the percentile interval.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -26,6 +27,41 @@ if TYPE_CHECKING:
 
 _CELLS = 1_000_000  # weights held at once: 8 MB an array, whatever the number of rows and resamples
 _FEWEST = 10  # entities; with fewer, draws repeat and the interval is far too short
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Whole entities, which are drawn with all their rows: the number of each row's entity, [rows], and how many."""
+
+    of_row: "NDArray[np.intp]"
+    count: int
+
+    @cached_property
+    def rows(self) -> "Floats":
+        """The number of rows of each entity, [entities]."""
+        return np.bincount(self.of_row, minlength=self.count).astype(np.float64)
+
+    def sums(self, values: "Floats") -> "Floats":
+        """The sum of a number of each row, [rows], over the rows of each entity, [entities]."""
+        return np.bincount(self.of_row, weights=values, minlength=self.count).astype(np.float64)
+
+
+def clusters(groups: "ArrayLike", rows: int) -> Clusters:
+    """The entities of rows.
+
+    Args:
+        groups: the entity of each row, [rows].
+        rows: how many there are.
+
+    Raises:
+        TrainingError: another number of rows, or fewer than ten entities.
+    """
+    names, entity = np.unique(np.asarray(groups), return_inverse=True)
+    if entity.shape != (rows,):
+        raise TrainingError(f"{entity.shape} entities for {rows} rows: pass one entity for each row")
+    if len(names) < _FEWEST:
+        raise TrainingError(f"{len(names)} entities say nothing about others: an interval needs at least {_FEWEST}")
+    return Clusters(entity, len(names))
 
 
 def compared_metrics() -> tuple[str, ...]:
@@ -63,13 +99,9 @@ def compare(
     labels, mine = checked_scores(y, candidate)
     _, theirs = checked_scores(y, other)
     metrics = _require_metrics(metrics)
-    entity, entities = clusters(groups, len(labels))
-    models = [_Scored.of(labels, p, entity, entities) for p in (mine, theirs)]
-
-    def values(counts: "Floats") -> "dict[str, Floats]":
-        return _difference(models, counts, metrics)
-
-    return bootstrap_intervals(values, len(labels), entities, resamples, confidence, seed)
+    entities = clusters(groups, len(labels))
+    models = [ScoredModel.of(labels, p, entities) for p in (mine, theirs)]
+    return paired_intervals(models, metrics, resamples=resamples, confidence=confidence, seed=seed)
 
 
 def intervals(
@@ -100,60 +132,111 @@ def intervals(
     """
     labels, mine = checked_scores(y, p)
     metrics = _require_metrics(metrics)
-    entity, entities = clusters(groups, len(labels))
-    scored = _Scored.of(labels, mine, entity, entities)
-    sums = {name: _summed(np.asarray(each, np.float64), entity, entities) for name, each in (means or {}).items()}
+    entities = clusters(groups, len(labels))
+    scored = ScoredModel.of(labels, mine, entities)
+    sums = {name: entities.sums(np.asarray(each, np.float64)) for name, each in (means or {}).items()}
 
     def values(counts: "Floats") -> "dict[str, Floats]":
-        rows = counts @ scored.rows
+        rows = counts @ entities.rows
         return scored.values(counts, metrics) | {name: (counts @ each) / rows for name, each in sums.items()}
 
-    return bootstrap_intervals(values, len(labels), entities, resamples, confidence, seed)
+    return bootstrap_intervals(values, entities, resamples=resamples, confidence=confidence, seed=seed)
+
+
+class ComparedModel(Protocol):
+    """One model on labelled rows, summed by entity."""
+
+    @property
+    def entities(self) -> Clusters:
+        """Of the rows."""
+
+    def values(self, counts: "Floats", metrics: Sequence[str]) -> "dict[str, Floats]":
+        """Each metric under each draw, [draws]; `counts` [draws, entities] says how often each entity was drawn."""
+
+
+def paired_intervals(
+    models: Sequence[ComparedModel],
+    metrics: Sequence[str],
+    *,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int,
+) -> dict[str, Interval]:
+    """Each metric of the first of two models minus that of the second, on the same rows and the same draws.
+
+    Args:
+        models: the one that wants to ship, and what it is compared with.
+        metrics: which.
+        resamples: how often entities are drawn.
+        confidence: the share of such intervals that hold the true difference.
+        seed: of the draws.
+
+    Raises:
+        TrainingError: draws mostly hold one class.
+    """
+
+    def values(counts: "Floats") -> "dict[str, Floats]":
+        one, two = (model.values(counts, metrics) for model in models)
+        return {metric: one[metric] - two[metric] for metric in metrics}
+
+    return bootstrap_intervals(values, models[0].entities, resamples=resamples, confidence=confidence, seed=seed)
 
 
 def bootstrap_intervals(
     values: "Callable[[Floats], dict[str, Floats]]",
-    rows: int,
-    entities: int,
-    resamples: int,
-    confidence: float,
+    entities: Clusters,
+    *,
+    resamples: int = 1000,
+    confidence: float = 0.95,
     seed: int,
 ) -> dict[str, Interval]:
-    """What `values` gives for the rows as they are, with the interval of what it gives for draws of entities."""
-    estimate = values(np.ones((1, entities)))
-    chunk = max(1, _CELLS // max(rows, entities))
-    parts = [values(counts) for counts in _draws(entities, resamples, chunk, seed)]
-    found = {metric: np.concatenate([part[metric] for part in parts]) for metric in estimate}
-    return {metric: _interval(metric, float(estimate[metric][0]), found[metric], confidence) for metric in estimate}
+    """What `values` gives for the rows as they are, with the interval of what it gives for draws of entities.
+
+    Args:
+        values: from how often each entity was drawn, [draws, entities], to each metric of each draw, [draws].
+        entities: of the rows.
+        resamples: how often entities are drawn.
+        confidence: the share of such intervals that hold the true value.
+        seed: of the draws.
+
+    Raises:
+        TrainingError: draws mostly hold one class.
+    """
+    estimate = values(np.ones((1, entities.count)))
+    chunk = max(1, _CELLS // max(len(entities.of_row), entities.count))
+    parts = [values(counts) for counts in _draws(entities.count, resamples, chunk, seed)]
+    draws = {metric: np.concatenate([part[metric] for part in parts]) for metric in estimate}
+    return {metric: _interval(metric, float(estimate[metric][0]), draws[metric], confidence) for metric in estimate}
 
 
 @dataclass(frozen=True)
-class _Scored:
+class ScoredModel:
     """One model, sorted once: rows by falling score, and losses summed by entity.
 
     `entity` and `labels` are in that order, `starts` is where each distinct score begins; `losses` has per
-    metric one sum for each entity, and `rows` its number of rows.
+    metric one sum for each of the `entities`.
     """
 
     labels: "Floats"
     entity: "NDArray[np.intp]"
     starts: "NDArray[np.intp]"
     losses: "Mapping[str, Floats]"
-    rows: "Floats"
+    entities: Clusters
 
     @classmethod
-    def of(cls, labels: "Floats", p: "Floats", entity: "NDArray[np.intp]", entities: int) -> "_Scored":
+    def of(cls, labels: "Floats", p: "Floats", entities: Clusters) -> "ScoredModel":
+        """Sort and sum the checked labels and scores of rows, both [n]."""
         order = np.argsort(-p, kind="stable")
         starts = np.append(0, np.flatnonzero(np.diff(p[order])) + 1)
-        rows = np.bincount(entity, minlength=entities).astype(np.float64)
-        sums = {name: _summed(of(labels, p), entity, entities) for name, of in MEANS.items()}
-        return cls(labels[order], entity[order], starts, sums, rows)
+        losses = {name: entities.sums(loss(labels, p)) for name, loss in MEANS.items()}
+        return cls(labels[order], entities.of_row[order], starts, losses, entities)
 
     def values(self, counts: "Floats", metrics: Sequence[str]) -> "dict[str, Floats]":
         """Each metric under each draw; `counts` [draws, entities] says how often each entity was drawn."""
-        found = {name: (counts @ self.losses[name]) / (counts @ self.rows) for name in metrics if name in MEANS}
+        rows = counts @ self.entities.rows
+        means = {name: (counts @ self.losses[name]) / rows for name in metrics if name in MEANS}
         ranking = [name for name in metrics if name in RANKINGS]
-        return found | (self._ranking(counts, ranking) if ranking else {})
+        return means | (self._ranking(counts, ranking) if ranking else {})
 
     def _ranking(self, counts: "Floats", metrics: Sequence[str]) -> "dict[str, Floats]":
         weights = np.take(counts, self.entity, axis=1)
@@ -167,15 +250,6 @@ class _Scored:
         return weights if distinct else np.asarray(np.add.reduceat(weights, self.starts, axis=1))
 
 
-def _summed(values: "Floats", entity: "NDArray[np.intp]", entities: int) -> "Floats":
-    return np.bincount(entity, weights=values, minlength=entities).astype(np.float64)
-
-
-def _difference(models: Sequence[_Scored], counts: "Floats", metrics: Sequence[str]) -> "dict[str, Floats]":
-    mine, theirs = (model.values(counts, metrics) for model in models)
-    return {metric: mine[metric] - theirs[metric] for metric in metrics}
-
-
 def _draws(entities: int, resamples: int, chunk: int, seed: int) -> "Iterator[Floats]":
     """How often each entity is drawn, [draws, entities], in chunks whose size does not change the draws."""
     rng = np.random.default_rng(seed)
@@ -185,21 +259,10 @@ def _draws(entities: int, resamples: int, chunk: int, seed: int) -> "Iterator[Fl
         yield np.array(counts, dtype=np.float64)
 
 
-def clusters(groups: "ArrayLike", rows: int) -> "tuple[NDArray[np.intp], int]":
-    """The number of each row's entity, [rows], and how many entities there are."""
-    names, entity = np.unique(np.asarray(groups), return_inverse=True)
-    if entity.shape != (rows,):
-        raise TrainingError(f"{entity.shape} entities for {rows} rows: pass one entity for each row")
-    if len(names) < _FEWEST:
-        raise TrainingError(f"{len(names)} entities say nothing about others: an interval needs at least {_FEWEST}")
-    return entity, len(names)
-
-
 def _require_metrics(metrics: Sequence[str] | None) -> Sequence[str]:
     for metric in metrics or ():
         if metric not in RANKINGS and metric not in MEANS:
-            known = ", ".join(compared_metrics())
-            raise TrainingError(f"no paired interval for {metric!r}: compare on one of {known}")
+            raise TrainingError(f"no paired interval for {metric!r}: compare on one of {', '.join(compared_metrics())}")
     return compared_metrics() if metrics is None else metrics
 
 

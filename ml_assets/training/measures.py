@@ -28,13 +28,13 @@ EXACT: "dict[str, Callable[[Floats, Floats], float]]" = {}
 """From labels and scores to the value, where another computation than that of the bootstrap is the reference."""
 
 
-def ranking(function: "Function") -> "Function":
+def register_ranking(function: "Function") -> "Function":
     """Register a ranking metric under its function's name."""
     RANKINGS[function.__name__] = function
     return function
 
 
-def mean(function: "Function") -> "Function":
+def register_mean(function: "Function") -> "Function":
     """Register a mean over rows under its function's name."""
     MEANS[function.__name__] = function
     return function
@@ -58,7 +58,7 @@ def value(name: str, labels: "Floats", p: "Floats") -> float:
     return float(RANKINGS[name](positive, everyone)[0])
 
 
-@ranking
+@register_ranking
 def roc_auc(positive: "Floats", everyone: "Floats") -> "Floats":
     """The share of (positive, negative) pairs in the right order; a tie counts half (Mann & Whitney 1947)."""
     negative = everyone - positive
@@ -67,42 +67,42 @@ def roc_auc(positive: "Floats", everyone: "Floats") -> "Floats":
     return np.asarray(wins / (hits[:, -1] * total))
 
 
-@ranking
+@register_ranking
 def pr_auc(positive: "Floats", everyone: "Floats") -> "Floats":
     """Average precision: the mean of the precision at each positive."""
-    hits, taken = np.cumsum(positive, axis=1), np.cumsum(everyone, axis=1)
-    precision = np.divide(hits, taken, out=np.zeros_like(hits), where=taken > 0)
+    hits, rows = np.cumsum(positive, axis=1), np.cumsum(everyone, axis=1)
+    precision = np.divide(hits, rows, out=np.zeros_like(hits), where=rows > 0)
     return np.asarray(np.einsum("ij,ij->i", positive, precision) / hits[:, -1])
 
 
-@ranking
+@register_ranking
 def lift_at_10(positive: "Floats", everyone: "Floats") -> "Floats":
     """How many times more positives the first tenth holds than rows taken at random."""
-    hits, taken = np.cumsum(positive, axis=1), np.cumsum(everyone, axis=1)
-    caught = [np.interp(TOP * t[-1], np.append(0, t), np.append(0, h)) for t, h in zip(taken, hits, strict=True)]
+    hits, rows = np.cumsum(positive, axis=1), np.cumsum(everyone, axis=1)
+    caught = [np.interp(TOP * t[-1], np.append(0, t), np.append(0, h)) for t, h in zip(rows, hits, strict=True)]
     return np.asarray(np.array(caught) / hits[:, -1] / TOP)
 
 
-@mean
+@register_mean
 def log_loss(labels: "Floats", p: "Floats") -> "Floats":
     """The negative log likelihood of each row, clipped as `sklearn.metrics.log_loss` clips."""
     eps = np.finfo(np.float64).eps
     return np.asarray(-np.log(np.clip(np.where(labels == 1, p, 1 - p), eps, 1 - eps)))
 
 
-@mean
+@register_mean
 def brier(labels: "Floats", p: "Floats") -> "Floats":
     """The squared error of each row."""
     return np.asarray((p - labels) ** 2)
 
 
-@mean
+@register_mean
 def base_rate(labels: "Floats", _: "Floats") -> "Floats":
     """The labels themselves."""
     return labels
 
 
-@mean
+@register_mean
 def mean_score(_: "Floats", p: "Floats") -> "Floats":
     """The scores themselves."""
     return p

@@ -51,8 +51,8 @@ def scores(y: "ArrayLike", p: "ArrayLike") -> dict[str, float]:
         TrainingError: as `checked_scores`.
     """
     labels, p = checked_scores(y, p)
-    asked = names(lambda metric: metric.source == "scores" and metric.in_evaluation(BINARY))
-    return {name: value(name, labels, p) for name in asked} | {"rows": float(len(labels))}
+    metric_names = names(lambda metric: metric.source == "scores" and metric.in_evaluation(BINARY))
+    return {name: value(name, labels, p) for name in metric_names} | {"rows": float(len(labels))}
 
 
 def calibration_error(y: "ArrayLike", p: "ArrayLike", bins: int = BINS) -> float:
@@ -62,8 +62,8 @@ def calibration_error(y: "ArrayLike", p: "ArrayLike", bins: int = BINS) -> float
     Mitigating Bias in Calibration Error Estimation. Equal scores share a bin, so the order of rows does not
     matter.
     """
-    found = calibration(y, p, bins)
-    return float(np.average(np.abs(found.rate - found.mean), weights=found.rows))
+    curve = calibration(y, p, bins)
+    return float(np.average(np.abs(curve.rate - curve.mean), weights=curve.rows))
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ def calibration(y: "ArrayLike", p: "ArrayLike", bins: int = BINS) -> Calibration
     edges = np.unique(ordered[np.arange(1, bins) * len(p) // bins])
     bin_ = np.searchsorted(edges, p, side="right")
     rows = np.bincount(bin_, minlength=len(edges) + 1).astype(np.float64)
-    kept = rows > 0
-    means = [np.bincount(bin_, weights=value, minlength=len(rows))[kept] / rows[kept] for value in (p, labels)]
-    return Calibration(means[0], means[1], rows[kept])
+    filled = rows > 0
+    means = [np.bincount(bin_, weights=value, minlength=len(rows))[filled] / rows[filled] for value in (p, labels)]
+    return Calibration(means[0], means[1], rows[filled])
 
 
 @dataclass(frozen=True)
@@ -115,12 +115,12 @@ def curves(y: "ArrayLike", p: "ArrayLike", points: int = 200) -> Curves:
     labels, p = checked_scores(y, p)
     rows, hits = _taken(labels, p)
     fpr, tpr, share = (rows - hits) / (len(p) - hits[-1]), hits / hits[-1], rows / rows[-1]
-    kept = np.unique(np.linspace(0, len(rows) - 1, points).astype(int))
+    at = np.unique(np.linspace(0, len(rows) - 1, points).astype(int))
     return Curves(
-        fpr=fpr[kept],
-        tpr=tpr[kept],
-        share=share[kept],
-        captured=tpr[kept],
+        fpr=fpr[at],
+        tpr=tpr[at],
+        share=share[at],
+        captured=tpr[at],
         calibration=calibration(labels, p),
         roc_auc=float(roc_auc_score(labels, p)),
         base_rate=float(labels.mean()),
@@ -150,6 +150,12 @@ def threshold(y: "ArrayLike", p: "ArrayLike", cost_fp: float, cost_fn: float) ->
 
     Rows with `p >= threshold` are acted on. Among equal costs the highest threshold: the fewest actions. It
     is chosen on the rows that it is given, so the cost there flatters a little.
+
+    Args:
+        y: labels 0/1, [n].
+        p: P(label = 1), [n].
+        cost_fp: of acting on a row with label 0, above 0.
+        cost_fn: of not acting on a row with label 1, in the same unit.
 
     Raises:
         TrainingError: a cost that is not positive, or as `checked_scores`.
@@ -184,21 +190,30 @@ def by_slice(
     fewer than `min_rows` rows are only counted, together, as `(smaller slices)`. A missing value is the
     slice `(missing)`.
 
+    Args:
+        y: labels 0/1, [n].
+        p: P(label = 1), [n].
+        values: of the slice, [n].
+        min_rows: fewer rows are not measured.
+
     Raises:
         TrainingError: as `checked_scores`, or `values` has another length.
     """
     labels, p = checked_scores(y, p)
+    if len(values) != len(p):
+        raise TrainingError(f"{len(values)} slice values for {len(p)} rows: pass one for each row")
+    return slices(values, lambda rows: _slice(labels[rows], p[rows]), min_rows)
+
+
+def slices(
+    values: "Sequence[Any] | NDArray[Any]", measure: "Callable[[NDArray[np.bool_]], dict[str, float]]", min_rows: int
+) -> dict[str, dict[str, float]]:
+    """What `measure` says of the rows of each value, given as a mask [n]; smaller slices are only counted, together."""
     names = slice_names(values)
-    if len(names) != len(p):
-        raise TrainingError(f"{len(names)} slice values for {len(p)} rows: pass one for each row")
-    found, small = {}, 0
-    for name in sorted(set(names)):
-        chosen = names == name
-        if chosen.sum() < min_rows:
-            small += int(chosen.sum())
-        else:
-            found[name] = _slice(labels[chosen], p[chosen])
-    return found | ({"(smaller slices)": {"rows": float(small)}} if small else {})
+    rows = {name: names == name for name in sorted(set(names))}
+    small = sum(int(mask.sum()) for mask in rows.values() if mask.sum() < min_rows)
+    large = {name: measure(mask) for name, mask in rows.items() if mask.sum() >= min_rows}
+    return large | ({"(smaller slices)": {"rows": float(small)}} if small else {})
 
 
 def _slice(labels: "Floats", p: "Floats") -> dict[str, float]:

@@ -175,9 +175,12 @@ def _evaluate(
     against = None
     if champion is not None:
         others["champion"], against = _champion(lake, registry, folder, champion, kept, test, workers)
-    candidate = Candidate(folder.spec, train, test, partial(export.probabilities, judged))
-    title = f"{folder.name} {version.as_of}"
-    evaluation, plots = kept.task.evaluate(candidate, _slices(folder, test), others, title)
+    evaluation, plots = kept.task.evaluate(
+        Candidate(
+            folder.spec, train, test, partial(export.probabilities, judged), _slices(folder, test), others,
+            f"{folder.name} {version.as_of}",
+        )
+    )  # fmt: skip
     registry.log(version.run_id, evaluation.metrics)
     registry.write(version.run_id, {PLOTS: plots})
     return evaluation, against

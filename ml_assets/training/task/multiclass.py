@@ -30,7 +30,7 @@ COUNTS: "dict[str, Callable[[Floats], Floats]]" = {}
 """Metrics of tables of counts (true, named), [draws, classes, classes] → [draws], by the name of their function."""
 
 
-def of_counts(function: "Callable[[Floats], Floats]") -> "Callable[[Floats], Floats]":
+def register_counts(function: "Callable[[Floats], Floats]") -> "Callable[[Floats], Floats]":
     """Register a metric of the table of counts under its function's name."""
     COUNTS[function.__name__] = function
     return function
@@ -74,8 +74,8 @@ def scores(y: "Codes", named: ClassPredictions) -> dict[str, float]:
     if not len(y):
         raise TrainingError("there are no rows, so no metric is defined: widen the test window")
     counts = pairs(y, named.code)[None]
-    asked = names(lambda metric: metric.source == "scores" and metric.in_evaluation(MULTICLASS))
-    return {name: _value(name, right, p, counts) for name in asked} | {"rows": float(len(y))}
+    metric_names = names(lambda metric: metric.source == "scores" and metric.in_evaluation(MULTICLASS))
+    return {name: _value(name, right, p, counts) for name in metric_names} | {"rows": float(len(y))}
 
 
 def _value(name: str, right: "Floats", p: "Floats", counts: "Floats") -> float:
@@ -123,6 +123,10 @@ def evaluate(
         TrainingError: no row, or as `bootstrap.compare`.
     """
     measured = scores(y, named)
+
+    def part(rows: "NDArray[np.bool_]") -> dict[str, float]:
+        return scores(y[rows], ClassPredictions(named.code[rows], named.confidence[rows]))
+
     return Evaluation(
         rows=len(y),
         entities=len(np.unique(np.asarray(groups))),
@@ -130,7 +134,7 @@ def evaluate(
         threshold=review_below,
         cost=1 - measured["accuracy"],
         confusion=confusion(y, named.code, classes),
-        slices={name: _slices(y, named, values, min_rows) for name, values in slices.items()}
+        slices={name: metrics.slices(values, part, min_rows) for name, values in slices.items()}
         | {"class": by_class(y, named.code, classes)},
         others={name: scores(y, theirs) for name, theirs in others.items()},
         intervals={
@@ -151,22 +155,20 @@ def compare(
 ) -> dict[str, Interval]:
     """Each of `compared_metrics` of `mine` minus that of `theirs`, with the interval of the paired cluster bootstrap.
 
+    Args:
+        y: the number of the true class of each row, [n].
+        mine: what the candidate says of the rows.
+        theirs: what it is compared with says of the same rows.
+        groups: the entity of each row, [n].
+        resamples: how often entities are drawn.
+        seed: of the draws.
+
     Raises:
         TrainingError: fewer than ten entities.
     """
-    entity, entities = bootstrap.clusters(groups, len(y))
-    rows = np.bincount(entity, minlength=entities).astype(np.float64)
-    parts = [
-        (_losses(y, named, entity, entities), _counted(y, named.code, entity, entities)) for named in (mine, theirs)
-    ]
-
-    asked = compared_metrics()
-
-    def values(counts: "Floats") -> "dict[str, Floats]":
-        one, two = (_values(counts, rows, losses, pairs) for losses, pairs in parts)
-        return {metric: one[metric] - two[metric] for metric in asked}
-
-    return bootstrap.bootstrap_intervals(values, len(y), entities, resamples, 0.95, seed)
+    entities = bootstrap.clusters(groups, len(y))
+    models = [ClassModel.of(y, each, entities) for each in (mine, theirs)]
+    return bootstrap.paired_intervals(models, compared_metrics(), resamples=resamples, seed=seed)
 
 
 def confusion(y: "Codes", code: "Codes", classes: Sequence[str]) -> dict[str, int]:
@@ -177,30 +179,18 @@ def confusion(y: "Codes", code: "Codes", classes: Sequence[str]) -> dict[str, in
 
 def by_class(y: "Codes", code: "Codes", classes: Sequence[str]) -> dict[str, dict[str, float]]:
     """Precision, recall, F1 and rows of each true class; a class that neither occurs nor is named is left out."""
-    found = {}
+    table = {}
     for nr, name in enumerate(classes):
-        true, said = y == nr, code == nr
-        if true.any() or said.any():
-            hits = float((true & said).sum())
-            found[name] = {
-                "precision": hits / said.sum() if said.any() else 0.0,
+        true, predicted = y == nr, code == nr
+        if true.any() or predicted.any():
+            hits = float((true & predicted).sum())
+            table[name] = {
+                "precision": hits / predicted.sum() if predicted.any() else 0.0,
                 "recall": hits / true.sum() if true.any() else 0.0,
-                "f1": 2 * hits / (true.sum() + said.sum()),
+                "f1": 2 * hits / (true.sum() + predicted.sum()),
                 "rows": float(true.sum()),
             }
-    return found
-
-
-def _slices(y: "Codes", named: ClassPredictions, values: "NDArray[Any]", min_rows: int) -> dict[str, dict[str, float]]:
-    names = metrics.slice_names(values)
-    found, small = {}, 0
-    for name in sorted(set(names)):
-        chosen = names == name
-        if chosen.sum() < min_rows:
-            small += int(chosen.sum())
-        else:
-            found[name] = scores(y[chosen], ClassPredictions(named.code[chosen], named.confidence[chosen]))
-    return found | ({"(smaller slices)": {"rows": float(small)}} if small else {})
+    return table
 
 
 def pairs(y: "Codes", code: "Codes", size: int | None = None) -> "Floats":
@@ -209,7 +199,7 @@ def pairs(y: "Codes", code: "Codes", size: int | None = None) -> "Floats":
     return np.bincount(y * size + code, minlength=size * size).reshape(size, size).astype(np.float64)
 
 
-@of_counts
+@register_counts
 def macro_f1(pairs: "Floats") -> "Floats":
     """Macro F1 of each table of counts [draws, classes, classes]: the mean over classes that occur or are named."""
     hits = np.einsum("dii->di", pairs)
@@ -218,20 +208,27 @@ def macro_f1(pairs: "Floats") -> "Floats":
     return np.asarray(np.nanmean(f1, axis=1))
 
 
-def _counted(y: "Codes", code: "Codes", entity: "NDArray[np.intp]", entities: int) -> "Floats":
-    """The table of counts of each entity, [entities, classes * classes]."""
-    size = int(max(y.max(), code.max())) + 1
-    cell = entity * size * size + y * size + code
-    return np.bincount(cell, minlength=entities * size * size).reshape(entities, size * size).astype(np.float64)
+@dataclass(frozen=True)
+class ClassModel:
+    """One model, summed by entity: the losses of each metric that is a mean, and tables of counts (true, named)."""
 
+    losses: "Mapping[str, Floats]"
+    tables: "Floats"
+    size: int
+    entities: bootstrap.Clusters
 
-def _losses(y: "Codes", named: ClassPredictions, entity: "NDArray[np.intp]", entities: int) -> "dict[str, Floats]":
-    each = _row_values(named.right(y), named.confidence)
-    return {name: np.asarray(np.bincount(entity, loss, entities), np.float64) for name, loss in each.items()}
+    @classmethod
+    def of(cls, y: "Codes", named: ClassPredictions, entities: bootstrap.Clusters) -> "ClassModel":
+        """Sum the rows of each entity; `y` is the number of the true class of each row, [n]."""
+        size = int(max(y.max(), named.code.max())) + 1
+        cell = entities.of_row * size * size + y * size + named.code
+        tables = np.bincount(cell, minlength=entities.count * size * size).reshape(entities.count, size * size)
+        row_values = _row_values(named.right(y), named.confidence)
+        losses = {name: entities.sums(loss) for name, loss in row_values.items()}
+        return cls(losses, tables.astype(np.float64), size, entities)
 
-
-def _values(counts: "Floats", rows: "Floats", losses: "Mapping[str, Floats]", pairs: "Floats") -> "dict[str, Floats]":
-    means = {name: (counts @ loss) / (counts @ rows) for name, loss in losses.items()}
-    size = int(np.sqrt(pairs.shape[1]))
-    tables = (counts @ pairs).reshape(-1, size, size)
-    return means | {name: of(tables) for name, of in COUNTS.items()}
+    def values(self, counts: "Floats", metrics: Sequence[str]) -> "dict[str, Floats]":
+        """See `bootstrap.ComparedModel`."""
+        rows, tables = counts @ self.entities.rows, (counts @ self.tables).reshape(-1, self.size, self.size)
+        means = {name: (counts @ self.losses[name]) / rows for name in metrics if name in self.losses}
+        return means | {name: COUNTS[name](tables) for name in metrics if name in COUNTS}

@@ -5,7 +5,7 @@ task it is. Everywhere `p` is what a model says of rows: the probability of each
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ml_assets.spec.model import ModelSpec
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_assets.decisions.interval import Interval
+    from ml_assets.training.bootstrap import Clusters, ComparedModel
     from ml_assets.training.evaluation import Evaluation
     from ml_assets.training.explain import Importance
 
@@ -38,12 +39,18 @@ class Candidate:
         train: rows that it was fitted on.
         test: rows that it was not.
         predict: gives `p` of a DataFrame of features.
+        slices: by name, the value of each test row, [n].
+        others: by name, the `p` that others give the test rows, [n, classes].
+        title: of the picture.
     """
 
     spec: ModelSpec
     train: Frame
     test: Frame
     predict: "Predict"
+    slices: "Slices" = field(default_factory=dict)
+    others: "Mapping[str, Floats]" = field(default_factory=dict)
+    title: str = ""
 
 
 class Task(ABC):
@@ -119,6 +126,14 @@ class Task(ABC):
         """`p` of the test rows by what a model must beat, [n, classes]."""
 
     @abstractmethod
+    def compared_model(self, y: "Labels", p: "Floats", entities: "Clusters") -> "ComparedModel":
+        """A model on labelled rows, summed by entity, as the bootstrap takes it."""
+
+    @property
+    @abstractmethod
+    def compared_metrics(self) -> "tuple[str, ...]":
+        """The metrics by which two models are compared."""
+
     def compare(
         self, y: "Labels", mine: "Floats", theirs: "Floats", groups: "NDArray[Any]", *,
         metrics: "Sequence[str] | None" = None, resamples: int = 1000, seed: int,
@@ -137,23 +152,19 @@ class Task(ABC):
         Raises:
             TrainingError: too few entities, or draws without two classes.
         """
+        from ml_assets.training.bootstrap import clusters, paired_intervals
+
+        entities = clusters(groups, len(y))
+        models = [self.compared_model(y, p, entities) for p in (mine, theirs)]
+        return paired_intervals(models, metrics or self.compared_metrics, resamples=resamples, seed=seed)
 
     @abstractmethod
     def importance(self, predict: "Predict", rows: Frame, seed: int) -> "dict[str, Importance]":
         """How much a model leans on each feature (`explain.importance`)."""
 
     @abstractmethod
-    def evaluate(
-        self, candidate: Candidate, slices: "Slices", others: "Mapping[str, Floats]", title: str
-    ) -> "tuple[Evaluation, bytes]":
-        """The evaluation beside a baseline and `others`, and its picture, a PNG.
-
-        Args:
-            candidate: with its test rows, n of them.
-            slices: by name, the value of each test row, [n].
-            others: by name, the `p` that others give the test rows, [n, classes].
-            title: of the picture.
-        """
+    def evaluate(self, candidate: Candidate) -> "tuple[Evaluation, bytes]":
+        """The evaluation beside a baseline and the candidate's `others`, and its picture, a PNG."""
 
     @abstractmethod
     def bands(self, declared: "Mapping[str, float]", evaluation: "Evaluation") -> "Mapping[str, float]":

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ml_assets.decisions.interval import Interval
-    from ml_assets.training.task.task import Floats, Labels, Predict, Slices
+    from ml_assets.training.task.task import Floats, Labels, Predict
 
 
 def task_of(classes: Sequence[str]) -> Task:
@@ -104,22 +103,20 @@ class Binary(Task):
         alone = baseline(candidate.train, candidate.test.X)[1]
         return np.stack([1 - alone, alone], axis=1)
 
-    def compare(
-        self, y: "Labels", mine: "Floats", theirs: "Floats", groups: "NDArray[Any]", *,
-        metrics: Sequence[str] | None = None, resamples: int = 1000, seed: int,
-    ) -> "dict[str, Interval]":  # fmt: skip
+    @property
+    def compared_metrics(self) -> tuple[str, ...]:
         """See `Task`."""
-        return bootstrap.compare(
-            y, self.score(mine), self.score(theirs), groups, metrics=metrics, resamples=resamples, seed=seed
-        )
+        return bootstrap.compared_metrics()
+
+    def compared_model(self, y: "Labels", p: "Floats", entities: bootstrap.Clusters) -> bootstrap.ScoredModel:
+        """See `Task`."""
+        return bootstrap.ScoredModel.of(*metrics.checked_scores(y, self.score(p)), entities)
 
     def importance(self, predict: "Predict", rows: Frame, seed: int) -> dict[str, Importance]:
         """By the loss of ROC AUC."""
         return importance(lambda features: self.score(predict(features)), rows.X, rows.y, seed=seed)
 
-    def evaluate(
-        self, candidate: Candidate, slices: "Slices", others: "Mapping[str, Floats]", title: str
-    ) -> tuple[Evaluation, bytes]:
+    def evaluate(self, candidate: Candidate) -> tuple[Evaluation, bytes]:
         """See `Task`."""
         from ml_assets.training.baseline import baseline  # scikit-learn
         from ml_assets.training.task.binary_plots import figure
@@ -127,13 +124,13 @@ class Binary(Task):
         test, spec = candidate.test, candidate.spec
         p, costs = self.score(candidate.predict(test.X)), binary.Costs(**spec.costs.model_dump())
         best, alone = baseline(candidate.train, test.X)
-        other = {"baseline": alone, **{name: self.score(said) for name, said in others.items()}}
+        other = {"baseline": alone, **{name: self.score(theirs) for name, theirs in candidate.others.items()}}
         leaned = self.importance(candidate.predict, test, spec.seed)
         evaluation = binary.evaluate(
-            test.y, p, test.groups, slices=slices, costs=costs, other=other, seed=spec.seed, importance=leaned
+            test.y, p, test.groups, slices=candidate.slices, costs=costs, other=other, seed=spec.seed, importance=leaned
         )
         curves = {name: metrics.curves(test.y, scores) for name, scores in {"candidate": p, **other}.items()}
-        return replace(evaluation, baseline=best), figure(curves, leaned, title)
+        return replace(evaluation, baseline=best), figure(curves, leaned, candidate.title)
 
     def bands(self, declared: "Mapping[str, float]", evaluation: Evaluation) -> "Mapping[str, float]":
         """Those that are declared; else `yes` from the threshold on."""
@@ -210,14 +207,14 @@ class Multiclass(Task):
         counts = np.bincount(candidate.train.y, minlength=len(self.classes))
         return np.tile(counts / counts.sum(), (len(candidate.test.y), 1))
 
-    def compare(
-        self, y: "Labels", mine: "Floats", theirs: "Floats", groups: "NDArray[Any]", *,
-        metrics: Sequence[str] | None = None, resamples: int = 1000, seed: int,
-    ) -> "dict[str, Interval]":  # fmt: skip
+    @property
+    def compared_metrics(self) -> tuple[str, ...]:
         """See `Task`."""
-        one, two = ClassPredictions.of(mine), ClassPredictions.of(theirs)
-        intervals = multiclass.compare(y, one, two, groups, resamples=resamples, seed=seed)
-        return {name: intervals[name] for name in (intervals if metrics is None else metrics)}
+        return multiclass.compared_metrics()
+
+    def compared_model(self, y: "Labels", p: "Floats", entities: bootstrap.Clusters) -> multiclass.ClassModel:
+        """See `Task`."""
+        return multiclass.ClassModel.of(y, ClassPredictions.of(p), entities)
 
     def importance(self, predict: "Predict", rows: Frame, seed: int) -> dict[str, Importance]:
         """By the loss of accuracy."""
@@ -227,22 +224,20 @@ class Multiclass(Task):
 
         return importance(code, rows.X, rows.y, seed=seed, metric=lambda y, named: float((y == named).mean()))
 
-    def evaluate(
-        self, candidate: Candidate, slices: "Slices", others: "Mapping[str, Floats]", title: str
-    ) -> tuple[Evaluation, bytes]:
+    def evaluate(self, candidate: Candidate) -> tuple[Evaluation, bytes]:
         """See `Task`."""
         from ml_assets.training.task.multiclass_plots import figure
 
         test, spec = candidate.test, candidate.spec
         named = ClassPredictions.of(candidate.predict(test.X))
-        theirs = {"baseline": self.baseline(candidate), **others}
+        theirs = {"baseline": self.baseline(candidate), **candidate.others}
         beside = {name: ClassPredictions.of(p) for name, p in theirs.items()}
         leaned = self.importance(candidate.predict, test, spec.seed)
         evaluation = multiclass.evaluate(
-            test.y, named, test.groups, classes=self.classes, review_below=spec.serve.review_below, slices=slices,
-            others=beside, seed=spec.seed, importance=leaned,
+            test.y, named, test.groups, classes=self.classes, review_below=spec.serve.review_below,
+            slices=candidate.slices, others=beside, seed=spec.seed, importance=leaned,
         )  # fmt: skip
-        return evaluation, figure(test.y, {"candidate": named, **beside}, self.classes, leaned, title)
+        return evaluation, figure(test.y, {"candidate": named, **beside}, self.classes, leaned, candidate.title)
 
     def bands(self, declared: "Mapping[str, float]", evaluation: Evaluation) -> "Mapping[str, float]":  # noqa: ARG002 - an answer names a class
         """None."""
