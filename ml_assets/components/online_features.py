@@ -61,12 +61,12 @@ def _online_features(model: "Model", folder: "ModelDefinition", kind: str, when:
         Written as of the date itself, and where a view declares a `refresh`, again as of dates before the next one.
         """
         from ml_assets.features.online.store import open_store
-        from ml_assets.training.online_writer import target, write_online
+        from ml_assets.training.online_writer import date_to_write, write_online
 
         if registry.open().champion(folder.name) is None:
             return Result(metadata={"reason": "there is no champion yet: nobody is served"})
         started, now = time.perf_counter(), datetime.now(UTC).replace(tzinfo=None)
-        day = target(lake.open(), folder, as_of(context), now.date())
+        day = date_to_write(lake.open(), folder, as_of(context), now.date())
         with closing(open_store(settings.online_url)) as store:
             done = write_online(lake.open(), registry.open(), folder, store, day, written_at=now, workers=lake.workers)
         return Result(metadata={**_metadata(done, folder), "seconds": time.perf_counter() - started})
@@ -80,11 +80,11 @@ def _lacking(folder: "ModelDefinition", resources: TreeResources) -> Dates:
     def dates() -> list[date]:
         from ml_assets.errors import OnlineStoreError
         from ml_assets.features.online.store import open_store
-        from ml_assets.training.online_writer import lacking  # pyarrow: not at load
+        from ml_assets.training.online_writer import date_to_refresh  # pyarrow: not at load
 
         try:
             with closing(open_store(resources.settings.online_url)) as store:
-                found = lacking(resources.lake, folder, store, datetime.now(UTC).date())
+                found = date_to_refresh(resources.lake, folder, store, datetime.now(UTC).date())
         except OnlineStoreError:  # it is away: a run would fail, and the other conditions are not to wait for it
             return []
         return [] if found is None else [found]

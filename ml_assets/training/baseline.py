@@ -97,8 +97,8 @@ def _later(train: Frame) -> "NDArray[np.bool_]":
 def _ranks(column: "pd.Series[Any]", labels: "Floats", later: "NDArray[np.bool_]", form: "Form") -> float:
     from sklearn.metrics import roc_auc_score
 
-    said = _fitted(column[~later], labels[~later], column[later], form)
-    return float(roc_auc_score(labels[later], said))
+    p = _fitted(column[~later], labels[~later], column[later], form)
+    return float(roc_auc_score(labels[later], p))
 
 
 def _fitted(known: "pd.Series[Any]", labels: "Floats", asked: "pd.Series[Any]", form: "Form") -> "Floats":
@@ -110,16 +110,16 @@ def _curve(known: "pd.Series[Any]", labels: "Floats", asked: "pd.Series[Any]") -
     from sklearn.linear_model import LogisticRegression
 
     numbers, others = _numbers(known), _numbers(asked)
-    held, wanted = ~np.isnan(numbers), ~np.isnan(others)
-    said = np.full(len(others), _rate(labels[~held], labels.mean()))
-    if held.sum() < 2 or len(np.unique(labels[held])) < 2:
-        said[wanted] = _rate(labels[held], labels.mean())
-        return said
-    places = _places(np.unique(numbers[held]))
-    curve = LogisticRegression(C=1e3).fit(places(numbers[held])[:, None], labels[held])
-    if wanted.any():
-        said[wanted] = curve.predict_proba(places(others[wanted])[:, None])[:, 1]
-    return said
+    present, asked_present = ~np.isnan(numbers), ~np.isnan(others)
+    p = np.full(len(others), _rate(labels[~present], labels.mean()))
+    if present.sum() < 2 or len(np.unique(labels[present])) < 2:
+        p[asked_present] = _rate(labels[present], labels.mean())
+        return p
+    places = _places(np.unique(numbers[present]))
+    curve = LogisticRegression(C=1e3).fit(places(numbers[present])[:, None], labels[present])
+    if asked_present.any():
+        p[asked_present] = curve.predict_proba(places(others[asked_present])[:, None])[:, 1]
+    return p
 
 
 def _places(values: "Floats") -> "Any":  # noqa: ANN401 - a function of arrays

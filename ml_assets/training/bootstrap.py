@@ -266,12 +266,12 @@ def _require_metrics(metrics: Sequence[str] | None) -> Sequence[str]:
     return compared_metrics() if metrics is None else metrics
 
 
-def _interval(metric: str, estimate: float, drawn: "Floats", confidence: float) -> Interval:
+def _interval(metric: str, estimate: float, draws: "Floats", confidence: float) -> Interval:
     """Draws of one class are left out; where there are many, the interval would be of something else."""
-    usable = drawn[np.isfinite(drawn)]
-    if len(usable) < 0.95 * len(drawn) or not len(usable):
+    usable = draws[np.isfinite(draws)]
+    if len(usable) < 0.95 * len(draws) or not len(usable):
         raise TrainingError(
-            f"{metric}: only {len(usable)} of {len(drawn)} draws of entities hold both classes: widen the test window"
+            f"{metric}: only {len(usable)} of {len(draws)} draws of entities hold both classes: widen the test window"
         )
     low, high = np.quantile(usable, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(estimate, float(low), float(high))

@@ -37,15 +37,15 @@ def parts(folder: ModelDefinition, built: dataset.TrainingSet, libraries: Mappin
 
 def changes(before: Parts, after: Parts) -> list[str]:
     """What is other in `after` than it was in `before`; empty where nothing can be named."""
-    found = [*_values(before["declared"], after["declared"]), *_values(before["libraries"], after["libraries"])]
+    sentences = [*_values(before["declared"], after["declared"]), *_values(before["libraries"], after["libraries"])]
     old, new = before["queries"], after["queries"]
     queries = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-    found += [f"the query of {name}" for name in queries]
+    sentences += [f"the query of {name}" for name in queries]
     if before["last"] != after["last"]:
-        found.append(f"the training dates, which end at {after['last']} (before: {before['last']})")
+        sentences.append(f"the training dates, which end at {after['last']} (before: {before['last']})")
     elif before["rows"] != after["rows"] and not queries:
-        found.append("rows of the same dates, which came or were corrected since")
-    return found
+        sentences.append("rows of the same dates, which came or were corrected since")
+    return sentences
 
 
 def from_tag(text: str | None) -> Parts | None:

@@ -142,8 +142,8 @@ def _input(scope: Any, operator: Any, container: Any, index: int) -> str:  # noq
     if len(operator.inputs) > 1:
         return str(operator.inputs[index].full_name)
     column = scope.get_unique_variable_name("column")
-    chosen = _constant(scope, container, np.array([index]))
-    container.add_node("Gather", [operator.inputs[0].full_name, chosen], [column], axis=1)
+    place = _constant(scope, container, np.array([index]))
+    container.add_node("Gather", [operator.inputs[0].full_name, place], [column], axis=1)
     return str(column)
 
 

@@ -18,7 +18,7 @@ from ml_assets.storage.timestamps import FIRST
 from ml_assets.training import dates
 from ml_assets.training.dates import ROW, SetRecord, read
 from ml_assets.training.definition import ModelDefinition
-from ml_assets.training.label_check import labelled_rows, reading
+from ml_assets.training.label_check import label_mapping, labelled_rows
 from ml_assets.training.split import Split, split
 
 __all__ = ["ROW", "TrainingSet", "build", "find", "read"]
@@ -67,7 +67,7 @@ class Labels:
     Args:
         dates: those that the training window needs.
         rows: members of the population at those dates.
-        known: of them, those with a label.
+        labelled: of them, those with a label.
         rate: of label 1; None where labels are classes.
         computed: dates that were not there yet.
         reading: which value counts as 0 and which as 1, where the query says it in other words.
@@ -75,7 +75,7 @@ class Labels:
 
     dates: tuple[date, ...]
     rows: int
-    known: int
+    labelled: int
     rate: float | None
     computed: int
     reading: str = ""
@@ -85,7 +85,7 @@ class Labels:
         first, last = (str(day) for day in (self.dates[0], self.dates[-1]))
         return {
             "dagster/row_count": self.rows,
-            "labelled": self.known,
+            "labelled": self.labelled,
             **({} if self.rate is None else {"label_rate": self.rate}),
             **({"label": self.reading} if self.reading else {}),
             "first": first,
@@ -95,17 +95,28 @@ class Labels:
 
 
 def refresh_labels(lake: Lake, folder: ModelDefinition, as_of: date, *, workers: int = 2) -> Labels:
-    """Compute the labels that are mature at `as_of` and that the training window needs."""
+    """Compute the labels that are mature at `as_of` and that the training window needs.
+
+    Args:
+        lake: where sources and labels are.
+        folder: the model.
+        as_of: `T`.
+        workers: as-of dates computed side by side.
+
+    Raises:
+        DataError: a source of the label is empty.
+        TrainingError: history is too short, or labels have three values or more.
+    """
     days = _window(lake, folder, as_of).refit
-    done = refresh(lake, folder.labels, days, workers=workers)
-    found = lake.query(
-        "SELECT count(*) AS n, count(label) AS known, avg(TRY_CAST(label AS DOUBLE)) AS rate FROM l "
+    refreshed = refresh(lake, folder.labels, days, workers=workers)
+    counts = lake.query(
+        "SELECT count(*) AS n, count(label) AS labelled, avg(TRY_CAST(label AS DOUBLE)) AS rate FROM l "
         "WHERE as_of BETWEEN $first AND $last",
         {"first": days[0], "last": days[-1]},
         l=folder.labels.kept,
     )
-    rows, known, rate = (found[name][0].as_py() for name in ("n", "known", "rate"))
-    return Labels(days, rows, known, rate, len(done.computed), reading(lake, folder, days))
+    rows, labelled, rate = (counts[name][0].as_py() for name in ("n", "labelled", "rate"))
+    return Labels(days, rows, labelled, rate, len(refreshed.computed), label_mapping(lake, folder, days))
 
 
 def known_until(lake: Lake, folder: ModelDefinition, as_of: date, *, step: timedelta | None = None) -> date:
@@ -113,6 +124,12 @@ def known_until(lake: Lake, folder: ModelDefinition, as_of: date, *, step: timed
 
     A feed that stopped is no evidence that nothing happened: labels past its last event (and one `step`, by default of
     the cadence, for a quiet feed) are not mature, whatever the date says.
+
+    Args:
+        lake: where the sources are.
+        folder: the model.
+        as_of: `T`.
+        step: how long a feed may be quiet; default: one step of the cadence.
 
     Raises:
         DataError: a source of the label has no rows yet.
@@ -212,14 +229,14 @@ def _keep(lake: Lake, folder: ModelDefinition, as_of: date, until: date, inputs:
     record = SetRecord(as_of, fingerprint, until, _split_fingerprint(needed), inputs.tables)
     if dates.find_version(lake, name, record) is not None:
         return True
-    reading(lake, folder, needed.refit)  # refuses three values before anything is fitted
+    label_mapping(lake, folder, needed.refit)  # refuses three values before anything is fitted
 
     def rows(days: Sequence[date], beside: Sequence[date]) -> pa.Table | None:
         new = _rows(lake, folder, days, beside)
         return new if _inputs(lake, folder, needed).prints == inputs.prints else None
 
-    wanted = {day: fingerprint_of([prints.get(day) for prints in inputs.prints.values()]) for day in needed.refit}
-    return dates.keep(lake, name, record, wanted, rows) is not None
+    by_date = {day: fingerprint_of([prints.get(day) for prints in inputs.prints.values()]) for day in needed.refit}
+    return dates.keep(lake, name, record, by_date, rows) is not None
 
 
 def _split_fingerprint(split: Split) -> int:

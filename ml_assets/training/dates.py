@@ -73,23 +73,23 @@ def read_record(lake: Lake, table: str, as_of: date, inputs: Collection[str]) ->
     return version, SetRecord(as_of, fingerprint, date.fromordinal(until), split, tables)
 
 
-def compare_dates(lake: Lake, table: str, wanted: Mapping[date, int]) -> tuple[int, list[date], list[date]]:
-    """What the table would have to be given to hold `wanted` dates and no others.
+def compare_dates(lake: Lake, table: str, fingerprints: Mapping[date, int]) -> tuple[int, list[date], list[date]]:
+    """What the table would have to be given to hold dates with these fingerprints and no others.
 
     Args:
         lake: where the table is.
         table: its name; it need not be there.
-        wanted: the fingerprint of each date's rows.
+        fingerprints: the fingerprint of each date's rows.
 
     Returns:
         The version that was looked at; the dates whose rows it lacks, and those that it has to lose.
     """
     version = lake.version(table)
     if version is None:
-        return 0, [*wanted], []
-    stored = lake.records(table, [_date(day) for day in wanted], version)
-    lacking = [day for day, fingerprint in wanted.items() if stored.get(_date(day)) != fingerprint]
-    return version, lacking, sorted(set(_days(lake, table, version)) - set(wanted))
+        return 0, [*fingerprints], []
+    stored = lake.records(table, [_date(day) for day in fingerprints], version)
+    missing = [day for day, fingerprint in fingerprints.items() if stored.get(_date(day)) != fingerprint]
+    return version, missing, sorted(set(_days(lake, table, version)) - set(fingerprints))
 
 
 def keep(
@@ -112,13 +112,13 @@ def keep(
         The version; None where there are no rows any more, or another process wrote the table meanwhile.
     """
     with lake.lock(table):
-        version, lacking, gone = compare_dates(lake, table, wanted)
-        new = rows(lacking, [day for day in wanted if day not in set(lacking)])
+        version, missing, gone = compare_dates(lake, table, wanted)
+        new = rows(missing, [day for day in wanted if day not in set(missing)])
         if new is None:
             return None
-        days = {_date(day): wanted[day] for day in lacking} | {_date(day): 0 for day in gone}
+        days = {_date(day): wanted[day] for day in missing} | {_date(day): 0 for day in gone}
         records = {**days, **record.numbers, _version(record.as_of): version + 1}
-        replaced = [*lacking, *gone] or [record.as_of]  # which is none of its own
+        replaced = [*missing, *gone] or [record.as_of]  # which is none of its own
         try:
             return lake.replace(table, new, column=ROW, values=replaced, records=records, onto=version)
         except OvertakenError:

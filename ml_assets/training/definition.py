@@ -57,10 +57,10 @@ class ModelDefinition:
     def columns(self) -> tuple[str, ...] | None:
         """The names of the features, in order; None where a view's query does not tell them (`SELECT *`)."""
         listed = [item.view.query.columns for item in self.features]
-        known = [columns for columns in listed if columns is not None]
-        if len(known) < len(listed):
+        named_columns = [columns for columns in listed if columns is not None]
+        if len(named_columns) < len(listed):
             return None
-        return tuple(name for columns in known for name in columns if name != self.spec.entity)
+        return tuple(name for columns in named_columns for name in columns if name != self.spec.entity)
 
 
 def assemble(
@@ -68,10 +68,17 @@ def assemble(
 ) -> ModelDefinition:
     """Check a folder as a whole.
 
+    Args:
+        name: the folder's name, which is the model's.
+        path: of the folder, in which the files of SQL are.
+        spec: the model.
+        sources: of the folder.
+        views: its feature views; those that the model does not name are left out.
+
     Raises:
         DeclarationError: a file is missing, a query says what it may not, or a name is not declared.
     """
-    known = relations(name, sources)
+    tables = relations(name, sources)
     require_different("FeatureView", [view.name for view in views])
     declared = {spec.name: spec for spec in views}
     for feature in spec.features:
@@ -80,20 +87,20 @@ def assemble(
             raise DeclarationError(
                 f"{path / 'defs.yaml'}: features names {feature!r}, which is no FeatureView: use {' or '.join(near)}"
             )
-    population = view(name, path, spec.population, "population", spec.entity, known)
+    population = view(name, path, spec.population, "population", spec.entity, tables)
     labels = view(
         name,
         path,
         spec.label.sql,
         "labels",
         spec.entity,
-        known,
+        tables,
         views={"population": population},
         lookback=spec.label.lookback,
         horizon=spec.label.horizon,
         outcome=spec.label.outcome,
     )
-    used = tuple(features(name, path, declared[feature], spec.entity, known) for feature in spec.features)
+    used = tuple(features(name, path, declared[feature], spec.entity, tables) for feature in spec.features)
     _check_documents(spec, sources)
     extract = next((each.extract for each in sources if spec.documents and each.name == spec.documents.source), None)
     folder = ModelDefinition(name, spec, population, labels, used, extract)
@@ -110,8 +117,8 @@ def require_features(names: Iterable[str], columns: Sequence[str], field: str) -
     for name in names:
         if name not in columns:
             near = get_close_matches(name, columns, n=1)
-            meant = f"did you mean {near[0]!r}?" if near else f"features are {listed(columns, 8)}"
-            raise DeclarationError(f"{field} names {name!r}, which is not a feature: {meant}")
+            hint = f"did you mean {near[0]!r}?" if near else f"features are {listed(columns, 8)}"
+            raise DeclarationError(f"{field} names {name!r}, which is not a feature: {hint}")
 
 
 def _check_columns(folder: ModelDefinition) -> None:
@@ -138,7 +145,7 @@ def _check_columns(folder: ModelDefinition) -> None:
 def _check_documents(spec: ModelSpec, sources: Sequence[SourceSpec]) -> None:
     names = [source.name for source in sources]
     for field in ("source", "reviewed", "withdrawn") if spec.documents else ():
-        named = getattr(spec.documents, field)
-        if named is not None and named not in names:
-            near = get_close_matches(named, names, n=1) or sorted(names)
-            raise DeclarationError(f"documents.{field} names {named!r}, which is not a source: use {' or '.join(near)}")
+        name = getattr(spec.documents, field)
+        if name is not None and name not in names:
+            near = get_close_matches(name, names, n=1) or sorted(names)
+            raise DeclarationError(f"documents.{field} names {name!r}, which is not a source: use {' or '.join(near)}")

@@ -138,14 +138,14 @@ def _wraps(model: "BaseEstimator") -> bool:
 
 def _instance(path: str, parameters: Mapping[str, object]) -> Any:  # noqa: ANN401 - whatever the path makes
     make = _imported(path)
-    given = {name: _nested(value) for name, value in parameters.items()}
-    direct = {name: value for name, value in given.items() if "__" not in name}
+    arguments = {name: _nested(value) for name, value in parameters.items()}
+    direct = {name: value for name, value in arguments.items() if "__" not in name}
     _require_known(path, direct, _arguments(make))
     try:
         model = make(**direct)
     except (TypeError, ValueError) as error:
         raise TrainingError(f"{path} cannot be made from {direct}: {error}") from error
-    deep = {name: value for name, value in given.items() if "__" in name}
+    deep = {name: value for name, value in arguments.items() if "__" in name}
     if deep and hasattr(model, "get_params"):
         _require_known(path, deep, list(model.get_params(deep=True)))
         model.set_params(**deep)
@@ -161,15 +161,15 @@ def _nested(value: object) -> object:
 def _imported(path: str) -> Callable[..., Any]:
     module, _, name = path.rpartition(".")
     try:
-        found = getattr(import_module(module), name)
+        member = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise TrainingError(
             f"estimator type {path!r} cannot be imported ({error}): write the full path of a class or a "
             "function, such as sklearn.ensemble.HistGradientBoostingClassifier"
         ) from error
-    if not callable(found):
-        raise TrainingError(f"estimator type {path!r} is a {type(found).__name__}: name a class or a function")
-    made: Callable[..., Any] = found
+    if not callable(member):
+        raise TrainingError(f"estimator type {path!r} is a {type(member).__name__}: name a class or a function")
+    made: Callable[..., Any] = member
     return made
 
 
@@ -186,8 +186,8 @@ def _require_known(path: str, given: Mapping[str, object], known: list[str] | No
         if name not in (known or ()):
             same = [other for other in known or () if other.lower() == name.lower()]
             near = same or get_close_matches(name, known or (), n=1)
-            meant = f"did you mean {near[0]!r}?" if near else f"it takes {listed(known or (), 8) or 'none'}"
-            raise TrainingError(f"{path} has no parameter {name!r}: {meant}")
+            hint = f"did you mean {near[0]!r}?" if near else f"it takes {listed(known or (), 8) or 'none'}"
+            raise TrainingError(f"{path} has no parameter {name!r}: {hint}")
 
 
 def _require_classifier(path: str, model: object) -> None:

@@ -64,8 +64,8 @@ def importance(
         str(name): [whole - judge(labels, predict(shuffled)) for shuffled in _shuffles(rows, str(name), repeats, seed)]
         for name in rows.columns
     }
-    found = {name: Importance(float(np.mean(drop)), float(np.std(drop))) for name, drop in drops.items()}
-    return dict(sorted(found.items(), key=lambda item: (-item[1].mean, item[0])))
+    losses = {name: Importance(float(np.mean(drop)), float(np.std(drop))) for name, drop in drops.items()}
+    return dict(sorted(losses.items(), key=lambda item: (-item[1].mean, item[0])))
 
 
 def _sample(
@@ -78,8 +78,8 @@ def _sample(
         raise TrainingError(f"{len(X)} rows and {len(y)} labels: pass one label for each row")
     if len(X) <= max_rows:
         return X, y
-    chosen = np.sort(np.random.default_rng(seed).choice(len(X), max_rows, replace=False))
-    return X.iloc[chosen], y[chosen]
+    places = np.sort(np.random.default_rng(seed).choice(len(X), max_rows, replace=False))
+    return X.iloc[places], y[places]
 
 
 def _shuffles(rows: "pd.DataFrame", name: str, repeats: int, seed: int) -> "list[pd.DataFrame]":

@@ -75,9 +75,9 @@ def to_onnx(pipeline: "Pipeline", columns: "FeatureColumns") -> bytes:
 
 def _name_inputs(graph: Any) -> None:  # noqa: ANN401 - an ONNX GraphProto
     """Names of our own: what skl2onnx makes of a column's name need not be one of ONNX, nor tell two columns apart."""
-    taken = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
+    used = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
     prefix = "f"
-    while any(name.startswith(prefix) and name[len(prefix) :].isdigit() for name in taken):
+    while any(name.startswith(prefix) and name[len(prefix) :].isdigit() for name in used):
         prefix += "_"
     names = {tensor.name: f"{prefix}{place}" for place, tensor in enumerate(graph.input)}
     for tensor in graph.input:
@@ -117,14 +117,14 @@ def probabilities(onnx: "bytes | InferenceSession", X: "pd.DataFrame") -> "NDArr
     """The probability of each class of each row, shape [n, classes]."""
     model = session(onnx) if isinstance(onnx, bytes) else onnx
     parts = [X.iloc[start : start + _ROWS] for start in range(0, len(X), _ROWS)] or [X]
-    found = [model.run([PROBABILITIES], feed(model, part))[0] for part in parts]
-    return np.concatenate(found).astype(np.float64)
+    p = [model.run([PROBABILITIES], feed(model, part))[0] for part in parts]
+    return np.concatenate(p).astype(np.float64)
 
 
 def score(onnx: "bytes | InferenceSession", X: "pd.DataFrame") -> "NDArray[np.float64]":  # noqa: N803 - scikit-learn's name
     """P(label = 1) of each row; of several classes, the probability of the most probable one. Shape [n]."""
-    found = probabilities(onnx, X)
-    return found[:, 1] if found.shape[1] == 2 else found.max(axis=1)
+    p = probabilities(onnx, X)
+    return p[:, 1] if p.shape[1] == 2 else p.max(axis=1)
 
 
 def parity(pipeline: "Pipeline", onnx: bytes, X: "pd.DataFrame") -> float:  # noqa: N803 - scikit-learn's name
@@ -154,8 +154,8 @@ def latency(onnx: bytes, X: "pd.DataFrame", requests: int = 200) -> dict[str, fl
     model = session(onnx)
     rows = [feed(model, X.iloc[[i % len(X)]]) for i in range(min(requests, len(X)))]
     model.run([PROBABILITIES], rows[0])
-    taken = [_milliseconds(model, rows[i % len(rows)]) for i in range(requests)]
-    p50, p99 = np.percentile(taken, [50, 99])
+    times = [_milliseconds(model, rows[i % len(rows)]) for i in range(requests)]
+    p50, p99 = np.percentile(times, [50, 99])
     return {"latency_p50_ms": float(p50), "latency_p99_ms": float(p99)}
 
 

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FeatureColumns:
-    """Feature columns in their order: numbers (float32, NaN = missing), categories, running text (null = missing)."""
+    """Feature columns in their order: numbers (float32, NaN = missing), categories, running text (null = missing).
+
+    >>> FeatureColumns(("amount",), ("plan",), ("letter",)).kinds
+    {'amount': 'number', 'plan': 'text', 'letter': 'document'}
+    """
 
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
@@ -48,10 +52,10 @@ class Frame:
 
     def at(self, days: Collection[date]) -> "Frame":
         """The rows of some as-of dates."""
-        chosen = np.isin(self.days, np.array(sorted(days), dtype="datetime64[D]"))
-        if not chosen.any():
+        rows = np.isin(self.days, np.array(sorted(days), dtype="datetime64[D]"))
+        if not rows.any():
             raise TrainingError(f"the population is empty at {min(days)} to {max(days)}: check population.sql")
-        return Frame(self.X.loc[chosen].reset_index(drop=True), self.y[chosen], self.groups[chosen], self.days[chosen])
+        return Frame(self.X.loc[rows].reset_index(drop=True), self.y[rows], self.groups[rows], self.days[rows])
 
 
 def columns(rows: pa.Table, leave_out: Collection[str], text: Collection[str] = ()) -> FeatureColumns:
@@ -60,16 +64,16 @@ def columns(rows: pa.Table, leave_out: Collection[str], text: Collection[str] = 
     A column without one value is no feature: nothing can be learned from it, and `SELECT *` has one for each column
     that only came with a later file. So a model is the same whether or not that file was there when it was trained.
     """
-    held = [name for name in rows.column_names if rows[name].null_count < len(rows)]
-    chosen = [rows.schema.field(name) for name in held if name not in leave_out]
+    filled = [name for name in rows.column_names if rows[name].null_count < len(rows)]
+    fields = [rows.schema.field(name) for name in filled if name not in leave_out]
     words = tuple(
-        field.name for field in chosen if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        field.name for field in fields if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
     )
     if strange := set(text) - set(words):
-        found = listed(words, 8) or "there is none"
-        raise TrainingError(f"text names {min(strange)!r}, which is not a feature that holds text: {found}")
+        texts = listed(words, 8) or "there is none"
+        raise TrainingError(f"text names {min(strange)!r}, which is not a feature that holds text: {texts}")
     return FeatureColumns(
-        tuple(field.name for field in chosen if field.name not in words),
+        tuple(field.name for field in fields if field.name not in words),
         tuple(name for name in words if name not in text),
         tuple(name for name in words if name in text),
     )
@@ -87,12 +91,23 @@ def features(rows: pa.Table, chosen: FeatureColumns) -> "pd.DataFrame":
     words = [rows[name].cast(pa.string()) for name in chosen.categorical]
     texts = [pa.array([normal(text or "") for text in rows[name].to_pylist()], pa.string()) for name in chosen.text]
     frame: pd.DataFrame = pa.table([*numbers, *words, *texts], names=chosen.all).to_pandas()
-    named = [*chosen.categorical, *chosen.text]
-    return frame.astype(dict.fromkeys(named, "str")) if named else frame
+    strings = [*chosen.categorical, *chosen.text]
+    return frame.astype(dict.fromkeys(strings, "str")) if strings else frame
 
 
 def frame(rows: pa.Table, chosen: FeatureColumns, entity: str, day: str, classes: Sequence[str] = ()) -> Frame:
-    """Training rows as a frame; with `classes`, a label is the number of its class."""
+    """Training rows as a frame.
+
+    Args:
+        rows: of a training set, n of them.
+        chosen: the feature columns.
+        entity: the column of the entity.
+        day: the column of the as-of date.
+        classes: the values of a label of several; a label is then the number of its class.
+
+    Raises:
+        TrainingError: a feature column is not there.
+    """
     return Frame(
         features(rows, chosen),
         np.asarray(labels(rows["label"], classes)),

@@ -32,9 +32,9 @@ def labelled_rows(lake: Lake, folder: ModelDefinition, rows: pa.Table, beside: S
     if not count:
         raise TrainingError(f"{folder.name}: the population is empty at every training date: check population.sql")
     if len(values) < 2:
-        found = f"all {count:,} labels are {min(values)!r}" if values else "no label is known"
+        why = f"all {count:,} labels are {min(values)!r}" if values else "no label is known"
         raise TrainingError(
-            f"{file}: {found}: a classifier needs {folder.task.expected_labels}; widen window.train, or check the query"
+            f"{file}: {why}: a classifier needs {folder.task.expected_labels}; widen window.train, or check the query"
         )
     return rows.filter(pc.is_valid(rows[LABEL])) if folder.task.names_classes else rows
 
@@ -54,20 +54,20 @@ def _counts(lake: Lake, folder: ModelDefinition, days: Sequence[date]) -> dict[o
     return dict(zip(rows["label"].to_pylist(), rows["n"].to_pylist(), strict=True))
 
 
-def reading(lake: Lake, folder: ModelDefinition, days: Sequence[date]) -> str:
+def label_mapping(lake: Lake, folder: ModelDefinition, days: Sequence[date]) -> str:
     """How the labels of some dates were read: `no → 0, yes → 1`; empty where they are 0 and 1, or classes, already.
 
     Raises:
         TrainingError: three values or more over all dates, each of which looked like one of two.
     """
-    kept = folder.labels.kept
-    if WRITTEN not in lake.schema(kept).names:
+    table = folder.labels.kept
+    if WRITTEN not in lake.schema(table).names:
         return ""
     rows = lake.query(
         f"SELECT {WRITTEN} AS written, {LABEL} AS label FROM l WHERE as_of IN (SELECT unnest($days)) "
         f"AND {WRITTEN} IS NOT NULL GROUP BY ALL ORDER BY ALL LIMIT 20",
         {"days": list(days)},
-        l=kept,
+        l=table,
     ).to_pylist()
     if len(rows) > 2:
         values = listed([row["written"] for row in rows], 3)

@@ -20,7 +20,7 @@ from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
-from ml_assets.training.score import champion_record, prints
+from ml_assets.training.score import champion_record, input_fingerprints
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ def write_online(
     Raises:
         DataError: there is no champion yet, or a source has no rows.
     """
-    champion, kept = champion_record(registry, folder)
-    features = tuple(kept.used)
+    champion, origin = champion_record(registry, folder)
+    features = tuple(origin.used)
     name = feature_set(folder.name, features)
-    fingerprint = fingerprint_of(name, *prints(lake, folder, kept, as_of))
+    fingerprint = fingerprint_of(name, *input_fingerprints(lake, folder, origin, as_of))
     with lake.lock(ledger(folder.name).table):
         stands = _standing(lake, folder, store, name, as_of, fingerprint)
         rows = stands.rows if stands else _stream(lake, folder, features, name, store, as_of, workers)
@@ -82,12 +82,18 @@ def write_online(
     return OnlineWriteResult(row, features, stands is not None)
 
 
-def target(lake: Lake, folder: ModelDefinition, as_of: date, today: date) -> date:
+def date_to_write(lake: Lake, folder: ModelDefinition, as_of: date, today: date) -> date:
     """As of which date a run at the as-of date `as_of` of the loop writes.
 
     The date itself at first; once it was written, the latest date that a view's `refresh` asks for before the next
     as-of date, and that calendar and data have both reached. So the whole record is refreshed as often as the view that
     asks for it most often, and without a `refresh` at each as-of date.
+
+    Args:
+        lake: where ledger and sources are.
+        folder: the model.
+        as_of: of the loop.
+        today: the calendar.
     """
     often = min((item.refresh for item in folder.features if item.refresh), default=None)
     row = ledger(folder.name).last(lake)
@@ -98,25 +104,31 @@ def target(lake: Lake, folder: ModelDefinition, as_of: date, today: date) -> dat
     return as_of + often * max(0, (min(end, cadence.end or end) - as_of) // often)
 
 
-def lacking(lake: Lake, folder: ModelDefinition, store: OnlineStore, today: date) -> date | None:
+def date_to_refresh(lake: Lake, folder: ModelDefinition, store: OnlineStore, today: date) -> date | None:
     """The as-of date of the loop whose run would refresh the online store, or fill one that lost its records.
 
     None where nothing is lacking, and before the first write: that follows from the loop itself.
+
+    Args:
+        lake: where ledger and sources are.
+        folder: the model.
+        store: where the records are.
+        today: the calendar.
     """
     row = ledger(folder.name).last(lake)
     if row is None:
         return None
     as_of = folder.spec.cadence.latest(row.as_of)
-    written = store.last_finished(row.feature_set)
-    return as_of if written is None or written < target(lake, folder, as_of, today) else None
+    finished = store.last_finished(row.feature_set)
+    return as_of if finished is None or finished < date_to_write(lake, folder, as_of, today) else None
 
 
 def _standing(
     lake: Lake, folder: ModelDefinition, store: OnlineStore, name: str, as_of: date, fingerprint: int
 ) -> OnlineWrite | None:
     """The row of what stands already: the same rows, or those of a later date; the store itself must know of them."""
-    row, written = _last_write(lake, folder, store, name), store.last_finished(name)
-    if row is None or written != row.as_of:
+    row, finished = _last_write(lake, folder, store, name), store.last_finished(name)
+    if row is None or finished != row.as_of:
         return None
     return row if row.as_of > as_of or (row.as_of, row.fingerprint) == (as_of, fingerprint) else None
 

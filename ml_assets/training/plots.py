@@ -46,13 +46,13 @@ def png(picture: "Figure") -> bytes:
     """64 colours are a quarter of the bytes; without date and version the same picture is the same file."""
     from PIL import Image
 
-    drawn, written = io.BytesIO(), io.BytesIO()
+    full_colour, reduced = io.BytesIO(), io.BytesIO()
     with _any_letters():
-        picture.savefig(drawn, format="png", metadata={"Software": None})
-    with Image.open(drawn) as full:
+        picture.savefig(full_colour, format="png", metadata={"Software": None})
+    with Image.open(full_colour) as full:
         few = full.convert("RGB").quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    few.save(written, "PNG", optimize=True)
-    return written.getvalue()
+    few.save(reduced, "PNG", optimize=True)
+    return reduced.getvalue()
 
 
 @contextmanager

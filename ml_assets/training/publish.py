@@ -31,28 +31,28 @@ def manifest(lake: Lake, registry: Registry, folder: ModelDefinition, report: "R
         folder: the declaration, of which bands and the properties of `serve:` are taken.
         report: of the version, with its metrics and gates.
     """
-    version, kept = report.version, record(registry, report.version)
+    version, origin = report.version, record(registry, report.version)
     return Manifest(
         model=folder.name,
         version=version.number,
         as_of=str(version.as_of),
-        entity=kept.entity,
+        entity=origin.entity,
         sha256=version.tags["sha256"],
-        inputs=_inputs(lake, kept),
-        ttls={_short(item.view): item.ttl.total_seconds() for item in kept.used},
-        feature_set=feature_set(folder.name, kept.used),
-        bands=_bands(folder, kept, report.evaluation),
+        inputs=_inputs(lake, origin),
+        ttls={_short(item.view): item.ttl.total_seconds() for item in origin.used},
+        feature_set=feature_set(folder.name, origin.used),
+        bands=_bands(folder, origin, report.evaluation),
         metrics=report.metrics,
         gates=tuple(PassedGate(gate.name, gate.value, gate.limit, gate.reason) for gate in report.verdict.numbers),
         reason=report.verdict.reason,
         run_id=version.run_id,
         run_url=registry.link(version),
         tags={name: version.tags[name] for name in _TAGS if name in version.tags},
-        tables=kept.tables,
-        classes=kept.classes,
-        documents=_documents(folder, kept),
+        tables=origin.tables,
+        classes=origin.classes,
+        documents=_documents(folder, origin),
         extract=folder.extract or msgspec.UNSET,
-        terms=kept.terms,
+        terms=origin.terms,
         **{each.name: getattr(folder.spec.serve, each.name) for each in fields(ServedProperties)},
     ).to_json()
 

@@ -58,6 +58,6 @@ def _last_event(lake: Lake, folder: ModelDefinition) -> date:
             raise DataError(f"source {folder.name}/{relation.name} {without_rows(lake, relation.table)}")
     tables = {relation.table for relation in (*folder.population.relations, *folder.labels.relations)}
     return max(
-        (found.reached.date() for table in tables for found in ingests(lake, table) if found.reached),
+        (ingest.reached.date() for table in tables for ingest in ingests(lake, table) if ingest.reached),
         default=folder.spec.cadence.start,
     )

@@ -192,12 +192,6 @@ def _distrusted(registry: Registry, candidate: Version, back: dict[str, Any]) ->
     return declared is None or declared == candidate.tags.get("declaration")
 
 
-def answering(lake: Lake, registry: Registry, model: str) -> Answering | None:
-    """Which version answers, since when and why; None before the first release. Nothing is written."""
-    champion = registry.champion(model)
-    return None if champion is None else explain(lake, model, champion.number)
-
-
 def explain(lake: Lake, model: str, version: int) -> Answering:
     """What the ledger says of the version that is the champion."""
     past = history(lake, model)

@@ -24,7 +24,7 @@ from ml_assets.training.evaluation import (
 )
 from ml_assets.training.frame import Frame, frame
 from ml_assets.training.record import EVALUATION, TrainingRecord, record, required_file
-from ml_assets.training.score import probabilities, rows
+from ml_assets.training.score import feature_rows, probabilities
 
 if TYPE_CHECKING:
     import numpy as np
@@ -166,16 +166,16 @@ def _evaluate(
     from ml_assets.training import export  # onnxruntime
     from ml_assets.training.task.task import Candidate
 
-    kept = record(registry, version)
-    table = dataset.read(lake, kept.table, kept.as_of, kept.version)
-    data = frame(table, kept.columns, kept.entity, dataset.ROW, kept.classes)
-    train, test = data.at(kept.split.train), data.at(kept.split.test)
+    origin = record(registry, version)
+    table = dataset.read(lake, origin.table, origin.as_of, origin.version)
+    data = frame(table, origin.columns, origin.entity, dataset.ROW, origin.classes)
+    train, test = data.at(origin.split.train), data.at(origin.split.test)
     judged = export.session(required_file(registry, version, EVALUATION))
     others: dict[str, NDArray[np.float64]] = {}
     against = None
     if champion is not None:
-        others["champion"], against = _champion(lake, registry, folder, champion, kept, test, workers)
-    evaluation, plots = kept.task.evaluate(
+        others["champion"], against = _champion(lake, registry, folder, champion, origin, test, workers)
+    evaluation, plots = origin.task.evaluate(
         Candidate(
             folder.spec, train, test, partial(export.probabilities, judged), _slices(folder, test), others,
             f"{folder.name} {version.as_of}",
@@ -200,17 +200,17 @@ def _champion(
     That is the released one, where its labels ended before the test; else, for a recent champion, the one that its
     own evaluation fitted.
     """
-    kept = record(registry, champion)
-    fresh = kept.precedes(candidate.split.test, folder.spec.label.horizon)
+    origin = record(registry, champion)
+    fresh = origin.precedes(candidate.split.test, folder.spec.label.horizon)
     artifact = registry.onnx(champion) if fresh else required_file(registry, champion, EVALUATION)
-    table = _tested(lake, candidate, rows(lake, folder, kept, candidate.split.test, workers=workers))
+    table = _tested(lake, candidate, feature_rows(lake, folder, origin, candidate.split.test, workers=workers))
     if len(table) != len(test.y):
         raise TrainingError(
             f"{folder.name}: the population has {len(table)} members on the test dates, the training set "
             f"{len(test.y)}: late rows arrived in between; run again"
         )
     return probabilities(
-        artifact, kept, table
+        artifact, origin, table
     ), f"version {champion.number}, {'as released' if fresh else 'as evaluated'}"
 
 
@@ -223,9 +223,9 @@ def _tested(lake: Lake, candidate: TrainingRecord, table: pa.Table) -> pa.Table:
     """The rows of the population that have a label: of several classes, some have none."""
     if not candidate.task.names_classes:
         return table
-    kept = dataset.read(lake, candidate.table, candidate.as_of, candidate.version)
-    known = _keys(kept[dataset.ROW], kept[candidate.entity])
-    return table.filter(pc.is_in(_keys(table["as_of"], table[candidate.entity]), value_set=known))
+    rows = dataset.read(lake, candidate.table, candidate.as_of, candidate.version)
+    labelled = _keys(rows[dataset.ROW], rows[candidate.entity])
+    return table.filter(pc.is_in(_keys(table["as_of"], table[candidate.entity]), value_set=labelled))
 
 
 def _keys(days: pa.ChunkedArray, entities: pa.ChunkedArray) -> pa.ChunkedArray:

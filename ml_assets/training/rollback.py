@@ -54,8 +54,8 @@ def rollback(
 def _version(registry: Registry, model: str, number: int) -> Version:
     versions = {version.number: version for version in registry.versions(model)}
     if number not in versions:
-        known = ", ".join(map(str, sorted(versions))) or "none"
-        raise TrainingError(f"{model} has no version {number}: there are {known}")
+        numbers = ", ".join(map(str, sorted(versions))) or "none"
+        raise TrainingError(f"{model} has no version {number}: there are {numbers}")
     return versions[number]
 
 

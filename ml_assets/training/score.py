@@ -47,18 +47,35 @@ def champion_record(registry: Registry, folder: ModelDefinition) -> tuple[Versio
     return champion, record(registry, champion)
 
 
-def prints(lake: Lake, folder: ModelDefinition, kept: TrainingRecord, as_of: date) -> list[int]:
-    """The fingerprints of what a version sees of the population at a date: `rows` are a function of them.
+def input_fingerprints(lake: Lake, folder: ModelDefinition, kept: TrainingRecord, as_of: date) -> list[int]:
+    """The fingerprints of what a version sees of the population at a date: `feature_rows` are a function of them.
 
     Ask for them before the rows: what arrives in between is then seen by the next run, and not lost.
+
+    Args:
+        lake: where the sources are.
+        folder: the model.
+        kept: what the version was trained from.
+        as_of: the date.
     """
     return [fingerprints(lake, view, [as_of])[as_of] for view in (folder.population, *kept.features)]
 
 
-def rows(
+def feature_rows(
     lake: Lake, folder: ModelDefinition, kept: TrainingRecord, days: Sequence[date], *, workers: int = 2
 ) -> pa.Table:
-    """The population at some dates with the features that a version was trained on."""
+    """The population at some dates with the features that a version was trained on, computed where they are lacking.
+
+    Args:
+        lake: where sources and views are.
+        folder: the model.
+        kept: what the version was trained from.
+        days: as-of dates.
+        workers: dates computed side by side.
+
+    Raises:
+        DataError: a source has no table yet.
+    """
     for view in (folder.population, *kept.features):
         refresh(lake, view, days, workers=workers)
     return point_in_time(lake, folder.population, days, kept.used)
@@ -81,23 +98,30 @@ def probabilities(onnx: bytes, kept: TrainingRecord, table: pa.Table) -> "NDArra
 def predict(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date, *, workers: int = 2) -> Predicted:
     """Score the population at `as_of` with the champion; nothing is computed where the same scores stand already.
 
+    Args:
+        lake: where sources, views and predictions are.
+        registry: where versions are.
+        folder: the model.
+        as_of: `T`.
+        workers: as-of dates computed side by side.
+
     Raises:
         DataError: there is no champion yet.
     """
-    champion, kept = champion_record(registry, folder)
+    champion, origin = champion_record(registry, folder)
     serve = folder.spec.serve
-    unsure = [serve.review_below, serve.review_unseen, serve.review_words] if kept.task.names_classes else []
-    fingerprint = fingerprint_of(champion.tags["sha256"], *prints(lake, folder, kept, as_of), *unsure)
+    unsure = [serve.review_below, serve.review_unseen, serve.review_words] if origin.task.names_classes else []
+    fingerprint = fingerprint_of(champion.tags["sha256"], *input_fingerprints(lake, folder, origin, as_of), *unsure)
 
     def make() -> pa.Table:
-        scored = rows(lake, folder, kept, [as_of], workers=workers)
+        scored = feature_rows(lake, folder, origin, [as_of], workers=workers)
         onnx = registry.onnx(champion)
-        known = familiar(onnx, folder, kept, scored)
-        found = kept.task.answer_columns(probabilities(onnx, kept, scored), serve.review_below, known)
+        familiar = familiar_rows(onnx, folder, origin, scored)
+        answers = origin.task.answer_columns(probabilities(onnx, origin, scored), serve.review_below, familiar)
         columns = {
             "as_of": scored["as_of"],
             folder.spec.entity: scored[folder.spec.entity],
-            **found,
+            **answers,
             "model_version": pa.repeat(pa.scalar(champion.number, pa.int64()), len(scored)),
         }
         return pa.table(columns)
@@ -106,27 +130,34 @@ def predict(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date
     return Predicted(folder.tables.predictions, stands.version, champion, fingerprint, stands.reused)
 
 
-def familiar(onnx: bytes, folder: ModelDefinition, kept: TrainingRecord, table: pa.Table) -> "NDArray[np.bool_]":
-    """Whether a model knows enough of the words of each row, [n], by `serve.review_words` and `review_unseen`."""
+def familiar_rows(onnx: bytes, folder: ModelDefinition, kept: TrainingRecord, table: pa.Table) -> "NDArray[np.bool_]":
+    """Whether a model knows enough of the words of each row, [n], by `serve.review_words` and `review_unseen`.
+
+    Args:
+        onnx: the artifact, which holds the vocabulary.
+        folder: the model.
+        kept: what the version was trained from.
+        table: the rows, n of them, with the columns of running text.
+    """
     import numpy as np
 
-    known = vocabulary(onnx, kept.columns.text) if kept.columns.text and kept.task.names_classes else {}
-    if not known:
+    words = vocabulary(onnx, kept.columns.text) if kept.columns.text and kept.task.names_classes else {}
+    if not words:
         return np.ones(len(table), bool)
-    serve, texts = folder.spec.serve, zip(*(table[name].to_pylist() for name in known), strict=True)
-    rows = (familiarity(dict(zip(known, row, strict=True)), known) for row in texts)
+    serve, texts = folder.spec.serve, zip(*(table[name].to_pylist() for name in words), strict=True)
+    rows = (familiarity(dict(zip(words, row, strict=True)), words) for row in texts)
     return np.array([row.enough(serve.review_words, serve.review_unseen) for row in rows], bool)
 
 
 def summary(lake: Lake, predicted: Predicted, as_of: date) -> Mapping[str, float]:
     """How many were scored, and the mean and quantiles of their scores."""
-    found = lake.query(
+    numbers = lake.query(
         "SELECT count(*) AS rows, avg(score) AS mean_score, quantile_cont(score, 0.1) AS p10, "
         "quantile_cont(score, 0.5) AS p50, quantile_cont(score, 0.9) AS p90 FROM p WHERE as_of = $day",
         {"day": as_of},
         p=predicted.table,
     )
-    return {name: found[name][0].as_py() or 0 for name in found.column_names}
+    return {name: numbers[name][0].as_py() or 0 for name in numbers.column_names}
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,11 @@ def split(dates: Sequence[date], until: date, horizon: timedelta, *, train: int,
 
     Raises:
         TrainingError: history is too short for one training date.
+
+    >>> days, week = [date(2026, 1, 4) + timedelta(weeks=week) for week in range(8)], timedelta(weeks=1)
+    >>> made = split(days, until=days[-1], horizon=2 * week, train=3, test=1)
+    >>> [str(day) for day in made.train], [str(day) for day in made.test]
+    (['2026-01-11', '2026-01-18', '2026-01-25'], ['2026-02-08'])
     """
     mature = [day for day in dates if day + horizon <= until]
     tested = mature[-test:]

@@ -27,7 +27,7 @@ def top_terms(pipeline: "Pipeline", text: Sequence[str], classes: Sequence[str])
     weights = getattr(model, "coef_", None)
     if weights is None or not text or len(weights) != len(classes):
         return {}
-    found: dict[str, dict[str, float]] = {name: {} for name in classes}
+    terms: dict[str, dict[str, float]] = {name: {} for name in classes}
     for nr in range(len(text)):
         step = f"text_{nr}"
         words, place = columns.named_transformers_[step], columns.output_indices_[step]
@@ -36,5 +36,5 @@ def top_terms(pipeline: "Pipeline", text: Sequence[str], classes: Sequence[str])
             for at in np.argsort(-row, kind="stable")[:MOST]:
                 word, weight = str(names[at]), float(row[at])
                 if weight > 0:
-                    found[name][word] = max(weight, found[name].get(word, 0.0))
-    return found
+                    terms[name][word] = max(weight, terms[name].get(word, 0.0))
+    return terms

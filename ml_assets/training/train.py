@@ -62,12 +62,22 @@ def declaration(folder: ModelDefinition) -> str:
 
 
 def candidate(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date) -> Version:
-    """The version that was trained for the training set of `as_of`."""
+    """The version that was trained for the training set of `as_of`.
+
+    Args:
+        lake: where the training set is.
+        registry: where versions are.
+        folder: the model.
+        as_of: `T`.
+
+    Raises:
+        TrainingError: there is no training set, or no version for its rows and the declaration of today.
+    """
     fingerprint = lake.record(dataset.table(folder), as_of_key(as_of))
-    found = None if fingerprint is None else registry.find(folder.name, recipe(folder, fingerprint))
-    if found is None:
+    version = None if fingerprint is None else registry.find(folder.name, recipe(folder, fingerprint))
+    if version is None:
         raise TrainingError(f"{folder.name} has no model for {as_of}: materialize {folder.name}/model first")
-    return found
+    return version
 
 
 def train(
@@ -93,22 +103,22 @@ def train(
     """
     identity = recipe(folder, built.fingerprint)
     with lake.lock(folder.name):
-        if found := registry.find(folder.name, identity):
-            return Trained(found, False, f"rows and recipe are those of version {found.number}")
+        if version := registry.find(folder.name, identity):
+            return Trained(version, False, f"rows and recipe are those of version {version.number}")
         champion = registry.champion(folder.name)
         declared, made_of = declaration(folder), parts(folder, built, _libraries())
         reason = _why(registry, champion, declared, made_of) if champion else "there is no model yet"
         described = {"as_of": str(built.as_of), "recipe": identity, "reason_to_train": reason, **tags}
         described |= {"declaration": declared, "parts": json.dumps(made_of)}
         with registry.run(folder.name, str(built.as_of), described) as run:
-            made = _fit_and_register(lake, folder, built, run, files or {}, say)
-    return Trained(made, True, reason)
+            version = _fit_and_register(lake, folder, built, run, files or {}, say)
+    return Trained(version, True, reason)
 
 
 def _why(registry: Registry, champion: Version, declared: str, made_of: Parts) -> str:
     before = from_tag(champion.tags.get("parts"))
-    named = ", ".join(changes(before, made_of)) if before else ""
-    changed = f"changed since version {champion.number}: {named or 'rows or recipe'}"
+    differences = ", ".join(changes(before, made_of)) if before else ""
+    changed = f"changed since version {champion.number}: {differences or 'rows or recipe'}"
     if champion.tags.get("declaration") == declared:
         return changed
     older = [item.number for item in registry.versions(champion.model) if item.tags.get("declaration") == declared]
@@ -119,7 +129,14 @@ class Trials(Protocol):
     """What is told about each trial of a search: a run of the registry, or nobody."""
 
     def trial(self, number: int, parameters: Mapping[str, object], value: float, metric: str) -> None:
-        """One trial, its parameters and what it reached."""
+        """One trial of a search.
+
+        Args:
+            number: from 0.
+            parameters: that were tried.
+            value: what they reached.
+            metric: the name of the value.
+        """
 
 
 @dataclass(frozen=True)
@@ -150,27 +167,38 @@ class Fitted:
 def fit(
     lake: Lake, folder: ModelDefinition, built: dataset.TrainingSet, trials: Trials, say: Say = lambda _: None
 ) -> Fitted:
-    """Search, fit, export and refit on a training set; the registry is not asked, so a replay fits in the same way."""
+    """Search, fit, export and refit on a training set; the registry is not asked, so a replay fits in the same way.
+
+    Args:
+        lake: where the training set is.
+        folder: the model.
+        built: the training set.
+        trials: told each trial of the search.
+        say: told what is being done.
+
+    Raises:
+        TrainingError: a class has no row, dates are too few to search, the estimator cannot be fitted or exported.
+    """
     from ml_assets.training.export import parity, to_onnx  # onnxruntime, skl2onnx
 
     rows = dataset.read(lake, built.table, built.as_of, built.version)
     text = folder.spec.text.columns if folder.spec.text else ()
-    chosen = columns(rows, {dataset.ROW, folder.spec.entity, "label"}, text)
-    require_features(folder.spec.slices, chosen.all, f"{folder.name}/defs.yaml: slices")
-    data = frame(rows, chosen, folder.spec.entity, dataset.ROW, folder.spec.label.classes)
+    inputs = columns(rows, {dataset.ROW, folder.spec.entity, "label"}, text)
+    require_features(folder.spec.slices, inputs.all, f"{folder.name}/defs.yaml: slices")
+    data = frame(rows, inputs, folder.spec.entity, dataset.ROW, folder.spec.label.classes)
     _require_classes(folder, data.at(built.split.train))
-    parameters = folder.spec.estimator.parameters | _search(folder, data, built.split, chosen, trials, say)
+    parameters = folder.spec.estimator.parameters | _search(folder, data, built.split, inputs, trials, say)
     say("fit for the evaluation")
-    judged = _fit(folder, chosen, parameters, data.at(built.split.train))
+    judged = _fit(folder, inputs, parameters, data.at(built.split.train))
     tested = data.at(built.split.test)
-    artifact = to_onnx(judged, chosen)
+    artifact = to_onnx(judged, inputs)
     difference = parity(judged, artifact, tested.X)
     say("refit on every mature row")
-    final = _fit(folder, chosen, parameters, data)
-    shipped = to_onnx(final, chosen)
+    final = _fit(folder, inputs, parameters, data)
+    shipped = to_onnx(final, inputs)
     difference = max(difference, parity(final, shipped, tested.X))
-    terms = top_terms(final, chosen.text, folder.spec.label.classes)
-    return Fitted(chosen, parameters, artifact, shipped, difference, data, tested, terms)
+    terms = top_terms(final, inputs.text, folder.spec.label.classes)
+    return Fitted(inputs, parameters, artifact, shipped, difference, data, tested, terms)
 
 
 def _require_classes(folder: ModelDefinition, data: Frame) -> None:
@@ -187,17 +215,17 @@ def _fit_and_register(
 ) -> Version:
     from ml_assets.training.export import latency  # onnxruntime, skl2onnx
 
-    made = fit(lake, folder, built, run, say)
-    measured = {"onnx_parity": made.parity, **latency(made.shipped, made.tested.X)}
+    fitted = fit(lake, folder, built, run, say)
+    measured = {"onnx_parity": fitted.parity, **latency(fitted.shipped, fitted.tested.X)}
     run.log(
-        {**made.parameters, **_counts(built.split)},
-        {**measured, "rows_refit": len(made.data.y), "rows_test": len(made.tested.y)},
+        {**fitted.parameters, **_counts(built.split)},
+        {**measured, "rows_refit": len(fitted.data.y), "rows_test": len(fitted.tested.y)},
     )
     run.inputs([(table, f"{lake.root}/{table}", number, "training") for table, number in built.tables.items()])
-    kept = training_record(folder, built, made)
+    origin = training_record(folder, built, fitted)
     return run.register(
-        ModelPackage(made.shipped, made.columns.kinds, folder.spec.label.classes, PROBABILITIES, MISSING),
-        {RECORD: kept.to_json(), EVALUATION: made.evaluation, **files},
+        ModelPackage(fitted.shipped, fitted.columns.kinds, folder.spec.label.classes, PROBABILITIES, MISSING),
+        {RECORD: origin.to_json(), EVALUATION: fitted.evaluation, **files},
     )
 
 
@@ -217,18 +245,18 @@ def _search(
             f"{folder.spec.label.horizon.days} days no date is left before the validation; raise window.train, or "
             "leave search out"
         )
-    fitted, held, task = data.at(inner.train), data.at(inner.test), folder.task
+    fitted, validated, task = data.at(inner.train), data.at(inner.test), folder.task
 
     def objective(parameters: Mapping[str, Any]) -> float:
         model = _fit(folder, chosen, folder.spec.estimator.parameters | dict(parameters), fitted)
-        return task.validate(model, held)
+        return task.validate(model, validated)
 
     def on_trial(trial: Any) -> None:  # noqa: ANN401 - a Trial
         say(f"search: trial {trial.number + 1} of {declared.trials}")
         trials.trial(trial.number, trial.parameters, trial.value, f"validation_{task.objective}")
 
-    found = search(declared.space, declared.trials, objective, folder.spec.seed, on_trial)
-    return dict(found.parameters)
+    result = search(declared.space, declared.trials, objective, folder.spec.seed, on_trial)
+    return dict(result.parameters)
 
 
 def _fit(folder: ModelDefinition, chosen: FeatureColumns, parameters: Mapping[str, Any], data: Frame) -> "Pipeline":
@@ -236,9 +264,9 @@ def _fit(folder: ModelDefinition, chosen: FeatureColumns, parameters: Mapping[st
 
     path, text = folder.spec.estimator.type, folder.spec.text
     words = TermWeights(text.terms, text.min_rows, text.ngrams) if text else None
-    made = build(path, parameters, chosen, folder.spec.seed, words)
+    pipeline = build(path, parameters, chosen, folder.spec.seed, words)
     try:
-        return made.fit(data.X, data.y)
+        return pipeline.fit(data.X, data.y)
     except ValueError as error:  # scikit-learn looks at the values of parameters when it fits
         raise TrainingError(
             f"{folder.name}: {path} cannot be fitted with {dict(parameters)} ({error}): put right what it names under "

@@ -53,15 +53,15 @@ def search(
     if trials < 1 or not space:
         raise TrainingError(f"a search with {trials} trials over {len(space)} parameters finds nothing: use at least 1")
     done: list[Trial] = []
-    known: dict[str, float] = {}
+    values: dict[str, float] = {}
     study = _study(seed)
     for number in range(trials):
-        asked = study.ask()
-        parameters = {name: entry.suggest(asked, name) for name, entry in space.items()}
-        value = known.setdefault(repr(parameters), math.nan)
+        proposal = study.ask()
+        parameters = {name: entry.suggest(proposal, name) for name, entry in space.items()}
+        value = values.setdefault(repr(parameters), math.nan)
         if math.isnan(value):
-            value = known[repr(parameters)] = _finite(objective(parameters), parameters)
-        study.tell(asked, value)
+            value = values[repr(parameters)] = _finite(objective(parameters), parameters)
+        study.tell(proposal, value)
         done.append(Trial(number, parameters, value))
         on_trial(done[-1])
     best = max(done, key=lambda trial: trial.value)

@@ -11,7 +11,7 @@ from ml_assets.events.rows import Prediction, prediction_id
 from ml_assets.events.store import EventStore
 from ml_assets.monitoring.log.take import take
 from ml_assets.training.record import record
-from ml_assets.training.score import rows
+from ml_assets.training.score import feature_rows
 from ml_assets_tests.monitoring.predicted import Predicted
 from ml_assets_tests.serving.traffic import write
 
@@ -28,7 +28,7 @@ class Answered:
     ) -> list[Prediction]:
         """An answer to each member of the population, with the batch's score, in the event store."""
         kept = record(self.of.shelf, self.of.shelf.version("shop", version))
-        seen = rows(self.lake, self.of.folder, kept, [day]).to_pylist()[:most]
+        seen = feature_rows(self.lake, self.of.folder, kept, [day]).to_pylist()[:most]
         scores = self.lake.query(
             "SELECT customer, score FROM p WHERE as_of = $day", {"day": day}, p="shop/predictions"
         ).to_pylist()

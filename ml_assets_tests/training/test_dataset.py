@@ -113,7 +113,7 @@ def test_labels_say_what_is_mature(tiny: Tiny) -> None:
     assert found.rows == len(read(tiny.lake, build(tiny.lake, tiny.folder(), AS_OF).table, AS_OF))
     assert found.rate is not None
     assert 0 < found.rate < 1
-    assert found.known == found.rows
+    assert found.labelled == found.rows
 
 
 def test_a_late_row_makes_another_training_set_and_a_row_after_it_does_not(prepared: Tiny) -> None:

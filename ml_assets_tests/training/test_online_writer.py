@@ -27,7 +27,7 @@ from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.definition import ModelDefinition, assemble
 from ml_assets.training.frame import FeatureColumns
-from ml_assets.training.online_writer import OnlineWriteResult, lacking, target, write_online
+from ml_assets.training.online_writer import OnlineWriteResult, date_to_refresh, date_to_write, write_online
 from ml_assets.training.record import TrainingRecord as Kept
 from ml_assets.training.split import Split
 from ml_assets_tests.conftest import AS_OF, FIRST, MODEL, QUERIES, SOURCES, Tiny
@@ -142,7 +142,7 @@ def test_a_store_that_was_emptied_or_swapped_is_filled_again(served: Served) -> 
     served.store.close()
     Path(served.url.removeprefix("sqlite:///")).unlink()
     served.store = open_store(served.url)
-    assert lacking(served.shop.lake, served.folder, served.store, AS_OF) == AS_OF
+    assert date_to_refresh(served.shop.lake, served.folder, served.store, AS_OF) == AS_OF
     assert not served.write().reused
     with closing(open_store(f"sqlite:///{served.shop.root}/other.db")) as other:
         served.store.close()
@@ -210,15 +210,15 @@ def test_a_view_is_refreshed_between_the_dates_of_the_loop(
     at = datetime.combine(AS_OF + 40 * DAY, datetime.min.time())
     served.shop.deliver("orders", [{"customer": 1, "made_at": at, "amount": 1.0, "kind": "a"}])
     lake, folder, now = served.shop.lake, served.folder, AS_OF + today * DAY
-    assert target(lake, folder, AS_OF, now) == AS_OF, "at first the date itself"
-    assert lacking(lake, folder, served.store, now) is None, "what was never written follows from the loop"
+    assert date_to_write(lake, folder, AS_OF, now) == AS_OF, "at first the date itself"
+    assert date_to_refresh(lake, folder, served.store, now) is None, "what was never written follows from the loop"
     served.write()
-    aim = target(lake, folder, AS_OF, now)
+    aim = date_to_write(lake, folder, AS_OF, now)
     assert aim == AS_OF + written * DAY
-    assert lacking(lake, folder, served.store, now) == (AS_OF if written else None)
+    assert date_to_refresh(lake, folder, served.store, now) == (AS_OF if written else None)
     served.write(aim)
     assert served.dates(1) == {aim}
-    assert lacking(lake, folder, served.store, now) is None
+    assert date_to_refresh(lake, folder, served.store, now) is None
 
 
 def test_a_feed_that_is_late_delays_the_refresh(served: Served) -> None:
@@ -226,7 +226,7 @@ def test_a_feed_that_is_late_delays_the_refresh(served: Served) -> None:
     at = datetime.combine(AS_OF + 2 * DAY, datetime.min.time())
     served.shop.deliver("orders", [{"customer": 1, "made_at": at, "amount": 1.0, "kind": "a"}])
     served.write()
-    assert target(served.shop.lake, served.folder, AS_OF, AS_OF + 6 * DAY) == AS_OF + 3 * DAY
+    assert date_to_write(served.shop.lake, served.folder, AS_OF, AS_OF + 6 * DAY) == AS_OF + 3 * DAY
 
 
 @pytest.mark.parametrize("refresh", ["1h", "36h", "90m"])

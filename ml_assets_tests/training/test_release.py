@@ -11,7 +11,7 @@ from ml_assets.decisions.verdict import Verdict
 from ml_assets.errors import TrainingError
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Version
-from ml_assets.training.release import ReleaseEntry, answering, history, ledger, promote, publish, release
+from ml_assets.training.release import ReleaseEntry, explain, history, ledger, promote, publish, release
 from ml_assets.training.rollback import rollback
 from ml_assets_tests.conftest import shared
 
@@ -104,7 +104,8 @@ class Desk:
 
     def answering(self) -> str:
         registry: Any = self.alias
-        return str(answering(self.lake, registry, "shop"))
+        champion = registry.champion("shop")
+        return str(champion and explain(self.lake, "shop", champion.number))
 
     def ledger(self) -> list[tuple[int, date, date | None, str]]:
         return [(row["version"], row["since"], row["until"], row["reason"]) for row in history(self.lake, "shop")]

@@ -14,7 +14,7 @@ from ml_assets.training.dataset import build
 from ml_assets.training.record import record
 from ml_assets.training.release import release
 from ml_assets.training.report import Report, read_report, report
-from ml_assets.training.score import predict, rows, scores
+from ml_assets.training.score import feature_rows, predict, scores
 from ml_assets.training.train import train
 from ml_assets_tests.conftest import AS_OF, QUERIES, Tiny, habits
 
@@ -149,5 +149,5 @@ def test_a_champion_is_scored_with_its_own_views_whatever_the_folder_says(loop: 
     assert found.against == "version 1, as evaluated"
     assert "luck" in record(loop.registry, found.version).columns.all
     folder, kept = loop.shop.folder(), record(loop.registry, champion)
-    table = rows(loop.shop.lake, folder, kept, [AS_OF])
+    table = feature_rows(loop.shop.lake, folder, kept, [AS_OF])
     np.testing.assert_array_equal(scores(loop.registry.onnx(champion), kept, table), said)

@@ -20,7 +20,7 @@ from ml_assets.features import FeatureStore
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.dataset import build
 from ml_assets.training.record import record
-from ml_assets.training.score import rows, scores
+from ml_assets.training.score import feature_rows, scores
 from ml_assets.training.train import train
 from ml_assets_tests.conftest import AS_OF, FIRST, Tiny
 from ml_assets_tests.processes import answering, environment, free_port
@@ -62,7 +62,7 @@ def asked(shop: Tiny) -> "pd.DataFrame":
 
 def expected(shop: Tiny, version: Version, frame: "pd.DataFrame") -> dict[int, float]:
     kept = record(shop.registry, version)
-    table = rows(shop.lake, shop.folder(), kept, [AS_OF])
+    table = feature_rows(shop.lake, shop.folder(), kept, [AS_OF])
     found = dict(zip(table["customer"].to_pylist(), scores(shop.registry.onnx(version), kept, table), strict=True))
     return {customer: found[customer] for customer in frame["customer"] if customer in found}
 

@@ -14,7 +14,7 @@ from ml_assets.storage.registry import Version
 from ml_assets.training.dates import ROW, condition
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.record import TrainingRecord
-from ml_assets.training.score import rows
+from ml_assets.training.score import feature_rows
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def opened(
     if reference.missing is not None:
         yield None
     elif reference.day is not None:
-        table = rows(lake, folder, kept, [reference.day], workers=workers)
+        table = feature_rows(lake, folder, kept, [reference.day], workers=workers)
         yield InMemory(table) if len(table) else None
     else:
         with stored(lake, kept.table, kept.version, _chosen(lake, kept)) as found:

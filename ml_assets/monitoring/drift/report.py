@@ -23,7 +23,7 @@ from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.frame import FeatureColumns as Inputs
 from ml_assets.training.record import TrainingRecord
-from ml_assets.training.score import champion_record, prints, rows
+from ml_assets.training.score import champion_record, feature_rows, input_fingerprints
 
 _ENGINE = 2  # raised when the same rows give other numbers: all reports are then made anew
 
@@ -124,7 +124,7 @@ def drift_report(
     champion, kept = champion_record(registry, folder)
     chosen = reference.choose(spec, folder.spec.cadence, as_of, champion)
     days = [as_of] if chosen.day is None else [as_of, chosen.day]
-    seen = [prints(lake, folder, kept, day) for day in days]
+    seen = [input_fingerprints(lake, folder, kept, day) for day in days]
     fingerprint = fingerprint_of(_ENGINE, champion.tags["sha256"], kept.version, seen, spec.model_dump_json())
     table = report_table.features_table(folder.name)
     reused = lake.record(table, report_table.key(as_of)) == fingerprint
@@ -172,7 +172,7 @@ def _contents(
     lake: Lake, registry: Registry, folder: ModelDefinition, champion: Version, kept: TrainingRecord, chosen: Reference,
     spec: DriftSpec, as_of: date, page: Path, workers: int,
 ) -> Contents:  # fmt: skip
-    current = InMemory(rows(lake, folder, kept, [as_of], workers=workers))
+    current = InMemory(feature_rows(lake, folder, kept, [as_of], workers=workers))
     with reference.opened(lake, folder, kept, chosen, workers=workers) as before:
         if before is None:
             return _none_yet(kept.columns, chosen)

@@ -17,7 +17,7 @@ from ml_assets.storage.registry import Registry
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.frame import FeatureColumns
 from ml_assets.training.record import record
-from ml_assets.training.score import rows
+from ml_assets.training.score import feature_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -106,7 +106,7 @@ def _compare(
     lake: Lake, registry: Registry, folder: ModelDefinition, version: str, days: Sequence[date], workers: int
 ) -> Consistency:
     kept = record(registry, registry.version(folder.name, int(version)))
-    offline = _offline(rows(lake, folder, kept, days, workers=workers), folder.spec.entity, kept.columns)
+    offline = _offline(feature_rows(lake, folder, kept, days, workers=workers), folder.spec.entity, kept.columns)
     with lake.open(l=table(folder.name, Prediction)) as connection:
         connection.register("o", offline)
         listed = ", ".join(f"DATE {literal(day)}" for day in days)

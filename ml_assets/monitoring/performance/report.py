@@ -27,7 +27,7 @@ from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.frame import features
 from ml_assets.training.record import TrainingRecord, record
-from ml_assets.training.score import rows as seen
+from ml_assets.training.score import feature_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -278,7 +278,7 @@ def _words(
     lake: Lake, folder: ModelDefinition, made: _Made, days: Sequence[date], slices: Sequence[str], workers: int
 ) -> pa.Table:
     """The values of the slices as the evaluation writes them, by date and entity."""
-    table = seen(lake, folder, made.kept, days, workers=workers)
+    table = feature_rows(lake, folder, made.kept, days, workers=workers)
     values = features(table, made.kept.columns)
     words = {f"slice {name}": pa.array(_text(values[name].to_numpy()), pa.string()) for name in slices}
     return pa.table({"as_of": table["as_of"], folder.spec.entity: table[folder.spec.entity], **words})

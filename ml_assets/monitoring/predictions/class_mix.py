@@ -18,7 +18,7 @@ from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.record import EVALUATION, TrainingRecord, required_file
-from ml_assets.training.score import familiar
+from ml_assets.training.score import familiar_rows
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def named(
         return ClassMix()
     query = "SELECT predicted, decision FROM p WHERE as_of = $day"
     now, unsure = _shares(lake.query(query, {"day": as_of}, p=folder.tables.predictions), kept)
-    known = familiar(required_file(registry, version, EVALUATION), folder, kept, test.rows)
+    known = familiar_rows(required_file(registry, version, EVALUATION), folder, kept, test.rows)
     then, unsure_then = _shares(pa.table(kept.task.answer_columns(test.p, folder.spec.serve.review_below, known)), kept)
     return ClassMix(tuple(Compared(name, now[name], then[name]) for name in kept.classes), unsure, unsure_then)
 

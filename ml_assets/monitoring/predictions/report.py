@@ -25,7 +25,7 @@ from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.evaluation import read_evaluation
 from ml_assets.training.record import TrainingRecord, record
-from ml_assets.training.score import prints, rows
+from ml_assets.training.score import feature_rows, input_fingerprints
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,7 +98,8 @@ def _plan(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date) 
     labels = fingerprints(lake, folder.labels, [labelled]) if labelled else {}
     silent = gaps.silent(lake, kept, as_of)
     before = next((day for day in grid[-2:-1] if as_of_key(day) in stand), None)
-    parts = (sorted(stand.items()), version.run_id, "verdict" in version.tags, prints(lake, folder, kept, as_of))
+    inputs = input_fingerprints(lake, folder, kept, as_of)
+    parts = (sorted(stand.items()), version.run_id, "verdict" in version.tags, inputs)
     fingerprint = fingerprint_of(_ENGINE, parts, sorted(labels.items()), silent)
     return _Plan(version, kept, before, labelled, silent, fingerprint)
 
@@ -110,7 +111,7 @@ def _report(
     test = scored_test_rows(lake, registry, version, kept)
     scores, reference = _scores(lake, folder, as_of), test.scores
     count = None if plan.before is None else len(_scores(lake, folder, plan.before))
-    table = rows(lake, folder, kept, [as_of], workers=workers)
+    table = feature_rows(lake, folder, kept, [as_of], workers=workers)
     missing = gaps.missing(table, kept.columns.all)
     stale = gaps.stale(lake, folder.population, kept.features, plan.silent, as_of)
     return PredictionReport(

@@ -58,13 +58,13 @@ def evaluate(
     labels, p = checked_scores(y, p)
     cut = threshold(labels, p, costs.false_positive, costs.false_negative)
     counts = confusion(labels, p, cut)
-    lost = costs.false_positive * counts["fp"] + costs.false_negative * counts["fn"]
+    total_cost = costs.false_positive * counts["fp"] + costs.false_negative * counts["fn"]
     return Evaluation(
         rows=len(labels),
         entities=len(np.unique(np.asarray(groups))),
         metrics=scores(labels, p),
         threshold=cut,
-        cost=lost / len(labels),
+        cost=total_cost / len(labels),
         confusion=counts,
         slices={name: by_slice(labels, p, values, min_rows) for name, values in slices.items()},
         others={name: scores(labels, theirs) for name, theirs in other.items()},

@@ -58,7 +58,14 @@ def canvas(title: str) -> "tuple[Figure, Any]":
 
 
 def labels(panel: "Axes", title: str, x: str, y: str) -> None:
-    """The title of a panel and of its axes."""
+    """Write the title of a panel and of its axes.
+
+    Args:
+        panel: of a picture.
+        title: of the panel.
+        x: of the horizontal axis.
+        y: of the vertical axis.
+    """
     panel.set_title(title, fontsize=10.5, loc="left", color=INK)
     panel.set_xlabel(x, fontsize=9, color=INK)
     panel.set_ylabel(y, fontsize=9, color=INK)

@@ -71,11 +71,11 @@ def _coverage(panel: "Axes", named: Mapping[str, ClassPredictions], y: "Codes") 
 
     El-Yaniv & Wiener (2010), On the Foundations of Noise-free Selective Classification.
     """
-    for (name, said), (color, line, width) in zip(named.items(), STYLES, strict=False):
-        order = np.argsort(-said.confidence, kind="stable")
-        right = np.cumsum(said.right(y)[order]) / np.arange(1, len(y) + 1)
-        shown = f"{name}  accuracy {right[-1]:.3f}"
-        panel.plot(np.arange(1, len(y) + 1) / len(y), right, line, color=color, linewidth=width, label=shown)
+    for (name, model), (color, line, width) in zip(named.items(), STYLES, strict=False):
+        order = np.argsort(-model.confidence, kind="stable")
+        right = np.cumsum(model.right(y)[order]) / np.arange(1, len(y) + 1)
+        legend = f"{name}  accuracy {right[-1]:.3f}"
+        panel.plot(np.arange(1, len(y) + 1) / len(y), right, line, color=color, linewidth=width, label=legend)
     labels(panel, "Accuracy of the surest", "share of rows that are answered", "share of right answers")
     panel.set(xlim=(-0.01, 1.01), ylim=(None, 1.01))
     panel.legend(fontsize=8.5, frameon=False, loc="center right")

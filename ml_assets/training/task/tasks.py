@@ -229,15 +229,15 @@ class Multiclass(Task):
         from ml_assets.training.task.multiclass_plots import figure
 
         test, spec = candidate.test, candidate.spec
-        named = ClassPredictions.of(candidate.predict(test.X))
+        predicted = ClassPredictions.of(candidate.predict(test.X))
         theirs = {"baseline": self.baseline(candidate), **candidate.others}
         beside = {name: ClassPredictions.of(p) for name, p in theirs.items()}
         leaned = self.importance(candidate.predict, test, spec.seed)
         evaluation = multiclass.evaluate(
-            test.y, named, test.groups, classes=self.classes, review_below=spec.serve.review_below,
+            test.y, predicted, test.groups, classes=self.classes, review_below=spec.serve.review_below,
             slices=candidate.slices, others=beside, seed=spec.seed, importance=leaned,
         )  # fmt: skip
-        return evaluation, figure(test.y, {"candidate": named, **beside}, self.classes, leaned, candidate.title)
+        return evaluation, figure(test.y, {"candidate": predicted, **beside}, self.classes, leaned, candidate.title)
 
     def bands(self, declared: "Mapping[str, float]", evaluation: Evaluation) -> "Mapping[str, float]":  # noqa: ARG002 - an answer names a class
         """None."""

@@ -20,7 +20,7 @@ from ml_assets.training.publish import manifest
 from ml_assets.training.record import record
 from ml_assets.training.release import release
 from ml_assets.training.report import Report, report
-from ml_assets.training.score import predict, rows
+from ml_assets.training.score import feature_rows, predict
 from ml_assets.training.train import train
 from ml_assets_tests.conftest import AS_OF, MODEL, QUERIES, Tiny, habits
 
@@ -92,7 +92,7 @@ def test_a_model_of_several_classes_is_trained_judged_shipped_and_answers_alike_
     kept, champion = record(loop.registry, found.version), loop.registry.champion("shop")
     assert champion is not None
     artifact = Artifact(Manifest.from_json(written), loop.registry.onnx(champion))
-    table = rows(loop.shop.lake, loop.folder, kept, [AS_OF]).sort_by("customer").to_pylist()
+    table = feature_rows(loop.shop.lake, loop.folder, kept, [AS_OF]).sort_by("customer").to_pylist()
     online = artifact.answer([[row[name] for name in artifact.names] for row in table])
     assert [row["predicted"] for row in batch] == [one.predicted for one in online]
     assert [row["decision"] for row in batch] == [one.decision for one in online]
@@ -126,7 +126,7 @@ def test_rows_without_a_label_train_nothing(loop: Loop) -> None:
     assert not any(customer % 9 == 0 for customer in kept["customer"].to_pylist())
     said = refresh_labels(loop.shop.lake, loop.folder, AS_OF)
     assert said.rate is None
-    assert 0 < said.known < said.rows
+    assert 0 < said.labelled < said.rows
 
 
 def test_a_label_that_is_not_declared_is_refused(loop: Loop) -> None:
