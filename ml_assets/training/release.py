@@ -145,10 +145,10 @@ def promote(
         return ReleaseEntry(before, False, f"version {before.number} stays: {why}")
     registry.promote(version)
     previous = before.number if before and before.number != version.number else None
-    append(
-        lake, version, previous, "promoted", verdict.reason, _evidence(verdict), as_of, decided_at,
-        f"version={version.number} run={version.run_id}",
-    )  # fmt: skip
+    row = LedgerRelease(
+        as_of, version.number, version.run_id, previous, verdict.reason, _evidence(verdict), decided_at, "promoted"
+    )
+    append(lake, version.model, row, f"version={version.number} run={version.run_id}")
     return ReleaseEntry(version, True, verdict.reason)
 
 
@@ -233,35 +233,22 @@ def _note_manual(lake: Lake, champion: Version, as_of: date, decided_at: datetim
     past = history(lake, champion.model)
     if past and past[-1]["version"] != champion.number:
         key = f"by hand={champion.number} after={past[-1]['decided_at']}"
-        append(lake, champion, past[-1]["version"], "moved by hand", _BY_HAND, "{}", as_of, decided_at, key)
+        row = LedgerRelease(
+            as_of, champion.number, champion.run_id, past[-1]["version"], _BY_HAND, "{}", decided_at, "moved by hand"
+        )
+        append(lake, champion.model, row, key)
 
 
-def append(
-    lake: Lake,
-    version: Version,
-    previous: int | None,
-    decision: Decision,
-    reason: str,
-    evidence: str,
-    as_of: date,
-    decided_at: datetime,
-    key: str,
-) -> None:
-    """Write a row of the ledger, once for each `key`.
+def append(lake: Lake, model: str, row: LedgerRelease, key: str) -> None:
+    """Write a row of the ledger, once for each `key` of a decision, such as `version=7 run=…`.
 
     Args:
         lake: where the ledger is.
-        version: that answers from now on.
-        previous: the number of the champion before it; None: there was none.
-        decision: how it became the champion.
-        reason: why, for people.
-        evidence: JSON of the verdict.
-        as_of: the date of the decision.
-        decided_at: naive UTC.
-        key: of the decision, such as `version=7 run=…`.
+        model: the model's name.
+        row: the decision.
+        key: of the decision.
     """
-    row = LedgerRelease(as_of, version.number, version.run_id, previous, reason, evidence, decided_at, decision)
-    ledger(version.model).append(lake, row, records={key: 1})
+    ledger(model).append(lake, row, records={key: 1})
 
 
 def complete(lake: Lake, registry: Registry, model: str) -> Version | None:
@@ -271,10 +258,10 @@ def complete(lake: Lake, registry: Registry, model: str) -> Version | None:
         return None
     version, previous = registry.version(model, intent["version"]), intent["previous"]
     registry.promote(version)
-    append(
-        lake, version, previous, "rolled back" if version.number < previous else "chosen", intent["reason"], "{}",
-        date.fromisoformat(intent["as_of"]), datetime.fromisoformat(intent["decided_at"]),
-        f"moved={intent['decided_at']}",
+    row = LedgerRelease(
+        date.fromisoformat(intent["as_of"]), version.number, version.run_id, previous, intent["reason"], "{}",
+        datetime.fromisoformat(intent["decided_at"]), "rolled back" if version.number < previous else "chosen",
     )  # fmt: skip
+    append(lake, model, row, f"moved={intent['decided_at']}")
     registry.clear_intent(model)
     return version

@@ -13,8 +13,6 @@ from rich.console import Console
 
 from ml_assets.commands.status import tables
 from ml_assets.commands.titled_table import put
-from ml_assets.decisions.gate import GateAction
-from ml_assets.decisions.verdict import Verdict
 from ml_assets.ingest.ingest import ingest
 from ml_assets.ingest.source_state import SourceState, source_state
 from ml_assets.monitoring.drift.table import LatestDrift, latest_drift
@@ -22,7 +20,7 @@ from ml_assets.monitoring.overview import ChampionState, UnknownChampion, champi
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
-from ml_assets.training.release import append
+from ml_assets.training.release import LedgerRelease, append
 from ml_assets.training.score import LatestPredictions, latest_predictions
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.processes import environment
@@ -64,20 +62,8 @@ def test_rows_of_a_source_are_those_of_its_committed_files(lake: Lake, tmp_path:
 
 
 def test_an_alias_that_was_moved_by_hand_is_said_to_be(lake: Lake) -> None:
-    from ml_assets.storage.registry import Version
-
     at = datetime(2026, 11, 15, 12)  # noqa: DTZ001 - the lake's times are naive UTC
-    append(
-        lake,
-        Version("m", 2, "run", {}),
-        None,
-        "promoted",
-        Verdict(GateAction.SHIP, "all passed", ()).reason,
-        "{}",
-        SECOND,
-        at,
-        "version=2",
-    )
+    append(lake, "m", LedgerRelease(SECOND, 2, "run", None, "all passed", "{}", at, "promoted"), "version=2")
     known = [ChampionState(number, "2026-11-15", "run", {}) for number in (2, 1)]
     stands, moved = (explain_champion(lake, "m", champion) for champion in known)
     assert stands == replace(known[0], since="2026-11-15", decision="promoted", reason="all passed")
