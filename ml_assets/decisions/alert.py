@@ -15,7 +15,7 @@ _LONGEST = timedelta(hours=1)  # between two attempts to deliver
 
 
 class Severity(StrEnum):
-    """How bad it is, from harmless to bad."""
+    """The severity of an alert, from harmless to bad."""
 
     INFO = "info"
     WARNING = "warning"
@@ -23,7 +23,7 @@ class Severity(StrEnum):
 
 
 class Kind(StrEnum):
-    """What an event says: it started, it goes on, it is over."""
+    """The kinds of events: it started, it goes on, it is over."""
 
     FIRED = "fired"
     REMINDER = "reminder"
@@ -68,13 +68,13 @@ class MetricRule:
         return "below" if self.above is None else "above"
 
     def fires(self, value: float) -> bool:
-        """Whether a value passes the limit; the limit itself does not."""
+        """True if a value passes the limit; the limit itself does not."""
         return value < self.limit if self.above is None else value > self.limit
 
 
 @dataclass(frozen=True)
 class RuleState:
-    """What is known of a rule before an as-of date.
+    """The state of a rule before an as-of date.
 
     Args:
         since: the as-of date at which it started to fire; None = it does not fire.
@@ -89,7 +89,7 @@ class RuleState:
 
 @dataclass(frozen=True)
 class AlertEvent:
-    """What a rule says at an as-of date: the value against the limit, and the sentence that a person reads."""
+    """An alert of a rule at an as-of date: the value against the limit, and the sentence that a person reads."""
 
     kind: Kind
     rule: str
@@ -132,7 +132,7 @@ def decide(
 
 
 def backoff(attempts: int) -> timedelta:
-    """How long to wait after so many failed attempts in a row: 1, 2, 4 … 60 minutes; it never gives up.
+    """The pause after so many failed attempts in a row: 1, 2, 4 … 60 minutes; it never gives up.
 
     Truncated binary exponential backoff, Metcalfe & Boggs (1976), Ethernet: Distributed Packet Switching.
 

@@ -1,4 +1,4 @@
-"""What a policy cost over history: how far it stayed behind the best one, date by date."""
+"""The cost of a policy over history: how far it stayed behind the best one, date by date."""
 
 import math
 from collections.abc import Mapping, Sequence

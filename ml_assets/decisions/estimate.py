@@ -1,4 +1,4 @@
-"""What the metrics of a model are expected to be before labels are known.
+"""Expected metrics of a model before labels are known.
 
 Confidence-based performance estimation (CBPE): where scores are calibrated, the score of a row is the probability of
 its label, so labels can be drawn and every metric of them has a distribution. Białek et al. (2024), Estimating Model

@@ -61,7 +61,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class GateEvidence:
-    """What was measured.
+    """The measurements that gates judge.
 
     Args:
         candidate: metric → value on the test rows.
@@ -93,7 +93,7 @@ class GateResult:
 
 
 class GateAction(StrEnum):
-    """What follows for a candidate: it becomes the champion, or what answers stays."""
+    """The actions for a candidate: it becomes the champion, or what answers stays."""
 
     SHIP = "ship"
     HOLD = "hold"

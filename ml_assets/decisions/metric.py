@@ -16,7 +16,7 @@ ALL_TASKS = frozenset({BINARY, MULTICLASS})
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known of a metric.
+    """A metric and where it is used.
 
     Args:
         name: as gates, policies and reports write it.
@@ -45,7 +45,7 @@ class Metric:
     source: Source = "scores"
 
     def in_evaluation(self, task: str) -> bool:
-        """Whether the evaluation of a candidate has it, so that a gate may name it."""
+        """True if the evaluation of a candidate has it, so that a gate may name it."""
         return task in self.tasks and not (self.at_threshold and task == BINARY)
 
 
@@ -91,17 +91,17 @@ def directions() -> Mapping[str, int]:
 
 
 def comparable() -> tuple[str, ...]:
-    """What has a paired confidence interval, so that a candidate can be compared with another model by it."""
+    """The metrics with a paired confidence interval, so that a candidate can be compared with another model by it."""
     return names(lambda metric: metric.has_interval)
 
 
 def watchable() -> tuple[str, ...]:
-    """What a retraining policy may watch: measured by reports, with an interval, for only then can it be suspected."""
+    """The metrics that a retraining policy may watch: measured by reports, with an interval to suspect by."""
     return names(lambda metric: metric.in_report and metric.has_interval)
 
 
 def estimable() -> tuple[str, ...]:
-    """What calibrated scores alone tell."""
+    """The metrics that calibrated scores alone tell."""
     return names(lambda metric: metric.can_be_estimated)
 
 
@@ -121,5 +121,5 @@ def headline() -> tuple[str, ...]:
 
 
 def realisable(task: str) -> tuple[str, ...]:
-    """What labels say of the answers of a model: what policies can be compared by over history."""
+    """The metrics that labels give the answers of a model: policies can be compared by them over history."""
     return names(lambda metric: metric.source == "scores" and metric.direction != 0 and task in metric.tasks)

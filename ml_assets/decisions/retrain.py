@@ -16,7 +16,7 @@ from ml_assets.decisions.verdict import Verdict
 
 
 class Action(StrEnum):
-    """What follows from a verdict."""
+    """The actions of a verdict."""
 
     RETRAIN = "retrain"
     SUSPECTED = "suspected"
@@ -56,7 +56,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class RetrainEvidence:
-    """What is known at an as-of date; None where it is not known, which never triggers anything.
+    """The evidence at an as-of date; None where it is not known, which never triggers anything.
 
     Args:
         as_of: `T`.
@@ -99,7 +99,7 @@ class Trigger:
 
     @property
     def detected(self) -> bool:
-        """Whether it fired often enough to count."""
+        """True if it fired often enough to count."""
         return self.in_a_row >= self.needed
 
 
@@ -156,7 +156,7 @@ def decide(policy: Policy, evidence: RetrainEvidence) -> RetrainVerdict:
 
 
 def counts(evidence: RetrainEvidence, verdict: RetrainVerdict) -> dict[str, int]:
-    """What the next as-of date takes as `RetrainEvidence.before`: trigger → as-of dates in a row at which it fired.
+    """`RetrainEvidence.before` of the next as-of date: trigger → as-of dates in a row at which it fired.
 
     What could not be asked keeps its count: silence neither confirms nor clears a suspicion.
     """

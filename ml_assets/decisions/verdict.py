@@ -10,7 +10,7 @@ NumbersT = TypeVar("NumbersT")
 
 @dataclass(frozen=True)
 class Verdict(Generic[ActionT, NumbersT]):
-    """What to do and why.
+    """An action and its reason.
 
     Args:
         action: one of the actions of the decision.

@@ -1,4 +1,4 @@
-"""What a model must beat: its best single feature, and whether one alone is too good to be true."""
+"""The baseline that a model must beat, its best single feature, and features that are too good to be true."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

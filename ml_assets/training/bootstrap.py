@@ -190,7 +190,7 @@ def bootstrap_intervals(
     confidence: float = 0.95,
     seed: int,
 ) -> dict[str, Interval]:
-    """What `values` gives for the rows as they are, with the interval of what it gives for draws of entities.
+    """The numbers that `values` gives for the rows as they are, each with its interval over draws of entities.
 
     Args:
         values: from how often each entity was drawn, [draws, entities], to each metric of each draw, [draws].
@@ -251,7 +251,7 @@ class ScoredModel:
 
 
 def _draws(entities: int, resamples: int, chunk: int, seed: int) -> "Iterator[Floats]":
-    """How often each entity is drawn, [draws, entities], in chunks whose size does not change the draws."""
+    """The counts of each entity in each draw, [draws, entities], in chunks whose size does not change the draws."""
     rng = np.random.default_rng(seed)
     for start in range(0, resamples, chunk):
         draws = range(start, min(start + chunk, resamples))

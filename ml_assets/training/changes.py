@@ -1,4 +1,4 @@
-"""What differs between the recipes of two versions, in words."""
+"""Differences between the recipes of two versions, in words."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ Parts = Mapping[str, Any]
 
 
 def parts(folder: ModelDefinition, built: dataset.TrainingSet, libraries: Mapping[str, str]) -> Parts:
-    """What a version is made of, short enough for a tag of the registry.
+    """The parts of a recipe, short enough for a tag of the registry.
 
     Returns:
         `declared`: field → value; `queries`: view → digest; `last`: the last training date; `rows`: their fingerprint;
@@ -36,7 +36,7 @@ def parts(folder: ModelDefinition, built: dataset.TrainingSet, libraries: Mappin
 
 
 def changes(before: Parts, after: Parts) -> list[str]:
-    """What is other in `after` than it was in `before`; empty where nothing can be named."""
+    """The differences of `after` from `before`, in words; empty where nothing can be named."""
     sentences = [*_values(before["declared"], after["declared"]), *_values(before["libraries"], after["libraries"])]
     old, new = before["queries"], after["queries"]
     queries = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
@@ -49,7 +49,7 @@ def changes(before: Parts, after: Parts) -> list[str]:
 
 
 def from_tag(text: str | None) -> Parts | None:
-    """What `parts` kept; None for a version that was made before, or whose tag was cut off."""
+    """The parts that a tag holds; None for a version that was made before, or whose tag was cut off."""
     try:
         return None if text is None else dict(json.loads(text))
     except ValueError:

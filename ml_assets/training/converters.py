@@ -48,10 +48,10 @@ def _repaired(kind: type, repair: Repair) -> Callable[..., None]:
 
     convert = get_converter(_supported_operators.sklearn_operator_name_map[kind])
 
-    def converted(scope: Any, operator: Any, container: Any) -> None:  # noqa: ANN401 - skl2onnx has no types
+    def convert_repaired(scope: Any, operator: Any, container: Any) -> None:  # noqa: ANN401 - skl2onnx has no types
         convert(scope, operator, _Repairing(container, operator.raw_operator, repair))
 
-    return converted
+    return convert_repaired
 
 
 @dataclass(frozen=True)

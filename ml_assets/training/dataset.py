@@ -209,7 +209,7 @@ def find(lake: Lake, folder: ModelDefinition, as_of: date) -> TrainingSet:
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What the tables of the views hold: their versions, and the fingerprint of each date's rows."""
+    """The contents of the tables of the views: their versions, and the fingerprint of each date's rows."""
 
     split: Split
     tables: dict[str, int]
@@ -270,7 +270,7 @@ def identity(prints: Mapping[str, Mapping[date, int]], needed: Split) -> int:
 
 
 def window(folder: ModelDefinition, as_of: date, until: date) -> Split:
-    """Which dates train, test and refit a model at `as_of`, with labels known `until` then.
+    """The dates that train, test and refit a model at `as_of`, with labels known `until` then.
 
     Raises:
         TrainingError: history is too short.

@@ -21,7 +21,7 @@ ROW = "row_as_of"
 
 @dataclass(frozen=True)
 class SetRecord:
-    """What is recorded of a training set in one transaction with its rows, as numbers.
+    """The record of a training set, written as numbers in one transaction with its rows.
 
     Args:
         as_of: of the training set.
@@ -74,7 +74,7 @@ def read_record(lake: Lake, table: str, as_of: date, inputs: Collection[str]) ->
 
 
 def compare_dates(lake: Lake, table: str, fingerprints: Mapping[date, int]) -> tuple[int, list[date], list[date]]:
-    """What the table would have to be given to hold dates with these fingerprints and no others.
+    """The difference between the table and one that holds dates with these fingerprints and no others.
 
     Args:
         lake: where the table is.

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from ml_assets.training.task.task import Task
 
 _OWN = ("as_of", "row_as_of", "label")
-"""Columns of a training set that are no features."""
+"""Columns of a training set that are not features."""
 
 
 @dataclass(frozen=True)
 class ModelDefinition:
-    """What a `defs.yaml` and its `.sql` files declare.
+    """The declaration of a model: a `defs.yaml` and its `.sql` files.
 
     Args:
         name: the folder's name, which is the model's: key prefix and group.
@@ -48,7 +48,7 @@ class ModelDefinition:
 
     @property
     def task(self) -> "Task":
-        """What depends on the kind of its label."""
+        """The task of its kind of label."""
         from ml_assets.training.task.tasks import task_of  # numpy, pyarrow: not at load
 
         return task_of(self.spec.label.classes)
@@ -122,7 +122,7 @@ def require_features(names: Iterable[str], columns: Sequence[str], field: str) -
 
 
 def _check_columns(folder: ModelDefinition) -> None:
-    """What the texts of the queries tell before any row is there."""
+    """Check the columns that the texts of the queries name, before any row is there."""
     views = [folder.population, folder.labels, *(item.view for item in folder.features)]
     for each in views:
         if each.query.columns is not None and each.entity not in each.query.columns:

@@ -22,7 +22,7 @@ WIDEST = 50
 
 @dataclass(frozen=True)
 class TermWeights:
-    """How running text becomes numbers: a weight for each term, all of a text of length one.
+    """The numbers that running text becomes: a weight for each term, all of a text of length one.
 
     A term counts 1 + ln(tf) (Manning, Raghavan & Schütze 2008, Introduction to Information Retrieval, 6.4.1), and no
     more because it is rare: on layouts of documents that no training row has, rare words mislead.

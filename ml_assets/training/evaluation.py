@@ -51,7 +51,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class EvaluationInputs:
-    """What an evaluation depends on, beside the version: `against`, the champion's number, and `declared` fields."""
+    """The inputs of an evaluation, beside the version: `against`, the champion's number, and `declared` fields."""
 
     against: int | None
     declared: str

@@ -1,4 +1,4 @@
-"""Which features a model leans on."""
+"""Permutation importance: the features that a model leans on."""
 
 import zlib
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Importance:
-    """How much of the metric is lost when a feature is shuffled: mean and standard deviation over the repeats."""
+    """The loss of the metric when a feature is shuffled: mean and standard deviation over the repeats."""
 
     mean: float
     std: float

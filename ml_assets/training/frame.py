@@ -36,7 +36,7 @@ class FeatureColumns:
 
     @property
     def kinds(self) -> dict[str, Literal["number", "text", "document"]]:
-        """What each is, in the words of the manifest."""
+        """The kind of each column, in the words of the manifest."""
         kinds: dict[str, Literal["number", "text", "document"]] = dict.fromkeys(self.numeric, "number")
         return kinds | dict.fromkeys(self.categorical, "text") | dict.fromkeys(self.text, "document")
 
@@ -59,7 +59,7 @@ class Frame:
 
 
 def columns(rows: pa.Table, leave_out: Collection[str], text: Collection[str] = ()) -> FeatureColumns:
-    """Which columns are numbers, which are categories and which are running `text`; booleans are numbers.
+    """Sort the columns into numbers, categories and running `text`; booleans are numbers.
 
     A column without one value is no feature: nothing can be learned from it, and `SELECT *` has one for each column
     that only came with a later file. So a model is the same whether or not that file was there when it was trained.

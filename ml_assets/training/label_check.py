@@ -1,4 +1,4 @@
-"""Whether the labels of a training set can be learned from, and how their values were read."""
+"""A check that the labels of a training set can be learned from, and the mapping by which they were read."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -40,7 +40,7 @@ def labelled_rows(lake: Lake, folder: ModelDefinition, rows: pa.Table, beside: S
 
 
 def _counts(lake: Lake, folder: ModelDefinition, days: Sequence[date]) -> dict[object, int]:
-    """How many members of the population at some dates have each label."""
+    """The number of members of the population at some dates with each label."""
     if not days:
         return {}
     entity = quote(folder.spec.entity)
@@ -55,7 +55,12 @@ def _counts(lake: Lake, folder: ModelDefinition, days: Sequence[date]) -> dict[o
 
 
 def label_mapping(lake: Lake, folder: ModelDefinition, days: Sequence[date]) -> str:
-    """How the labels of some dates were read: `no → 0, yes → 1`; empty where they are 0 and 1, or classes, already.
+    """The mapping by which labels were read: `no → 0, yes → 1`; empty where they are 0 and 1, or classes, already.
+
+    Args:
+        lake: where the labels are.
+        folder: the model.
+        days: their as-of dates.
 
     Raises:
         TrainingError: three values or more over all dates, each of which looked like one of two.

@@ -1,4 +1,4 @@
-"""How good scores are: ranking, probabilities, costs, slices, curves. `y` is 0/1, `p` P(label = 1), [n]."""
+"""Metrics of scores: ranking, probabilities, costs, slices, curves. `y` is 0/1, `p` P(label = 1), [n]."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -89,7 +89,7 @@ def calibration(y: "ArrayLike", p: "ArrayLike", bins: int = BINS) -> Calibration
 
 @dataclass(frozen=True)
 class Curves:
-    """What a picture of one score vector needs; all arrays run from the highest score to the lowest.
+    """The curves in a picture of one score vector; all arrays run from the highest score to the lowest.
 
     `fpr`, `tpr`: the ROC. `share`, `captured`: the share of rows taken from the top, and of the positives
     among them.
@@ -208,7 +208,7 @@ def by_slice(
 def slices(
     values: "Sequence[Any] | NDArray[Any]", measure: "Callable[[NDArray[np.bool_]], dict[str, float]]", min_rows: int
 ) -> dict[str, dict[str, float]]:
-    """What `measure` says of the rows of each value, given as a mask [n]; smaller slices are only counted, together."""
+    """The numbers that `measure` gives for each value, told its rows as a mask [n]; small slices are only counted."""
     names = slice_names(values)
     rows = {name: names == name for name in sorted(set(names))}
     small = sum(int(mask.sum()) for mask in rows.values() if mask.sum() < min_rows)

@@ -25,7 +25,7 @@ from ml_assets.training.score import champion_record, input_fingerprints
 
 @dataclass(frozen=True)
 class OnlineWriteResult:
-    """What stands in the online store for the champion.
+    """The state of the online store for the champion.
 
     Args:
         row: of the ledger; its date is later than what was asked for where the store was ahead.
@@ -153,7 +153,7 @@ def _stream(
     views = {item.name: (columns(lake, item.view), item.ttl) for item in features}
     rows = 0
 
-    def counted(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    def count(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         nonlocal rows
         for batch in batches:
             rows += batch.num_rows
@@ -161,6 +161,6 @@ def _stream(
 
     with stream_rows(lake, folder.population, as_of, features) as joined:
         schema = schema_of(name, folder.population.entity, joined.schema, views)
-        store.write(schema, counted(joined), as_of)
+        store.write(schema, count(joined), as_of)
     store.finish(schema, as_of)
     return rows

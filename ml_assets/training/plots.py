@@ -1,4 +1,4 @@
-"""What all pictures share: colours, the frame of a panel, names that can be drawn, and the PNG."""
+"""The common parts of all pictures: colours, the frame of a panel, names that can be drawn, and the PNG."""
 
 import io
 import warnings
@@ -57,7 +57,7 @@ def png(picture: "Figure") -> bytes:
 
 @contextmanager
 def _any_letters() -> Iterator[None]:
-    """What the font lacks (an emoji, say) is drawn as a box, and not worth a warning."""
+    """Letters that the font lacks (an emoji, say) are drawn as a box, and not worth a warning."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font", category=UserWarning)
         yield

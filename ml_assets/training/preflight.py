@@ -1,4 +1,4 @@
-"""What can be said of an estimator before any row is read: that it can be made, and takes its parameters."""
+"""Checks of an estimator before any row is read: that it can be made, and takes its parameters."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What a release hands to the server: the manifest of a version that passed its gates."""
+"""The manifest of a version that passed its gates: all that a release hands to the server."""
 
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any

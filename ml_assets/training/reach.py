@@ -1,4 +1,4 @@
-"""How far calendar and data have come: the as-of date that the loop works on where nobody names one."""
+"""The reach of calendar and data: the as-of date that the loop works on where nobody names one."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,7 +12,7 @@ from ml_assets.training.definition import ModelDefinition
 
 @dataclass(frozen=True)
 class Reach:
-    """How far a model can go today.
+    """The dates up to which a model can go today.
 
     Args:
         calendar: the last as-of date that today has reached.
@@ -28,7 +28,7 @@ class Reach:
 
 
 def reach(lake: Lake, folder: ModelDefinition, today: date) -> Reach:
-    """How far a model can go today, by the sources of its population and its label.
+    """The dates up to which a model can go today, by the sources of its population and its label.
 
     A feed may be quiet for one step of the cadence, so a date counts as reached up to a step after the last event. Data
     that are older than that by the longest `ttl` of the features have ended: then nothing is quiet, and the last date

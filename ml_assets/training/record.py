@@ -1,4 +1,4 @@
-"""What a version was trained from: kept with its run, so that it can be scored, judged and repeated."""
+"""The origin of a version: kept with its run, so that it can be scored, judged and repeated."""
 
 import json
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ RECORD = "training.json"
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What a version was trained from; kept with its run.
+    """The origin of a version: the rows, columns, views and parameters that it was trained from; kept with its run.
 
     Args:
         entity: the column that identifies what is scored.
@@ -56,7 +56,7 @@ class TrainingRecord:
 
     @property
     def task(self) -> Task:
-        """What depends on the kind of its label."""
+        """The task of its kind of label."""
         return task_of(self.classes)
 
     @property
@@ -65,7 +65,7 @@ class TrainingRecord:
         return [TimedView(view, timedelta(seconds=ttl)) for view, ttl in zip(self.features, self.ttls, strict=True)]
 
     def precedes(self, days: Sequence[date], horizon: timedelta) -> bool:
-        """Whether all labels that it was fitted on ended before these as-of dates: it may be tested on their rows."""
+        """True if all labels that it was fitted on ended before these as-of dates: it may be tested on their rows."""
         return max(self.split.refit) + horizon <= min(days)
 
     def to_json(self) -> bytes:
@@ -92,7 +92,7 @@ def _plain(value: object) -> object:
 
 
 def record(registry: Registry, version: Version) -> TrainingRecord:
-    """What a version was trained from."""
+    """The origin of a version, as its training kept it."""
     return TrainingRecord.from_json(required_file(registry, version, RECORD))
 
 

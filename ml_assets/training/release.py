@@ -17,7 +17,7 @@ from ml_assets.storage.registry import Registry, Version
 from ml_assets.storage.tables import ModelTables
 
 Decision = Literal["promoted", "rolled back", "chosen", "moved by hand"]
-"""How a version became champion: by its gates; by `ml-assets rollback`, to an older or a newer one; by an alias."""
+"""The ways to become champion: by its gates; by `ml-assets rollback`, to an older or a newer one; by an alias."""
 
 _BY_HAND = "the alias was moved by hand"
 
@@ -184,7 +184,7 @@ def obstacle(lake: Lake, registry: Registry, candidate: Version, verdict: GateVe
 
 
 def _distrusted(registry: Registry, candidate: Version, back: dict[str, Any]) -> bool:
-    """Whether a candidate is what was rolled back from, or was declared like it; what is not known counts as that."""
+    """True if a candidate is what was rolled back from, or was declared like it; also where that is not known."""
     if candidate.number == back["previous"]:
         return True
     tags = {version.number: version.tags for version in registry.versions(candidate.model)}
@@ -193,7 +193,7 @@ def _distrusted(registry: Registry, candidate: Version, back: dict[str, Any]) ->
 
 
 def explain(lake: Lake, model: str, version: int) -> Answering:
-    """What the ledger says of the version that is the champion."""
+    """The row of the ledger for the version that is the champion."""
     past = history(lake, model)
     if past and past[-1]["version"] == version:
         last = past[-1]
@@ -223,7 +223,7 @@ def _decision(row: LedgerRelease) -> Decision:
 
 
 def _decided(lake: Lake, version: Version) -> bool:
-    """Whether it was champion before. A registry that was lost gives numbers again, but not runs."""
+    """True if it was champion before. A registry that was lost gives numbers again, but not runs."""
     return any(
         (row["version"], row["run_id"]) == (version.number, version.run_id) for row in history(lake, version.model)
     )

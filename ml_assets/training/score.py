@@ -131,7 +131,7 @@ def predict(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date
 
 
 def familiar_rows(onnx: bytes, folder: ModelDefinition, kept: TrainingRecord, table: pa.Table) -> "NDArray[np.bool_]":
-    """Whether a model knows enough of the words of each row, [n], by `serve.review_words` and `review_unseen`.
+    """A mask of the rows, [n], of whose words a model knows enough, by `serve.review_words` and `review_unseen`.
 
     Args:
         onnx: the artifact, which holds the vocabulary.
@@ -150,7 +150,7 @@ def familiar_rows(onnx: bytes, folder: ModelDefinition, kept: TrainingRecord, ta
 
 
 def summary(lake: Lake, predicted: Predicted, as_of: date) -> Mapping[str, float]:
-    """How many were scored, and the mean and quantiles of their scores."""
+    """The number of scored entities, and the mean and quantiles of their scores."""
     numbers = lake.query(
         "SELECT count(*) AS rows, avg(score) AS mean_score, quantile_cont(score, 0.1) AS p10, "
         "quantile_cont(score, 0.5) AS p50, quantile_cont(score, 0.9) AS p90 FROM p WHERE as_of = $day",
@@ -191,7 +191,7 @@ def latest_predictions(lake: Lake, model: str) -> LatestPredictions | None:
 
 
 def count_scored(lake: Lake, model: str, as_of: date) -> int:
-    """How many entities have a prediction of an as-of date."""
+    """The number of entities with a prediction of an as-of date."""
     table = ModelTables(model).predictions
     if lake.version(table) is None:
         return 0

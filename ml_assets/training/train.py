@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training step gives: the version for this recipe, and whether it was trained now or stood already."""
+    """The result of a training step: the version for this recipe, and whether it was trained now or stood already."""
 
     version: Version
     trained: bool
@@ -126,7 +126,7 @@ def _why(registry: Registry, champion: Version, declared: str, made_of: Parts) -
 
 
 class Trials(Protocol):
-    """What is told about each trial of a search: a run of the registry, or nobody."""
+    """A receiver of the trials of a search: a run of the registry, or nobody."""
 
     def trial(self, number: int, parameters: Mapping[str, object], value: float, metric: str) -> None:
         """One trial of a search.
@@ -279,7 +279,7 @@ def _counts(window: Split) -> dict[str, object]:
 
 
 def training_record(folder: ModelDefinition, built: dataset.TrainingSet, made: Fitted) -> TrainingRecord:
-    """What a fitted model was trained from."""
+    """The record of a fitted model."""
     return TrainingRecord(
         entity=folder.spec.entity,
         table=built.table,

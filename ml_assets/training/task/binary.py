@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Costs:
-    """What a wrong decision costs, in any one unit."""
+    """The costs of wrong decisions, in any one unit."""
 
     false_positive: float = 1.0
     false_negative: float = 1.0

@@ -1,4 +1,4 @@
-"""How good a model of several classes is: the class that it names, and how sure it is of it.
+"""Evaluation of a model of several classes: the class that it names, and how sure it is of it.
 
 Confidence is the probability of the named class. Where it is calibrated it is the probability of being right, so a
 row's `right` (1 or 0) with its confidence is measured as label and score of a model of two classes: Brier score, log
@@ -43,7 +43,7 @@ def compared_metrics() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class ClassPredictions:
-    """What a model says of rows: the number of the named class and the confidence in it, both [n]."""
+    """The answers of a model: the number of the named class and the confidence in it, both [n]."""
 
     code: "Codes"
     confidence: "Floats"
@@ -172,7 +172,7 @@ def compare(
 
 
 def confusion(y: "Codes", code: "Codes", classes: Sequence[str]) -> dict[str, int]:
-    """How many rows of each true class were named what: `lease → amendment`; pairs without a row are left out."""
+    """The number of rows of each true class by the named one: `lease → amendment`; pairs without a row are left out."""
     pairs, counts = np.unique(np.stack([y, code]), axis=1, return_counts=True)
     return {f"{classes[a]} → {classes[b]}": int(n) for (a, b), n in zip(pairs.T, counts, strict=True)}
 

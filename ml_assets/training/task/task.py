@@ -1,4 +1,4 @@
-"""What depends on the kind of label: how a model of it is scored, evaluated, compared, drawn, and how its labels read.
+"""A task is a kind of label: how a model of it is scored, evaluated, compared, drawn, and how its labels read.
 
 A further task (regression) is one more object of this interface, returned by `tasks.task_of`; nothing else asks which
 task it is. Everywhere `p` is what a model says of rows: the probability of each class, [n, classes].
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is evaluated, and on what.
+    """A candidate with the rows and the opponents that it is evaluated on.
 
     Args:
         spec: the declaration.
@@ -69,7 +69,7 @@ class Task(ABC):
     @property
     @abstractmethod
     def expected_labels(self) -> str:
-        """What labels must be, for an error message."""
+        """The values that labels must have, for an error message."""
 
     @abstractmethod
     def score(self, p: "Floats") -> "Floats":
@@ -77,7 +77,7 @@ class Task(ABC):
 
     @abstractmethod
     def outcome(self, y: "Labels", p: "Floats") -> "Floats":
-        """What `score` is the probability of: 1 where it came true, else 0, [n]."""
+        """The event that `score` is the probability of: 1 where it came true, else 0, [n]."""
 
     @abstractmethod
     def answer_columns(self, p: "Floats", review_below: float, familiar: "NDArray[np.bool_]") -> "dict[str, pa.Array]":
@@ -160,7 +160,7 @@ class Task(ABC):
 
     @abstractmethod
     def importance(self, predict: "Predict", rows: Frame, seed: int) -> "dict[str, Importance]":
-        """How much a model leans on each feature (`explain.importance`)."""
+        """The importance of each feature for a model (`explain.importance`)."""
 
     @abstractmethod
     def evaluate(self, candidate: Candidate) -> "tuple[Evaluation, bytes]":
