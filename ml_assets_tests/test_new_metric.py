@@ -4,6 +4,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
@@ -13,16 +14,19 @@ from ml_assets.decisions.metric import BINARY, METRICS, MULTICLASS, Metric, esti
 from ml_assets.monitoring.numbers import numbers
 from ml_assets.monitoring.performance.baseline import Evaluated, LabelledScores
 from ml_assets.monitoring.performance.groups import MetricGroup, measure
-from ml_assets.spec.model import GateSpec
+from ml_assets.spec.model import GateSpec, ModelSpec
 from ml_assets.spec.monitor import RetrainSpec
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.training import measures
-from ml_assets.training.bootstrap import compare
+from ml_assets.training.frame import Frame
 from ml_assets.training.metrics import scores
 from ml_assets.training.task import multiclass
-from ml_assets.training.task.binary import Costs, evaluate
+from ml_assets.training.task.task import Candidate
+from ml_assets.training.task.tasks import task_of
+from ml_assets_tests.conftest import MODEL
 
 if TYPE_CHECKING:
+    from ml_assets.decisions.interval import Interval
     from ml_assets.training.measures import Floats
 
 DAY = date(2026, 6, 7)
@@ -45,13 +49,23 @@ def sample() -> tuple["Floats", "Floats", "Floats"]:
     return (rng.random(600) < p).astype(np.float64), p, rng.random(600)
 
 
+def two(p: "Floats") -> "Floats":
+    return np.stack([1 - p, p], axis=1)
+
+
+def compare(y: "Floats", p: "Floats", other: "Floats") -> "dict[str, Interval]":
+    return task_of(()).compare(y.astype(np.int64), two(p), two(other), np.arange(600), resamples=50, seed=0)
+
+
 @pytest.mark.usefixtures("added")
 def test_its_value_is_computed_and_compared_with_an_interval() -> None:
     y, p, other = sample()
     assert scores(y, p)["gini"] == pytest.approx(2 * scores(y, p)["roc_auc"] - 1)
-    found = compare(y, p, other, np.arange(600), resamples=50, seed=0)
+    found = compare(y, p, other)
     assert found["gini"].low == pytest.approx(2 * found["roc_auc"].low)
-    whole = evaluate(y, p, np.arange(600), slices={}, costs=Costs(), other={"champion": other}, seed=0, resamples=50)
+    rows = Frame(pd.DataFrame(), y.astype(np.int64), np.arange(600), np.full(600, "2026-01-04", "datetime64[D]"))
+    candidate = Candidate(ModelSpec(**MODEL | {"seed": 0}), rows, rows, lambda _: two(p), resamples=50)
+    whole = task_of(()).judge(candidate, {"candidate": two(p), "champion": two(other)}, {})
     assert whole.metrics["gini"] > 0
     assert whole.intervals["champion"]["gini"] == found["gini"]
 
@@ -60,7 +74,7 @@ def test_its_value_is_computed_and_compared_with_an_interval() -> None:
 def test_a_gate_a_policy_and_an_alert_may_name_it() -> None:
     gate = GateSpec(metric="gini", against="champion", at_most_worse=0.01).gate
     y, p, other = sample()
-    differences = {"champion": compare(y, p, other, np.arange(600), resamples=50, seed=0)}
+    differences = {"champion": compare(y, p, other)}
     assert decide([gate], GateEvidence(scores(y, p), differences)).action is GateAction.SHIP
     assert RetrainSpec(metric="gini", drop=0.1).metric == "gini"
     assert "gini_drop" in numbers((), (), text=False)
@@ -92,7 +106,8 @@ def test_one_of_several_classes_is_as_little_work(monkeypatch: pytest.MonkeyPatc
     good = multiclass.ClassPredictions(y, np.full(300, 0.9))
     poor = multiclass.ClassPredictions(np.where(np.arange(300) % 5, y, (y + 1) % 3), np.full(300, 0.9))
     assert multiclass.scores(y, good)["worst_recall"] == 1
-    found = multiclass.compare(y, good, poor, np.arange(300), resamples=50, seed=0)["worst_recall"]
+    one, two = (np.eye(3)[named.code] * 0.85 + 0.05 for named in (good, poor))
+    found = task_of(("a", "b", "c")).compare(y, one, two, np.arange(300), resamples=50, seed=0)["worst_recall"]
     assert 0 < found.low < found.estimate < found.high
     assert Gate("worst_recall", at_least=0.9).name == "worst_recall_at_least"
 

@@ -181,7 +181,7 @@ class ReplayedModels:
     ) -> dict[str, dict[str, float]]:
         told, task, seed = self._candidate(candidate), self.folder.task, self.folder.spec.seed
         mine = told.predict(told.test.X)
-        theirs = self._other(other, candidate) if other else task.baseline(told)
+        theirs = self._other(other, candidate) if other else task.baseline(told)[0]
         compared = task.compare(
             told.test.y, mine, theirs, told.test.groups, metrics=metrics, resamples=resamples, seed=seed
         )

@@ -69,41 +69,6 @@ def compared_metrics() -> tuple[str, ...]:
     return names(lambda metric: metric.has_interval and metric.in_evaluation(BINARY))
 
 
-def compare(
-    y: "ArrayLike",
-    candidate: "ArrayLike",
-    other: "ArrayLike",
-    groups: "ArrayLike",
-    *,
-    metrics: Sequence[str] | None = None,
-    resamples: int = 1000,
-    confidence: float = 0.95,
-    seed: int,
-) -> dict[str, Interval]:
-    """Each metric of `candidate` minus that of `other`, both scores of the same rows, all from the same draws.
-
-    Args:
-        y: labels 0/1, [n].
-        candidate: P(label = 1) of the model that wants to ship, [n].
-        other: P(label = 1) of what it is compared with, [n].
-        groups: the entity of each row, [n].
-        metrics: which; default: `compared_metrics`.
-        resamples: how often entities are drawn.
-        confidence: the share of such intervals that hold the true difference.
-        seed: of the draws.
-
-    Raises:
-        TrainingError: an unknown metric, fewer than ten entities, draws that mostly hold one class, or as
-            `metrics.checked_scores`.
-    """
-    labels, mine = checked_scores(y, candidate)
-    _, theirs = checked_scores(y, other)
-    metrics = _require_metrics(metrics)
-    entities = clusters(groups, len(labels))
-    models = [ScoredModel.of(labels, p, entities) for p in (mine, theirs)]
-    return paired_intervals(models, metrics, resamples=resamples, confidence=confidence, seed=seed)
-
-
 def intervals(
     y: "ArrayLike",
     p: "ArrayLike",
@@ -121,17 +86,18 @@ def intervals(
         y: labels 0/1, [n].
         p: P(label = 1), [n].
         groups: the entity of each row, [n].
-        metrics: as `compare`.
+        metrics: which; default: `compared_metrics`.
         means: further metrics by name, each the mean of a number for each row, [n], such as right (1) or wrong (0).
-        resamples: as `compare`.
-        confidence: as `compare`.
+        resamples: how often entities are drawn.
+        confidence: the share of such intervals that hold the true value.
         seed: of the draws.
 
     Raises:
-        TrainingError: as `compare`.
+        TrainingError: an unknown metric, fewer than ten entities, draws that mostly hold one class, or as
+            `metrics.checked_scores`.
     """
     labels, mine = checked_scores(y, p)
-    metrics = _require_metrics(metrics)
+    metrics = compared_metrics() if metrics is None else metrics
     entities = clusters(groups, len(labels))
     scored = ScoredModel.of(labels, mine, entities)
     sums = {name: entities.sums(np.asarray(each, np.float64)) for name, each in (means or {}).items()}
@@ -151,7 +117,11 @@ class ComparedModel(Protocol):
         """Of the rows."""
 
     def values(self, counts: "Floats", metrics: Sequence[str]) -> "dict[str, Floats]":
-        """Each metric under each draw, [draws]; `counts` [draws, entities] says how often each entity was drawn."""
+        """Each metric under each draw, [draws]; `counts` [draws, entities] says how often each entity was drawn.
+
+        Raises:
+            TrainingError: a metric has no interval.
+        """
 
 
 def paired_intervals(
@@ -233,6 +203,10 @@ class ScoredModel:
 
     def values(self, counts: "Floats", metrics: Sequence[str]) -> "dict[str, Floats]":
         """Each metric under each draw; `counts` [draws, entities] says how often each entity was drawn."""
+        for name in metrics:
+            if name not in RANKINGS and name not in MEANS:
+                usual = ", ".join(compared_metrics())
+                raise TrainingError(f"no paired interval for {name!r}: compare on one of {usual}")
         rows = counts @ self.entities.rows
         means = {name: (counts @ self.losses[name]) / rows for name in metrics if name in MEANS}
         ranking = [name for name in metrics if name in RANKINGS]
@@ -257,13 +231,6 @@ def _draws(entities: int, resamples: int, chunk: int, seed: int) -> "Iterator[Fl
         draws = range(start, min(start + chunk, resamples))
         counts = [np.bincount(rng.integers(entities, size=entities), minlength=entities) for _ in draws]
         yield np.array(counts, dtype=np.float64)
-
-
-def _require_metrics(metrics: Sequence[str] | None) -> Sequence[str]:
-    for metric in metrics or ():
-        if metric not in RANKINGS and metric not in MEANS:
-            raise TrainingError(f"no paired interval for {metric!r}: compare on one of {', '.join(compared_metrics())}")
-    return compared_metrics() if metrics is None else metrics
 
 
 def _interval(metric: str, estimate: float, draws: "Floats", confidence: float) -> Interval:

@@ -206,7 +206,9 @@ def by_slice(
 
 
 def slices(
-    values: "Sequence[Any] | NDArray[Any]", measure: "Callable[[NDArray[np.bool_]], dict[str, float]]", min_rows: int
+    values: "Sequence[Any] | NDArray[Any]",
+    measure: "Callable[[NDArray[np.bool_]], dict[str, float]]",
+    min_rows: int = 100,
 ) -> dict[str, dict[str, float]]:
     """The numbers that `measure` gives for each value, told its rows as a mask [n]; small slices are only counted."""
     names = slice_names(values)

@@ -9,15 +9,22 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 
 from ml_assets.decisions.interval import Interval
 from ml_assets.errors import TrainingError
-from ml_assets.training.bootstrap import compare, compared_metrics
-from ml_assets.training.metrics import scores
+from ml_assets.training.bootstrap import ScoredModel, clusters, compared_metrics, paired_intervals
+from ml_assets.training.metrics import checked_scores, scores
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def paired(metric: str, *told: Any, **options: Any) -> Interval:
-    return compare(*told, metrics=[metric], **options)[metric]
+def compare(y: Any, *told: Any, metrics: Any = None, **options: Any) -> dict[str, Interval]:
+    mine, theirs, groups = told
+    entities = clusters(groups, len(y))
+    models = [ScoredModel.of(*checked_scores(y, p), entities) for p in (mine, theirs)]
+    return paired_intervals(models, metrics or compared_metrics(), **options)
+
+
+def paired(metric: str, y: Any, *told: Any, **options: Any) -> Interval:
+    return compare(y, *told, metrics=[metric], **options)[metric]
 
 
 def sigmoid(x: Floats) -> Floats:

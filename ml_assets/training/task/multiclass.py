@@ -8,16 +8,13 @@ labels are known.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.decisions.interval import Interval
 from ml_assets.decisions.metric import MULTICLASS, names
 from ml_assets.errors import TrainingError
-from ml_assets.training import bootstrap, metrics
-from ml_assets.training.evaluation import Evaluation
-from ml_assets.training.explain import Importance
+from ml_assets.training import bootstrap
 from ml_assets.training.measures import MEANS, value
 
 if TYPE_CHECKING:
@@ -88,87 +85,6 @@ def _value(name: str, right: "Floats", p: "Floats", counts: "Floats") -> float:
 def _row_values(right: "Floats", p: "Floats") -> "dict[str, Floats]":
     """Of each metric that is a mean over rows, the number of each row, [n]."""
     return {"accuracy": right, **{name: of(right, p) for name, of in MEANS.items()}}
-
-
-def evaluate(
-    y: "Codes",
-    named: ClassPredictions,
-    groups: "ArrayLike",
-    *,
-    classes: Sequence[str],
-    review_below: float,
-    slices: "Mapping[str, NDArray[Any]]",
-    others: Mapping[str, ClassPredictions],
-    seed: int,
-    importance: Mapping[str, Importance] | None = None,
-    min_rows: int = 100,
-    resamples: int = 1000,
-) -> Evaluation:
-    """The evaluation of a candidate; its cost is the share of errors where each row is answered.
-
-    Args:
-        y: the number of the true class of each test row, [n].
-        named: what the candidate says.
-        groups: the entity of each row, [n].
-        classes: their names.
-        review_below: the confidence from which on a row is answered: the threshold.
-        slices: by name, the value of each row, [n].
-        others: by name, what else says of the same rows.
-        seed: of the bootstrap.
-        importance: of `explain.importance`.
-        min_rows: smaller slices are counted only.
-        resamples: of the bootstrap.
-
-    Raises:
-        TrainingError: no row, or as `bootstrap.compare`.
-    """
-    measured = scores(y, named)
-
-    def part(rows: "NDArray[np.bool_]") -> dict[str, float]:
-        return scores(y[rows], ClassPredictions(named.code[rows], named.confidence[rows]))
-
-    return Evaluation(
-        rows=len(y),
-        entities=len(np.unique(np.asarray(groups))),
-        metrics=measured,
-        threshold=review_below,
-        cost=1 - measured["accuracy"],
-        confusion=confusion(y, named.code, classes),
-        slices={name: metrics.slices(values, part, min_rows) for name, values in slices.items()}
-        | {"class": by_class(y, named.code, classes)},
-        others={name: scores(y, theirs) for name, theirs in others.items()},
-        intervals={
-            name: compare(y, named, theirs, groups, resamples=resamples, seed=seed) for name, theirs in others.items()
-        },
-        importance=dict(importance or {}),
-    )
-
-
-def compare(
-    y: "Codes",
-    mine: ClassPredictions,
-    theirs: ClassPredictions,
-    groups: "ArrayLike",
-    *,
-    resamples: int = 1000,
-    seed: int,
-) -> dict[str, Interval]:
-    """Each of `compared_metrics` of `mine` minus that of `theirs`, with the interval of the paired cluster bootstrap.
-
-    Args:
-        y: the number of the true class of each row, [n].
-        mine: what the candidate says of the rows.
-        theirs: what it is compared with says of the same rows.
-        groups: the entity of each row, [n].
-        resamples: how often entities are drawn.
-        seed: of the draws.
-
-    Raises:
-        TrainingError: fewer than ten entities.
-    """
-    entities = bootstrap.clusters(groups, len(y))
-    models = [ClassModel.of(y, each, entities) for each in (mine, theirs)]
-    return bootstrap.paired_intervals(models, compared_metrics(), resamples=resamples, seed=seed)
 
 
 def confusion(y: "Codes", code: "Codes", classes: Sequence[str]) -> dict[str, int]:

@@ -5,8 +5,10 @@ task it is. Everywhere `p` is what a model says of rows: the probability of each
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
 
 from ml_assets.spec.model import ModelSpec
 from ml_assets.training.frame import Frame
@@ -14,12 +16,12 @@ from ml_assets.training.frame import Frame
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import numpy as np
     import pandas as pd
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from ml_assets.decisions.interval import Interval
+    from ml_assets.training.baseline import Baseline
     from ml_assets.training.bootstrap import Clusters, ComparedModel
     from ml_assets.training.evaluation import Evaluation
     from ml_assets.training.explain import Importance
@@ -42,6 +44,7 @@ class Candidate:
         slices: by name, the value of each test row, [n].
         others: by name, the `p` that others give the test rows, [n, classes].
         title: of the picture.
+        resamples: of the bootstrap.
     """
 
     spec: ModelSpec
@@ -51,6 +54,7 @@ class Candidate:
     slices: "Slices" = field(default_factory=dict)
     others: "Mapping[str, Floats]" = field(default_factory=dict)
     title: str = ""
+    resamples: int = 1000
 
 
 class Task(ABC):
@@ -122,8 +126,8 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def baseline(self, candidate: Candidate) -> "Floats":
-        """`p` of the test rows by what a model must beat, [n, classes]."""
+    def baseline(self, candidate: Candidate) -> "tuple[Floats, Baseline | None]":
+        """`p` of the test rows by what a model must beat, [n, classes]; and the feature, where it is a single one."""
 
     @abstractmethod
     def compared_model(self, y: "Labels", p: "Floats", entities: "Clusters") -> "ComparedModel":
@@ -162,9 +166,59 @@ class Task(ABC):
     def importance(self, predict: "Predict", rows: Frame, seed: int) -> "dict[str, Importance]":
         """The importance of each feature for a model (`explain.importance`)."""
 
-    @abstractmethod
     def evaluate(self, candidate: Candidate) -> "tuple[Evaluation, bytes]":
         """The evaluation beside a baseline and the candidate's `others`, and its picture, a PNG."""
+        p, (baseline, best) = candidate.predict(candidate.test.X), self.baseline(candidate)
+        models = {"candidate": p, "baseline": baseline, **candidate.others}
+        importance = self.importance(candidate.predict, candidate.test, candidate.spec.seed)
+        evaluation = replace(self.judge(candidate, models, importance), baseline=best)
+        return evaluation, self.figure(candidate, models, importance)
+
+    def judge(
+        self, candidate: Candidate, models: "Mapping[str, Floats]", importance: "dict[str, Importance]"
+    ) -> "Evaluation":
+        """The evaluation of the first of some models beside the others; `models` has their `p` of the test rows."""
+        from ml_assets.training.evaluation import Evaluation
+
+        rows, spec, ((_, p), *others) = candidate.test, candidate.spec, models.items()
+        threshold, cost, confusion = self.consequences(rows.y, p, spec)
+        return Evaluation(
+            rows=len(rows.y),
+            entities=len(np.unique(rows.groups)),
+            metrics=self.scores(rows.y, p),
+            threshold=threshold,
+            cost=cost,
+            confusion=confusion,
+            slices=self.slices(rows.y, p, candidate.slices),
+            others={name: self.scores(rows.y, theirs) for name, theirs in others},
+            intervals={
+                name: self.compare(rows.y, p, theirs, rows.groups, resamples=candidate.resamples, seed=spec.seed)
+                for name, theirs in others
+            },
+            importance=importance,
+        )
+
+    @abstractmethod
+    def scores(self, y: "Labels", p: "Floats") -> dict[str, float]:
+        """The metrics of an evaluation, and `rows`.
+
+        Raises:
+            TrainingError: they are not defined for these rows.
+        """
+
+    @abstractmethod
+    def consequences(self, y: "Labels", p: "Floats", spec: ModelSpec) -> tuple[float, float, dict[str, int]]:
+        """The threshold from which on a row is acted on, the mean cost of a row there, and the counts of outcomes."""
+
+    @abstractmethod
+    def slices(self, y: "Labels", p: "Floats", declared: "Slices") -> dict[str, dict[str, dict[str, float]]]:
+        """By slice and value, the metrics of the rows."""
+
+    @abstractmethod
+    def figure(
+        self, candidate: Candidate, models: "Mapping[str, Floats]", importance: "dict[str, Importance]"
+    ) -> bytes:
+        """A picture, a PNG, of models, the candidate first."""
 
     @abstractmethod
     def bands(self, declared: "Mapping[str, float]", evaluation: "Evaluation") -> "Mapping[str, float]":

@@ -1,7 +1,7 @@
 """The tasks that there are: a label 0 or 1, and a label of several classes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from ml_assets.training import bootstrap, metrics
 from ml_assets.training.evaluation import Evaluation
 from ml_assets.training.explain import Importance, importance
 from ml_assets.training.frame import Frame
-from ml_assets.training.task import binary, multiclass
+from ml_assets.training.task import multiclass
 from ml_assets.training.task.multiclass import ClassPredictions
 from ml_assets.training.task.task import Candidate, Task
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ml_assets.training.task.task import Floats, Labels, Predict
+    from ml_assets.training.baseline import Baseline
+    from ml_assets.training.task.task import Floats, Labels, Predict, Slices
 
 
 def task_of(classes: Sequence[str]) -> Task:
@@ -93,15 +94,14 @@ class Binary(Task):
 
     def measure(self, y: "Labels", p: "Floats", threshold: float) -> dict[str, float]:
         """With `accuracy` at the threshold."""
-        scores = self.score(p)
-        return metrics.scores(y, scores) | {"accuracy": float(((scores >= threshold) == y).mean())}
+        return self.scores(y, p) | {"accuracy": float(((self.score(p) >= threshold) == y).mean())}
 
-    def baseline(self, candidate: Candidate) -> "Floats":
+    def baseline(self, candidate: Candidate) -> "tuple[Floats, Baseline | None]":
         """The best single feature."""
         from ml_assets.training.baseline import baseline  # scikit-learn
 
-        alone = baseline(candidate.train, candidate.test.X)[1]
-        return np.stack([1 - alone, alone], axis=1)
+        best, alone = baseline(candidate.train, candidate.test.X)
+        return np.stack([1 - alone, alone], axis=1), best
 
     @property
     def compared_metrics(self) -> tuple[str, ...]:
@@ -116,21 +116,27 @@ class Binary(Task):
         """By the loss of ROC AUC."""
         return importance(lambda features: self.score(predict(features)), rows.X, rows.y, seed=seed)
 
-    def evaluate(self, candidate: Candidate) -> tuple[Evaluation, bytes]:
+    def scores(self, y: "Labels", p: "Floats") -> dict[str, float]:
         """See `Task`."""
-        from ml_assets.training.baseline import baseline  # scikit-learn
+        return metrics.scores(y, self.score(p))
+
+    def consequences(self, y: "Labels", p: "Floats", spec: ModelSpec) -> tuple[float, float, dict[str, int]]:
+        """At the cheapest threshold on these rows."""
+        threshold = self.threshold(y, p, spec)
+        counts = metrics.confusion(y, self.score(p), threshold)
+        cost = spec.costs.false_positive * counts["fp"] + spec.costs.false_negative * counts["fn"]
+        return threshold, cost / len(y), counts
+
+    def slices(self, y: "Labels", p: "Floats", declared: "Slices") -> dict[str, dict[str, dict[str, float]]]:
+        """See `Task`."""
+        return {name: metrics.by_slice(y, self.score(p), values) for name, values in declared.items()}
+
+    def figure(self, candidate: Candidate, models: "Mapping[str, Floats]", importance: dict[str, Importance]) -> bytes:
+        """Ranking, calibration, gains and importance."""
         from ml_assets.training.task.binary_plots import figure
 
-        test, spec = candidate.test, candidate.spec
-        p, costs = self.score(candidate.predict(test.X)), binary.Costs(**spec.costs.model_dump())
-        best, alone = baseline(candidate.train, test.X)
-        other = {"baseline": alone, **{name: self.score(theirs) for name, theirs in candidate.others.items()}}
-        leaned = self.importance(candidate.predict, test, spec.seed)
-        evaluation = binary.evaluate(
-            test.y, p, test.groups, slices=candidate.slices, costs=costs, other=other, seed=spec.seed, importance=leaned
-        )
-        curves = {name: metrics.curves(test.y, scores) for name, scores in {"candidate": p, **other}.items()}
-        return replace(evaluation, baseline=best), figure(curves, leaned, candidate.title)
+        curves = {name: metrics.curves(candidate.test.y, self.score(p)) for name, p in models.items()}
+        return figure(curves, importance, candidate.title)
 
     def bands(self, declared: "Mapping[str, float]", evaluation: Evaluation) -> "Mapping[str, float]":
         """Those that are declared; else `yes` from the threshold on."""
@@ -200,12 +206,12 @@ class Multiclass(Task):
 
     def measure(self, y: "Labels", p: "Floats", threshold: float) -> dict[str, float]:  # noqa: ARG002 - see `threshold`
         """See `Task`."""
-        return multiclass.scores(y, ClassPredictions.of(p))
+        return self.scores(y, p)
 
-    def baseline(self, candidate: Candidate) -> "Floats":
+    def baseline(self, candidate: Candidate) -> "tuple[Floats, Baseline | None]":
         """The share of each class of the train rows, so the most frequent one is named."""
         counts = np.bincount(candidate.train.y, minlength=len(self.classes))
-        return np.tile(counts / counts.sum(), (len(candidate.test.y), 1))
+        return np.tile(counts / counts.sum(), (len(candidate.test.y), 1)), None
 
     @property
     def compared_metrics(self) -> tuple[str, ...]:
@@ -224,20 +230,30 @@ class Multiclass(Task):
 
         return importance(code, rows.X, rows.y, seed=seed, metric=lambda y, named: float((y == named).mean()))
 
-    def evaluate(self, candidate: Candidate) -> tuple[Evaluation, bytes]:
+    def scores(self, y: "Labels", p: "Floats") -> dict[str, float]:
         """See `Task`."""
+        return multiclass.scores(y, ClassPredictions.of(p))
+
+    def consequences(self, y: "Labels", p: "Floats", spec: ModelSpec) -> tuple[float, float, dict[str, int]]:
+        """The confidence from which on a row is answered, and the share of errors if each one were."""
+        predicted = ClassPredictions.of(p)
+        cost = 1 - multiclass.scores(y, predicted)["accuracy"]
+        return spec.serve.review_below, cost, multiclass.confusion(y, predicted.code, self.classes)
+
+    def slices(self, y: "Labels", p: "Floats", declared: "Slices") -> dict[str, dict[str, dict[str, float]]]:
+        """Those that are declared, and the true classes, as `class`."""
+        slices = {
+            name: metrics.slices(values, lambda rows: self.scores(y[rows], p[rows]))
+            for name, values in declared.items()
+        }
+        return {**slices, "class": multiclass.by_class(y, ClassPredictions.of(p).code, self.classes)}
+
+    def figure(self, candidate: Candidate, models: "Mapping[str, Floats]", importance: dict[str, Importance]) -> bytes:
+        """Confusion, calibration, coverage and importance."""
         from ml_assets.training.task.multiclass_plots import figure
 
-        test, spec = candidate.test, candidate.spec
-        predicted = ClassPredictions.of(candidate.predict(test.X))
-        theirs = {"baseline": self.baseline(candidate), **candidate.others}
-        beside = {name: ClassPredictions.of(p) for name, p in theirs.items()}
-        leaned = self.importance(candidate.predict, test, spec.seed)
-        evaluation = multiclass.evaluate(
-            test.y, predicted, test.groups, classes=self.classes, review_below=spec.serve.review_below,
-            slices=candidate.slices, others=beside, seed=spec.seed, importance=leaned,
-        )  # fmt: skip
-        return evaluation, figure(test.y, {"candidate": predicted, **beside}, self.classes, leaned, candidate.title)
+        predicted = {name: ClassPredictions.of(p) for name, p in models.items()}
+        return figure(candidate.test.y, predicted, self.classes, importance, candidate.title)
 
     def bands(self, declared: "Mapping[str, float]", evaluation: Evaluation) -> "Mapping[str, float]":  # noqa: ARG002 - an answer names a class
         """None."""

@@ -8,10 +8,14 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from ml_assets.spec.model import ModelSpec
 from ml_assets.training.evaluation import Evaluation
 from ml_assets.training.explain import Importance
+from ml_assets.training.frame import Frame
 from ml_assets.training.metrics import scores
-from ml_assets.training.task.binary import Costs, evaluate
+from ml_assets.training.task.task import Candidate
+from ml_assets.training.task.tasks import task_of
+from ml_assets_tests.conftest import MODEL
 
 Floats = NDArray[np.float64]
 
@@ -29,19 +33,18 @@ def sample(n: int = 1000, seed: int = 0) -> tuple[pd.DataFrame, Floats, Floats]:
     )
 
 
+def two(p: Floats) -> Floats:
+    return np.stack([1 - p, p], axis=1)
+
+
 def evaluated(seed: int = 0) -> Evaluation:
     X, y, p = sample()
-    return evaluate(
-        y,
-        p,
-        np.arange(len(y)) // 4,
-        slices={"word": X["word"].to_numpy()},
-        costs=Costs(1, 5),
-        other={"champion": p**2, "baseline": np.full(len(y), y.mean())},
-        seed=seed,
-        importance={"signal": Importance(0.3, 0.01)},
-        resamples=50,
-    )
+    rows = Frame(X, y.astype(np.int64), np.arange(len(y)) // 4, np.full(len(y), "2026-01-04", "datetime64[D]"))
+    spec = ModelSpec(**MODEL | {"costs": {"false_positive": 1, "false_negative": 5}, "seed": seed})
+    words = {"word": X["word"].to_numpy()}
+    candidate = Candidate(spec, rows, rows, lambda _: two(p), slices=words, resamples=50)
+    models = {"candidate": two(p), "champion": two(p**2), "baseline": two(np.full(len(y), y.mean()))}
+    return task_of(()).judge(candidate, models, {"signal": Importance(0.3, 0.01)})
 
 
 def test_an_evaluation_holds_what_a_gate_asks_and_is_json() -> None:

@@ -1,23 +1,39 @@
 """A model of several classes is judged by the class that it names and by how sure it is of it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from ml_assets.decisions.interval import Interval
 from ml_assets.errors import TrainingError
+from ml_assets.spec.model import ModelSpec
+from ml_assets.training.bootstrap import clusters, paired_intervals
+from ml_assets.training.frame import Frame
 from ml_assets.training.task.multiclass import (
+    ClassModel,
     ClassPredictions,
     by_class,
-    compare,
+    compared_metrics,
     confusion,
-    evaluate,
     scores,
 )
+from ml_assets.training.task.task import Candidate
+from ml_assets.training.task.tasks import task_of
+from ml_assets_tests.conftest import MODEL
 
 CLASSES = ("lease", "amendment", "addendum", "other")
 SEEDS = st.integers(0, 10_000)
+
+
+def compare(
+    y: np.ndarray, mine: ClassPredictions, theirs: ClassPredictions, groups: np.ndarray, *, resamples: int, seed: int
+) -> dict[str, Interval]:
+    entities = clusters(groups, len(y))
+    models = [ClassModel.of(y, named, entities) for named in (mine, theirs)]
+    return paired_intervals(models, compared_metrics(), resamples=resamples, seed=seed)
 
 
 def baseline(y: np.ndarray, rows: int) -> ClassPredictions:
@@ -106,12 +122,15 @@ def test_the_interval_of_a_difference_holds_the_truth_as_often_as_it_says() -> N
 
 
 def test_an_evaluation_says_what_each_class_came_to() -> None:
-    y, named = drawn(2, 400)
+    rng = np.random.default_rng(2)
+    p = rng.dirichlet(np.full(4, 0.4), 400)
+    y = np.array([rng.choice(4, p=row) for row in p])
     kinds = np.array(["pdf", "scan"])[np.arange(400) % 2]
-    made = evaluate(
-        y, named, np.arange(400), classes=CLASSES, review_below=0.6, slices={"kind": kinds},
-        others={"baseline": baseline(y, 400)}, seed=0, resamples=100,
-    )  # fmt: skip
+    rows = Frame(pd.DataFrame(), y, np.arange(400), np.full(400, "2026-01-04", "datetime64[D]"))
+    spec = ModelSpec(**MODEL | {"serve": {"review_below": 0.6}})
+    candidate = Candidate(spec, rows, rows, lambda _: p, slices={"kind": kinds}, resamples=100)
+    models = {"candidate": p, "baseline": np.tile(np.bincount(y) / len(y), (400, 1))}
+    made = task_of(CLASSES).judge(candidate, models, {})
     assert (made.rows, made.threshold) == (400, 0.6)
     assert made.cost == pytest.approx(1 - made.metrics["accuracy"])
     assert set(made.slices) == {"kind", "class"}
