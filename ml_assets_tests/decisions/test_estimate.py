@@ -56,7 +56,7 @@ def test_the_same_seed_gives_the_same_digits() -> None:
 
 @pytest.mark.parametrize("scores", [[], [0.5, 1.2], [0.5, np.nan], [[0.1, 0.2]]])
 def test_what_is_no_probability_is_refused(scores: list[float]) -> None:
-    with pytest.raises(ValueError, match="are no probabilities"):
+    with pytest.raises(ValueError, match="are not probabilities"):
         estimate_metrics(np.array(scores), seed=0)
 
 
