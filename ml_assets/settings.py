@@ -42,6 +42,18 @@ def _folder(text: object) -> object:
     return text
 
 
+def _root(text: object) -> object:
+    """The root of tables or state as a path: today a folder of this machine, by its path or as `file:///path`."""
+    if not isinstance(text, str):
+        return text
+    if not text:
+        raise ValueError("it names nothing: leave the variable out, or name a folder")
+    path = unquote(text.removeprefix("file://")) if text.startswith("file:///") else text
+    if re.match(_SCHEME, path):
+        raise ValueError("only a folder of this machine can be reached yet: name it as /path or file:///path")
+    return path
+
+
 def _link(text: object) -> object:
     """The address of a page, for whoever reads an alert or a report: without user and password."""
     return redacted(text) if isinstance(text, str) else text
@@ -55,6 +67,15 @@ class Settings(BaseSettings):
 
     data: Annotated[Path, BeforeValidator(_folder)] = Field(
         PROJECT / "data", description="The folder that holds everything that the loop owns"
+    )
+    lake_url: Annotated[str, BeforeValidator(_root)] = Field(
+        default_factory=lambda given: str(given["data"] / "lake"),
+        description="The root of the Delta tables; default: `data/lake`",
+    )
+    state_url: Annotated[str, BeforeValidator(_root)] = Field(
+        default_factory=lambda given: str(given["data"]),
+        description="The root of what is made beside the tables: embedded databases, artifacts, releases, search "
+        "indexes, replays, reports, tokens; default: `data`",
     )
     mlflow_tracking_uri: str | None = Field(
         None,
@@ -95,27 +116,32 @@ class Settings(BaseSettings):
     @property
     def lake(self) -> Path:
         """The folder of the Delta tables."""
-        return self.data / "lake"
+        return Path(self.lake_url)
 
     @property
-    def lake_url(self) -> str:
-        """The root of the Delta tables as a `Lake` takes it."""
-        return str(self.lake)
+    def state(self) -> Path:
+        """The folder of what is made beside the tables."""
+        return Path(self.state_url)
+
+    @property
+    def artifacts(self) -> Path:
+        """The artifacts of the embedded MLflow."""
+        return self.state / "mlflow" / "artifacts"
 
     @property
     def reports(self) -> Path:
         """HTML reports."""
-        return self.data / "reports"
+        return self.state / "reports"
 
     @property
     def search(self) -> Path:
         """The search indexes."""
-        return self.data / "search"
+        return self.state / "search"
 
     @property
     def replays(self) -> Path:
         """Models, scores and measurements of replays."""
-        return self.data / "replay"
+        return self.state / "replay"
 
     @property
     def dagster(self) -> Path:
@@ -125,22 +151,22 @@ class Settings(BaseSettings):
     @property
     def tokens(self) -> Path:
         """The hashes of the server's tokens."""
-        return self.data / "tokens.json"
+        return self.state / "tokens.json"
 
     @property
     def event_store_url(self) -> str:
         """The event store in force, as a SQLAlchemy URL; it may hold a password."""
-        return self.event_store.get_secret_value() if self.event_store else f"sqlite:///{self.data / 'events.db'}"
+        return self.event_store.get_secret_value() if self.event_store else f"sqlite:///{self.state / 'events.db'}"
 
     @property
     def tracking_uri(self) -> str:
         """The MLflow tracking URI in force; one of a database may hold a password."""
-        return self.mlflow_tracking_uri or f"sqlite:///{self.data / 'mlflow' / 'mlflow.db'}"
+        return self.mlflow_tracking_uri or f"sqlite:///{self.state / 'mlflow' / 'mlflow.db'}"
 
     @property
     def online_url(self) -> str:
         """The URL of the online store in force, which may hold a password."""
-        return self.online_store.get_secret_value() if self.online_store else f"sqlite:///{self.data / 'online.db'}"
+        return self.online_store.get_secret_value() if self.online_store else f"sqlite:///{self.state / 'online.db'}"
 
 
 _SECRET = ("ALERTS", "ONLINE_STORE", "EVENT_STORE")

@@ -12,7 +12,7 @@ from ml_assets.settings import PROJECT, Settings, read_settings
 
 @pytest.fixture(autouse=True)
 def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ("DATA", "MLFLOW_TRACKING_URI", "WORKERS", "ALERTS", "ONLINE_STORE")
+    names = ("DATA", "LAKE_URL", "STATE_URL", "MLFLOW_TRACKING_URI", "WORKERS", "ALERTS", "ONLINE_STORE")
     for name in ("MLFLOW_TRACKING_URI", *(f"ML_ASSETS_{name}" for name in names)):
         monkeypatch.delenv(name, raising=False)
 
@@ -26,6 +26,40 @@ def test_everything_lies_below_data(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     }
     assert found.tracking_uri == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
     assert not any(tmp_path.iterdir())
+
+
+def test_tables_and_state_lie_elsewhere_where_their_urls_say_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ML_ASSETS_LAKE_URL", f"file://{tmp_path}/a%20lake")
+    monkeypatch.setenv("ML_ASSETS_STATE_URL", str(tmp_path / "state"))
+    settings = read_settings()
+    assert settings.lake == tmp_path / "a lake"
+    assert settings.lake_url == str(settings.lake)
+    made = {
+        settings.reports,
+        settings.search,
+        settings.replays,
+        settings.tokens.parent / "any",
+        settings.artifacts.parent,
+    }
+    assert {path.parent for path in made} == {tmp_path / "state"}
+    for url in (settings.event_store_url, settings.online_url, settings.tracking_uri):
+        assert url.startswith(f"sqlite:///{tmp_path}/state/")
+    assert {settings.incoming.parent, settings.dagster.parent} == {PROJECT / "data"}
+
+
+@pytest.mark.parametrize("name", ["LAKE_URL", "STATE_URL"])
+@pytest.mark.parametrize("url", ["s3://bucket/data", "gs://bucket", "abfss://x@y/z", "file://host/x"])
+def test_a_root_that_cannot_be_reached_yet_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    monkeypatch.setenv(f"ML_ASSETS_{name}", url)
+    with pytest.raises(DeclarationError, match=rf"^ML_ASSETS_{name}='.*': only a folder .* yet: name it as /path or"):
+        read_settings()
+    monkeypatch.setenv(f"ML_ASSETS_{name}", "")
+    with pytest.raises(DeclarationError, match=rf"^ML_ASSETS_{name}='': it names nothing: leave the variable out"):
+        read_settings()
 
 
 def test_a_tracking_server_goes_before_the_embedded_one(monkeypatch: pytest.MonkeyPatch) -> None:

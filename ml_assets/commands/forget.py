@@ -88,7 +88,7 @@ def pending(settings: Settings, model: str) -> str | None:
 
 def interrupted_commands(settings: Settings) -> dict[str, str]:
     """Each model that was not wholly forgotten, and the command that finishes it."""
-    notes = sorted((settings.data / "forgetting").glob("*.json"))
+    notes = sorted((settings.state / "forgetting").glob("*.json"))
     return {note.stem: command for note in notes if (command := pending(settings, note.stem))}
 
 
@@ -134,4 +134,4 @@ def _require_name(model: str) -> None:
 
 
 def _note(settings: Settings, model: str) -> Path:
-    return settings.data / "forgetting" / f"{model}.json"
+    return settings.state / "forgetting" / f"{model}.json"

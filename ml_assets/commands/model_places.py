@@ -63,11 +63,11 @@ def parts(request: ForgetRequest, settings: Settings, defs: Path, instance: dg.D
         defs: the folder of model folders.
         instance: Dagster's, for the runs and the event log.
     """
-    model, data = request.model, settings.data
+    model = request.model
     remembered = history.of(instance, model)
     found = [
         _versions(request, settings),
-        _releases(model, data),
+        _releases(model, settings),
         _online(model, settings),
         _events(model, settings),
         _tables(request, settings),
@@ -101,7 +101,7 @@ def _versions(request: ForgetRequest, settings: Settings) -> ModelPlace:
     def delete() -> None:
         registry.forget(request.model, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}", whole=request.remove)
         if settings.mlflow_tracking_uri is None:
-            discard(settings.data / "mlflow" / "artifacts" / request.model)
+            discard(settings.artifacts / request.model)
 
     return ModelPlace("versions", what, delete)
 
@@ -112,10 +112,10 @@ def _not_made(url: str) -> bool:
     return file != url and not Path(file).exists()
 
 
-def _releases(model: str, data: Path) -> ModelPlace:
+def _releases(model: str, settings: Settings) -> ModelPlace:
     from ml_assets.serving.models.releases import Releases
 
-    releases = Releases.at(data)
+    releases = Releases.at(settings.state)
     return ModelPlace(
         "releases of the server", _listed(len(releases.files(model)), "file"), lambda: releases.forget(model)
     )

@@ -56,7 +56,7 @@ def dagster(port: int, settings: Settings) -> Service:
 
 def mlflow(port: int, settings: Settings) -> Service:
     """The MLflow UI over the embedded database; one worker, because nobody else asks it."""
-    artifacts = str(settings.data / "mlflow" / "artifacts")
+    artifacts = str(settings.artifacts)
     where = ("--backend-store-uri", settings.tracking_uri, "--artifacts-destination", artifacts)
     how = ("--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning")
     # By default it answers as 10.…, 192.168.… and the like, too: 10.evil.example is one of them.

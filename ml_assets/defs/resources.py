@@ -20,7 +20,7 @@ def resources() -> dg.Definitions:
         },
     )
     lake = LakeResource(root=settings.lake_url, workers=settings.workers, duckdb=duckdb)
-    artifacts = None if settings.mlflow_tracking_uri else str(settings.data / "mlflow" / "artifacts")
+    artifacts = None if settings.mlflow_tracking_uri else str(settings.artifacts)
     # Dagster shows what a resource is configured by, and of a variable its name.
     uri = dg.EnvVar("MLFLOW_TRACKING_URI") if settings.mlflow_tracking_uri else settings.tracking_uri
     registry = RegistryResource(uri=uri, artifacts=artifacts, ui=settings.mlflow_ui)

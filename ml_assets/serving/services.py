@@ -27,7 +27,7 @@ class Services:
 
     def __init__(self, settings: Settings) -> None:
         self.guard = Authenticator(Tokens(settings.tokens), mark_path())
-        self.releases = Releases.at(settings.data)
+        self.releases = Releases.at(settings.state)
         self.lookups = Lookups(settings.online_url)
         self.models = LoadedModels(self.releases, self.lookups)
         self.model = self.models.model  # looked up once, not by each request
