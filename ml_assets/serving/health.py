@@ -33,11 +33,7 @@ class Ready(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Health:
-    """Answers `/health` and `/ready`.
-
-    Args:
-        services: of the process.
-    """
+    """Answers `/health` and `/ready`."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

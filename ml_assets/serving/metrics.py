@@ -19,27 +19,25 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
+        variant = ["model", "version", "variant"]
+        seconds = [bound / 1000 for bound in LATENCY_BOUNDS]
         self._requests = Counter(
             "ml_assets_requests", "Requests that were answered", ["route", "model", "status"], registry=registry
         )
         self._seconds = Histogram(
             "ml_assets_request_seconds", "From the first byte to the answer, in seconds", ["route", "model"],
-            buckets=[bound / 1000 for bound in LATENCY_BOUNDS], registry=registry,
+            buckets=seconds, registry=registry,
         )  # fmt: skip
         self._scores = Histogram(
-            "ml_assets_score", "P(label = 1) of answers", ["model", "version", "variant"],
-            buckets=_SCORES, registry=registry,
-        )  # fmt: skip
+            "ml_assets_score", "P(label = 1) of answers", variant, buckets=_SCORES, registry=registry
+        )
         self._decisions = Counter(
-            "ml_assets_decisions", "Answers by decision", ["model", "version", "variant", "decision"], registry=registry
+            "ml_assets_decisions", "Answers by decision", [*variant, "decision"], registry=registry
         )
         self._missing = Counter(
-            "ml_assets_missing_features", "Features without a value", ["model", "version", "variant", "feature"],
-            registry=registry,
-        )  # fmt: skip
-        self._stale = Counter(
-            "ml_assets_stale_views", "Views past their TTL", ["model", "version", "variant", "view"], registry=registry
+            "ml_assets_missing_features", "Features without a value", [*variant, "feature"], registry=registry
         )
+        self._stale = Counter("ml_assets_stale_views", "Views past their TTL", [*variant, "view"], registry=registry)
         self._degraded = Gauge(
             "ml_assets_degraded", "1 while a part does not work", ["part"], multiprocess_mode="livemax",
             registry=registry,

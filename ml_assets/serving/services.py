@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """The services that routes use; how the process is run is the worker's.
-
-    Args:
-        settings: paths and URLs.
-    """
+    """The services that routes use; how the process is run is the worker's."""
 
     def __init__(self, settings: Settings) -> None:
         self.guard = Authenticator(Tokens(settings.tokens), mark_path())

@@ -15,11 +15,7 @@ _MOST_UNWRITTEN = 10_000  # minutes that wait for an event store that is away: a
 
 
 class TrafficCounter:
-    """Counts requests, for Prometheus and for the graph.
-
-    Args:
-        services: of the process.
-    """
+    """Counts requests, for Prometheus and for the graph."""
 
     def __init__(self, services: Services) -> None:
         self._routes = services.models.routes

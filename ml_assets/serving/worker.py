@@ -19,11 +19,7 @@ _PROBE = 4  # ticks between two questions to the stores
 
 
 class Worker:
-    """The life of one process.
-
-    Args:
-        settings: paths and URLs.
-    """
+    """The life of one process."""
 
     def __init__(self, settings: Settings) -> None:
         self.services = Services(settings)

@@ -34,7 +34,9 @@ class Shelf:
         return False
 
     def manifest(self, version: Version) -> bytes:
-        return released.manifest(version.number, float(version.number)).to_json()
+        return released.manifest(
+            version.number, float(version.number), feature_set=f"{MODEL}@{version.number}"
+        ).to_json()
 
     def onnx(self, version: Version) -> bytes:
         if version.number in self.broken:
@@ -52,6 +54,7 @@ def test_every_variant_is_fetched_and_loaded_and_answers_under_its_name(tmp_path
     with served.client:
         route = served.worker.services.models.routes[MODEL]
         assert route.route == CANARY
+        assert set(served.worker.services.features_as_of) == {f"{MODEL}@1", f"{MODEL}@2"}  # the store is asked for both
         assert [(model.variant, model.version) for model in route.models.values()] == [
             ("champion", "1"), ("challenger", "2")
         ]  # fmt: skip
@@ -109,12 +112,14 @@ def test_what_is_wrong_with_a_variant_is_named_by_it_and_forgotten_with_it(tmp_p
             until = time.monotonic() + 20
             while time.monotonic() < until:
                 degraded = client.get("/health").json()["degraded"]
-                said = {part: why for part, why in degraded.items() if part.startswith("model")}
-                if said == {} if text is None else text in said.get(f"model {MODEL} (challenger)", ""):
-                    assert len(said) == (text is not None)
+                models = {part: why for part, why in degraded.items() if part.startswith("model")}
+                if text is None and not models:
+                    return
+                if text is not None and text in models.get(f"model {MODEL} (challenger)", ""):
+                    assert len(models) == 1
                     return
                 time.sleep(0.05)
-            raise AssertionError(f"not {text}: {said}")
+            raise AssertionError(f"not {text}: {models}")
 
         wait_for("version 2 cannot be loaded")
         assert client.get("/ready").status_code == 200

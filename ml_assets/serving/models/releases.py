@@ -5,7 +5,6 @@ named by their SHA-256 and appear whole; so a server starts, and goes on, while 
 """
 
 import hashlib
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,25 +171,20 @@ class Releases:
         return self._read(manifest.sha256, "onnx")
 
     def files(self, model: str) -> list[Path]:
-        """The files that only this model needs."""
-        return [*self._of(model)]
+        """The files that only this model needs; names of versions last: they say what the others are."""
+        pointers = [path for path in self.folder.glob(f"{model}-*.release") if path.stem[len(model) + 1 :].isdigit()]
+        files: list[Path] = []
+        for pointer in pointers:
+            release = pointer.read_text().strip()
+            with suppress(RegistryError, ManifestError):
+                files.append(self._file(self.manifest(release).sha256, "onnx"))
+            files.append(self._file(release, "json"))
+        return [*filter(Path.exists, files), *pointers]
 
     def forget(self, model: str) -> None:
         """Delete what was fetched of a model; the follower says whether it answers. May be called again."""
         for path in self.files(model):
             path.unlink(missing_ok=True)
-
-    def _of(self, model: str) -> Iterator[Path]:
-        """Names of versions last: they say what the others are."""
-        pointers = self.folder.glob(f"{model}-*.release")
-        pointers_of_model = [path for path in pointers if path.stem.removeprefix(f"{model}-").isdigit()]
-        for path in pointers_of_model:
-            release = path.read_text().strip()
-            with suppress(RegistryError, ManifestError):
-                yield self._file(self.manifest(release).sha256, "onnx")
-            if self._file(release, "json").exists():
-                yield self._file(release, "json")
-        yield from pointers_of_model
 
     def manifest_of_version(self, model: str, version: str) -> Manifest | None:
         """The manifest of any version that was fetched here; None where none was."""
