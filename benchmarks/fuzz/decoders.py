@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.fuzz.mutation import Chance, spoilt, spoilt_json
 from ml_assets.errors import MlAssetsError
 from ml_assets.serving.auth import Authenticator
-from ml_assets.serving.content import content, gunzip, media_type, require_utf8
+from ml_assets.serving.content import gunzip, media_type, read_content, require_utf8
 from ml_assets.serving.dataframes import rows_from_csv, rows_from_json
 from ml_assets.serving.models.releases import Releases
 from ml_assets.serving.problem import Problem
@@ -146,7 +146,7 @@ def _headers(guard: Authenticator, value: bytes) -> None:
             guard.admit(scope)
             media_type(scope)
             require_utf8(scope)
-            asyncio.run(content(scope, receive))
+            asyncio.run(read_content(scope, receive))
         except Problem as raised:
             problem = raised if problem is None or problem.status < raised.status else problem
     if problem is not None and problem.status >= 500:

@@ -87,7 +87,7 @@ class Journal:
         self._records += 1
 
     @property
-    def written(self) -> JournalCounts:
+    def counts(self) -> JournalCounts:
         """The numbers for health and metrics."""
         waiting = self._queue.unanswered
         return JournalCounts(self._records, self._transactions, self._failed, waiting, self._trouble)

@@ -89,7 +89,7 @@ class Outcome(NamedTuple):
     """The truth about a prediction that became known later, or an action of the user. Made by `outcome()`.
 
     All but `received_at` is its identity: said twice, it is one row. A correction is a row of its own, observed later,
-    so rows are only ever added and the order of arrival decides nothing (`current`).
+    so rows are only ever added; the one observed last is in force, whatever the order of arrival.
 
     Args:
         model: the model's folder, which the id names.
@@ -208,21 +208,6 @@ def outcome(
         )
     json_value = json.dumps(value if isinstance(value, str) else float(value) + 0.0)  # -0.0 + 0.0 is 0.0
     return Outcome(model_of(prediction_id), prediction_id, kind, source, json_value, observed_at, received_at)
-
-
-def current(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str], Outcome]:
-    """The outcome in force for each prediction, kind and source: the one observed last, whatever came last.
-
-    Of two that were observed in the same microsecond the greater value stands, as text: any rule would do that does not
-    look at the order of arrival.
-    """
-    newest: dict[tuple[str, str, str], Outcome] = {}
-    for row in outcomes:
-        key = (row.prediction_id, row.kind, row.source)
-        before = newest.get(key)
-        if before is None or (row.observed_at, row.value) > (before.observed_at, before.value):
-            newest[key] = row
-    return newest
 
 
 def prediction_id(model: str, now: int) -> str:

@@ -147,7 +147,7 @@ class EventStore:
         return None if row is None else _row(kind, row)
 
     def outcomes_of(self, prediction_id: str) -> tuple[Outcome, ...]:
-        """The outcomes of a prediction, in the order of arrival; `current` says which are in force."""
+        """The outcomes of a prediction, in the order of arrival; the one observed last is in force."""
         table = EVENTS[Outcome].table
         query = select(table).where(table.c.prediction_id == prediction_id).order_by(table.c.sequence)
         with as_store_errors(self._url), self._begin() as connection:

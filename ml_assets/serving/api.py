@@ -31,7 +31,7 @@ _READ = (401, 403, 404, 503)
 _WRITE = (400, 401, 403, 404, 408, 413, 415, 422, 503)
 
 
-def api(worker: Worker) -> FastAPI:
+def create_api(worker: Worker) -> FastAPI:
     """The application over a worker."""
     app = FastAPI(
         title="ml_assets", version="1", description=_ABOUT, docs_url=None, redoc_url=None, openapi_url=None,

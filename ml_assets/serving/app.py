@@ -8,7 +8,7 @@ import time
 from ml_assets.errors import MlAssetsError
 from ml_assets.escaping import printable
 from ml_assets.redaction import redact_logs, redacted
-from ml_assets.serving.api import api
+from ml_assets.serving.api import create_api
 from ml_assets.serving.connection_limits import capacity
 from ml_assets.serving.http import VARIANT, GoneError, Message, Receive, Scope, Send, answer_json, refuse, release_body
 from ml_assets.serving.log import log_plainly
@@ -48,7 +48,7 @@ class App:
         self._routes = worker.services.models.routes
         self._count = worker.traffic.count
         self._patience = patience
-        self._api = api(worker)
+        self._api = create_api(worker)
         self._active = 0
         self._most = capacity() * 3 // 4  # a client who only asks how the worker is finds a connection
 

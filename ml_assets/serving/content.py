@@ -25,7 +25,7 @@ def media_type(scope: Any) -> str:  # noqa: ANN401 - of ASGI
     return declared.decode("latin-1").partition(";")[0].strip().lower()
 
 
-async def content(
+async def read_content(
     scope: Any,  # noqa: ANN401 - of ASGI
     receive: Receive,
     most: int | None = None,
@@ -62,7 +62,7 @@ async def read_json_content(scope: Any, receive: Receive, *others: str) -> tuple
         others: media types that the route takes as well.
 
     Raises:
-        Problem: it is of another type, or as in `content`.
+        Problem: it is of another type, or as in `read_content`.
         GoneError: the client went away.
     """
     by_name = headers(scope)
@@ -71,7 +71,7 @@ async def read_json_content(scope: Any, receive: Receive, *others: str) -> tuple
     kind = media_type(scope)
     if kind not in JSON and kind not in _UNTOLD and kind not in others:
         raise unsupported_media_type(scope, kind, *others)
-    body = (await content(scope, receive)).removeprefix(BOM)
+    body = (await read_content(scope, receive)).removeprefix(BOM)
     if kind in others:
         require_utf8(scope)
         return kind, body

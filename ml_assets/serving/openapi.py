@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ml_assets.serving.models.model import ServedModel
-from ml_assets.serving.schemas import csv, schema_ref, schemas
+from ml_assets.serving.schemas import csv_schema, schema_ref, schemas
 from ml_assets.serving.uploads import FILES
 
 
@@ -42,7 +42,7 @@ def complete_document(document: dict[str, Any], models: Sequence[ServedModel], *
             if path.endswith("/predict") and any(model.manifest.documents for model in models):
                 route["requestBody"]["content"] |= _FILES
             if path.endswith("/invocations"):
-                route["requestBody"]["content"]["text/csv"]["schema"] = csv(models)
+                route["requestBody"]["content"]["text/csv"]["schema"] = csv_schema(models)
             if "requestBody" not in route:
                 route["responses"].pop("422", None)  # FastAPI's own: a name in a path is always one
     return document

@@ -43,7 +43,7 @@ class Recorder:
     @property
     def trouble(self) -> str | None:
         """The reason why events are not written. While a write hangs, only those who gave up waiting know it."""
-        return self.journal.written.trouble or self._unrecorded
+        return self.journal.counts.trouble or self._unrecorded
 
     async def record_predictions(self, rows: Sequence[Event]) -> None:
         """Record answers of models and searches; afterwards nothing can lose them.

@@ -104,7 +104,7 @@ def _outcome_schema(plain: Schema, models: Sequence[ServedModel]) -> Schema:
     return forms[0] if len(forms) == 1 else {"anyOf": forms}
 
 
-def csv(models: Sequence[ServedModel]) -> Schema:
+def csv_schema(models: Sequence[ServedModel]) -> Schema:
     """A table of a champion, as text."""
     patterns = [_table(model) for model in models]
     return {"type": "string"} | ({"pattern": f"^({'|'.join(patterns)})$"} if patterns else {})

@@ -11,9 +11,9 @@ from ml_assets.serving.content import (
     BOM,
     FORM,
     TEXT,
-    content,
     is_json,
     media_type,
+    read_content,
     require_utf8,
     unsupported_media_type,
 )
@@ -54,7 +54,7 @@ async def receive_document(services: Services, scope: Any, receive: Receive) -> 
     listed = kind in (FORM, *FILES) or _PERHAPS.fullmatch(kind) is not None
     if not listed and not is_json(kind, b"{"):
         raise unsupported_media_type(scope, kind, FORM, *FILES)
-    body = await content(scope, receive, UPLOAD, services.lanes.unpacking)
+    body = await read_content(scope, receive, UPLOAD, services.lanes.unpacking)
     if kind == FORM:
         declared = headers(scope)[b"content-type"].decode("latin-1")
         return await services.lanes.unpacking.run(_file, body, declared), True

@@ -31,7 +31,7 @@ def on(store: EventStore, work: Callable[[Journal], Awaitable[None]], **options:
     async def run() -> JournalCounts:
         async with Journal(store.writer(), **({"patience": 30.0} | options)) as journal:  # type: ignore[arg-type]
             await work(journal)
-        return journal.written
+        return journal.counts
 
     return asyncio.run(run())
 
@@ -51,7 +51,7 @@ def test_a_hundred_records_at_once_share_one_transaction(store: EventStore) -> N
 
 def test_what_comes_during_a_commit_is_the_next_batch(store: EventStore) -> None:
     async def work(journal: Journal) -> None:
-        assert await crowd(journal, 32, 0.3) == journal.written.records
+        assert await crowd(journal, 32, 0.3) == journal.counts.records
 
     written = on(store, work)
     assert written.transactions < written.records / 4
@@ -128,11 +128,11 @@ def test_a_locked_store_is_an_error_in_the_declared_time_and_goes_on_by_itself(s
         answers = await asyncio.gather(*(late(journal, delay) for delay in (0, 0.1, 0.3)))
         assert time.monotonic() - asked < 0.3 + DECLARED
         assert all("locked" in answer for answer in answers)
-        assert "locked" in (journal.written.trouble or "")
+        assert "locked" in (journal.counts.trouble or "")
         other.execute("ROLLBACK")
         other.close()
         await journal.record(prediction("after"))
-        assert journal.written.trouble is None
+        assert journal.counts.trouble is None
 
     with EventStore(sqlite_url, patience=PATIENCE) as store:
         on(store, work, patience=PATIENCE)
@@ -187,7 +187,7 @@ def test_a_store_that_is_stuck_is_an_error_in_the_declared_time_and_too_many_are
         await journal.record(prediction("after"))
         await journal.close()
         assert [row.entity for row in stuck.held if isinstance(row, Prediction)] == ["0", "1", "after"]
-        assert (journal.written.records, journal.written.failed) == (1, 9)
+        assert (journal.counts.records, journal.counts.failed) == (1, 9)
 
     asyncio.run(work())
 

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from ml_assets.events.rows import (
     Exposure,
     Outcome,
     Prediction,
-    current,
     model_of,
     outcome,
     prediction_id,
@@ -155,6 +154,21 @@ def test_outcomes_in_any_order_and_repetition_give_the_same_state(
     again = data.draw(st.permutations(said + data.draw(st.lists(st.sampled_from(said), max_size=4)) if said else []))
     late = [row._replace(received_at=row.received_at + 7) for row in again]
     assert state(arena, said) == state(arena, late)
+
+
+def current(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str], Outcome]:
+    """The outcome in force for each prediction, kind and source: the one observed last, whatever came last.
+
+    Of two that were observed in the same microsecond the greater value stands, as text: any rule would do that does not
+    look at the order of arrival.
+    """
+    newest: dict[tuple[str, str, str], Outcome] = {}
+    for row in outcomes:
+        key = (row.prediction_id, row.kind, row.source)
+        before = newest.get(key)
+        if before is None or (row.observed_at, row.value) > (before.observed_at, before.value):
+            newest[key] = row
+    return newest
 
 
 def state(arena: EventStore, said: Sequence[Outcome]) -> dict[object, tuple[str, int]]:

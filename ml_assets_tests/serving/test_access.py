@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from ml_assets.cli import app
 from ml_assets.commands import token
 from ml_assets.events.rows import Prediction
-from ml_assets.serving.api import api
+from ml_assets.serving.api import create_api
 from ml_assets.serving.app import App
 from ml_assets.serving.route_scopes import ScopedRoute
 from ml_assets.serving.tokens import SCOPES, Scope, Tokens, digest
@@ -46,7 +46,7 @@ ASKED: dict[str, Scope | None] = {
 
 def routes(served: Served) -> dict[str, Scope | None]:
     found: dict[str, Scope | None] = {}
-    for route in api(served.worker).routes:
+    for route in create_api(served.worker).routes:
         assert isinstance(route, ScopedRoute), f"{route} says no scope"
         found.update({f"{method} {route.path}": route.scope for method in route.methods or ()})
     return found
@@ -103,7 +103,7 @@ def test_what_goes_past_the_router_asks_for_the_scope_of_its_route(served: Serve
 
 
 def test_a_route_that_says_no_scope_cannot_be_added(served: Served) -> None:
-    made = api(served.worker)
+    made = create_api(served.worker)
     with pytest.raises(TypeError, match="/more: say what it asks for"):
         made.get("/more")(lambda: None)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from ml_assets.serving.api import api
+from ml_assets.serving.api import create_api
 from ml_assets.serving.models.releases import Releases
 from ml_assets.serving.tokens import SCOPES, Tokens
 from ml_assets.serving.worker import Worker
@@ -161,4 +161,4 @@ def test_the_document_follows_the_champions_and_the_tokens(tmp_path: Path) -> No
 def _client(data: Path) -> Iterator[tuple[Worker, TestClient]]:
     served = Served(data)
     with served.client:
-        yield served.worker, TestClient(api(served.worker))
+        yield served.worker, TestClient(create_api(served.worker))
