@@ -84,7 +84,8 @@ class Stored:
 @contextlib.contextmanager
 def stored(lake: Lake, table: str, version: int | None = None, where: str = "true") -> Iterator[Stored]:
     """The rows of a table of the lake that `where` chooses, a trusted SQL condition."""
-    with memory(parquet_metadata_cache=True) as connection:  # each column is a query of the same files
+    with memory() as connection:
+        connection.execute("SET parquet_metadata_cache = true")  # of this connection: each column reads the same files
         rows = f"(SELECT * FROM {lake.relation(connection, table, version)} WHERE {where})"
         ((count,),) = connection.sql(f"SELECT count(*) FROM {rows}").fetchall()
         yield Stored(connection, rows, int(count), lake.schema(table, version).names)
