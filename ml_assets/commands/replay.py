@@ -21,7 +21,7 @@ from ml_assets.errors import DataError, DeclarationError
 from ml_assets.ingest.ingest import ingests
 from ml_assets.replay.walk import Replay, ReplayStore, replay, span, standard
 from ml_assets.spec.cadence import parse_date
-from ml_assets.spec.load import parse_documents
+from ml_assets.spec.load import parse_policy
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.storage.files import hold_lock, write_whole
 
@@ -118,18 +118,6 @@ def read(paths: Sequence[Path]) -> dict[str, str]:
     return found
 
 
-def policy(where: str, text: str) -> RetrainSpec:
-    """A policy file: the fields of `retrain` in a `defs.yaml`; what it leaves out has its default.
-
-    Raises:
-        DeclarationError: it is no YAML, or a field is wrong; the message names file, line and remedy.
-    """
-    documents = [*parse_documents(text, where)]
-    if len(documents) != 1 or not isinstance(documents[0].value, dict):
-        raise DeclarationError(f"{where}: write fields of a policy, one a line, such as `drift: 0.3`")
-    return documents[0].spec(RetrainSpec)
-
-
 def _replayed(project: Project, name: str, asked: ReplayRequest, store: ReplayStore, progress: Show) -> Replay:
     folder, lake = project.folder(name), project.lake
     found = project.model(name).siblings(project.tree, Monitor)
@@ -156,7 +144,7 @@ def _policies(known: dict[str, RetrainSpec], files: Mapping[str, str]) -> dict[s
         name = Path(where).stem
         if name in known:
             raise DeclarationError(f"{where}: there is a policy {name!r} already: give the file another name")
-        known[name] = policy(where, text)
+        known[name] = parse_policy(text, where)
     return known
 
 

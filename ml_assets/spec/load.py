@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from ml_assets.errors import DeclarationError, shortened
 from ml_assets.spec.base import Declaration
 from ml_assets.spec.model import ModelSpec
-from ml_assets.spec.monitor import MonitorSpec
+from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
 
@@ -199,6 +199,18 @@ def parse_documents(text: str, where: str) -> Iterator[YamlDocument]:
         raise DeclarationError(_unreadable(where, error)) from error
     finally:
         loader.dispose()
+
+
+def parse_policy(text: str, where: str) -> RetrainSpec:
+    """A policy file: the fields of `retrain` in a `defs.yaml`; what it leaves out has its default.
+
+    Raises:
+        DeclarationError: it is not valid YAML, or a field is wrong; the message names file, line and remedy.
+    """
+    documents = [*parse_documents(text, where)]
+    if len(documents) != 1 or not isinstance(documents[0].value, dict):
+        raise DeclarationError(f"{where}: write fields of a policy, one a line, such as `drift: 0.3`")
+    return documents[0].spec(RetrainSpec)
 
 
 def _unreadable(where: str, error: yaml.YAMLError) -> str:

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ml_assets.commands.replay import ReplayRequest, _policies, _resumed, policy, read, table
+from ml_assets.commands.replay import ReplayRequest, _policies, _resumed, read, table
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.replay.result import Step, Training, Walk
 from ml_assets.replay.walk import Replay, ReplayStore
+from ml_assets.spec.load import parse_policy
 from ml_assets.spec.monitor import RetrainSpec
 from ml_assets_tests.processes import environment
 from ml_assets_tests.real_data import INVOICES, needs_invoices
@@ -26,7 +27,7 @@ COMMAND = Path(sys.executable).with_name("ml-assets")
 
 
 def test_a_policy_file_is_what_a_folder_declares() -> None:
-    assert policy("p.yaml", "# monthly\nevery: 28d\ndrift: null\n") == RetrainSpec(every="28d", drift=None)
+    assert parse_policy("# monthly\nevery: 28d\ndrift: null\n", "p.yaml") == RetrainSpec(every="28d", drift=None)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_a_policy_file_is_what_a_folder_declares() -> None:
 )
 def test_a_wrong_policy_file_is_one_line_with_the_place_and_the_remedy(text: str, message: str) -> None:
     with pytest.raises(DeclarationError) as raised:
-        policy("p.yaml", text)
+        parse_policy(text, "p.yaml")
     assert str(raised.value).startswith(message)
     assert "\n" not in str(raised.value)
 
