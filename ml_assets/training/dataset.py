@@ -265,7 +265,7 @@ def identity(prints: Mapping[str, Mapping[date, int]], needed: Split) -> int:
         prints: for the table of each of `views`, in their order, the fingerprint of each date's rows.
         needed: which dates go in.
     """
-    parts = [(kept, sorted((day, days[day]) for day in needed.refit)) for kept, days in prints.items()]
+    parts = [(name, sorted((day, days[day]) for day in needed.refit)) for name, days in prints.items()]
     return fingerprint_of(parts, needed)
 
 

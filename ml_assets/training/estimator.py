@@ -169,8 +169,8 @@ def _imported(path: str) -> Callable[..., Any]:
         ) from error
     if not callable(member):
         raise TrainingError(f"estimator type {path!r} is a {type(member).__name__}: name a class or a function")
-    made: Callable[..., Any] = member
-    return made
+    make: Callable[..., Any] = member
+    return make
 
 
 def _arguments(make: Callable[..., Any]) -> list[str] | None:

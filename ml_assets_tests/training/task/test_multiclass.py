@@ -127,7 +127,8 @@ def test_an_evaluation_says_what_each_class_came_to() -> None:
     y = np.array([rng.choice(4, p=row) for row in p])
     kinds = np.array(["pdf", "scan"])[np.arange(400) % 2]
     rows = Frame(pd.DataFrame(), y, np.arange(400), np.full(400, "2026-01-04", "datetime64[D]"))
-    spec = ModelSpec(**MODEL | {"serve": {"review_below": 0.6}})
+    label = MODEL["label"] | {"classes": [*CLASSES]}
+    spec = ModelSpec(**MODEL | {"label": label, "serve": {"review_below": 0.6}})
     candidate = Candidate(spec, rows, rows, lambda _: p, slices={"kind": kinds}, resamples=100)
     models = {"candidate": p, "baseline": np.tile(np.bincount(y) / len(y), (400, 1))}
     made = task_of(CLASSES).judge(candidate, models, {})
