@@ -33,11 +33,11 @@ class Decode:
             columns: [column, class], probabilities.
         """
         best = columns.argmax(axis=1)
-        kept = np.flatnonzero((best != _NOTHING) & np.append(True, best[1:] != best[:-1]))
-        if not kept.size:
+        columns_with_signs = np.flatnonzero((best != _NOTHING) & np.append(True, best[1:] != best[:-1]))
+        if not columns_with_signs.size:
             return "", 0.0
-        signs = [self._characters[best[column]] for column in kept]
+        signs = [self._characters[best[column]] for column in columns_with_signs]
         space = columns[:, -1]
-        gaps = [space[a + 1 : b].max(initial=0) > self._space for a, b in pairwise(kept)]
+        gaps = [space[a + 1 : b].max(initial=0) > self._space for a, b in pairwise(columns_with_signs)]
         text = signs[0] + "".join((" " if gap else "") + sign for gap, sign in zip(gaps, signs[1:], strict=True))
-        return " ".join(text.split()), float(columns[kept, best[kept]].mean())
+        return " ".join(text.split()), float(columns[columns_with_signs, best[columns_with_signs]].mean())

@@ -99,10 +99,10 @@ def _old(content: bytes, name: str) -> UnreadableError:
 
 def _message(content: bytes) -> Kind | None:
     """An e-mail or an archived web page, if it begins with the header of one."""
-    found = _HEADER.match(content.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")[:_HEADER_WITHIN])
-    if found is None or not _TRANSPORT.search(found[0]):
+    header = _HEADER.match(content.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")[:_HEADER_WITHIN])
+    if header is None or not _TRANSPORT.search(header[0]):
         return None
-    return "mht" if _ARCHIVED.search(found[0]) and not _ADDRESSED.search(found[0]) else "email"
+    return "mht" if _ARCHIVED.search(header[0]) and not _ADDRESSED.search(header[0]) else "email"
 
 
 def _written(content: bytes, name: str) -> Kind:

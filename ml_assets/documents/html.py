@@ -85,10 +85,10 @@ def pages(content: bytes, *, stated: bool = True) -> tuple[tuple[Page, ...], str
 
 
 def _text(content: bytes) -> str:
-    found = _CHARSET.search(content[:_CHARSET_WITHIN])
-    if found and not content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+    charset = _CHARSET.search(content[:_CHARSET_WITHIN])
+    if charset and not content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         try:
-            return content.decode(found[1].decode())
+            return content.decode(charset[1].decode())
         except (LookupError, UnicodeDecodeError):
             pass  # it states what it is not
     return decode_text(content)
@@ -98,16 +98,16 @@ def _visible(root: Any) -> str:  # noqa: ANN401 - lxml ships no types
     from lxml import etree
 
     parts: list[str] = []
-    written = 0  # depth of <pre>, whose white space counts
+    preformatted = 0  # depth of <pre>, whose white space counts
     walk = etree.iterwalk(root, events=("start", "end"))  # not recursive: depth is the file's choice
     for event, node in walk:
         dropped, start = node.tag in _DROPPED or node.get("hidden") is not None, event == "start"
-        written += (node.tag == "pre") * (1 if start else -1)
+        preformatted += (node.tag == "pre") * (1 if start else -1)
         if start and dropped:
             walk.skip_subtree()
         parts.append(_break(node.tag, start=start))
         text = (node.text if start and not dropped else None) if start else node.tail
-        parts.append(text or "" if written else _SPACE.sub(" ", text or ""))
+        parts.append(text or "" if preformatted else _SPACE.sub(" ", text or ""))
     text = _AROUND_BREAK.sub("\n", _AROUND_TAB.sub("\t", "".join(parts)))
     return re.sub(" {2,}", " ", text).strip()
 

@@ -65,13 +65,13 @@ def blocks(lines: Sequence[TextLine]) -> list[list[TextLine]]:
 
 def rows(lines: Sequence[TextLine]) -> list[list[TextLine]]:
     """Lines that stand beside each other, rows from top to bottom, each from left to right."""
-    found: list[list[TextLine]] = []
+    rows_so_far: list[list[TextLine]] = []
     for line in sorted(lines, key=lambda line: line.top + line.bottom):
-        if found and _beside(found[-1], line):
-            found[-1].append(line)
+        if rows_so_far and _beside(rows_so_far[-1], line):
+            rows_so_far[-1].append(line)
         else:
-            found.append([line])
-    return [sorted(row, key=lambda line: line.left) for row in found]
+            rows_so_far.append([line])
+    return [sorted(row, key=lambda line: line.left) for row in rows_so_far]
 
 
 def _beside(row: Sequence[TextLine], line: TextLine) -> bool:
@@ -125,9 +125,9 @@ def _bands(lines: Sequence[TextLine]) -> tuple[list[TextLine], list[TextLine]]:
 
 def _gaps(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """(width, middle) of the gaps that no span covers, between the first and the last."""
-    found, end = [], min(spans)[1]
+    gaps, end = [], min(spans)[1]
     for start, stop in sorted(spans):
         if start > end:
-            found.append((start - end, (start + end) / 2))
+            gaps.append((start - end, (start + end) / 2))
         end = max(end, stop)
-    return found
+    return gaps

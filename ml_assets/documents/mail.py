@@ -43,8 +43,8 @@ def read_web_archive(content: bytes, name: str) -> tuple[tuple[Page, ...], str |
         UnreadableError: `damaged`: no page is in it.
     """
     message = _parsed(content)
-    written = (_written(part) for part in message.walk() if part.get_content_type() in {"text/html", "text/plain"})
-    text, title = next(((text, title) for text, title in written if text), ("", ""))  # a frame set has none of its own
+    parts = (_written(part) for part in message.walk() if part.get_content_type() in {"text/html", "text/plain"})
+    text, title = next(((text, title) for text, title in parts if text), ("", ""))  # a frame set has none of its own
     if not text:
         raise UnreadableError("damaged", f"{name} is an archived web page without text: save it as PDF or HTML")
     return (page(text),), title or _header(message, "Subject") or None
@@ -124,8 +124,8 @@ def _written(part: Message) -> tuple[str, str]:
     text = _decoded(content, part.get_content_charset())
     if part.get_content_subtype() != "html":
         return tidy(text), ""
-    (seen,), title = markup.pages(text.encode("utf-8", "replace"), stated=False)
-    return seen.text, title or ""
+    (page,), title = markup.pages(text.encode("utf-8", "replace"), stated=False)
+    return page.text, title or ""
 
 
 def _decoded(content: bytes, charset: str | None) -> str:

@@ -40,12 +40,12 @@ def read_picture(picture: Grey, threads: int = 2) -> Page:
         picture: [height, width], 0 = black.
         threads: of the models, at most the number of processors.
     """
-    seen = enhance_contrast(limit_size(picture))
-    if seen is None:
+    enhanced = enhance_contrast(limit_size(picture))
+    if enhanced is None:
         return Page("", "ocr", 0.0)
     with _READING:
-        boxes = boxes_in(seen, threads)
-        return _read(seen, boxes, recogniser(threads)) if len(boxes) else Page("", "ocr", 0.0)
+        boxes = boxes_in(enhanced, threads)
+        return _read(enhanced, boxes, recogniser(threads)) if len(boxes) else Page("", "ocr", 0.0)
 
 
 def limit_size(picture: Grey) -> Grey:
@@ -69,8 +69,8 @@ def enhance_contrast(picture: Grey) -> Grey | None:
     ink = ink if paper - ink >= _CONTRAST else clean.min()  # a single line of text is less than a thousandth of a page
     if paper - ink < _CONTRAST:
         return None
-    kept = clean if speckle(picture) > _SPECKLED else picture  # the filter costs thin strokes of what needs none
-    stretched = (kept.astype(np.float32) - ink) * (255 / (paper - ink))
+    cleaned = clean if speckle(picture) > _SPECKLED else picture  # the filter costs thin strokes of what needs none
+    stretched = (cleaned.astype(np.float32) - ink) * (255 / (paper - ink))
     return np.asarray(np.clip(stretched, 0, 255), np.uint8)
 
 
@@ -87,8 +87,8 @@ def speckle(picture: Grey) -> float:
 def boxes_in(picture: Grey, threads: int) -> Boxes:
     """The boxes of the lines in a picture, [n, 4, 2]."""
     colour = np.repeat(picture[:, :, None], 3, axis=2)
-    found: Any = detector(threads)(colour, use_det=True, use_cls=False, use_rec=False)
-    return np.zeros((0, 4, 2), np.float32) if found.boxes is None else np.asarray(found.boxes, np.float32)
+    detected: Any = detector(threads)(colour, use_det=True, use_cls=False, use_rec=False)
+    return np.zeros((0, 4, 2), np.float32) if detected.boxes is None else np.asarray(detected.boxes, np.float32)
 
 
 @functools.cache
@@ -111,11 +111,11 @@ def detector(threads: int) -> "RapidOCR":
 
 def _read(picture: Grey, boxes: Boxes, model: Recogniser) -> Page:
     rotation = 90 if vertical(boxes) else 0
-    said = _said(picture, as_read(boxes, rotation), model)
-    if _mean(said) < _SURE and _upside_down(picture, as_read(boxes, rotation), model):
+    lines = _said(picture, as_read(boxes, rotation), model)
+    if _mean(lines) < _SURE and _upside_down(picture, as_read(boxes, rotation), model):
         rotation += 180
-        said = _said(picture, as_read(boxes, rotation), model)
-    return _page(turn_boxes(boxes, (picture.shape[1], picture.shape[0]), rotation), said, rotation)
+        lines = _said(picture, as_read(boxes, rotation), model)
+    return _page(turn_boxes(boxes, (picture.shape[1], picture.shape[0]), rotation), lines, rotation)
 
 
 def _page(boxes: Boxes, said: Sequence[tuple[str, float]], rotation: int) -> Page:

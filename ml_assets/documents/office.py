@@ -72,8 +72,8 @@ def _story(package: OpenPackage, main: str, name: str, limits: ReadingLimits) ->
 
     def parts(*tags: str) -> Iterator[str]:
         """The parts that elements of the body name by their ids, each once."""
-        named = dict.fromkeys(node.get(f"{R}id") for node in root.iter(*(f"{W}{tag}" for tag in tags)))
-        return (relations[one].part for one in named if one in relations)
+        ids = dict.fromkeys(node.get(f"{R}id") for node in root.iter(*(f"{W}{tag}" for tag in tags)))
+        return (relations[one].part for one in ids if one in relations)
 
     notes = (one.part for one in relations.values() if one.kind in _NOTES)
     for part in parts("headerReference"):

@@ -85,13 +85,13 @@ class OpenPackage:
         listed = posixpath.join(folder, "_rels", f"{name}.rels")
         if listed not in self:
             return {}
-        found = {node.get("Id", ""): _relation(node, folder) for node in self.root(listed).iter(_RELATION)}
-        return {key: relation for key, relation in found.items() if relation and relation.part in self}
+        by_id = {node.get("Id", ""): _relation(node, folder) for node in self.root(listed).iter(_RELATION)}
+        return {key: relation for key, relation in by_id.items() if relation and relation.part in self}
 
     def main(self) -> str | None:
         """The name of the document itself; None where there is none."""
-        named = (one.part for one in self.relations().values() if one.kind == "officedocument")
-        return next((part for part in (*named, "word/document.xml") if part in self), None)
+        parts = (one.part for one in self.relations().values() if one.kind == "officedocument")
+        return next((part for part in (*parts, "word/document.xml") if part in self), None)
 
     def title(self) -> str:
         """The title among the core properties; empty where there is none."""

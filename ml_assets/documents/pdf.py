@@ -53,13 +53,13 @@ def pages(
         form = is_form(pdf)
         logging.getLogger("pypdfium2").setLevel(logging.ERROR)  # it warns of forms, which are dealt with here
         pdf.init_forms()  # what was filled in is drawn, and read
-        found = []
+        pages_read = []
         for number in range(count):
             progress(number, count)
-            found.append(_page(pdf, number, name, len(content), limits))
+            pages_read.append(_page(pdf, number, name, len(content), limits))
         if form:
-            refuse_dynamic(pdf, (page.text for page in found), name)
-        return tuple(found), tidy(pdf.get_metadata_value("Title")).strip() or None
+            refuse_dynamic(pdf, (page.text for page in pages_read), name)
+        return tuple(pages_read), tidy(pdf.get_metadata_value("Title")).strip() or None
 
 
 def _require_whole(content: bytes, name: str) -> None:
@@ -97,8 +97,8 @@ def _page(pdf: Pdf, number: int, name: str, size: int, limits: ReadingLimits) ->
         covered, hidden = _under(page)
         if not doubtful(layer, covered, hidden=hidden):
             return written(layer)
-        seen = read_picture(_rendered(page, f"page {number + 1} of {name}", size, limits), limits.threads)
-        return seen if prefers_ocr(layer, seen, hidden=hidden) else written(layer)
+        recognised = read_picture(_rendered(page, f"page {number + 1} of {name}", size, limits), limits.threads)
+        return recognised if prefers_ocr(layer, recognised, hidden=hidden) else written(layer)
 
 
 def _loaded(pdf: Pdf, number: int, name: str) -> Pdf:

@@ -23,13 +23,13 @@ def upright(pdf: Pdf, page: Pdf, number: int) -> tuple[Pdf, str]:
         page: its page of this number, which is closed where another stands in its place.
         number: from 0.
     """
-    found = _directions(page)
-    if not found or not (any(found) or page.get_rotation()):
+    directions = _directions(page)
+    if not directions or not (any(directions) or page.get_rotation()):
         return page, _straight(page)
-    main, texts, turned = next(iter(found)), [], 0
-    for direction in found:
+    main, texts, turned = next(iter(directions)), [], 0
+    for direction in directions:
         page, turned = _turned(pdf, page, number, (direction - turned) % 360), direction
-        texts.append(_upright_only(page) if len(found) > 1 else _straight(page))
+        texts.append(_upright_only(page) if len(directions) > 1 else _straight(page))
     return _turned(pdf, page, number, (main - turned) % 360), "\n".join(texts)
 
 
@@ -43,8 +43,8 @@ def _directions(page: Pdf) -> dict[int, int]:
     """Of a sample of the characters: degrees clockwise by which they are turned → how many; the most frequent first."""
     with closing(page.get_textpage()) as text:
         count = text.count_chars()
-        seen = (_direction(text, place) for place in range(0, count, max(1, count // _SAMPLED)))
-        return dict(Counter(direction for direction in seen if direction is not None).most_common())
+        directions = (_direction(text, place) for place in range(0, count, max(1, count // _SAMPLED)))
+        return dict(Counter(direction for direction in directions if direction is not None).most_common())
 
 
 def _direction(text: Pdf, place: int) -> int | None:

@@ -110,8 +110,8 @@ def _words(text: str) -> list[str]:
 
 def is_broken(text: str) -> bool:
     """Whether more than 2 % of what is not white space are no characters that anybody could read."""
-    written = len("".join(text.split()))
-    return len(_BROKEN.findall(text)) > _BROKEN_SHARE * written
+    characters = len("".join(text.split()))
+    return len(_BROKEN.findall(text)) > _BROKEN_SHARE * characters
 
 
 def doubtful(text: str, covered: float, *, hidden: bool) -> bool:
@@ -137,9 +137,9 @@ def prefers_ocr(layer: str, seen: Page, *, hidden: bool) -> bool:
     """
     if not layer.strip() or is_broken(layer):
         return True
-    held, found = (Counter(token.lower() for token in _TOKEN.findall(text)) for text in (layer, seen.text))
+    in_layer, in_picture = (Counter(token.lower() for token in _TOKEN.findall(text)) for text in (layer, seen.text))
     if hidden:
-        return seen.confidence >= _CONFIDENT and found.total() >= _SAME * held.total()
-    if (held & found).total() >= _SAME * found.total():
+        return seen.confidence >= _CONFIDENT and in_picture.total() >= _SAME * in_layer.total()
+    if (in_layer & in_picture).total() >= _SAME * in_picture.total():
         return False
-    return english(seen.text) or found.total() > 2 * held.total()
+    return english(seen.text) or in_picture.total() > 2 * in_layer.total()

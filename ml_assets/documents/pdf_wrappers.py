@@ -26,9 +26,9 @@ def refuse_portfolio(pdf: Pdf, name: str) -> None:
     if not (count := pdf.count_attachments()) or not _COLLECTION.search(_plain(pdf)):
         return
     names = [pdf.get_attachment(place).get_name() for place in range(min(count, _NAMED))]
-    shown = ", ".join(names) + (", …" if count > _NAMED else "")
+    listing = ", ".join(names) + (", …" if count > _NAMED else "")
     raise UnreadableError(
-        "portfolio", f"{name} is a portfolio of {count} files ({shown}): save them from it, and send each by itself"
+        "portfolio", f"{name} is a portfolio of {count} files ({listing}): save them from it, and send each by itself"
     )
 
 
@@ -54,9 +54,13 @@ def refuse_dynamic(pdf: Pdf, texts: Iterable[str], name: str) -> None:
     """
     from pypdfium2 import raw
 
-    shown = set(_WORD.findall(" ".join(texts).lower()))
-    held = set(_WORD.findall(" ".join(_contents(pdf)).lower()))
-    static = len(held & shown) >= _SAME * len(held) if held else raw.FPDF_GetFormType(pdf.raw) != raw.FORMTYPE_XFA_FULL
+    page_words = set(_WORD.findall(" ".join(texts).lower()))
+    content_words = set(_WORD.findall(" ".join(_contents(pdf)).lower()))
+    static = (
+        len(content_words & page_words) >= _SAME * len(content_words)
+        if content_words
+        else raw.FPDF_GetFormType(pdf.raw) != raw.FORMTYPE_XFA_FULL
+    )
     if not static:
         raise UnreadableError(
             "dynamic-form",

@@ -26,10 +26,10 @@ def frames(content: bytes, name: str, limits: ReadingLimits) -> int:
         UnreadableError: `damaged`, or `too-many-pages`.
     """
     with _opened(content, name, limits) as image:
-        found = int(getattr(image, "n_frames", 1)) if image.format == "TIFF" else 1
-    if found > limits.pages:
-        raise too_many(found, name, limits)
-    return found
+        count = int(getattr(image, "n_frames", 1)) if image.format == "TIFF" else 1
+    if count > limits.pages:
+        raise too_many(count, name, limits)
+    return count
 
 
 def pictures(content: bytes, name: str, limits: ReadingLimits) -> Iterator[Grey]:
@@ -90,8 +90,8 @@ def _grey(image: "Image.Image") -> Grey:
     if image.mode.startswith(("I", "F")):  # 16 or 32 bits: Pillow would clip to 255, not scale
         return _scaled(np.asarray(image, dtype=np.float32))
     if "transparency" in image.info or image.mode in {"LA", "PA", "RGBA", "La", "RGBa"}:
-        seen = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
+        picture = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return np.asarray(image.convert("L"))
 
 

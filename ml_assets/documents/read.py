@@ -97,11 +97,11 @@ def _pages(
 
 
 def _recognised(data: bytes, name: str, limits: ReadingLimits, progress: Progress) -> tuple[Page, ...]:
-    count, found = frames(data, name, limits), []
+    count, pages_read = frames(data, name, limits), []
     for done, picture in enumerate(pictures(data, name, limits)):
         progress(done, count)
-        found.append(read_picture(picture, limits.threads))
-    return tuple(found)
+        pages_read.append(read_picture(picture, limits.threads))
+    return tuple(pages_read)
 
 
 def require_size(size: int, name: str, limits: ReadingLimits) -> None:
@@ -117,8 +117,8 @@ def require_size(size: int, name: str, limits: ReadingLimits) -> None:
 
 
 def _unreadable(error: Exception, name: str) -> UnreadableError:
-    said = str(error).lower()
-    if isinstance(error, MemoryError) or any(word in said for word in _MEMORY):
+    message = str(error).lower()
+    if isinstance(error, MemoryError) or any(word in message for word in _MEMORY):
         return UnreadableError("memory", f"{name} needs more memory than there is: split it, or raise Limits.memory")
     reason = _ADDRESS.sub("", f"{type(error).__name__}: {error}".splitlines()[0])[:200]
     return UnreadableError("damaged", f"{name} cannot be read ({reason}): save it anew and send it again")

@@ -17,5 +17,7 @@ def reasons(text: str, terms: Mapping[str, float], most: int = 5) -> tuple[str, 
     counts = Counter(words)
     for length in {term.count(" ") for term in terms} - {0}:
         counts.update(map(" ".join, zip(*(words[start:] for start in range(length + 1)), strict=False)))
-    found = {term: weight * (1 + log(counts[term])) for term, weight in terms.items() if weight > 0 and counts[term]}
-    return tuple(sorted(found, key=lambda term: (-found[term], term))[:most])
+    contributions = {
+        term: weight * (1 + log(counts[term])) for term, weight in terms.items() if weight > 0 and counts[term]
+    }
+    return tuple(sorted(contributions, key=lambda term: (-contributions[term], term))[:most])

@@ -49,8 +49,8 @@ class Recogniser:
         return list(self.pool.map(self._one, lines))
 
     def _one(self, line: Grey) -> tuple[str, float]:
-        (said,) = self.session.run(None, {self.session.get_inputs()[0].name: _prepared(line)})
-        return self.decode(said[0])
+        (output,) = self.session.run(None, {self.session.get_inputs()[0].name: _prepared(line)})
+        return self.decode(output[0])
 
 
 @functools.cache
@@ -71,10 +71,10 @@ def _file() -> Path:
     import rapidocr
 
     folder = Path(rapidocr.__file__).parent / "models"
-    found = sorted(folder.glob("PP-OCR*_rec_*.onnx"))
-    if not found:
+    models = sorted(folder.glob("PP-OCR*_rec_*.onnx"))
+    if not models:
         raise MlAssetsError(f"{folder} holds no recognition model: install rapidocr 3.10 or later from its wheel")
-    return found[-1]
+    return models[-1]
 
 
 def _western(file: Path) -> tuple[bytes, list[str]]:
@@ -83,16 +83,16 @@ def _western(file: Path) -> tuple[bytes, list[str]]:
     from onnx import numpy_helper
 
     model = onnx.load(file)
-    told = next(entry.value for entry in model.metadata_props if entry.key == "character").splitlines()
-    classes = ["", *told, " "]  # first "no character here", last the space (as PaddleOCR numbers them)
-    kept = [0, *(i for i, sign in enumerate(classes) if _is_western(sign)), len(classes) - 1]
+    characters = next(entry.value for entry in model.metadata_props if entry.key == "character").splitlines()
+    classes = ["", *characters, " "]  # first "no character here", last the space (as PaddleOCR numbers them)
+    places = [0, *(i for i, sign in enumerate(classes) if _is_western(sign)), len(classes) - 1]
     for tensor in model.graph.initializer:
         if tensor.dims and tensor.dims[-1] == len(classes):
-            weights = np.ascontiguousarray(numpy_helper.to_array(tensor)[..., kept])
+            weights = np.ascontiguousarray(numpy_helper.to_array(tensor)[..., places])
             tensor.CopyFrom(numpy_helper.from_array(weights, tensor.name))
     del model.graph.value_info[:]  # the shapes of before
-    model.graph.output[0].type.tensor_type.shape.dim[2].dim_value = len(kept)
-    return model.SerializeToString(), [classes[i] for i in kept]
+    model.graph.output[0].type.tensor_type.shape.dim[2].dim_value = len(places)
+    return model.SerializeToString(), [classes[i] for i in places]
 
 
 def _is_western(sign: str) -> bool:

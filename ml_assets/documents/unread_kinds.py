@@ -69,13 +69,13 @@ def named_signature(content: bytes, *, binary: bool) -> str | None:
 def named_package(archive: zipfile.ZipFile) -> str | None:
     """What a zip file is by what it says of itself; None for a Word document, with macros, template or neither."""
     names = {name.replace("\\", "/").lower(): name for name in archive.namelist()}
-    said = b"".join(_head(archive, names[name]) for name in (_TYPES, _MIMETYPE) if name in names)
-    if _MAIN.search(said):
+    types = b"".join(_head(archive, names[name]) for name in (_TYPES, _MIMETYPE) if name in names)
+    if _MAIN.search(types):
         return None
-    known = next((name for mark, name in _PACKAGES if mark in said), None)
-    if known is None and any(name.endswith(".iwa") for name in names):
+    kind = next((name for mark, name in _PACKAGES if mark in types), None)
+    if kind is None and any(name.endswith(".iwa") for name in names):
         return "a document of Apple Pages, Numbers or Keynote"
-    return known or f"a zip archive of {len(names)} files, none of them the body of a Word document"
+    return kind or f"a zip archive of {len(names)} files, none of them the body of a Word document"
 
 
 def named_xml(text: str) -> str | None:

@@ -36,13 +36,13 @@ def vocabulary(onnx: bytes, columns: Sequence[str]) -> dict[str, frozenset[str]]
     inputs = named_inputs([each.name for each in graph.input], {each.key: each.value for each in model.metadata_props})
     if unknown := [name for name in columns if name not in inputs]:
         raise TrainingError(f"the model has no input {unknown[0]!r}: name some of {listed(inputs)}")
-    wanted = {inputs[name]: name for name in columns}
+    columns_by_input = {inputs[name]: name for name in columns}
     makers = {output: node for node in graph.node for output in node.output}
-    found: dict[str, frozenset[str]] = {}
+    vocabularies: dict[str, frozenset[str]] = {}
     for node in _vectorizers(graph):
-        for name in map(wanted.__getitem__, _sources(node, makers) & wanted.keys()):
-            found[name] = found.get(name, frozenset()) | _words(node)
-    return found
+        for name in map(columns_by_input.__getitem__, _sources(node, makers) & columns_by_input.keys()):
+            vocabularies[name] = vocabularies.get(name, frozenset()) | _words(node)
+    return vocabularies
 
 
 def unseen(texts: Iterable[str | None], known: AbstractSet[str]) -> float | None:
@@ -52,8 +52,8 @@ def unseen(texts: Iterable[str | None], known: AbstractSet[str]) -> float | None
         texts: as they are in the lake; None = missing. A word is a run of letters of any script, counted each time.
         known: words of `vocabulary`.
     """
-    held, total = _counted(texts, known)
-    return 1 - held / total if total else None
+    familiar, total = _counted(texts, known)
+    return 1 - familiar / total if total else None
 
 
 class Familiarity(NamedTuple):
@@ -79,20 +79,23 @@ def familiarity(texts: Mapping[str, str | None], known: Mapping[str, AbstractSet
         texts: by column; of a text without a word nothing is known.
         known: of `vocabulary`; a column of which no single word is known says nothing.
     """
-    found = [_counted([texts.get(name)], words) for name, words in known.items() if words]
-    if not found:
+    counts = [_counted([texts.get(name)], words) for name, words in known.items() if words]
+    if not counts:
         return Familiarity()
-    return Familiarity(max(held for held, _ in found), min(1 - held / total if total else 1.0 for held, total in found))
+    return Familiarity(
+        max(familiar for familiar, _ in counts),
+        min(1 - familiar / total if total else 1.0 for familiar, total in counts),
+    )
 
 
 def _counted(texts: Iterable[str | None], known: AbstractSet[str]) -> tuple[int, int]:
     """The known running words of some texts, and all."""
-    total = held = 0
+    total = familiar = 0
     for text in texts:
         words = _ANY.findall(unicodedata.normalize("NFKC", text or "").lower())
         total += len(words)
-        held += sum(map(known.__contains__, words))
-    return held, total
+        familiar += sum(map(known.__contains__, words))
+    return familiar, total
 
 
 def _vectorizers(graph: "GraphProto") -> list["NodeProto"]:
@@ -101,17 +104,17 @@ def _vectorizers(graph: "GraphProto") -> list["NodeProto"]:
 
 def _sources(node: "NodeProto", makers: "Mapping[str, NodeProto]") -> set[str]:
     """The tensors that no node makes and that lead to `node`: inputs of the graph, and constants."""
-    found, waiting, seen = set[str](), list(node.input), set[str]()
+    sources, waiting, visited = set[str](), list(node.input), set[str]()
     while waiting:
         name = waiting.pop()
-        if name in seen:
+        if name in visited:
             continue
-        seen.add(name)
+        visited.add(name)
         if name in makers:
             waiting.extend(makers[name].input)
         else:
-            found.add(name)
-    return found
+            sources.add(name)
+    return sources
 
 
 def _words(node: "NodeProto") -> frozenset[str]:
@@ -119,7 +122,7 @@ def _words(node: "NodeProto") -> frozenset[str]:
 
     `ngram_counts` says where each of these begins: https://onnx.ai/onnx/operators/onnx__TfIdfVectorizer.html.
     """
-    held = {attribute.name: attribute for attribute in node.attribute}
-    pool, starts = held["pool_strings"].strings, [*held["ngram_counts"].ints]
+    attributes = {attribute.name: attribute for attribute in node.attribute}
+    pool, starts = attributes["pool_strings"].strings, [*attributes["ngram_counts"].ints]
     single = [token.decode() for token in pool[starts[0] : starts[1] if len(starts) > 1 else None]]
     return frozenset(token for token in single if _WORD.fullmatch(token))

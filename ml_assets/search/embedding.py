@@ -123,14 +123,14 @@ def fit(
     """
     from sklearn.decomposition import TruncatedSVD  # a second, and only where something is fitted
 
-    kept = [terms(text) for text in sample_texts(texts, sample)]
-    known = lexicon(kept, most=words)
-    matrix = tf_idf(known, map(Counter, kept))
+    bags = [terms(text) for text in sample_texts(texts, sample)]
+    statistics = lexicon(bags, most=words)
+    matrix = tf_idf(statistics, map(Counter, bags))
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     matrix = matrix.multiply(1 / np.maximum(lengths, 1e-12)[:, None]).tocsr()
     with np.errstate(divide="ignore", invalid="ignore"):  # of a ratio of variances that nobody reads
-        found = TruncatedSVD(min(size, *matrix.shape), random_state=seed).fit(matrix)
-    return LsaEmbedder(known, np.ascontiguousarray(found.components_.T, np.float32))
+        decomposition = TruncatedSVD(min(size, *matrix.shape), random_state=seed).fit(matrix)
+    return LsaEmbedder(statistics, np.ascontiguousarray(decomposition.components_.T, np.float32))
 
 
 def learn_lexicon(texts: Iterable[str], *, words: int = 32_768, sample: int = 20_000) -> Lexicon:
@@ -162,9 +162,9 @@ def tf_idf(known: Lexicon, counts: Iterable[Mapping[str, float]]) -> Any:  # noq
 
     ends, places, values = [0], list[int](), list[float]()
     for bag in counts:
-        found = [(known.places[term], count) for term, count in bag.items() if term in known.places]
-        places += [place for place, _ in found]
-        values += [count for _, count in found]
+        pairs = [(known.places[term], count) for term, count in bag.items() if term in known.places]
+        places += [place for place, _ in pairs]
+        values += [count for _, count in pairs]
         ends.append(len(places))
     times, at = np.array(values, np.float64), np.array(places, np.int32)
     idf = np.log1p((known.documents - known.frequency + 0.5) / (known.frequency + 0.5))

@@ -156,23 +156,23 @@ class SearchIndex:
             hits = tuple(_hit(row, (0.0, 0.0, 0.0), {}) for row in rows)
             return Results(hits, total, exact=True, serial=snapshot.current.serial)
         ranked = self._ranked(snapshot, query, filters, signals, mode)
-        chosen = list(ranked.best[page])
-        rows = snapshot.display_rows([ranked.candidates.rows[at] for at in chosen])
+        places = list(ranked.best[page])
+        rows = snapshot.display_rows([ranked.candidates.rows[at] for at in places])
         weights = snapshot.weights(ranked.asked)
-        hits = tuple(_hit(row, _scores(ranked, at), weights) for at, row in zip(chosen, rows, strict=True))
+        hits = tuple(_hit(row, _scores(ranked, at), weights) for at, row in zip(places, rows, strict=True))
         return Results(hits, len(ranked.best), exact=ranked.candidates.all, serial=snapshot.current.serial)
 
     def _ranked(self, snapshot: Snapshot, query: str, filters: Filters, signals: Signals, mode: Mode) -> _Ranked:
-        asked = _asked(snapshot, query)
-        vector = snapshot.embedder.query(query, asked).astype(np.float32)
-        found = snapshot.candidates(asked, vector, filters.sql(snapshot.current.longest), mode)
-        lexical = bm25(snapshot.embedder.lexicon, asked, found.terms)
-        semantic = np.asarray(found.vectors @ vector, np.float64)
+        weights = _asked(snapshot, query)
+        vector = snapshot.embedder.query(query, weights).astype(np.float32)
+        candidates = snapshot.candidates(weights, vector, filters.sql(snapshot.current.longest), mode)
+        lexical = bm25(snapshot.embedder.lexicon, weights, candidates.terms)
+        semantic = np.asarray(candidates.vectors @ vector, np.float64)
         scores = fuse(lexical, semantic, mode=mode, fusion=self._fusion, weight=self._weight)
         newest = snapshot.newest_arrival if signals.recency else None
-        boosts = [signals.boost(*pair, newest) for pair in zip(found.labels, found.received, strict=True)]
+        boosts = [signals.boost(*pair, newest) for pair in zip(candidates.labels, candidates.received, strict=True)]
         scores = scores + np.array(boosts, np.float64)
-        return _Ranked(asked, found, lexical, semantic, scores, order(scores, found.ids)[:DEPTH])
+        return _Ranked(weights, candidates, lexical, semantic, scores, order(scores, candidates.ids)[:DEPTH])
 
 
 def _asked(snapshot: Snapshot, query: str) -> dict[str, float]:
@@ -187,5 +187,5 @@ def _scores(ranked: _Ranked, at: int) -> tuple[float, float, float]:
 def _hit(row: Mapping[str, Any], scores: tuple[float, float, float], weights: Mapping[str, float]) -> Hit:
     score, words, sense = scores
     names = ("document_id", "title", "kind", "label", "label_confidence", "received_at")
-    shown = {name: row[name] for name in names}
-    return Hit(**shown, score=score, bm25=words, similarity=sense, snippet=snippet(row["text"], weights))
+    fields = {name: row[name] for name in names}
+    return Hit(**fields, score=score, bm25=words, similarity=sense, snippet=snippet(row["text"], weights))

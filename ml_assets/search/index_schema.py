@@ -84,15 +84,16 @@ class Ranged:
 
     def columns(self, rows: "Sequence[list[Any] | None]") -> dict[str, pa.Array]:
         """Their values for lists; null where a list is empty or missing."""
-        known = [sorted({value for value in row or () if value is not None}) for row in rows]
+        values_of_rows = [sorted({value for value in row or () if value is not None}) for row in rows]
         ends = {
-            self.low: [row[0] if row else None for row in known],
-            self.high: [row[-1] if row else None for row in known],
+            self.low: [row[0] if row else None for row in values_of_rows],
+            self.high: [row[-1] if row else None for row in values_of_rows],
         }
         values = ends | {
-            name: [row[place] if place < len(row) else None for row in known] for place, name in enumerate(self.places)
+            name: [row[place] if place < len(row) else None for row in values_of_rows]
+            for place, name in enumerate(self.places)
         }
-        more = pa.array([len(row) > self.first for row in known], pa.bool_())
+        more = pa.array([len(row) > self.first for row in values_of_rows], pa.bool_())
         return {name: pa.array(column, self.kind) for name, column in values.items()} | {self.more: more}
 
 

@@ -79,12 +79,12 @@ class Lexicon:
     @cached_property
     def _spelt(self) -> Mapping[str, list[int]]:
         """The places of the words that have each letter triple; numbers have none."""
-        found = defaultdict[str, list[int]](list)
+        postings = defaultdict[str, list[int]](list)
         for place, word in enumerate(self.words):
             if not any(letter.isdigit() for letter in word):
                 for triple in _triples(word):
-                    found[triple].append(place)
-        return found
+                    postings[triple].append(place)
+        return postings
 
 
 def _triples(word: str) -> set[str]:
@@ -98,17 +98,17 @@ def sample_texts(texts: Iterable[str], size: int) -> list[str]:
     The `size` texts with the smallest hashes (bottom-k sketch: Cohen & Kaplan 2007, Summarizing data using bottom-k
     sketches). Memory is bounded by the sample.
     """
-    kept: list[tuple[int, str]] = []  # the largest hash on top
-    held = set[int]()
+    smallest: list[tuple[int, str]] = []  # the largest hash on top
+    hashes = set[int]()
     for text in texts:
         rank = -int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
-        if rank in held or (len(kept) == size and rank <= kept[0][0]):
+        if rank in hashes or (len(smallest) == size and rank <= smallest[0][0]):
             continue
-        held.add(rank)
-        heapq.heappush(kept, (rank, text))
-        if len(kept) > size:
-            held.remove(heapq.heappop(kept)[0])
-    return [text for _, text in sorted(kept)]
+        hashes.add(rank)
+        heapq.heappush(smallest, (rank, text))
+        if len(smallest) > size:
+            hashes.remove(heapq.heappop(smallest)[0])
+    return [text for _, text in sorted(smallest)]
 
 
 def lexicon(documents: Iterable[list[str]], *, most: int) -> Lexicon:

@@ -107,11 +107,11 @@ class Signals:
 
     def boost(self, label: str | None, received_at: datetime | None, newest: datetime | None) -> float:
         """What is added to the score of a document."""
-        found = self.priority * self.priorities.get(label or "", 0.0)
+        lift = self.priority * self.priorities.get(label or "", 0.0)
         since = self.as_of or newest
         if received_at is not None and since is not None:
-            found += self.recency * 2 ** (-max(0.0, (since - received_at) / self.half_life))
-        return found
+            lift += self.recency * 2 ** (-max(0.0, (since - received_at) / self.half_life))
+        return lift
 
 
 def require_page(limit: int, offset: int, *, ranked: bool) -> None:

@@ -80,14 +80,14 @@ class Snapshot:
         words = self._lexical(asked, where) if asked and mode != "vector" else []
         near = begun.result() if begun else []
         rows = list(dict.fromkeys([*words, *near]))
-        held = self._taken(rows, _RANKED)
-        vectors = held["vector"].combine_chunks().flatten().to_numpy() if rows else np.empty(0)
+        columns = self._taken(rows, _RANKED)
+        vectors = columns["vector"].combine_chunks().flatten().to_numpy() if rows else np.empty(0)
         return Candidates(
             rows,
-            held["document_id"].to_pylist(),
-            held["label"].to_pylist(),
-            held["received_at"].to_pylist(),
-            [terms.split() for terms in held["terms"].to_pylist()],
+            columns["document_id"].to_pylist(),
+            columns["label"].to_pylist(),
+            columns["received_at"].to_pylist(),
+            [terms.split() for terms in columns["terms"].to_pylist()],
             np.asarray(vectors, np.float32).reshape(len(rows), self.embedder.size),
             len(words) < DEPTH and len(near) < DEPTH,
         )
@@ -113,13 +113,13 @@ class Snapshot:
     @cached_property
     def newest_arrival(self) -> datetime | None:
         """When the newest document arrived."""
-        found, _ = self.newest("received_at IS NOT NULL", slice(0, 1))
-        return found[0]["received_at"] if found else None
+        newest, _ = self.newest("received_at IS NOT NULL", slice(0, 1))
+        return newest[0]["received_at"] if newest else None
 
     def display_rows(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """What a page shows of its documents, in their order."""
-        found: list[dict[str, Any]] = self._taken(rows, _SHOWN).to_pylist()
-        return found
+        page: list[dict[str, Any]] = self._taken(rows, _SHOWN).to_pylist()
+        return page
 
     def weights(self, asked: Mapping[str, float]) -> dict[str, float]:
         """How much each term of a query says."""
@@ -150,28 +150,28 @@ class Snapshot:
 
         if not rows:
             return self._table.schema.empty_table().select(columns)
-        found = self._table.take_row_ids(list(rows)).select(columns).with_row_id().to_arrow()
-        at = {row: place for place, row in enumerate(found["_rowid"].to_pylist())}
-        return found.select(columns).take(pa.array([at[row] for row in rows]))
+        table = self._table.take_row_ids(list(rows)).select(columns).with_row_id().to_arrow()
+        at = {row: place for place, row in enumerate(table["_rowid"].to_pylist())}
+        return table.select(columns).take(pa.array([at[row] for row in rows]))
 
 
 def _best(query: Any, scored: str, where: str | None, *, falling: bool) -> list[int]:  # noqa: ANN401 - two builders
     """The places of the `DEPTH` best documents; of those that tie at the end the ones with the smallest ids."""
     limit = 2 * DEPTH
     while True:
-        found = _limited(query, scored, where, limit)
-        scores = np.round(found[scored].to_numpy().astype(np.float64), _DIGITS)
-        if len(found) < limit or scores[DEPTH - 1] != scores[-1]:
+        table = _limited(query, scored, where, limit)
+        scores = np.round(table[scored].to_numpy().astype(np.float64), _DIGITS)
+        if len(table) < limit or scores[DEPTH - 1] != scores[-1]:
             break
         limit *= 8
-    ranks = np.lexsort((np.array(found["document_id"].to_pylist(), str), -scores if falling else scores))
-    rows: list[int] = found["_rowid"].to_numpy()[ranks[:DEPTH]].tolist()
+    ranks = np.lexsort((np.array(table["document_id"].to_pylist(), str), -scores if falling else scores))
+    rows: list[int] = table["_rowid"].to_numpy()[ranks[:DEPTH]].tolist()
     return rows
 
 
 def _limited(query: Any, scored: str, where: str | None, limit: int) -> "pa.Table":  # noqa: ANN401 - two builders
-    chosen = query.select([scored, "document_id"]).with_row_id(True).limit(limit)
-    return chosen.to_arrow() if where is None else _filtered(chosen, where).to_arrow()
+    limited = query.select([scored, "document_id"]).with_row_id(True).limit(limit)
+    return limited.to_arrow() if where is None else _filtered(limited, where).to_arrow()
 
 
 def _filtered(query: Any, where: str) -> Any:  # noqa: ANN401 - two builders

@@ -128,8 +128,8 @@ class RelevanceEvaluation:
 
     def of(self, metric: str, kind: str | None) -> "Floats":
         """The values of the queries of one kind, or of all."""
-        chosen = [kind is None or each == kind for each in self.kinds]
-        return np.asarray(self.values[metric][np.array(chosen, bool)])
+        mask = [kind is None or each == kind for each in self.kinds]
+        return np.asarray(self.values[metric][np.array(mask, bool)])
 
 
 def evaluate(

@@ -75,23 +75,23 @@ def relevance(lake: Lake, folder: "ModelDefinition", spec: "DocumentsSpec", loca
         spec: what it declares of its documents.
         location: where the index stands.
     """
-    index, kept = SearchIndex(location), location / _KEPT
-    held = _held(kept, index.serial)
-    if held is None:
-        held = _asked(index, questions(lake, folder, spec))
-        _keep(kept, index.serial, held)
-    return held
+    index, path = SearchIndex(location), location / _KEPT
+    report = _held(path, index.serial)
+    if report is None:
+        report = _asked(index, questions(lake, folder, spec))
+        _keep(path, index.serial, report)
+    return report
 
 
 def _asked(index: SearchIndex, asked: Sequence[JudgedQuestion]) -> Relevance:
     if len(asked) < _FEWEST:
         return Relevance(0, {}, {}, {})
-    found = {mode: evaluate(index, asked, mode=mode) for mode in get_args(Mode)}
+    evaluations = {mode: evaluate(index, asked, mode=mode) for mode in get_args(Mode)}
     return Relevance(
         len(asked),
-        {mode: each.mean("ndcg") for mode, each in found.items()},
-        {mode: each.mean("mrr") for mode, each in found.items()},
-        {mode: found["hybrid"].minus(each, "ndcg") for mode, each in found.items() if mode != "hybrid"},
+        {mode: each.mean("ndcg") for mode, each in evaluations.items()},
+        {mode: each.mean("mrr") for mode, each in evaluations.items()},
+        {mode: evaluations["hybrid"].minus(each, "ndcg") for mode, each in evaluations.items() if mode != "hybrid"},
     )
 
 
@@ -103,9 +103,9 @@ def _held(kept: Path, serial: int) -> Relevance | None:
         return None
     if content["serial"] != serial:
         return None
-    found = content["relevance"]
-    intervals = {name: {key: Interval(**each) for key, each in found[name].items()} for name in _NUMBERS}
-    return Relevance(found["questions"], **intervals)
+    report = content["relevance"]
+    intervals = {name: {key: Interval(**each) for key, each in report[name].items()} for name in _NUMBERS}
+    return Relevance(report["questions"], **intervals)
 
 
 def _keep(kept: Path, serial: int, found: Relevance) -> None:
@@ -117,8 +117,8 @@ def questions(lake: Lake, folder: "ModelDefinition", spec: "DocumentsSpec") -> l
     with lake.connect() as connection:
         bind(lake, connection, folder, spec)
         rows = connection.sql(_ASKED, params={"most": QUESTIONS}).to_arrow_table().to_pylist()
-        named = connection.sql(_PARTIES).to_arrow_table().to_pylist()
-    return [question for row in rows for question in (*_known(row), *_topic(row, named))]
+        parties = connection.sql(_PARTIES).to_arrow_table().to_pylist()
+    return [question for row in rows for question in (*_known(row), *_topic(row, parties))]
 
 
 def _known(row: Mapping[str, Any]) -> Iterator[JudgedQuestion]:

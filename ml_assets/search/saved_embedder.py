@@ -24,7 +24,7 @@ def load(path: Path) -> Embedder:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        with np.load(path, allow_pickle=False) as held:
-            return {name: held[name] for name in held.files}
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path} is not an embedder ({error}): fit and index again") from error

@@ -62,8 +62,8 @@ class SentenceEmbedder:
 
     def save(self, path: Path) -> None:
         """See `Embedder`; the model stays in its folder."""
-        said = {"format": _FORMAT, "folder": str(self.model), "fingerprint": self.fingerprint}
-        write_arrays(path, {name: np.array(value) for name, value in said.items()} | pack_lexicon(self.lexicon))
+        description = {"format": _FORMAT, "folder": str(self.model), "fingerprint": self.fingerprint}
+        write_arrays(path, {name: np.array(value) for name, value in description.items()} | pack_lexicon(self.lexicon))
 
     @cached_property
     def _encoder(self) -> Any:  # noqa: ANN401 - an extra: its types are not there
@@ -84,9 +84,9 @@ def sentence_embedder(folder: Path, lexicon: Lexicon) -> SentenceEmbedder:
     """
     if not folder.is_dir():
         raise DataError(f"no sentence-transformers model at {folder}: name the folder of a saved model")
-    found = SentenceEmbedder(folder, lexicon)
-    _ = found.size  # says at once when the library is absent
-    return found
+    embedder = SentenceEmbedder(folder, lexicon)
+    _ = embedder.size  # says at once when the library is absent
+    return embedder
 
 
 def unpack_sentence_embedder(held: Mapping[str, Any]) -> SentenceEmbedder:
@@ -95,7 +95,9 @@ def unpack_sentence_embedder(held: Mapping[str, Any]) -> SentenceEmbedder:
     Raises:
         DataError: as `sentence_embedder`, or the model has other files by now, and so gives other vectors.
     """
-    found = sentence_embedder(Path(str(held["folder"])), lexicon_of(held))
-    if found.fingerprint != str(held["fingerprint"]):
-        raise DataError(f"the model at {found.model} is not the one that the documents were indexed with: index again")
-    return found
+    embedder = sentence_embedder(Path(str(held["folder"])), lexicon_of(held))
+    if embedder.fingerprint != str(held["fingerprint"]):
+        raise DataError(
+            f"the model at {embedder.model} is not the one that the documents were indexed with: index again"
+        )
+    return embedder

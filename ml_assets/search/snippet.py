@@ -25,9 +25,9 @@ def snippet(text: str, weights: Mapping[str, float]) -> str:
     Returns:
         Escaped text with `<mark>…</mark>`; the beginning of the text, unmarked, where no term is in it.
     """
-    found = [span for span in spans(text[:_READ]) if span.term in weights]
-    start, end = _window(text, _best(found, weights))
-    body = _marked(text, start, end, [span for span in found if start <= span.start and span.end <= end])
+    matches = [span for span in spans(text[:_READ]) if span.term in weights]
+    start, end = _window(text, _best(matches, weights))
+    body = _marked(text, start, end, [span for span in matches if start <= span.start and span.end <= end])
     return f"{'…' if start else ''}{body}{'…' if end < len(text.rstrip()) else ''}"
 
 
@@ -74,13 +74,13 @@ def _marked(text: str, start: int, end: int, inside: Sequence[TermSpan]) -> str:
 
 
 def _runs(text: str, inside: Sequence[TermSpan]) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
+    windows: list[tuple[int, int]] = []
     for span in inside:
-        if found and not text[found[-1][1] : span.start].strip():
-            found[-1] = (found[-1][0], max(found[-1][1], span.end))
+        if windows and not text[windows[-1][1] : span.start].strip():
+            windows[-1] = (windows[-1][0], max(windows[-1][1], span.end))
         else:
-            found.append((span.start, span.end))
-    return found
+            windows.append((span.start, span.end))
+    return windows
 
 
 def _plain(text: str) -> str:

@@ -65,18 +65,18 @@ def index(
     Raises:
         DataError: no two documents share a word, or the model cannot be used.
     """
-    found = SearchIndex(location)
+    search_index = SearchIndex(location)
     versions = _followed(lake, folder, spec, model)  # before the rows: what comes in between is seen by the next run
     with lake.connect() as connection:
         bind(lake, connection, folder, spec)
         count = connection.sql("SELECT count(*) FROM documents").fetchall()[0][0]
-        if not count and not found.serial:
+        if not count and not search_index.serial:
             _note(location, versions)
             return Indexed(0, 0, 0, 0, fitted=False, serial=0)
-        embedder, fitted = _embedder(connection, found, count, model)
+        embedder, fitted = _embedder(connection, search_index, count, model)
         left = [row[0] for row in connection.sql("SELECT document_id FROM withdrawn ORDER BY ALL").fetchall()]
         left += withdrawn_files(lake, _tables(folder, spec)[0])  # a document's id is the SHA-256 of its file
-        done = found.update(_rows(connection), left, embedder=embedder)
+        done = search_index.update(_rows(connection), left, embedder=embedder)
     _note(location, versions)
     return Indexed(done.written, done.unchanged, done.removed, count, fitted=fitted, serial=done.serial)
 
@@ -94,16 +94,16 @@ def is_behind(
         model: the folder of a sentence-transformers model; None for the fitted vectors.
     """
     try:
-        held = json.loads((location / _FOLLOWED).read_text(encoding="utf-8"))
+        followed = json.loads((location / _FOLLOWED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        held = {}
-    return bool(held != _followed(lake, folder, spec, model))
+        followed = {}
+    return bool(followed != _followed(lake, folder, spec, model))
 
 
 def _followed(lake: Lake, folder: "ModelDefinition", spec: "DocumentsSpec", model: Path | None) -> dict[str, int | str]:
-    found = {table: lake.version(table) for table in _tables(folder, spec)}
-    held: dict[str, int | str] = {table: version for table, version in found.items() if version is not None}
-    return held | {"layout": LAYOUT, "model": str(model)}
+    versions = {table: lake.version(table) for table in _tables(folder, spec)}
+    state: dict[str, int | str] = {table: version for table, version in versions.items() if version is not None}
+    return state | {"layout": LAYOUT, "model": str(model)}
 
 
 def _tables(folder: "ModelDefinition", spec: "DocumentsSpec") -> tuple[str, str, str, str]:
@@ -121,9 +121,9 @@ def _embedder(
     connection: "duckdb.DuckDBPyConnection", index: SearchIndex, count: int, model: Path | None
 ) -> "tuple[Embedder, bool]":
     """The embedder in use, or a new one: when there are twice as many documents, or the vectors are to be another's."""
-    held = _held(index, model)
-    if held is not None and min(count, _SAMPLE) < _GROWN * held.lexicon.documents:
-        return held, False
+    embedder = _held(index, model)
+    if embedder is not None and min(count, _SAMPLE) < _GROWN * embedder.lexicon.documents:
+        return embedder, False
     if model is None:
         return fit(_texts(connection)), True
     from ml_assets.search.sentences import sentence_embedder  # sentence-transformers, where it is asked for
@@ -133,10 +133,10 @@ def _embedder(
 
 def _held(index: SearchIndex, model: Path | None) -> "Embedder | None":
     try:
-        held = index.embedder
+        embedder = index.embedder
     except DataError:  # its model is gone or another by now: all is embedded anew
         return None
-    return held if held is not None and held.model == model else None
+    return embedder if embedder is not None and embedder.model == model else None
 
 
 def _texts(connection: "duckdb.DuckDBPyConnection") -> Iterator[str]:
@@ -158,7 +158,7 @@ def bind(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "ModelDefi
         spec: what it declares of its documents.
     """
     empty = zip(_tables(folder, spec), (_NO_TEXT, _NO_CLASS, _NO_ID), strict=False)
-    read, said, left = (_relation(lake, connection, table, schema) for table, schema in empty)
+    read, predictions, left = (_relation(lake, connection, table, schema) for table, schema in empty)
     facts = ", ".join(_facts(connection, read))
     classes = "decision" if folder.spec.label.classes else "NULL::VARCHAR"
     reviewed = _reviewed(lake, connection, folder, spec)
@@ -171,17 +171,17 @@ def bind(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "ModelDefi
         FROM {read} LEFT JOIN (
             SELECT {folder.spec.entity} AS document_id, arg_max({classes}, as_of) AS decided,
                 arg_max(score, as_of) AS score
-            FROM {said} GROUP BY ALL
+            FROM {predictions} GROUP BY ALL
         ) USING (document_id) LEFT JOIN ({reviewed}) USING (document_id)
         WHERE document_id NOT IN (SELECT document_id FROM withdrawn)""")
 
 
 def _facts(connection: "duckdb.DuckDBPyConnection", documents: str) -> Iterator[str]:
     """The facts that a search filters by, as the extractor of the source finds them; null where it finds none."""
-    found = connection.sql(f"FROM {documents} LIMIT 0").to_arrow_table().schema
+    schema = connection.sql(f"FROM {documents} LIMIT 0").to_arrow_table().schema
     for name in FACTS:
         kind = DOCUMENTS.field(name).type
-        has = name in found.names and found.field(name).type == kind
+        has = name in schema.names and schema.field(name).type == kind
         yield name if has else f"NULL::{_SQL_TYPES[kind.value_type]}[] AS {name}"
 
 
@@ -189,10 +189,10 @@ def _reviewed(
     lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "ModelDefinition", spec: "DocumentsSpec"
 ) -> str:
     """What people said last of each document."""
-    found = next((relation for relation in folder.labels.relations if relation.name == spec.reviewed), None)
-    if found is None or lake.version(found.table) is None:
+    reviews = next((relation for relation in folder.labels.relations if relation.name == spec.reviewed), None)
+    if reviews is None or lake.version(reviews.table) is None:
         return "SELECT NULL::VARCHAR AS document_id, NULL::VARCHAR AS reviewed WHERE false"
-    read, at = current(lake, connection, found.keyed), quote(found.event_time)
+    read, at = current(lake, connection, reviews.keyed), quote(reviews.event_time)
     return f"SELECT document_id, arg_max(label, {at}) AS reviewed FROM {read} GROUP BY ALL"
 
 

@@ -60,8 +60,8 @@ def _spans(text: str, shortest: int) -> Iterator[TermSpan]:
     for match in _WORD.finditer(text):
         parts = _parts(match, shortest) if match["unspaced"] else ((match.start(), match.end()),)
         for start, end in parts:
-            if found := term(text[start:end]):
-                yield TermSpan(start, end, found)
+            if stem := term(text[start:end]):
+                yield TermSpan(start, end, stem)
 
 
 def _parts(run: re.Match[str], shortest: int) -> Iterator[tuple[int, int]]:
@@ -84,8 +84,8 @@ def term(word: str) -> str:
 def _folded(word: str) -> str:
     """Without case and accents, in every script; of a final sigma the usual one."""
     letters = unicodedata.normalize("NFKD", word.casefold())
-    kept = (letter for letter in letters if unicodedata.combining(letter) not in {*_POINTS, *_ACCENTS})
-    return unicodedata.normalize("NFKC", "".join(kept))
+    others = (letter for letter in letters if unicodedata.combining(letter) not in {*_POINTS, *_ACCENTS})
+    return unicodedata.normalize("NFKC", "".join(others))
 
 
 def _number(written: str) -> str:

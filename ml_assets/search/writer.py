@@ -111,14 +111,14 @@ def _change(table: "Table", rows: Rows, removed: Iterable[str], embedder: "Embed
 
 def _merge(table: "Table", documents: pa.Table, embedder: "Embedder", counts: _Counts) -> None:
     """Delete, then add: what lies between is never seen."""
-    known = _fingerprints(table, documents["document_id"].to_pylist())
+    fingerprints = _fingerprints(table, documents["document_id"].to_pylist())
     pairs = zip(documents["document_id"].to_pylist(), documents["fingerprint"].to_pylist(), strict=True)
-    new = [place for place, (name, print_) in enumerate(pairs) if known.get(name) != print_]
+    new = [place for place, (name, print_) in enumerate(pairs) if fingerprints.get(name) != print_]
     counts.unchanged += len(documents) - len(new)
     if not new:
         return
     fresh = documents.take(new)
-    replaced = [name for name in fresh["document_id"].to_pylist() if name in known]
+    replaced = [name for name in fresh["document_id"].to_pylist() if name in fingerprints]
     if replaced:
         _delete(table, replaced)
     _add(table, fresh, embedder, counts)
@@ -135,8 +135,8 @@ def _add(table: "Table", documents: pa.Table, embedder: "Embedder", counts: _Cou
 def _fingerprints(table: "Table", names: list[str]) -> dict[str, str]:
     """The fingerprints of those of the documents that are there."""
     query = table.search().where(_among(names)).select(["document_id", "fingerprint"]).limit(len(names))
-    found = query.to_arrow()
-    return dict(zip(found["document_id"].to_pylist(), found["fingerprint"].to_pylist(), strict=True))
+    rows = query.to_arrow()
+    return dict(zip(rows["document_id"].to_pylist(), rows["fingerprint"].to_pylist(), strict=True))
 
 
 def _delete(table: "Table", names: list[str]) -> int:
@@ -159,15 +159,15 @@ def _fold(table: "Table") -> bool:
     """Bring the index of words up to date when searching the rest one by one would take long; makes it at first."""
     if not table.count_rows():
         return False
-    held = table.index_stats(_TERMS)
-    if held is None:
+    stats = table.index_stats(_TERMS)
+    if stats is None:
         table.optimize(cleanup_older_than=_FOR_EVER)
         _index(table)
         _enlarge(table)
         return True
     live = table.count_rows()
-    gone = held.num_indexed_rows + held.num_unindexed_rows - live
-    if held.num_unindexed_rows <= _UNFOLDED and gone <= _DELETED * live:
+    gone = stats.num_indexed_rows + stats.num_unindexed_rows - live
+    if stats.num_unindexed_rows <= _UNFOLDED and gone <= _DELETED * live:
         return False
     table.optimize(cleanup_older_than=_FOR_EVER)
     _enlarge(table)

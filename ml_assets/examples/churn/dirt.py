@@ -23,9 +23,9 @@ def broken_copies(source: str, clean: pa.Table, rng: np.random.Generator, share:
         rng: of all random choices.
         share: from 0 to 1.
     """
-    chosen = np.flatnonzero(rng.random(len(clean)) < share)
-    fault = rng.integers(0, len(FAULTS[source]), len(chosen))
-    copies = _renamed(clean.take(pa.array(chosen)), _KEYS.get(source))
+    places = np.flatnonzero(rng.random(len(clean)) < share)
+    fault = rng.integers(0, len(FAULTS[source]), len(places))
+    copies = _renamed(clean.take(pa.array(places)), _KEYS.get(source))
     parts = [
         _with(copies.filter(pa.array(fault == number)), column, value)
         for number, (column, value) in enumerate(FAULTS[source])

@@ -194,8 +194,8 @@ def _subscriptions(rng: np.random.Generator, week: Week, shift: Signature) -> tu
     due = who[(signed_up - week.begins) // WEEK % _BILLED == 0]
     when = week.begins + week.traits.signed_up[due] % WEEK
     paid = rng.random(len(due)) >= 0.02 * _slipping(week, shift.unpaid)[due]
-    kept = paid & (when < week.left[due])
-    return due[kept], when[kept], _PRICES[week.traits.plan[due[kept]]]
+    delivered = paid & (when < week.left[due])
+    return due[delivered], when[delivered], _PRICES[week.traits.plan[due[delivered]]]
 
 
 def _purchases(rng: np.random.Generator, week: Week, shift: Signature) -> tuple[Ints, Ints, Floats]:
@@ -244,9 +244,9 @@ def _events(rng: np.random.Generator, week: Week, rate: Floats) -> tuple[Ints, I
     present = week.present
     who = np.repeat(present, rng.poisson(rate[present]))
     when = moments(rng, week.number, len(who))
-    kept = (when > week.traits.signed_up[who]) & (when < week.left[who])
-    order = np.argsort(when[kept], kind="stable")
-    return who[kept][order], when[kept][order]
+    active = (when > week.traits.signed_up[who]) & (when < week.left[who])
+    order = np.argsort(when[active], kind="stable")
+    return who[active][order], when[active][order]
 
 
 def _words(words: Sequence[str], codes: Ints, missing: np.ndarray | None = None) -> pa.Array:

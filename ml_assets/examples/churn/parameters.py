@@ -92,10 +92,10 @@ class Simulation:
         A drift that begins after the end has not happened yet and is left out.
         """
         ahead = self.drift_from is None or self.drift_from > self.end - timedelta(weeks=1)
-        seen = replace(self, drift="none", drift_from=None) if self.drift == "none" or ahead else self
-        named = asdict(replace(seen, since=self.start))
-        del named["months"]  # `since` says it already
-        return {key: value.isoformat() if isinstance(value, date) else value for key, value in named.items()}
+        plain = replace(self, drift="none", drift_from=None) if self.drift == "none" or ahead else self
+        values = asdict(replace(plain, since=self.start))
+        del values["months"]  # `since` says it already
+        return {key: value.isoformat() if isinstance(value, date) else value for key, value in values.items()}
 
 
 def _sunday(name: str, day: date) -> None:

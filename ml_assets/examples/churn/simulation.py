@@ -52,14 +52,14 @@ def write(simulation: Simulation, folder: Path, progress: Progress | None = None
     Raises:
         DataError: the folder holds another simulation.
     """
-    held = manifest.find(folder)
-    if held and held.simulation.until(held.written).identity() != simulation.identity():
+    before = manifest.find(folder)
+    if before and before.simulation.until(before.written).identity() != simulation.identity():
         raise DataError(f"{folder} holds another simulation: append to it, or choose an empty folder")
     added: list[Path] = []
     months = groupby(history(simulation, progress=progress), key=lambda week: f"{week[0]:%Y-%m}")
     for month, chunk in months:
         added += _store(folder, month, [rows for _, rows in chunk])
-    if not held:
+    if not before:
         manifest.save(folder, SimulationManifest(simulation, simulation.end))
     return added
 
@@ -79,15 +79,15 @@ def append(folder: Path, weeks: int, drift: Drift | None = None, progress: Progr
     Raises:
         DataError: there is nothing to append to, or the history drifts in another way already.
     """
-    held = manifest.load(folder)
+    record = manifest.load(folder)
     if weeks < 1:
         raise DataError(f"{weeks} weeks cannot pass: append at least 1")
-    ended = held.simulation.end
-    longer = _drifting(held.simulation, drift).until(ended + timedelta(weeks=weeks))
+    ended = record.simulation.end
+    longer = _drifting(record.simulation, drift).until(ended + timedelta(weeks=weeks))
     added: list[Path] = []
     for begins, rows in history(longer, first=ended, progress=progress):
         added += _store(folder, begins.isoformat(), [rows])
-    manifest.save(folder, SimulationManifest(longer, held.written))
+    manifest.save(folder, SimulationManifest(longer, record.written))
     return added
 
 
@@ -140,13 +140,13 @@ def truth(simulation: Simulation, as_of_dates: Iterable[date], horizon: timedelt
     Raises:
         DataError: for a date that is no Sunday of the history.
     """
-    wanted = sorted({simulation.week(as_of) for as_of in as_of_dates})
-    if not wanted:
+    numbers = sorted({simulation.week(as_of) for as_of in as_of_dates})
+    if not numbers:
         raise DataError("no as-of dates: name at least one Sunday of the history")
-    chosen: list[Week] = []
-    for week in weeks(simulation, wanted[-1] + 1 + horizon // timedelta(weeks=1) + 1):
-        chosen += [week] if week.number in wanted else []
-    return pa.concat_tables([_known(simulation, at, week, horizon.days) for at in chosen])
+    selected: list[Week] = []
+    for week in weeks(simulation, numbers[-1] + 1 + horizon // timedelta(weeks=1) + 1):
+        selected += [week] if week.number in numbers else []
+    return pa.concat_tables([_known(simulation, at, week, horizon.days) for at in selected])
 
 
 def best_roc_auc(simulation: Simulation, as_of_dates: Iterable[date], horizon: timedelta) -> float:
@@ -155,8 +155,8 @@ def best_roc_auc(simulation: Simulation, as_of_dates: Iterable[date], horizon: t
     Raises:
         DataError: everybody has the same label, so no AUC is defined.
     """
-    known = truth(simulation, as_of_dates, horizon)
-    return _roc_auc(known["label"].to_numpy(), known["probability"].to_numpy())
+    best = truth(simulation, as_of_dates, horizon)
+    return _roc_auc(best["label"].to_numpy(), best["probability"].to_numpy())
 
 
 def _known(simulation: Simulation, at: Week, last: Week, days: int) -> pa.Table:

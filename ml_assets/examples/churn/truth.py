@@ -25,9 +25,9 @@ class SimulationManifest:
 def save(folder: Path, manifest: SimulationManifest) -> None:
     """Replace the manifest of a folder in one step."""
     # `until` fixes the start, which `months` and a later end would move.
-    held = manifest.simulation.until(manifest.simulation.end)
-    named = {key: value.isoformat() if isinstance(value, date) else value for key, value in asdict(held).items()}
-    describe(folder / _NAME, {"simulation": named, "written": manifest.written.isoformat()})
+    extended = manifest.simulation.until(manifest.simulation.end)
+    values = {key: value.isoformat() if isinstance(value, date) else value for key, value in asdict(extended).items()}
+    describe(folder / _NAME, {"simulation": values, "written": manifest.written.isoformat()})
 
 
 def find(folder: Path) -> SimulationManifest | None:
@@ -52,10 +52,10 @@ def load(folder: Path) -> SimulationManifest:
     Raises:
         DataError: there is none, or it cannot be understood.
     """
-    found = find(folder)
-    if found is None:
+    record = find(folder)
+    if record is None:
         raise DataError(f"{folder} holds no {_NAME}: write a simulation first")
-    return found
+    return record
 
 
 def _dated(named: dict[str, Any]) -> dict[str, Any]:

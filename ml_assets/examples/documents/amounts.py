@@ -31,11 +31,13 @@ def amounts(text: str) -> tuple[float, ...]:
     In tables without a dollar sign, figures with cents at the end of a row are taken for amounts. The sign is dropped.
     """
     low = " ".join(text.split()).lower()  # an amount may be broken over two lines
-    found = [(match.start(), _dollars(match[1], match[2])) for match in (*_SIGNED.finditer(low), *_NAMED.finditer(low))]
-    found += [(match.start(), _dollars(match[0][0] + match[1], match[2])) for match in _SPELLED.finditer(low)]
-    found += [(match.start(), _dollars(match[0][0] + match[1], None)) for match in _PLAIN.finditer(low)]
+    mentions = [
+        (match.start(), _dollars(match[1], match[2])) for match in (*_SIGNED.finditer(low), *_NAMED.finditer(low))
+    ]
+    mentions += [(match.start(), _dollars(match[0][0] + match[1], match[2])) for match in _SPELLED.finditer(low)]
+    mentions += [(match.start(), _dollars(match[0][0] + match[1], None)) for match in _PLAIN.finditer(low)]
     small = [figure for line in text.splitlines() for figure in _row(line)]
-    return tuple(dict.fromkeys([*(amount for _, amount in sorted(found)), *small]))
+    return tuple(dict.fromkeys([*(amount for _, amount in sorted(mentions)), *small]))
 
 
 def figures(line: str) -> int:

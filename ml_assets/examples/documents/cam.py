@@ -48,8 +48,8 @@ STEPS = {step: labels.split("|") for step, labels in _STEPS.items()}
 def draw(dice: Dice, year: int) -> Reconciliation:
     """A reconciliation of `year` that is plausible in each of its numbers."""
     building = dice.between(1_800, 32_000) * 10
-    chosen = [row for row in range(len(_EXPENSES)) if dice.chance(0.62)] or [0, 12]
-    expenses = tuple(_expense(dice, row, building) for row in chosen)
+    rows = [row for row in range(len(_EXPENSES)) if dice.chance(0.62)] or [0, 12]
+    expenses = tuple(_expense(dice, row, building) for row in rows)
     controllable = sum(expense.actual for expense in expenses if expense.controllable)
     cap: Cap = dice.weighted_choice((("none", 0.4), ("non-cumulative", 0.3), ("cumulative", 0.3)))
     years = dice.between(2, 5) if cap == "cumulative" else 1

@@ -52,8 +52,8 @@ def compose(layout: LayoutFamily, bank: Bank, dice: Dice, facts: Facts, length: 
     for part in bank.parts:
         if part.kind == "exhibit" and dice.chance(length):
             writer.exhibit(part)
-    shown = [_raised(block) for block in writer.blocks] if layout.style.all_caps else writer.blocks
-    return Composed(title.upper() if layout.style.all_caps else title, tuple(shown))
+    blocks = [_raised(block) for block in writer.blocks] if layout.style.all_caps else writer.blocks
+    return Composed(title.upper() if layout.style.all_caps else title, tuple(blocks))
 
 
 class _Writer:
@@ -98,8 +98,8 @@ class _Writer:
             return ()
         pool = _wordings(_COVENANTS, self._layout.held_out)
         count, first = int(most * self._dice.unit() + 0.5), self._dice.between(0, len(pool) - 1)
-        chosen = (pool[(first + place) % len(pool)] for place in range(min(count, len(pool))))
-        return tuple(Line("item", self._dice.pick(covenant.versions)[0].phrase) for covenant in chosen)
+        parts = (pool[(first + place) % len(pool)] for place in range(min(count, len(pool))))
+        return tuple(Line("item", self._dice.pick(covenant.versions)[0].phrase) for covenant in parts)
 
     def exhibit(self, part: Clause) -> None:
         self.add(Block("break"), Block("title", self.words(part.heading)))
@@ -139,12 +139,12 @@ def _frames(layout: LayoutFamily, dice: Dice) -> tuple[Phrase | None, Phrase | N
 def _chosen(layout: LayoutFamily, bank: Bank, dice: Dice, length: float) -> Iterator[Clause]:
     """The parts of a document in order; the common clauses come before the closing."""
     keep = 0.25 + 0.75 * length
-    wanted = [part for part in bank.parts if part.kind != "maybe" or dice.chance(keep)]
-    body = _swapped([part for part in wanted if part.kind in {"section", "maybe"}], dice)
-    yield from (part for part in wanted if part.kind == "opening")
+    parts = [part for part in bank.parts if part.kind != "maybe" or dice.chance(keep)]
+    body = _swapped([part for part in parts if part.kind in {"section", "maybe"}], dice)
+    yield from (part for part in parts if part.kind == "opening")
     yield from body
     yield from _common(layout, dice, round(layout.boilerplate * length * (0.4 + 0.6 * dice.unit())))
-    yield from (part for part in wanted if part.kind == "closing")
+    yield from (part for part in parts if part.kind == "closing")
 
 
 def _swapped(parts: list[Clause], dice: Dice) -> list[Clause]:
@@ -184,8 +184,8 @@ def _numbered(style: Style, number: int, heading: str) -> str:
         "sign": "§ {number} {text}",
         "roman": "{roman}. {text}",
     }[style.numbering]
-    written = form.format(text=text, number=number, letter=_letter(number), roman=wording.roman(number))
-    return f"{written}." if style.runin else written
+    numbered = form.format(text=text, number=number, letter=_letter(number), roman=wording.roman(number))
+    return f"{numbered}." if style.runin else numbered
 
 
 def _letter(number: int) -> str:

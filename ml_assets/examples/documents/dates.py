@@ -28,10 +28,10 @@ def dates(text: str) -> tuple[date, ...]:
     Figures with slashes are read as in the United States, month first. Impossible dates are left out.
     """
     low = " ".join(text.split()).lower()  # a date may be broken over two lines
-    found = [(match.start(), _named(match[1], match[2], match[3])) for match in _MONTH_FIRST.finditer(low)]
-    found += [(match.start(), _named(match[1], match[0], match[2])) for match in _DAY_FIRST.finditer(low)]
-    found += [(match.start(), _numbered(match[0])) for match in _FIGURES.finditer(low)]
-    return tuple(dict.fromkeys(day for _, day in sorted(found, key=lambda each: each[0]) if day))
+    mentions = [(match.start(), _named(match[1], match[2], match[3])) for match in _MONTH_FIRST.finditer(low)]
+    mentions += [(match.start(), _named(match[1], match[0], match[2])) for match in _DAY_FIRST.finditer(low)]
+    mentions += [(match.start(), _numbered(match[0])) for match in _FIGURES.finditer(low)]
+    return tuple(dict.fromkeys(day for _, day in sorted(mentions, key=lambda each: each[0]) if day))
 
 
 def _named(month: str, day: str, year: str) -> date | None:

@@ -61,19 +61,19 @@ def draw(
         DataError: the class has no such layout.
     """
     dice = Dice(*((seed,) if isinstance(seed, int) else seed))
-    drawn = dice.weighted_choice(_MIX)
-    chosen = label or drawn
-    name = dice.pick(layouts.names(chosen, held_out=held_out))
+    mix_label = dice.weighted_choice(_MIX)
+    own_label = label or mix_label
+    name = dice.pick(layouts.names(own_label, held_out=held_out))
     extent = dice.unit() ** 1.3
-    return _drawn(layouts.find(chosen, layout or name), dice, extent if length is None else length)
+    return _drawn(layouts.find(own_label, layout or name), dice, extent if length is None else length)
 
 
 def short(seed: tuple[int, ...], pages: int, *, held_out: bool | None = None) -> Drawn:
     """A document of at most `pages` pages, if there is one in a row of seeds; its class is drawn first."""
     label = Dice(*seed).weighted_choice(_MIX)
-    found = (draw((*seed, number), label, held_out=held_out, length=0.05) for number in range(_ATTEMPTS))
-    drawn = next((one for one in found if one.truth.page_count <= pages), None)
-    return drawn or draw(seed, "addendum", "pets", length=0)  # the tersest there is
+    candidates = (draw((*seed, number), label, held_out=held_out, length=0.05) for number in range(_ATTEMPTS))
+    document = next((one for one in candidates if one.truth.page_count <= pages), None)
+    return document or draw(seed, "addendum", "pets", length=0)  # the tersest there is
 
 
 def texts(count: int, seed: int, *, held_out: bool | None = None) -> Iterator[tuple[str, Truth]]:

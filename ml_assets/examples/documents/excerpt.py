@@ -40,8 +40,8 @@ def delivered_truths(count: int, seed: int, *, held_out: bool | None = None) -> 
     """Documents as they are delivered: most are whole, and those of `draw.texts`; the others are parts of them."""
     for number in range(count):
         dice = Dice(seed, number, 8)
-        drawn, part = draw((seed, number), held_out=held_out), choose_part(dice)
-        yield (excerpt(drawn, part, dice) if part else drawn).truth
+        document, part = draw((seed, number), held_out=held_out), choose_part(dice)
+        yield (excerpt(document, part, dice) if part else document).truth
 
 
 def excerpt(drawn: Drawn, part: Part, dice: Dice) -> Drawn:
@@ -57,12 +57,12 @@ def _cover(drawn: Drawn, dice: Dice) -> Sequence[Block]:
     if not title or not any(word in f"{title.lower()} " for word in _TELLING[drawn.truth.label]):
         return _opening(drawn, dice)
     parties = drawn.truth.parties[:2]
-    named = dice.pick(
+    names = dice.pick(
         (" and ".join(party.name for party in parties), " and ".join(party.role for party in parties), "")
     )
     lines = [Block("title", title)]
-    if named:
-        lines.append(Block("center", f"between {named}"))
+    if names:
+        lines.append(Block("center", f"between {names}"))
     if drawn.truth.dates and dice.chance(0.3):
         lines.append(Block("center", wording.day(drawn.truth.dates[0].day, "long")))
     return lines
@@ -81,22 +81,22 @@ def _clauses(drawn: Drawn, dice: Dice) -> Sequence[Block]:
 
 def _cut(drawn: Drawn, dice: Dice) -> Sequence[Block]:
     """The first part of it, which ends within a sentence."""
-    kept = list(drawn.blocks[: max(1, int(len(drawn.blocks) * (0.2 + 0.6 * dice.unit())))])
-    words = kept[-1].text.split()
-    return [*kept[:-1], kept[-1]._replace(text=" ".join(words[: max(1, len(words) // 2)]))] if words else kept
+    blocks = list(drawn.blocks[: max(1, int(len(drawn.blocks) * (0.2 + 0.6 * dice.unit())))])
+    words = blocks[-1].text.split()
+    return [*blocks[:-1], blocks[-1]._replace(text=" ".join(words[: max(1, len(words) // 2)]))] if words else blocks
 
 
 def _until(blocks: Sequence[Block], words: int) -> Sequence[Block]:
     """The first blocks, until there are so many words; the last is cut."""
-    kept: list[Block] = []
+    remaining: list[Block] = []
     for block in blocks:
         spoken = flow([block]).split()
         if len(spoken) >= words:
             text = " ".join(block.text.split()[:words])
-            return [*kept, block._replace(text=text) if text else block]
+            return [*remaining, block._replace(text=text) if text else block]
         words -= len(spoken)
-        kept.append(block)
-    return kept
+        remaining.append(block)
+    return remaining
 
 
 def _truth(truth: Truth, blocks: Sequence[Block], pages: Sequence[str]) -> Truth:

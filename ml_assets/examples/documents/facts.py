@@ -83,10 +83,10 @@ class Facts:
         if slot[0] == "#":
             low, high = map(int, slot[1:].split("-"))
             return f"{self._dice.between(low, high):,}"
-        said = None if slot in _FRESH else self._said.get(slot)
-        if said is None:
-            said = self._said[slot] = self._words(slot)
-        return said
+        words = None if slot in _FRESH else self._said.get(slot)
+        if words is None:
+            words = self._said[slot] = self._words(slot)
+        return words
 
     def amount(self, cents: int, meaning: str) -> int:
         """Note an amount that is written by other means."""

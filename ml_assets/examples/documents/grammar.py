@@ -126,8 +126,8 @@ def _expand(phrase: Phrase, dice: Dice, say: Callable[[str], str], words: list[s
 
 
 def _read(path: Path) -> Iterator[Bank]:
-    named = path.read_text(encoding="utf-8").split("\n@@ ")
-    for text in named[1:]:
+    sections = path.read_text(encoding="utf-8").split("\n@@ ")
+    for text in sections[1:]:
         name, _, rest = text.partition("\n")
         yield _bank(f"{path.name}: {name.strip()}", name.strip(), rest)
 

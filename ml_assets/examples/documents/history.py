@@ -115,15 +115,15 @@ class DocumentArrival:
 
     def truth(self) -> Truth:
         """What is true of the file."""
-        drawn = self.draw_document()
-        return flowing(drawn) if self.form in {"docx", "html", "txt"} else drawn.truth
+        document = self.draw_document()
+        return flowing(document) if self.form in {"docx", "html", "txt"} else document.truth
 
     def content(self) -> bytes:
         """The bytes of the file."""
-        drawn = self.draw_document()
+        document = self.draw_document()
         if self.form in _SCANNED:
-            return scan(pdf(drawn), self.key, _SCANNED[self.form])
-        return _WRITTEN[self.form](drawn)
+            return scan(pdf(document), self.key, _SCANNED[self.form])
+        return _WRITTEN[self.form](document)
 
 
 def arrivals(plan: Plan, week: int) -> list[DocumentArrival]:

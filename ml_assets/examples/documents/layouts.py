@@ -26,8 +26,8 @@ def layouts() -> dict[tuple[Label, str], LayoutFamily]:
 @cache
 def names(label: Label, *, held_out: bool | None = None) -> tuple[str, ...]:
     """The layouts of a class: all, those that are held out, or the others."""
-    wanted = (True, False) if held_out is None else (held_out,)
-    return tuple(layout.name for layout in layouts().values() if layout.label == label and layout.held_out in wanted)
+    sides = (True, False) if held_out is None else (held_out,)
+    return tuple(layout.name for layout in layouts().values() if layout.label == label and layout.held_out in sides)
 
 
 def find(label: str, name: str) -> LayoutFamily:
@@ -39,8 +39,8 @@ def find(label: str, name: str) -> LayoutFamily:
     for layout in layouts().values():
         if (layout.label, layout.name) == (label, name):
             return layout
-    known = ", ".join(f"{one}/{other}" for one, other in layouts())
-    raise DataError(f"no layout {label}/{name}: choose one of {known} (classes: {', '.join(LABELS)})")
+    names = ", ".join(f"{one}/{other}" for one, other in layouts())
+    raise DataError(f"no layout {label}/{name}: choose one of {names} (classes: {', '.join(LABELS)})")
 
 
 def _read(label: Label) -> Iterator[LayoutFamily]:

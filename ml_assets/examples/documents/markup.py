@@ -44,9 +44,9 @@ def docx(drawn: Drawn) -> bytes:
             _word_table(document, [block.cells for block in blocks])
         else:
             _word_text(document, blocks)
-    made = BytesIO()
-    document.save(made)
-    return _packed(made.getvalue())
+    content = BytesIO()
+    document.save(content)
+    return _packed(content.getvalue())
 
 
 def _html(blocks: Iterable[Block]) -> Iterator[str]:
@@ -82,8 +82,8 @@ def _word_table(document: "Document", rows: list[tuple[str, ...]]) -> None:
 
 def _packed(content: bytes) -> bytes:
     """The same archive without the time at which it was made."""
-    made = BytesIO()
-    with zipfile.ZipFile(BytesIO(content)) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new:
+    packed = BytesIO()
+    with zipfile.ZipFile(BytesIO(content)) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
             new.writestr(zipfile.ZipInfo(name, _PACKED), old.read(name), zipfile.ZIP_DEFLATED)
-    return made.getvalue()
+    return packed.getvalue()

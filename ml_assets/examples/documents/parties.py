@@ -146,10 +146,10 @@ _AFTER = 320  # characters after `between` in which both names are
 def parties(text: str) -> tuple[str, ...]:
     """The names of the parties in a text, each once (whatever its capitals), as written where it is found first."""
     one = _joined(text)
-    found = [*_defined(one), *_between(one), *_appointed(one), *_labelled(text), *_signed(text), *_addressed(text)]
-    found += [*(match.group(1) for match in _BROKER.finditer(one)), *_companies(one)]
+    names = [*_defined(one), *_between(one), *_appointed(one), *_labelled(text), *_signed(text), *_addressed(text)]
+    names += [*(match.group(1) for match in _BROKER.finditer(one)), *_companies(one)]
     unique: dict[str, str] = {}
-    for name in filter(None, map(_clean, found)):
+    for name in filter(None, map(_clean, names)):
         unique.setdefault(name.casefold(), name)
     return tuple(unique.values())
 

@@ -14,15 +14,15 @@ def pdf(drawn: Drawn) -> bytes:
     """The pages of a document as PDF, with text in the base fonts and tables ruled."""
     from reportlab.pdfgen.canvas import Canvas  # only for those who render
 
-    made = BytesIO()
-    canvas = Canvas(made, pagesize=drawn.style.paper, invariant=1, pageCompression=1)
+    content = BytesIO()
+    canvas = Canvas(content, pagesize=drawn.style.paper, invariant=1, pageCompression=1)
     canvas.setAuthor("")
     canvas.setTitle("")  # the title would tell what the page may hide
     for sheet in drawn.sheets:
         _page(canvas, sheet)
         canvas.showPage()
     canvas.save()
-    return made.getvalue()
+    return content.getvalue()
 
 
 def _page(canvas: "Canvas", sheet: Sheet) -> None:

@@ -128,21 +128,21 @@ def _speckled(grey: "NDArray[np.float32]", noise: Noise, random: np.random.Gener
 
 
 def _jpeg(image: "Image", noise: Noise) -> bytes:
-    made = BytesIO()
-    image.save(made, "JPEG", quality=noise.quality, dpi=(noise.dpi, noise.dpi))
-    return made.getvalue()
+    content = BytesIO()
+    image.save(content, "JPEG", quality=noise.quality, dpi=(noise.dpi, noise.dpi))
+    return content.getvalue()
 
 
 def _picture(pages: "list[Image]", form: ScanFormat, noise: Noise) -> bytes:
     if form == "jpeg":
         return _jpeg(pages[0], noise)
-    made = BytesIO()
+    content = BytesIO()
     if form == "png":
-        pages[0].save(made, "PNG", dpi=(noise.dpi, noise.dpi))
+        pages[0].save(content, "PNG", dpi=(noise.dpi, noise.dpi))
     else:
         more = {"save_all": True, "append_images": pages[1:], "compression": "tiff_adobe_deflate"}
-        pages[0].save(made, "TIFF", dpi=(noise.dpi, noise.dpi), **more)
-    return made.getvalue()
+        pages[0].save(content, "TIFF", dpi=(noise.dpi, noise.dpi), **more)
+    return content.getvalue()
 
 
 def _pdf(pages: "list[Image]", noise: Noise) -> bytes:
@@ -150,12 +150,12 @@ def _pdf(pages: "list[Image]", noise: Noise) -> bytes:
     from reportlab.lib.utils import ImageReader
     from reportlab.pdfgen.canvas import Canvas
 
-    made = BytesIO()
-    canvas = Canvas(made, invariant=1)
+    content = BytesIO()
+    canvas = Canvas(content, invariant=1)
     for page in pages:
         size = (page.width * 72 / noise.dpi, page.height * 72 / noise.dpi)
         canvas.setPageSize(size)
         canvas.drawImage(ImageReader(BytesIO(_jpeg(page, noise))), 0, 0, *size)
         canvas.showPage()
     canvas.save()
-    return made.getvalue()
+    return content.getvalue()

@@ -56,8 +56,10 @@ def _slash(role: str, dice: Dice, facts: Facts) -> list[Block]:
 
 def _witness(role: str, dice: Dice, facts: Facts) -> list[Block]:
     """Signed in the presence of witnesses."""
-    seen = ("Signed, sealed and delivered in the presence of:", f"Witness: {_LINE}")
-    return _fields(f"{_shown(role)}: {facts.say(role)}", f"By: {_LINE} (SEAL)", f"Its: {dice.pick(_TITLES)}", *seen)
+    witnesses = ("Signed, sealed and delivered in the presence of:", f"Witness: {_LINE}")
+    return _fields(
+        f"{_shown(role)}: {facts.say(role)}", f"By: {_LINE} (SEAL)", f"Its: {dice.pick(_TITLES)}", *witnesses
+    )
 
 
 def _plain(role: str, _dice: Dice, facts: Facts) -> list[Block]:

@@ -76,9 +76,9 @@ def typeset(blocks: Sequence[Block], style: Style, number: str) -> tuple[Sheet, 
 
 def width(text: str, font: str, size: float) -> float:
     """How wide `text` is, in points."""
-    known = _widths(font)
+    widths = _widths(font)
     words = text.split(" ")
-    return (sum(map(known.__getitem__, words)) + known[" "] * (len(words) - 1)) * size / 1000
+    return (sum(map(widths.__getitem__, words)) + widths[" "] * (len(words) - 1)) * size / 1000
 
 
 class _Pages:

@@ -49,11 +49,11 @@ def write(
         DataError: the folder holds another history.
     """
     novel = end - timedelta(weeks=max(1, weeks // _NOVEL_SHARE))
-    asked = Plan(end - timedelta(weeks=weeks), weeks, documents, weeks, novel, seed)
-    held = find(location)
-    if held and _identity(held) != _identity(asked):
+    requested = Plan(end - timedelta(weeks=weeks), weeks, documents, weeks, novel, seed)
+    before = find(location)
+    if before and _identity(before) != _identity(requested):
         raise DataError(f"{location} holds another history of documents: append to it, or choose an empty folder")
-    plan = replace(held, weeks=max(held.weeks, weeks)) if held else asked
+    plan = replace(before, weeks=max(before.weeks, weeks)) if before else requested
     return _written(location, plan, progress)
 
 
@@ -68,8 +68,8 @@ def append(location: Path, weeks: int, progress: Progress | None = None) -> list
     """
     if weeks < 1:
         raise DataError(f"{weeks} weeks cannot pass: append at least 1")
-    held = read(location)
-    return _written(location, replace(held, weeks=held.weeks + weeks), progress)
+    plan = read(location)
+    return _written(location, replace(plan, weeks=plan.weeks + weeks), progress)
 
 
 def read(location: Path) -> Plan:
@@ -78,10 +78,10 @@ def read(location: Path) -> Plan:
     Raises:
         DataError: there is none.
     """
-    held = find(location)
-    if held is None:
+    plan = find(location)
+    if plan is None:
         raise DataError(f"{location} holds no {_MANIFEST}: write documents first")
-    return held
+    return plan
 
 
 def find(location: Path) -> Plan | None:
@@ -94,9 +94,9 @@ def find(location: Path) -> Plan | None:
     if not path.exists():
         return None
     try:
-        named = json.loads(path.read_text(encoding="utf-8"))
-        dates = {key: date.fromisoformat(named[key]) for key in ("start", "novel")}
-        return Plan(**{**named, **dates})
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        dates = {key: date.fromisoformat(fields[key]) for key in ("start", "novel")}
+        return Plan(**{**fields, **dates})
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is no manifest ({error!r}): remove the folder and write it again") from error
 
@@ -105,8 +105,8 @@ def _written(location: Path, plan: Plan, progress: Progress | None) -> list[Path
     """The manifest comes first: it fixes when new layouts begin, so that a later run draws the same documents."""
     if find(location) != plan:
         location.mkdir(parents=True, exist_ok=True)
-        named = asdict(plan) | {"start": plan.start.isoformat(), "novel": plan.novel.isoformat()}
-        describe(location / _MANIFEST, named)
+        fields = asdict(plan) | {"start": plan.start.isoformat(), "novel": plan.novel.isoformat()}
+        describe(location / _MANIFEST, fields)
     added: list[Path] = []
     for week in range(plan.weeks):
         added += _files(location, plan, week)
@@ -123,8 +123,8 @@ def _files(location: Path, plan: Plan, week: int) -> list[Path]:
     register = location / "arrivals" / f"{plan.first_day(week)}.jsonl"
     added = []
     if not register.exists():
-        held = ((missing.get(arrival) or _file(location, arrival).read_bytes(), arrival) for arrival in arriving)
-        added = [write_whole(register, "".join(_arrived(content, arrival) for content, arrival in held).encode())]
+        contents = ((missing.get(arrival) or _file(location, arrival).read_bytes(), arrival) for arrival in arriving)
+        added = [write_whole(register, "".join(_arrived(content, arrival) for content, arrival in contents).encode())]
     return added + [write_whole(_file(location, arrival), content) for arrival, content in missing.items()]
 
 
@@ -140,8 +140,8 @@ def _reviews(location: Path, plan: Plan, week: int) -> list[Path]:
     if path.exists():
         return []
     since, until = (datetime.combine(plan.first_day(at), time(), UTC) for at in (week, week + 1))
-    known = [arrival for at in range(max(0, week - REVIEW_WEEKS), week + 1) for arrival in arrivals(plan, at)]
-    done = sorted((a.reviewed, a.name, a) for a in known if a.reviewed and since <= a.reviewed < until)
+    recent = [arrival for at in range(max(0, week - REVIEW_WEEKS), week + 1) for arrival in arrivals(plan, at)]
+    done = sorted((a.reviewed, a.name, a) for a in recent if a.reviewed and since <= a.reviewed < until)
     lines = [_review(location, arrival) for _, _, arrival in done]
     return [write_whole(path, "".join(lines).encode())] if lines else []
 

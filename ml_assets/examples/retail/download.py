@@ -70,10 +70,10 @@ def convert(path: Path, folder: Path, progress: Progress | None = None, *, lines
         raise DataError(f"{path} does not exist: download {URL}, {_COPY}")
     with TemporaryDirectory() as unpacked:
         parts = read(_unpacked(path, Path(unpacked)), progress or _silent)
-    found = sum(part.num_rows for part in parts)
-    if not found or (lines is not None and found != lines):
+    rows = sum(part.num_rows for part in parts)
+    if not rows or (lines is not None and rows != lines):
         expected = "at least one is needed" if lines is None else f"{lines:,} are expected"
-        raise DataError(f"{path.name} has {found:,} order lines, {expected}: download it again, {_COPY}")
+        raise DataError(f"{path.name} has {rows:,} order lines, {expected}: download it again, {_COPY}")
     table = without_repeated_lines(parts).sort_by("invoice_date")
     target = folder / "transactions" / "online_retail_ii.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -99,8 +99,8 @@ def _whole(target: Path, write: Callable[[Path], None]) -> Path:
 
 def _write(table: pa.Table, part: Path) -> None:
     pq.write_table(table, part, compression="zstd")
-    if (written := pq.read_metadata(part).num_rows) != table.num_rows:
-        raise DataError(f"{part} has {written:,} of {table.num_rows:,} lines: is the disk full?")
+    if (rows := pq.read_metadata(part).num_rows) != table.num_rows:
+        raise DataError(f"{part} has {rows:,} of {table.num_rows:,} lines: is the disk full?")
 
 
 def _download(url: str, part: Path, progress: Progress | None) -> None:
@@ -112,8 +112,8 @@ def _download(url: str, part: Path, progress: Progress | None) -> None:
                 (progress or _silent)(done, total)
     except urllib.error.HTTPError as error:
         error.close()
-        said = f"{error.code} {HTTPStatus(error.code).phrase}"
-        raise DataError(f"{url} answered {said}: try again later, {_COPY}") from error
+        status = f"{error.code} {HTTPStatus(error.code).phrase}"
+        raise DataError(f"{url} answered {status}: try again later, {_COPY}") from error
     except (urllib.error.URLError, OSError) as error:
         raise DataError(f"{url} cannot be reached ({error}): is there a network? Try again, {_COPY}") from error
     if total and done != total:

@@ -77,21 +77,21 @@ def without_repeated_lines(parts: Sequence[pa.Table]) -> pa.Table:
 
     Only days that both sheets cover are compared, line by line: what stands twice in one sheet stays twice.
     """
-    kept: list[pa.Table] = []
+    tables: list[pa.Table] = []
     for part in (part for part in parts if part.num_rows):
-        kept.append(_unseen(part, pa.concat_tables(kept)) if kept else part)
-    return pa.concat_tables(kept)
+        tables.append(_unseen(part, pa.concat_tables(tables)) if tables else part)
+    return pa.concat_tables(tables)
 
 
 def _unseen(part: pa.Table, before: pa.Table) -> pa.Table:
     first, last = pc.min(part["invoice_date"]), pc.max(before["invoice_date"])
     shared = pc.less_equal(part["invoice_date"], last)
     overlap = before.filter(pc.greater_equal(before["invoice_date"], first))
-    seen = Counter(_rows(overlap))
+    counts = Counter(_rows(overlap))
     keep = []
     for row in _rows(part.filter(shared)):
-        keep.append(not seen[row])
-        seen[row] -= bool(seen[row])
+        keep.append(not counts[row])
+        counts[row] -= bool(counts[row])
     return pa.concat_tables([part.filter(shared).filter(pa.array(keep, pa.bool_())), part.filter(pc.invert(shared))])
 
 
@@ -185,9 +185,9 @@ def _parts(table: pa.Table, places: dict[str, int], where: str, progress: Progre
     lines = pa.table(columns)
     progress(lines.num_rows, lines.num_rows)
     if "sheet" in table.column_names:
-        named = lines.append_column("sheet", pc.cast(table["sheet"], pa.string())).cast(SCHEMA)
-        names = pc.unique(named["sheet"]).to_pylist()
-        return [named.filter(pc.equal(named["sheet"], name)) for name in names]
+        signed = lines.append_column("sheet", pc.cast(table["sheet"], pa.string())).cast(SCHEMA)
+        names = pc.unique(signed["sheet"]).to_pylist()
+        return [signed.filter(pc.equal(signed["sheet"], name)) for name in names]
     return [_named(part) for part in _split(lines)]
 
 
@@ -220,13 +220,13 @@ def _named(part: pa.Table) -> pa.Table:
 
 def _places(header: Sequence[str], where: str) -> dict[str, int]:
     """Where each column stands, by its official name or that of the source; case and spaces do not matter."""
-    found = {re.sub(r"[^a-z]", "", name.lower()): place for place, name in enumerate(header)}
+    columns = {re.sub(r"[^a-z]", "", name.lower()): place for place, name in enumerate(header)}
     keys = [
         (name, re.sub(r"[^a-z]", "", spelled.lower()))
         for name, official in _OFFICIAL.items()
         for spelled in (name, official)
     ]
-    places = {name: found[key] for name, key in keys if key in found}
+    places = {name: columns[key] for name, key in keys if key in columns}
     if missing := [official for name, official in _OFFICIAL.items() if name not in places]:
         has = ", ".join(header) or "nothing"
         raise DataError(f"{where} has no column {', '.join(missing)} (it has {has}): pass the official file")

@@ -23,8 +23,8 @@ def online_retail(zone: DropZone, from_: Path | None = None) -> str:
         from ml_assets.examples.retail import download as retail
 
         path = from_ or retail.fetch(retail.URL, zone.folder, progress)
-        written = retail.convert(path, zone.folder, progress, lines=None if from_ else retail.LINES)
-        lines, last = retail.extent(written)
+        table = retail.convert(path, zone.folder, progress, lines=None if from_ else retail.LINES)
+        lines, last = retail.extent(table)
     dates = zone.cadence.dates(last + timedelta(days=1))
     as_of = f" --as-of {dates[-1]}" if dates else ""
-    return f"{written}: {lines:,} lines until {last}: next, `ml-assets run {zone.model}{as_of}`"
+    return f"{table}: {lines:,} lines until {last}: next, `ml-assets run {zone.model}{as_of}`"
