@@ -18,7 +18,7 @@ from ml_assets.components.prediction_log import prediction_log
 from ml_assets.components.provenance import files, tags
 from ml_assets.components.resources import LakeResource, RegistryResource, TreeResources
 from ml_assets.components.review_files import review_files
-from ml_assets.components.search_index import searched
+from ml_assets.components.search_index import search_index
 from ml_assets.components.sensors import automation_sensor, data_sensor, loop_job, loop_schedule
 from ml_assets.components.templates.scaffold import ModelScaffolder
 from ml_assets.spec.model import ModelSpec
@@ -54,7 +54,7 @@ class Model(SpecComponent[ModelSpec]):
                 online_consistency(self, folder),
                 event_retention(self, resources),
                 *review_files(self, folder, sources),
-                *searched(self, folder, resources),
+                *search_index(self, folder, resources),
             ],
             jobs=[loop_job(self.folder, self.spec.cadence)],
             schedules=[loop_schedule(self.folder, due, cron)] if cron else [],

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CHECK = "relevance"
 
 
-def searched(model: "Model", folder: "ModelDefinition", resources: TreeResources) -> list[dg.AssetsDefinition]:
+def search_index(model: "Model", folder: "ModelDefinition", resources: TreeResources) -> list[dg.AssetsDefinition]:
     """The asset, where the model declares `documents`; it has no as-of date: a search is about what there is now."""
     spec = model.spec.documents
     if spec is None:
@@ -39,26 +39,26 @@ def searched(model: "Model", folder: "ModelDefinition", resources: TreeResources
     def search_index(lake: LakeResource, settings: SettingsResource) -> Result:
         """Documents by words and by meaning: what is new is added, what was withdrawn is gone, the rest stays."""
         from ml_assets.search.relevance_gate import relevance
-        from ml_assets.search.sync import index
+        from ml_assets.search.sync import update_index
 
         location = settings.search / folder.name
-        done = index(lake.open(), folder, spec, location, settings.embedding_model)
-        found = relevance(lake.open(), folder, spec, location)
+        done = update_index(lake.open(), folder, spec, location, settings.embedding_model)
+        report = relevance(lake.open(), folder, spec, location)
         return Result(
-            metadata={"dagster/row_count": done.documents, **asdict(done)}, check_results=[_checked(found, least)]
+            metadata={"dagster/row_count": done.documents, **asdict(done)}, check_results=[_checked(report, least)]
         )
 
     return [search_index]
 
 
-def _checked(found: "Relevance", least: float) -> dg.AssetCheckResult:
+def _checked(report: "Relevance", least: float) -> dg.AssetCheckResult:
     """Hybrid search against its parts, on the same questions."""
-    gains = {f"hybrid_minus_{mode}": gain.estimate for mode, gain in found.gains.items()}
+    gains = {f"hybrid_minus_{mode}": gain.estimate for mode, gain in report.gains.items()}
     return check_result(
         CHECK,
-        passed=found.passes(least),
-        description=f"{found.questions} questions" if found.questions else "too few documents to ask for any",
-        metadata={"limit": least, "questions": found.questions, "modes": table(found.rows()), **gains},
+        passed=report.passes(least),
+        description=f"{report.questions} questions" if report.questions else "too few documents to ask for any",
+        metadata={"limit": least, "questions": report.questions, "modes": table(report.rows()), **gains},
     )
 
 

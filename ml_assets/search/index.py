@@ -72,14 +72,14 @@ class SearchIndex:
         another embedder than before, every document is embedded anew, into a table beside the one that is in use.
 
         Args:
-            rows: documents as `rows.DOCUMENTS`, consumed in parts; memory is bounded by one.
+            rows: documents as `index_schema.DOCUMENTS`, consumed in parts; memory is bounded by one.
             removed: ids; removed before `rows` are written. Unknown ones are ignored.
             embedder: makes the vectors.
 
         Raises:
             DataError: rows of another form, or the index is damaged.
         """
-        with self._store.writing():
+        with self._store.lock():
             return write(self._store, rows, removed, embedder)
 
     def search(

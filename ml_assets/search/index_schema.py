@@ -166,7 +166,7 @@ def _cast(part: pa.Table) -> pa.Table:
     try:
         return part.select(DOCUMENTS.names).cast(DOCUMENTS)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-        raise DataError(f"documents of another type ({error}): cast them to text.rows.DOCUMENTS") from error
+        raise DataError(f"documents of another type ({error}): cast them to index_schema.DOCUMENTS") from error
 
 
 def _last(part: pa.Table) -> pa.Table:

@@ -17,7 +17,7 @@ from ml_assets.decisions.interval import Interval
 from ml_assets.search.fusion import Mode
 from ml_assets.search.index import SearchIndex
 from ml_assets.search.relevance import JudgedQuestion, evaluate
-from ml_assets.search.sync import bind
+from ml_assets.search.sync import bind_views
 from ml_assets.storage.files import write_whole
 from ml_assets.storage.lake import Lake
 
@@ -115,7 +115,7 @@ def _keep(kept: Path, serial: int, found: Relevance) -> None:
 def questions(lake: Lake, folder: "ModelDefinition", spec: "DocumentsSpec") -> list[JudgedQuestion]:
     """The questions that the documents of the lake give, in one order."""
     with lake.connect() as connection:
-        bind(lake, connection, folder, spec)
+        bind_views(lake, connection, folder, spec)
         rows = connection.sql(_ASKED, params={"most": QUESTIONS}).to_arrow_table().to_pylist()
         parties = connection.sql(_PARTIES).to_arrow_table().to_pylist()
     return [question for row in rows for question in (*_known(row), *_topic(row, parties))]

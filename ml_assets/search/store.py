@@ -54,7 +54,7 @@ class SearchStore:
         self._pointer = location / "current.json"
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """One writer at a time, also among processes; a killed one lets go."""
         with hold_lock(self.location / ".lock"):
             yield

@@ -47,7 +47,7 @@ class Indexed:
     serial: int
 
 
-def index(
+def update_index(
     lake: Lake, folder: "ModelDefinition", spec: "DocumentsSpec", location: Path, model: Path | None = None
 ) -> Indexed:
     """Bring the index up to what the lake holds; nothing is written where it stands already.
@@ -68,7 +68,7 @@ def index(
     search_index = SearchIndex(location)
     versions = _followed(lake, folder, spec, model)  # before the rows: what comes in between is seen by the next run
     with lake.connect() as connection:
-        bind(lake, connection, folder, spec)
+        bind_views(lake, connection, folder, spec)
         count = connection.sql("SELECT count(*) FROM documents").fetchall()[0][0]
         if not count and not search_index.serial:
             _note(location, versions)
@@ -148,8 +148,10 @@ def _rows(connection: "duckdb.DuckDBPyConnection") -> Iterator[pa.RecordBatch]:
     yield from connection.sql("SELECT * FROM documents").to_arrow_reader(_ROWS)
 
 
-def bind(lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "ModelDefinition", spec: "DocumentsSpec") -> None:
-    """The views `documents`, as `text.rows.DOCUMENTS`, and `withdrawn`.
+def bind_views(
+    lake: Lake, connection: "duckdb.DuckDBPyConnection", folder: "ModelDefinition", spec: "DocumentsSpec"
+) -> None:
+    """The views `documents`, as `index_schema.DOCUMENTS`, and `withdrawn`.
 
     Args:
         lake: the tables.

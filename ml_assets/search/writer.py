@@ -61,7 +61,17 @@ class _Counts:
 
 
 def write(store: SearchStore, rows: Rows, removed: Iterable[str], embedder: "Embedder") -> Updated:
-    """See `SearchIndex.update`; the caller holds the lock."""
+    """Bring documents into the table; see `SearchIndex.update`. The caller holds the lock.
+
+    Args:
+        store: the files of the index.
+        rows: documents as `index_schema.DOCUMENTS`, consumed in parts.
+        removed: ids, removed before `rows` are written.
+        embedder: makes the vectors.
+
+    Raises:
+        DataError: rows of another form, or the index is damaged.
+    """
     before = store.current()
     store.delete_unused(before)
     if before and before.embedder == embedder.fingerprint and _fits(store.open_table(before), embedder):

@@ -149,7 +149,7 @@ def _read(folder: Path, stop: Path, queue: Any) -> None:
 def test_two_writers_wait_for_each_other(tmp_path: Path) -> None:
     store = SearchStore(tmp_path)
     index = SearchIndex(tmp_path)
-    with store.writing():
+    with store.lock():
         child = SPAWN.Process(target=_fill, args=(tmp_path,))
         child.start()
         wait_for(tmp_path / "begun")

@@ -10,7 +10,7 @@ from ml_assets.errors import DataError
 from ml_assets.ingest.ingest import ingest
 from ml_assets.search.index import Filters, SearchIndex
 from ml_assets.search.relevance_gate import questions, relevance
-from ml_assets.search.sync import Indexed, index, is_behind
+from ml_assets.search.sync import Indexed, is_behind, update_index
 from ml_assets.spec.model import DocumentsSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
@@ -37,7 +37,7 @@ class Archive:
         ingest(self.lake, f"papers/raw/{source.name}", source, self.root / "incoming", now=SEEN)
 
     def follow(self, model: Path | None = None) -> Indexed:
-        return index(self.lake, self.folder, SPEC, self.root / "search", model)
+        return update_index(self.lake, self.folder, SPEC, self.root / "search", model)
 
     @property
     def behind(self) -> bool:

@@ -93,7 +93,7 @@ def flow(blocks: Sequence[Block]) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def flowing(drawn: Drawn) -> Truth:
+def reflow(drawn: Drawn) -> Truth:
     """The truth of a document that is written without pages, headers and footers: one page of text."""
     return replace(drawn.truth, pages=(flow(drawn.blocks),))
 

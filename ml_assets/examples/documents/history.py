@@ -9,7 +9,7 @@ from typing import Literal
 from ml_assets.errors import DataError
 from ml_assets.examples.documents import markup
 from ml_assets.examples.documents.dice import Dice
-from ml_assets.examples.documents.draw import Drawn, draw, flowing, short
+from ml_assets.examples.documents.draw import Drawn, draw, reflow, short
 from ml_assets.examples.documents.excerpt import Part, choose_part, excerpt
 from ml_assets.examples.documents.pdf import pdf
 from ml_assets.examples.documents.scan import ScanFormat, scan
@@ -116,7 +116,7 @@ class DocumentArrival:
     def truth(self) -> Truth:
         """What is true of the file."""
         document = self.draw_document()
-        return flowing(document) if self.form in {"docx", "html", "txt"} else document.truth
+        return reflow(document) if self.form in {"docx", "html", "txt"} else document.truth
 
     def content(self) -> bytes:
         """The bytes of the file."""

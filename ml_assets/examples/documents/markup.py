@@ -1,4 +1,4 @@
-"""The same documents as a word processor, a web page or a plain file holds them. `draw.flowing` is their truth."""
+"""The same documents as a word processor, a web page or a plain file holds them. `draw.reflow` is their truth."""
 
 import textwrap
 import zipfile

@@ -103,7 +103,14 @@ class _Pages:
             self._move()
 
     def line(self, text: str, font: str, size: float, inset: float = 0) -> None:
-        """Words on the next line, which may be in another column, `inset` points into it. See `wrap`."""
+        """Put words on the next line, which may be in another column.
+
+        Args:
+            text: as `wrap` parts it.
+            font: of the text.
+            size: of the font, points.
+            inset: points from the left edge of the column.
+        """
         step = size * self.style.leading
         self.need(step)
         self.y -= step
@@ -111,7 +118,14 @@ class _Pages:
         self.bodies[-1][0].append(PlacedText(self.x + inset, self.y, font, size, text))
 
     def cell(self, text: str, font: str, size: float, right: float) -> None:
-        """Words that end at `right` points from the left edge, on the line that is there. See `wrap`."""
+        """Put words on the line that is there.
+
+        Args:
+            text: as `wrap` parts it.
+            font: of the text.
+            size: of the font, points.
+            right: where they end, points from the left edge of the page.
+        """
         x = right - width(text, font, size)
         self.bodies[-1][0].append(PlacedText(x, self.y, font, size, text))
 

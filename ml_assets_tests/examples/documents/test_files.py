@@ -15,7 +15,7 @@ from PIL import Image
 
 from ml_assets.errors import DataError
 from ml_assets.examples.documents import layouts, markup
-from ml_assets.examples.documents.draw import Drawn, draw, flowing
+from ml_assets.examples.documents.draw import Drawn, draw, reflow
 from ml_assets.examples.documents.history import Plan, arrivals
 from ml_assets.examples.documents.pdf import pdf
 from ml_assets.examples.documents.scan import CLEAN, Noise, scan
@@ -112,7 +112,7 @@ def test_markup_holds_every_word() -> None:
 
     for seed in range(6):
         drawn = draw((seed, 4), "cam_statement")
-        truth = Counter(_words(flowing(drawn).text))
+        truth = Counter(_words(reflow(drawn).text))
         assert Counter(_words(markup.plain(drawn).decode())) == truth
         bare = re.sub(r"<(style|script)>.*?</\1>|<[^>]+>", " ", markup.html(drawn).decode())
         assert Counter(_words(bare.replace("&#x27;", "'").replace("&quot;", '"').replace("&amp;", "&"))) == truth

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.examples.documents import wording
 from ml_assets.examples.documents.dice import Dice
-from ml_assets.examples.documents.draw import draw, flowing, short, texts
+from ml_assets.examples.documents.draw import draw, reflow, short, texts
 from ml_assets.examples.documents.facts import Facts
 from ml_assets.examples.documents.grammar import Phrase, Slot, banks, parse
 from ml_assets.examples.documents.layouts import find, layouts, names
@@ -82,7 +82,7 @@ def test_no_line_leaves_the_page_or_covers_another(label: str, layout: str) -> N
 
 def test_a_text_without_pages_has_the_same_facts_and_no_page_numbers() -> None:
     for seed in range(40):
-        truth = flowing(draw((seed, 8)))
+        truth = reflow(draw((seed, 8)))
         assert truth.page_count == 1
         _forms(truth, _flat(truth.text))
         assert not re.search(r"^page \d+ of \d+$", truth.text, re.IGNORECASE | re.MULTILINE)
