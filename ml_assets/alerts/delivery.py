@@ -135,8 +135,8 @@ def deliver(lake: Lake, folders: Iterable[str], urls: Sequence[SecretStr], *, no
         this.mark([alert for alert in waiting if this.complete(alert)], _NOBODY)
         reasons = [_deliver(this, waiting, target) for target in this.targets]
     left = {alert.id for alert in list_undelivered(lake, all_folders)}
-    sent = sum(alert.id not in left for alert in waiting)  # another one may have come meanwhile
-    return DeliveryResult(sent, len(left), "; ".join(filter(None, reasons)) or "nothing waits")
+    complete = sum(alert.id not in left for alert in waiting)  # another one may have come meanwhile
+    return DeliveryResult(complete, len(left), "; ".join(filter(None, reasons)) or "nothing waits")
 
 
 def _deliver(this: _Round, waiting: Sequence[Alert], target: _Target) -> str:

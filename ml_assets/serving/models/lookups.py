@@ -85,18 +85,18 @@ class Lookups:
         try:
             if self._embedded:
                 self._look()
-            question = asyncio.get_running_loop().run_in_executor(self._thread, self._written, feature_sets)
-            written = await asyncio.wait_for(question, PATIENCE)
+            question = asyncio.get_running_loop().run_in_executor(self._thread, self._read_states, feature_sets)
+            states = await asyncio.wait_for(question, PATIENCE)
         except (OnlineStoreError, TimeoutError) as error:
             self.trouble = str(error) or _SILENT
             return {}
         self.trouble = None
-        for name, (_, why) in written.items():
+        for name, (_, why) in states.items():
             if why is None:
                 self.lost.pop(name, None)
             else:
                 self.lost[name] = why
-        return {name: as_of for name, (as_of, _) in written.items()}
+        return {name: as_of for name, (as_of, _) in states.items()}
 
     def close(self) -> None:
         """Give the store back."""
@@ -142,7 +142,7 @@ class Lookups:
         why = self._open().loss_reason(feature_set) if None in records else None
         return records if why is None else _LostError(why)
 
-    def _written(self, feature_sets: Sequence[str]) -> dict[str, tuple[date | None, str | None]]:
+    def _read_states(self, feature_sets: Sequence[str]) -> dict[str, tuple[date | None, str | None]]:
         store = self._open()
         store.ping()
         return {name: (store.last_finished(name), store.loss_reason(name)) for name in feature_sets}
