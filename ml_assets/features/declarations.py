@@ -43,8 +43,8 @@ class DeclaredViews:
         Raises:
             DeclarationError: an `.sql` file is missing or says what a query may not.
         """
-        known = relations(self.name, self.sources)
-        return {spec.name: features(self.name, self.path, spec, self.model.entity, known) for spec in self.views}
+        sources = relations(self.name, self.sources)
+        return {spec.name: features(self.name, self.path, spec, self.model.entity, sources) for spec in self.views}
 
 
 class Folders(dict[str, DeclaredViews]):
@@ -157,11 +157,11 @@ def view(
     Raises:
         DeclarationError: its `.sql` file is missing or says what a query may not.
     """
-    found = path / file
-    if not found.is_file():
+    sql_file = path / file
+    if not sql_file.is_file():
         raise DeclarationError(f"{path / 'defs.yaml'}: there is no {file} beside it: write the query of {asset}")
     views = views or {}
-    query = check(found.read_text(encoding="utf-8"), [*sources, *views], where=f"{name}/{file}")
+    query = check(sql_file.read_text(encoding="utf-8"), [*sources, *views], where=f"{name}/{file}")
     read = tuple(sources[relation] for relation in query.relations if relation in sources)
     upstream = tuple((relation, views[relation]) for relation in query.relations if relation in views)
     return View(f"{name}/{asset}", query, entity, read, upstream, **window)  # type: ignore[arg-type]

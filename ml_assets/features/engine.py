@@ -170,9 +170,9 @@ def _stamp(rows: pa.Table, view: "View", as_of: date) -> pa.Table:
     if "as_of" in rows.column_names:
         raise DeclarationError(f"{_file(view)} returns a column as_of, which the engine adds itself: leave it out")
     require_names(rows.column_names, _file(view))
-    found = {name: rows[name] for name in rows.column_names}
+    columns = {name: rows[name] for name in rows.column_names}
     try:
-        found[view.entity] = entities = exact_ids(rows[view.entity], view.entity)
+        columns[view.entity] = entities = exact_ids(rows[view.entity], view.entity)
         label = read_labels(view.outcome, _label(rows, view)) if view.outcome else {}
     except DataError as error:
         raise DataError(f"{_file(view)} at {as_of}: {error}") from error
@@ -181,7 +181,7 @@ def _stamp(rows: pa.Table, view: "View", as_of: date) -> pa.Table:
             f"{_file(view)} at {as_of}: {len(rows)} rows, {pc.count_distinct(entities).as_py()} different "
             f"{view.entity}, {entities.null_count} null: return one row per entity (GROUP BY {view.entity})"
         )
-    table = pa.table({name: _usable(column, view, name) for name, column in (found | label).items()})
+    table = pa.table({name: _usable(column, view, name) for name, column in (columns | label).items()})
     return table.add_column(0, "as_of", pa.repeat(pa.scalar(as_of, pa.date32()), len(rows)))
 
 

@@ -38,15 +38,15 @@ def stamp(entities: Any) -> str:  # noqa: ANN401 - pandas or Arrow
         DataError: there is none, or more than one.
     """
     if isinstance(entities, pa.Table):
-        found = [field.name for field in entities.schema if pa.types.is_temporal(field.type)]
+        candidates = [field.name for field in entities.schema if pa.types.is_temporal(field.type)]
     else:
-        found = [str(name) for name, kind in entities.dtypes.items() if getattr(kind, "kind", "") == "M"]
-    if len(found) != 1:
+        candidates = [str(name) for name, kind in entities.dtypes.items() if getattr(kind, "kind", "") == "M"]
+    if len(candidates) != 1:
         raise DataError(
-            f"the entities have {len(found)} columns of times ({listed(found) or 'none'}): "
+            f"the entities have {len(candidates)} columns of times ({listed(candidates) or 'none'}): "
             "name the one that counts with timestamp="
         )
-    return str(found[0])
+    return str(candidates[0])
 
 
 def moments(column: pa.ChunkedArray, name: str) -> "NDArray[np.int64]":
@@ -60,8 +60,8 @@ def moments(column: pa.ChunkedArray, name: str) -> "NDArray[np.int64]":
     zone = getattr(column.type, "tz", None)
     # Arrow keeps times with a zone in UTC already.
     plain = column.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64())
-    found: NDArray[np.int64] = plain.combine_chunks().to_numpy(zero_copy_only=False)
-    return found
+    microseconds: NDArray[np.int64] = plain.combine_chunks().to_numpy(zero_copy_only=False)
+    return microseconds
 
 
 def join_columns(entities: Any, parts: Sequence[pa.Table], names: Sequence[str | None]) -> Any:  # noqa: ANN401 - pandas or Arrow
@@ -70,11 +70,11 @@ def join_columns(entities: Any, parts: Sequence[pa.Table], names: Sequence[str |
     Raises:
         DeclarationError: a name comes twice.
     """
-    given = set(column_names(entities))
+    taken_names = set(column_names(entities))
     columns: dict[str, pa.ChunkedArray] = {}
     for part, only in zip(parts, names, strict=True):
         for name in part.column_names if only is None else [only]:
-            if name in given or name in columns:
+            if name in taken_names or name in columns:
                 raise DeclarationError(f"two columns {name!r}, among the entities or the features: rename one of them")
             columns[name] = part[name]
     if isinstance(entities, pa.Table):

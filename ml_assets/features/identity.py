@@ -32,8 +32,8 @@ def exact_ids(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 def cast(name: str, kind: str) -> str:
     """`CAST(account_id AS BIGINT) AS account_id`, for a message."""
-    written = name if name.isidentifier() else quote(name)
-    return f"CAST({written} AS {kind}) AS {written}"
+    identifier = name if name.isidentifier() else quote(name)
+    return f"CAST({identifier} AS {kind}) AS {identifier}"
 
 
 def _texts(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

@@ -57,8 +57,8 @@ def point_in_time(
     """
     with lake.connect() as connection:
         joined = _joined(connection, lake, spine, days, features, computed or {}, label)
-        found: pa.Table = connection.sql(f"{joined} ORDER BY spine.as_of, spine.{quote(spine.entity)}").to_arrow_table()
-    return found
+        rows: pa.Table = connection.sql(f"{joined} ORDER BY spine.as_of, spine.{quote(spine.entity)}").to_arrow_table()
+    return rows
 
 
 @contextmanager
@@ -90,22 +90,22 @@ def _joined(
     """The join as SQL, over relations of `connection`."""
     for view in [item.view for item in features] + ([label] if label else []):
         _require_same_entity(lake, spine, view)
-    held = {item.view.table: columns(lake, item.view) for item in features}
-    _distinct(held | ({label.table: _label(lake, label)} if label else {}))
-    joins, chosen = [], ["spine.as_of", f"spine.{quote(spine.entity)}"]
+    features_of = {item.view.table: columns(lake, item.view) for item in features}
+    _distinct(features_of | ({label.table: _label(lake, label)} if label else {}))
+    joins, selected = [], ["spine.as_of", f"spine.{quote(spine.entity)}"]
     for number, item in enumerate(features):
         pairs = in_force(days, computed.get(item.view.table, days), item.ttl)
         connection.register(f"force_{number}", _pairs(pairs))
         joins.append(_join(lake.relation(connection, item.view.kept), number, spine.entity))
-        chosen += [f"view_{number}.{quote(column)}" for column in held[item.view.table]]
+        selected += [f"view_{number}.{quote(column)}" for column in features_of[item.view.table]]
     if label:
         rows = lake.relation(connection, label.kept)
         entity = quote(spine.entity)
         joins.append(f"JOIN {rows} AS labels ON labels.as_of = spine.as_of AND labels.{entity} = spine.{entity}")
-        chosen.append("labels.label")
+        selected.append("labels.label")
     listed = ", ".join(f"DATE {literal(day)}" for day in days) or "NULL"
     rows = lake.relation(connection, spine.kept)
-    return f"SELECT {', '.join(chosen)} FROM {rows} AS spine {' '.join(joins)} WHERE spine.as_of IN ({listed})"
+    return f"SELECT {', '.join(selected)} FROM {rows} AS spine {' '.join(joins)} WHERE spine.as_of IN ({listed})"
 
 
 def columns(lake: Lake, view: View) -> list[str]:
@@ -140,9 +140,9 @@ def _distinct(held: Mapping[str, Sequence[str]]) -> None:
 
 
 def _pairs(pairs: Mapping[date, date | None]) -> pa.Table:
-    known = {day: force for day, force in pairs.items() if force is not None}
+    in_force_dates = {day: force for day, force in pairs.items() if force is not None}
     kinds = pa.schema([("day", pa.date32()), ("computed", pa.date32())])
-    return pa.table({"day": list(known), "computed": list(known.values())}, schema=kinds)
+    return pa.table({"day": list(in_force_dates), "computed": list(in_force_dates.values())}, schema=kinds)
 
 
 def _join(rows: str, number: int, entity: str) -> str:

@@ -86,20 +86,20 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
             DataError: an entity or a timestamp is null, or of another type than the views'.
             DeclarationError: there is no such view or column, or a name comes twice.
         """
-        asked, when = parse_refs(features), timestamp or rows_of.stamp(entities)
-        views = {(one.folder, one.view): view_of(one, self._folders) for one in asked}
+        refs, when = parse_refs(features), timestamp or rows_of.stamp(entities)
+        views = {(one.folder, one.view): view_of(one, self._folders) for one in refs}
         keys: dict[str, str] = {folder: self._folders[folder].model.entity for folder, _ in views}
         table = rows_of.arrow(entities, [when, *sorted(set(keys.values()))])
         for name in table.column_names:
             rows_of.require(table[name], name)
         moments = rows_of.moments(table[when], when)
         rows = {name: EntityRows(table[keys[name]], moments, self._folders[name].model.cadence) for name in keys}
-        found = {
-            key: features_at(self.lake, rows[key[0]], view, _columns(asked, *key), workers=self._workers)
+        tables = {
+            key: features_at(self.lake, rows[key[0]], view, _columns(refs, *key), workers=self._workers)
             for key, view in views.items()
         }
-        parts = [found[one.folder, one.view] for one in asked]
-        return cast("Entities", rows_of.join_columns(entities, parts, [one.column for one in asked]))
+        parts = [tables[one.folder, one.view] for one in refs]
+        return cast("Entities", rows_of.join_columns(entities, parts, [one.column for one in refs]))
 
     def online(self, entities: Sequence[object], features: Sequence[str]) -> list[OnlineRow | None]:
         """What the online store holds of entities for the champion of one model; None where it knows nobody.
@@ -137,17 +137,17 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
         return open_store(self._online) if isinstance(self._online, str) else self._online
 
     def _reader(self, names: tuple[str, ...]) -> OnlineReader:
-        asked = parse_refs(names)
-        folders = sorted({one.folder for one in asked})
+        refs = parse_refs(names)
+        folders = sorted({one.folder for one in refs})
         if len(folders) > 1:
             raise DeclarationError(
                 f"online features of {' and '.join(folders)}: each model has its own, ask one by one"
             )
-        written = ledger(folder_of(folders[0], self._folders).name).last(self.lake)
-        if written is None:
+        last_write = ledger(folder_of(folders[0], self._folders).name).last(self.lake)
+        if last_write is None:
             raise DataError(f"{folders[0]} has no online features yet: materialize {folders[0]}/online_features")
-        made = OnlineReader(self._store, written.feature_set, [(one.view, one.column) for one in asked])
-        return self._readers.setdefault(names, made)
+        reader = OnlineReader(self._store, last_write.feature_set, [(one.view, one.column) for one in refs])
+        return self._readers.setdefault(names, reader)
 
 
 def _text(entity: object) -> str:
@@ -158,5 +158,5 @@ def _text(entity: object) -> str:
 def _columns(asked: Sequence[FeatureRef], folder: str, view: str) -> tuple[str, ...] | None:
     """The columns that are asked for of a view; None = all."""
     names = [one.column for one in asked if (one.folder, one.view) == (folder, view)]
-    chosen = [name for name in names if name is not None]
-    return tuple(chosen) if len(chosen) == len(names) else None
+    columns = [name for name in names if name is not None]
+    return tuple(columns) if len(columns) == len(names) else None

@@ -59,10 +59,10 @@ class FeatureQuery:
 
     def error(self, error: Exception) -> str:
         """What DuckDB says of it, in one line with the file and its line."""
-        said, _, placed = str(error).partition("\n\nLINE ")
+        message, _, placed = str(error).partition("\n\nLINE ")
         line = placed.partition(":")[0]
         where = f"{self.where}:{line}" if line.isdigit() else self.where
-        return f"{where}: {shortened(' '.join(said.split()), 300)}"
+        return f"{where}: {shortened(' '.join(message.split()), 300)}"
 
 
 def check(sql: str, relations: Collection[str], *, where: str) -> FeatureQuery:
@@ -87,9 +87,9 @@ def _checked(sql: str, relations: tuple[str, ...], where: str) -> FeatureQuery:
         _check_node(node, _line(where, sql, node.get("query_location")))
     for name in read.keys() - set(relations):
         near = get_close_matches(name, relations, n=1)
-        meant = f"did you mean {near[0]!r}?" if near else f"declared are {', '.join(sorted(relations))}"
+        hint = f"did you mean {near[0]!r}?" if near else f"declared are {', '.join(sorted(relations))}"
         place = _line(where, sql, read[name].get("query_location"))
-        raise DeclarationError(f"{place} reads {name!r}, which is not a source of this folder: {meant}")
+        raise DeclarationError(f"{place} reads {name!r}, which is not a source of this folder: {hint}")
     parameters = {str(node["identifier"]) for node in nodes if node.get("type") == "VALUE_PARAMETER"}
     if unknown := parameters - {"as_of"}:
         raise DeclarationError(f"{where} uses the parameter ${min(unknown)}: the only one is $as_of")
@@ -135,8 +135,8 @@ def require_names(columns: Sequence[str], where: str) -> None:
     """
     folded = Counter(name.lower() for name in columns)
     if repeated := [name for name in columns if folded[name.lower()] > 1]:
-        written = listed(dict.fromkeys(repeated))
-        raise DeclarationError(f"{where} returns one name twice ({written}; case does not count): rename one of them")
+        names = listed(dict.fromkeys(repeated))
+        raise DeclarationError(f"{where} returns one name twice ({names}; case does not count): rename one of them")
     if odd := [name for name in columns if _UNWRITABLE.search(name) or len(name) > _LONGEST]:
         raise DeclarationError(
             f"{where} returns a column {shortened(repr(odd[0]))}: a name has at most {_LONGEST} characters and no "
@@ -153,11 +153,11 @@ def _parser() -> "duckdb.DuckDBPyConnection":
 
 def _parse(sql: str, where: str) -> Any:  # noqa: ANN401 - JSON
     with _parser().cursor() as connection:
-        found = connection.execute("SELECT json_serialize_sql(?)", [_bare(sql)]).fetchone()
-    tree = json.loads(found[0] if found else "{}")
+        row = connection.execute("SELECT json_serialize_sql(?)", [_bare(sql)]).fetchone()
+    tree = json.loads(row[0] if row else "{}")
     if tree.get("error"):
-        said, place = shortened(str(tree.get("error_message")), 200), _line(where, sql, tree.get("position"))
-        raise DeclarationError(f"{place} is not a SELECT that DuckDB can parse: {said}")
+        message, place = shortened(str(tree.get("error_message")), 200), _line(where, sql, tree.get("position"))
+        raise DeclarationError(f"{place} is not a SELECT that DuckDB can parse: {message}")
     if len(tree["statements"]) != 1:
         raise DeclarationError(f"{where} holds {len(tree['statements'])} statements: write one SELECT")
     return tree
@@ -207,27 +207,27 @@ def _walk(tree: object) -> Iterator[dict[str, Any]]:
         yield from _walk(child)
 
 
-def _tables(tree: object, named: frozenset[str] = frozenset()) -> Iterator[dict[str, Any]]:
+def _tables(tree: object, names: frozenset[str] = frozenset()) -> Iterator[dict[str, Any]]:
     """The tables that are read, without the WITH queries whose name is in scope where they stand.
 
     Args:
         tree: any part of a parse tree.
-        named: WITH queries in scope, in lower case: DuckDB does not tell `A` from `a`.
+        names: WITH queries in scope, in lower case: DuckDB does not tell `A` from `a`.
     """
     if isinstance(tree, dict):
-        if tree.get("type") == "BASE_TABLE" and str(tree["table_name"]).lower() not in named:
+        if tree.get("type") == "BASE_TABLE" and str(tree["table_name"]).lower() not in names:
             yield tree
         for entry in tree.get("cte_map", {}).get("map", []):  # one after the other: each sees those before it
-            yield from _tables(entry["value"], named)
-            named |= {str(entry["key"]).lower()}
+            yield from _tables(entry["value"], names)
+            names |= {str(entry["key"]).lower()}
         for key, child in tree.items():
             # Of a recursive query, only what is repeated sees the query itself.
             itself = tree.get("type") == "RECURSIVE_CTE_NODE" and key == "right"
             if key != "cte_map":
-                yield from _tables(child, named | {str(tree["cte_name"]).lower()} if itself else named)
+                yield from _tables(child, names | {str(tree["cte_name"]).lower()} if itself else names)
     elif isinstance(tree, list):
         for child in tree:
-            yield from _tables(child, named)
+            yield from _tables(child, names)
 
 
 def _meaning(tree: object) -> str:

@@ -24,17 +24,17 @@ def parse_refs(features: Sequence[str]) -> list[FeatureRef]:
     Raises:
         DeclarationError: one is no name, comes twice, or there is none.
     """
-    found = []
+    refs = []
     for text in features:
         match = re.fullmatch(r"([^/:]+)/([^/:]+)(?::(.+))?", text)
         if not match:
             raise DeclarationError(f"feature {text!r}: write folder/view or folder/view:column")
-        found.append(FeatureRef(match[1], match[2], match[3]))
-    if not found:
+        refs.append(FeatureRef(match[1], match[2], match[3]))
+    if not refs:
         raise DeclarationError("no feature is asked for: name some, as folder/view or folder/view:column")
     if repeated := [name for name in features if list(features).count(name) > 1]:
         raise DeclarationError(f"feature {repeated[0]!r} is asked for twice: once is enough")
-    return found
+    return refs
 
 
 def folder_of(name: str, folders: Folders) -> DeclaredViews:

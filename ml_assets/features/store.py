@@ -61,11 +61,11 @@ def refresh(
         refresh(lake, upstream, dates, workers=workers, engine=engine)
     # Taken once: fingerprints and rows are of the same files, and of the same rows of other views, whoever writes now.
     pinned = _Pinned(versions_of(lake, view), _beneath(lake, view, dates))
-    wanted = fingerprints(lake, view, dates, pinned.versions, pinned.beneath)
-    missing = _stale(lake, view, wanted)
+    targets = fingerprints(lake, view, dates, pinned.versions, pinned.beneath)
+    missing = _stale(lake, view, targets)
     for start in range(0, len(missing), _DATES_PER_COMMIT):
         days = missing[start : start + _DATES_PER_COMMIT]
-        if not _commit(lake, view, days, wanted, workers, pinned, engine):
+        if not _commit(lake, view, days, targets, workers, pinned, engine):
             return refresh(lake, view, dates, workers=workers, progress=progress, engine=engine)
         if progress:
             progress(min(start + _DATES_PER_COMMIT, len(missing)), len(missing))
@@ -134,10 +134,10 @@ def _beneath(lake: Lake, view: View, dates: Sequence[date]) -> list[dict[date, i
 
 def _fingerprint(view: View, day: date, arrivals: dict[str, list[Ingest]], upstream: list[int]) -> int:
     start, end = view.window(day)
-    seen = {
+    visible = {
         name: sorted(file.sha for file in files if file.touches(start, end)) for name, files in sorted(arrivals.items())
     }
-    return fingerprint_of(view.recipe, seen, upstream)
+    return fingerprint_of(view.recipe, visible, upstream)
 
 
 def _commit(
@@ -171,12 +171,12 @@ def describe(lake: Lake, view: View, day: date) -> Description:
     """What the kept rows of a date look like."""
     with lake.connect() as connection:
         rows = lake.relation(connection, view.kept)
-        found = connection.sql(
+        result = connection.sql(
             f"SUMMARIZE SELECT * EXCLUDE (as_of, {quote(view.entity)}) FROM {rows} WHERE as_of = DATE {literal(day)}"
         )
-        names = [str(name) for name in found.columns]
-        summary = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-    shown = {
+        names = [str(name) for name in result.columns]
+        summary = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    headings = {
         "column_name": "column",
         "column_type": "type",
         "null_percentage": "null %",
@@ -184,5 +184,5 @@ def describe(lake: Lake, view: View, day: date) -> Description:
         "avg": "mean",
         "max": "max",
     }
-    columns = tuple({name: row[key] for key, name in shown.items()} for row in summary)
+    columns = tuple({name: row[key] for key, name in headings.items()} for row in summary)
     return Description(int(summary[0]["count"]) if summary else 0, columns)

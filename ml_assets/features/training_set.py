@@ -62,10 +62,12 @@ class EntityRows:
             return np.empty(0, np.int32)
         days = (self.moments // _DAY).astype(np.int32)
         first, last = int(days.min()), int(days.max())
-        known = np.array([(day - _EPOCH).days for day in self.dates], np.int32)
+        as_of_days = np.array([(day - _EPOCH).days for day in self.dates], np.int32)
         # Looked up by day: as many searches as there are days, not rows.
-        found: NDArray[np.int32] = np.searchsorted(known, np.arange(first, last + 1), side="right").astype(np.int32) - 1
-        return found[days - first]
+        positions: NDArray[np.int32] = (
+            np.searchsorted(as_of_days, np.arange(first, last + 1), side="right").astype(np.int32) - 1
+        )
+        return positions[days - first]
 
     @cached_property
     def order(self) -> "NDArray[np.int64] | None":
@@ -86,28 +88,28 @@ class EntityRows:
         """Which rows of a group are less than `ttl` after their as-of date."""
         moments = self.moments[rows] if self.order is None else self.moments[self.order[rows]]
         midnight = (self.dates[code] - _EPOCH).days * _DAY
-        found: NDArray[np.bool_] = moments < midnight + ttl // _MICROSECOND
-        return found
+        is_fresh: NDArray[np.bool_] = moments < midnight + ttl // _MICROSECOND
+        return is_fresh
 
     def pick(self, keys: pa.ChunkedArray, rows: slice) -> pa.Array:
         """The `keys` of a group."""
-        found = keys[rows] if self.order is None else keys.take(pa.array(self.order[rows]))
-        return found.combine_chunks()
+        picked = keys[rows] if self.order is None else keys.take(pa.array(self.order[rows]))
+        return picked.combine_chunks()
 
     def restore(self, parts: list[pa.Table], pool: ThreadPoolExecutor) -> pa.Table:
         """The tables of the groups as one, in the order of the rows; `parts` is emptied."""
-        found = pa.concat_tables(parts)
+        grouped = pa.concat_tables(parts)
         if self.order is None:
-            return found
+            return grouped
         back = np.empty(len(self.order), np.int64)
         back[self.order] = np.arange(len(self.order))
-        names, left, places = found.column_names, dict(enumerate(found.columns)), pa.array(back)
+        names, left, places = grouped.column_names, dict(enumerate(grouped.columns)), pa.array(back)
         # What was taken is let go: never all columns twice in memory.
         parts.clear()
-        del found
+        del grouped
         # In one piece: to take from many is several times as slow.
-        taken = pool.map(lambda number: left.pop(number).combine_chunks().take(places), range(len(names)))
-        return pa.table([*taken], names)
+        reordered = pool.map(lambda number: left.pop(number).combine_chunks().take(places), range(len(names)))
+        return pa.table([*reordered], names)
 
 
 def features_at(
@@ -131,16 +133,16 @@ def features_at(
     days = [rows.dates[code] for code, which in fresh.items() if which.any()]
     # Without any, the first date says which columns there are.
     refresh(lake, view, days or [rows.cadence.start], workers=workers)
-    chosen, dataset = _chosen(view, names, columns(lake, view)), lake.dataset(view.kept)
-    schema = pa.schema([dataset.schema.field(name) for name in chosen])
+    selected, dataset = _chosen(view, names, columns(lake, view)), lake.dataset(view.kept)
+    schema = pa.schema([dataset.schema.field(name) for name in selected])
     keys = cast_entities(rows.keys, dataset.schema.field(view.entity).type, view.entity)
 
     def group(code: int, which: slice) -> pa.Table:
         if code < 0 or not (valid := fresh[code]).any():
             return _nothing(schema, which.stop - which.start)
-        held = _held(dataset, rows.dates[code], [view.entity, *chosen])
-        places = pc.index_in(rows.pick(keys, which), value_set=held[view.entity].combine_chunks())
-        return held.select(chosen).take(places if valid.all() else _only(places, valid))
+        view_rows = _held(dataset, rows.dates[code], [view.entity, *selected])
+        places = pc.index_in(rows.pick(keys, which), value_set=view_rows[view.entity].combine_chunks())
+        return view_rows.select(selected).take(places if valid.all() else _only(places, valid))
 
     with ThreadPoolExecutor(max_workers=workers) as pool:
         tables = [*pool.map(lambda item: group(*item), rows.groups)]
@@ -160,13 +162,13 @@ def cast_entities(keys: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.Chu
 
 
 def _chosen(view: View, names: Sequence[str] | None, held: Sequence[str]) -> list[str]:
-    chosen = [*held] if names is None else [*names]
-    for name in chosen:
+    selected = [*held] if names is None else [*names]
+    for name in selected:
         if name not in held:
             near = get_close_matches(name, held, n=1)
-            meant = f"use {near[0]}" if near else f"it has {listed(held, 8)}"
-            raise DeclarationError(f"{view.table} has no column {name!r}: {meant}")
-    return chosen
+            hint = f"use {near[0]}" if near else f"it has {listed(held, 8)}"
+            raise DeclarationError(f"{view.table} has no column {name!r}: {hint}")
+    return selected
 
 
 def _nothing(schema: pa.Schema, rows: int) -> pa.Table:

@@ -33,10 +33,10 @@ def admit(
         connection: writes reasons and rows as text.
     """
     last = shift(now, spec.tolerance)
-    held = [_within(rows[column], FIRST, last) for column in spec.times]
-    held += [pc.is_valid(rows[column]) for column in spec.key]
-    fits = held[0]
-    for part in held[1:]:
+    conditions = [_within(rows[column], FIRST, last) for column in spec.times]
+    conditions += [pc.is_valid(rows[column]) for column in spec.key]
+    fits = conditions[0]
+    for part in conditions[1:]:
         fits = pc.and_(fits, part)
     if pc.all(fits).as_py() is not False:
         return rows, QUARANTINED.empty_table()

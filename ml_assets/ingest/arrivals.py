@@ -21,11 +21,11 @@ def register(spec: "SourceSpec", location: Path | str | None) -> dict[str, datet
     Raises:
         DataError: a line cannot be understood; without it, a document would arrive at another time in silence.
     """
-    known: dict[str, datetime] = {}
+    arrived: dict[str, datetime] = {}
     for file in arrivals(spec.arrivals, location) if spec.arrivals else ():
         for name, at in _lines(file):
-            known[name] = min(at, known.get(name, at))
-    return known
+            arrived[name] = min(at, arrived.get(name, at))
+    return arrived
 
 
 def _lines(file: Arrival) -> Iterator[tuple[str, datetime]]:
@@ -41,8 +41,8 @@ def _lines(file: Arrival) -> Iterator[tuple[str, datetime]]:
 
 def _line(line: bytes, where: str) -> tuple[str, datetime]:
     try:
-        said: Any = json.loads(line)
-        name, at = str(said["document_id"]).lower(), datetime.fromisoformat(said["received_at"])
+        entry: Any = json.loads(line)
+        name, at = str(entry["document_id"]).lower(), datetime.fromisoformat(entry["received_at"])
     except (ValueError, KeyError, TypeError) as error:
         what = line[:80].decode(errors="replace")
         raise DataError(f"{where}: {what} does not say when a document arrived, write {_EXAMPLE}") from error

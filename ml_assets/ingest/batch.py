@@ -87,12 +87,12 @@ def load(
     """
     require_content(arrival)
     unfit: Counter[str] = Counter()
-    with ExitStack() as held, ExitStack() as reading:
+    with ExitStack() as resources, ExitStack() as reading:
         file = read(arrival, spec, reading)
         plan = fit(arrival.name, file, shape, spec, connection)
-        if lacking := [column for column in spec.key if column not in plan.sources]:
-            raise DataError(f"{arrival.name}: misses column {', '.join(lacking)} of the key: deliver the file with it")
-        rows, bad = held.enter_context(Spool()), held.enter_context(Spool())
+        if absent := [column for column in spec.key if column not in plan.sources]:
+            raise DataError(f"{arrival.name}: misses column {', '.join(absent)} of the key: deliver the file with it")
+        rows, bad = resources.enter_context(Spool()), resources.enter_context(Spool())
         for fitting, refused, counts in conform(plan, file.batches(), connection):
             admitted, barred = admit(fitting, spec, now, connection)
             rows.add(admitted)
@@ -104,7 +104,7 @@ def load(
         _require_times(arrival, spec, unfit, rows, bad)
         require_unchanged(arrival, identity)
         return LoadedFile(
-            arrival, identity.sha, plan.shape, schema_drift(plan, unfit), rows, bad, held.pop_all(), plan.waiting
+            arrival, identity.sha, plan.shape, schema_drift(plan, unfit), rows, bad, resources.pop_all(), plan.waiting
         )
 
 
@@ -145,8 +145,8 @@ def commit(
         LakeError: another machine committed a batch at the same time; nothing of this one counts.
     """
     batch = ledger.number(lake, table) + 1
-    with ExitStack() as held:
-        quarantine = held.enter_context(Spool())
+    with ExitStack() as resources:
+        quarantine = resources.enter_context(Spool())
         entries = [_settle(file, batch, spec, quarantine, connection, delivered) for file in files]
         ledger.announce(lake, table, entries, announced)
         if quarantine.rows:
@@ -207,23 +207,23 @@ def _results(file: LoadedFile, spec: SourceSpec) -> dict[str, Any]:
     pairs = zip(spec.expectations, file.found, strict=True)
     return {
         expectation.key: {
-            "success": found.success,
-            "elements": found.elements,
-            "unexpected": found.unexpected,
-            "examples": list(found.examples),
+            "success": result.success,
+            "elements": result.elements,
+            "unexpected": result.unexpected,
+            "examples": list(result.examples),
         }
-        for expectation, found in pairs
+        for expectation, result in pairs
     }
 
 
 def _quarantining(file: LoadedFile, spec: SourceSpec) -> "list[tuple[Expectation, ExpectationResult]]":
     pairs = zip(spec.expectations, file.found, strict=True)
-    return [(expectation, found) for expectation, found in pairs if expectation.severity == "quarantine"]
+    return [(expectation, result) for expectation, result in pairs if expectation.severity == "quarantine"]
 
 
 def _accepted(file: LoadedFile, spec: SourceSpec) -> Iterator[pa.Table]:
     """The rows of a file that no quarantining expectation names."""
-    bad = [found.rows for _, found in _quarantining(file, spec)]
+    bad = [result.rows for _, result in _quarantining(file, spec)]
     barred = np.unique(np.concatenate([np.array([], np.int64), *bad]))
     start = 0
     for rows in file.rows:
@@ -237,17 +237,17 @@ def _breaking(file: LoadedFile, rows: pa.Table, start: int, spec: SourceSpec) ->
     """Number and reason of the rows in one table of a file that a quarantining expectation names."""
     schema = pa.schema([(POSITION, pa.int64()), (REASON, pa.string())])
     tables = [schema.empty_table()]
-    for expectation, found in _quarantining(file, spec):
-        chosen = rows.take(pa.array(_within(found.rows, start, rows.num_rows)))
-        tables.append(pa.table([chosen[POSITION], _reasons(expectation, chosen)], schema=schema))
+    for expectation, result in _quarantining(file, spec):
+        failing = rows.take(pa.array(_within(result.rows, start, rows.num_rows)))
+        tables.append(pa.table([failing[POSITION], _reasons(expectation, failing)], schema=schema))
     return pa.concat_tables(tables)
 
 
 def _reasons(expectation: Expectation, rows: pa.Table) -> pa.ChunkedArray:
     """`amount: -5 breaks expect_column_values_to_be_between(min_value=0)`, for each row."""
     own = {"column", "column_A", "column_B", "column_list", "mostly", "meta", "notes", "description"}
-    asked = ", ".join(f"{name}={value}" for name, value in expectation.kwargs.items() if name not in own)
-    broken = f"{expectation.type}({asked[:100]})"
+    arguments = ", ".join(f"{name}={value}" for name, value in expectation.kwargs.items() if name not in own)
+    broken = f"{expectation.type}({arguments[:100]})"
     values = [pc.binary_join_element_wise(f"{column}: ", _text(rows[column]), "") for column in expectation.columns]
     joined = pc.binary_join_element_wise(*values, ", ")
     return pc.binary_join_element_wise(joined, f" breaks {broken}", "")
@@ -262,8 +262,8 @@ def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _within(rows: "NDArray[np.int64]", start: int, count: int) -> "NDArray[np.int64]":
     """Those of the sorted `rows` of a file that lie in its table from `start`, counted from there."""
     low, high = np.searchsorted(rows, [start, start + count])
-    found: NDArray[np.int64] = rows[low:high] - start
-    return found
+    places: NDArray[np.int64] = rows[low:high] - start
+    return places
 
 
 def _signed(rows: pa.Table, file: LoadedFile, *, named: bool = False) -> pa.Table:

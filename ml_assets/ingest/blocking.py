@@ -27,8 +27,8 @@ def blocked_by(spec: "SourceSpec", files: "Sequence[LoadedFile]") -> dict[str, s
     from ml_assets.ingest.expectations import suite
 
     built = suite(spec, files[-1].shape)
-    for file, found in zip(files, judge([file.rows for file in files], built), strict=True):
-        file.found = found
+    for file, results in zip(files, judge([file.rows for file in files], built), strict=True):
+        file.found = results
     reasons = {file.sha: verdict(spec.expectations, file.found) for file in files}
     return {sha: reason for sha, reason in reasons.items() if reason}
 
@@ -37,7 +37,7 @@ def totals(spec: "SourceSpec", entries: "list[ledger.Entry]") -> Iterator[Checke
     """Each declared expectation over the files that were checked against it."""
     results = [json.loads(entry.results) for entry in entries]
     for expectation in spec.expectations:
-        yield _total(expectation, [found[expectation.key] for found in results if expectation.key in found])
+        yield _total(expectation, [by_key[expectation.key] for by_key in results if expectation.key in by_key])
 
 
 def _total(expectation: "Expectation", found: list[dict[str, object]]) -> Checked:

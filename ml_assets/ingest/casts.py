@@ -29,7 +29,7 @@ _SURE = 16  # a number of fewer characters is below 2^53
 
 def kind_of(type_: pa.DataType) -> Kind | None:
     """The declared name of a stored type; None for one that cannot be declared (decimal, list ...)."""
-    return next((kind for kind, known in TYPES.items() if known == type_), None)
+    return next((kind for kind, stored in TYPES.items() if stored == type_), None)
 
 
 def type_name(type_: pa.DataType) -> str:
@@ -220,10 +220,10 @@ def _from_value(name: str, source: pa.DataType, kind: Kind) -> str:
     if {source, TYPES[kind]} & times and not {source, TYPES[kind]} <= times:
         return f"CAST(NULL AS {_SQL[kind]})"  # a number is no time: its unit would be a guess
     back = kind_of(source)
-    known = _SQL[back] if back else str(source) if pa.types.is_decimal(source) else None
-    if known is None:
+    source_type = _SQL[back] if back else str(source) if pa.types.is_decimal(source) else None
+    if source_type is None:
         return f"CAST(NULL AS {_SQL[kind]})"
-    return _there_and_back(name, known, _SQL[kind])
+    return _there_and_back(name, source_type, _SQL[kind])
 
 
 def _there_and_back(name: str, source: str, target: str) -> str:

@@ -60,9 +60,9 @@ def conform(
 
 def widen(rows: pa.Table, shape: "Shape", *more: str) -> pa.Table:
     """`rows` with the columns of `shape` in its order, null where they had none, then the columns `more`."""
-    known = set(rows.column_names)
+    present = set(rows.column_names)
     columns = [
-        rows[name].cast(type_) if name in known else pa.nulls(rows.num_rows, type_)
+        rows[name].cast(type_) if name in present else pa.nulls(rows.num_rows, type_)
         for name, type_ in shape.fields.items()
     ]
     return pa.table([*columns, *(rows[name] for name in more)], names=[*shape.fields, *more])
@@ -84,8 +84,8 @@ def quarantine_rows(connection: "duckdb.DuckDBPyConnection", rows: pa.Table, bad
     positions = sorted(reasons)
     places = np.searchsorted(rows[POSITION].to_numpy(), positions)
     joined = ["; ".join(sorted(reasons[position])) for position in positions]
-    taken = rows.drop_columns([POSITION]).take(pa.array(places))
-    return pa.table([positions, joined, _json(connection, taken)], schema=QUARANTINED)
+    rejected = rows.drop_columns([POSITION]).take(pa.array(places))
+    return pa.table([positions, joined, _json(connection, rejected)], schema=QUARANTINED)
 
 
 def _json(connection: "duckdb.DuckDBPyConnection", rows: pa.Table) -> pa.ChunkedArray:
@@ -93,11 +93,11 @@ def _json(connection: "duckdb.DuckDBPyConnection", rows: pa.Table) -> pa.Chunked
     columns, parts = dict[str, pa.ChunkedArray](), list[str]()
     for nr, name in enumerate(rows.column_names):
         alias, column = f"c{nr}", rows[name]
-        columns[alias], shown = _on_calendar(column), alias
+        columns[alias], expression = _on_calendar(column), alias
         if columns[alias] is not column:  # DuckDB would end over some of them, and take its connection along
             columns[f"{alias}_number"] = pc.if_else(outside_calendar(column), _numbers(column), None)
-            shown = f"coalesce({alias}_number, CAST({alias} AS VARCHAR))"
-        parts.append(f"{quote(name)} := {shown}")
+            expression = f"coalesce({alias}_number, CAST({alias} AS VARCHAR))"
+        parts.append(f"{quote(name)} := {expression}")
     sql = f"SELECT CAST(to_json(struct_pack({', '.join(parts)})) AS VARCHAR) AS row FROM rows"
     return arrow(connection, sql, rows=pa.table(columns))["row"].cast(pa.string())
 
@@ -143,8 +143,8 @@ def _unfit(plan: "Fit", delivered: pa.ChunkedArray, values: dict[str, pa.Chunked
     """The places of values that were delivered and are no more: they do not fit the type."""
     if values[column].null_count == delivered.null_count:
         return np.array([], np.int64)
-    lost = pc.and_(pc.is_null(values[column]), pc.is_valid(delivered))
-    places: _Places = np.flatnonzero(lost.to_numpy())
+    is_lost = pc.and_(pc.is_null(values[column]), pc.is_valid(delivered))
+    places: _Places = np.flatnonzero(is_lost.to_numpy())
     lost_values = delivered.take(pa.array(places))
     missing = np.zeros(len(places), dtype=bool)
     if delivered.type == pa.float64():
@@ -159,8 +159,8 @@ def _reasons(plan: "Fit", raw: pa.Table, values: dict[str, pa.ChunkedArray], unf
     """Why rows do not fit, by their place in the batch."""
     reasons: dict[int, list[str]] = {}
     for column, places in unfit.items():
-        shown = raw[column].take(pa.array(places))
-        for place, value in zip(places.tolist(), _shown(shown), strict=True):
+        delivered = raw[column].take(pa.array(places))
+        for place, value in zip(places.tolist(), _shown(delivered), strict=True):
             reasons.setdefault(place, []).append(_why(plan, column, value))
     for column in plan.times:
         missing = np.flatnonzero(pc.is_null(values[column]).to_numpy())

@@ -56,16 +56,16 @@ def require_names(file: str, names: list[str]) -> None:
     """
     if len(names) > COLUMNS:
         raise DataError(f"{file}: has {len(names):,} columns and a file may have {COLUMNS:,}: deliver it in parts")
-    seen: dict[str, str] = {}
+    by_casefold: dict[str, str] = {}
     for name in names:
         if not name.strip():
             raise DataError(f"{file}: a column has no name, give each one a name")
         if bad := next((sign for sign in name if sign < " " or sign == "\x7f" or "\ud800" <= sign <= "\udfff"), None):
             raise DataError(f"{file}: column {name!r} has the character {bad!r} in its name, rename it")
         key = name.casefold()
-        if key in seen:
-            raise DataError(f"{file}: columns {seen[key]!r} and {name!r} have one name, rename one")
-        seen[key] = name
+        if key in by_casefold:
+            raise DataError(f"{file}: columns {by_casefold[key]!r} and {name!r} have one name, rename one")
+        by_casefold[key] = name
 
 
 def arrow(connection: "duckdb.DuckDBPyConnection", sql: str, **tables: pa.Table) -> pa.Table:

@@ -76,12 +76,12 @@ def corrections(lake: "Lake", source: Keyed, version: int) -> Corrections:
     if not source.key:
         return Corrections(files)
     identity = lake.identity(source.table)
-    known = (lake.root, source, identity and identity[0], version)
-    if known not in _READ:
+    key = (lake.root, source, identity and identity[0], version)
+    if key not in _READ:
         if len(_READ) >= _TABLES:
             _READ.clear()
-        _READ[known] = _read(lake, source, version, deliveries, files)
-    return _READ[known]
+        _READ[key] = _read(lake, source, version, deliveries, files)
+    return _READ[key]
 
 
 def arrived_files(lake: "Lake", source: Keyed, version: int | None) -> list[Ingest]:
@@ -118,8 +118,8 @@ def visible_rows(
     """
     start, end = window
     at = lake.version(source.table) or 0 if version is None else version
-    known = corrections(lake, source, at) if corrected is None else corrected
-    hidden, passed = known.hidden(end), known.passed_over(connection, end)
+    applied = corrections(lake, source, at) if corrected is None else corrected
+    hidden, passed = applied.hidden(end), applied.passed_over(connection, end)
     event = quote(source.event_time)
     bounds = [f"{event} < TIMESTAMP {literal(end)}"]
     bounds += [f"{event} >= TIMESTAMP {literal(start)}"] if start else []
@@ -151,30 +151,30 @@ def current_rows(lake: "Lake", connection: "duckdb.DuckDBPyConnection", table: s
 def withdrawn_files(lake: "Lake", table: str) -> list[str]:
     """The files of a table that were taken back or replaced, by SHA-256."""
     entries = ledger.committed_entries(lake, table)
-    held = {sha for sha, one in standing_deliveries(entries).items() if one.holds(LAST)}
-    return sorted({entry.sha for entry in entries} - held)
+    in_force = {sha for sha, one in standing_deliveries(entries).items() if one.holds(LAST)}
+    return sorted({entry.sha for entry in entries} - in_force)
 
 
 def _read(
     lake: "Lake", source: Keyed, version: int, deliveries: dict[str, Delivery], files: dict[str, Delivery]
 ) -> Corrections:
-    event, known = quote(source.event_time), quote(source.known_at or source.event_time)
+    event, known_at = quote(source.event_time), quote(source.known_at or source.event_time)
     names = [f"_key{nr}" for nr in range(len(source.key))]
-    key, named = ", ".join(names), ", ".join(f"{quote(c)} AS {n}" for c, n in zip(source.key, names, strict=True))
+    key, aliased = ", ".join(names), ", ".join(f"{quote(c)} AS {n}" for c, n in zip(source.key, names, strict=True))
     with lake.connect() as connection:
         rows = lake.relation(connection, source.table, version, places=True)
         connection.register("_deliveries", _ranked(deliveries))
-        keyed = f"(SELECT {named}, {PATH}, {ROW}, {FILE_COLUMN}, {event} AS event, {known} AS known FROM {rows})"
-        repeated = f"(SELECT {named} FROM {rows} GROUP BY ALL HAVING count(*) > 1)"
-        found: pa.Table = connection.sql(
+        keyed = f"(SELECT {aliased}, {PATH}, {ROW}, {FILE_COLUMN}, {event} AS event, {known_at} AS known FROM {rows})"
+        repeated = f"(SELECT {aliased} FROM {rows} GROUP BY ALL HAVING count(*) > 1)"
+        shared_rows: pa.Table = connection.sql(
             f"SELECT * EXCLUDE ({key}), dense_rank() OVER (ORDER BY {key}) AS id, "
             f"delivery = min(delivery) OVER (PARTITION BY {key}) AS fresh, "
             f"max(event) OVER (PARTITION BY {key} ORDER BY delivery) AS reach "
             f"FROM {keyed} SEMI JOIN {repeated} USING ({key}) JOIN _deliveries USING ({FILE_COLUMN})"
         ).to_arrow_table()
-        shared = _placed(found, lake.files(source.table, version))
+        shared = _placed(shared_rows, lake.files(source.table, version))
         connection.register("_shared", shared)
-        parts = _parts(connection, rows, event, known)
+        parts = _parts(connection, rows, event, known_at)
     return Corrections(files, shared.drop_columns(["reach"]), parts)
 
 

@@ -29,8 +29,8 @@ def date_formats(value: str) -> list[str]:
 
 def _of_days(day: str) -> Iterator[str]:
     for pattern, formats in _DAYS:
-        if found := re.fullmatch(pattern, day):
-            yield from (each.format(found["sign"]) for each in formats)
+        if match := re.fullmatch(pattern, day):
+            yield from (each.format(match["sign"]) for each in formats)
 
 
 def _clock(time: re.Match[str]) -> str:

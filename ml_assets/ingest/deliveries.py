@@ -52,17 +52,17 @@ class Delivery:
 
 def standing_deliveries(entries: "Iterable[Entry]") -> dict[str, Delivery]:
     """The deliveries that were not taken back, by content, in the order of their ingest."""
-    found: dict[str, Delivery] = {}
+    standing: dict[str, Delivery] = {}
     for entry in entries:
         if entry.undone:
-            found.pop(entry.sha, None)
-            found |= {sha: _reopened(one) for sha, one in found.items() if one.by == entry.sha}
+            standing.pop(entry.sha, None)
+            standing |= {sha: _reopened(one) for sha, one in standing.items() if one.by == entry.sha}
             continue
         for sha in filter(None, entry.replaces.split(",")):
-            if sha in found and sha != entry.sha:
-                found[sha] = _closed(found[sha], entry)
-        found[entry.sha] = _opened(found.get(entry.sha), entry)
-    return found
+            if sha in standing and sha != entry.sha:
+                standing[sha] = _closed(standing[sha], entry)
+        standing[entry.sha] = _opened(standing.get(entry.sha), entry)
+    return standing
 
 
 def at_path(entries: "Sequence[Entry]") -> "dict[str, Entry]":

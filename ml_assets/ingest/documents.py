@@ -64,8 +64,8 @@ class Inbox:
         """
         before = self._refusals.get(identity.sha)
         attempt, came = before.attempt + 1 if before else 1, self._received(arrival, identity, before)
-        with ExitStack() as held:
-            rows, bad = held.enter_context(Spool()), held.enter_context(Spool())
+        with ExitStack() as resources:
+            rows, bad = resources.enter_context(Spool()), resources.enter_context(Spool())
             try:
                 document, facts = self._read(arrival)
                 row = self.rows.row(document, identity.sha, arrival.name, came, facts)
@@ -73,7 +73,7 @@ class Inbox:
             except UnreadableError as error:
                 bad.add(_refused(error, Refusal(arrival.name, arrival.size, error.code, READER, attempt, f"{came}")))
             require_unchanged(arrival, identity)
-            return LoadedFile(arrival, identity.sha, self.rows.shape, (), rows, bad, held.pop_all(), attempt=attempt)
+            return LoadedFile(arrival, identity.sha, self.rows.shape, (), rows, bad, resources.pop_all(), attempt=attempt)
 
     def _read(self, arrival: Arrival) -> tuple[Document, Mapping[str, Any]]:
         """A document, and the facts that were found in it."""
@@ -92,13 +92,13 @@ class Inbox:
         self._reader.close()
 
     def _received(self, arrival: Arrival, identity: Identity, before: Refusal | None) -> datetime:
-        known = self._register.get(identity.sha)
-        if known and known > self._now:
+        declared = self._register.get(identity.sha)
+        if declared and declared > self._now:
             raise DataError(
-                f"{arrival.name}: is here, and yet `arrivals` says that it arrives at {known} (UTC; now it is "
+                f"{arrival.name}: is here, and yet `arrivals` says that it arrives at {declared} (UTC; now it is "
                 f"{self._now:%Y-%m-%d %H:%M}): correct its line"
             )
-        return known or (before and before.seen) or self._now
+        return declared or (before and before.seen) or self._now
 
 
 def _twice(ask: Callable[[], Answer]) -> Answer:

@@ -54,8 +54,12 @@ def verdict(expectations: Sequence["Expectation"], found: Sequence[ExpectationRe
 
 
 def _evidence(found: ExpectationResult) -> str:
-    seen = ", ".join(found.examples) or "nothing"
-    return f"{found.unexpected} of {found.elements} values, such as {seen}" if len(found.rows) else f"observed {seen}"
+    examples = ", ".join(found.examples) or "nothing"
+    return (
+        f"{found.unexpected} of {found.elements} values, such as {examples}"
+        if len(found.rows)
+        else f"observed {examples}"
+    )
 
 
 def _shown(value: object) -> str:
@@ -67,8 +71,8 @@ def _row_wise(files: Sequence["Spool"], suite: Suite, chosen: list[int]) -> list
     columns = sorted({column for nr in chosen for column in suite.expectations[nr].columns})
     for chunk in _chunks(files, columns) if chosen else []:
         rows = pa.concat_tables([part.rows for part in chunk])
-        for nr, found in suite.check(rows, chosen).items():
-            _share(tallies, chunk, nr, found, suite.expectations[nr])
+        for nr, result in suite.check(rows, chosen).items():
+            _share(tallies, chunk, nr, result, suite.expectations[nr])
     return [{nr: _sum(suite.expectations[nr], parts) for nr, parts in tally.items()} for tally in tallies]
 
 
@@ -115,14 +119,14 @@ def _sum(expectation: "Expectation", parts: list[ExpectationResult]) -> Expectat
 def _whole(file: "Spool", suite: Suite, chosen: list[int]) -> dict[int, ExpectationResult]:
     if not file.rows:
         return {nr: ExpectationResult(True, 0, np.array([], np.int64), 0, ()) for nr in chosen}
-    found: dict[int, ExpectationResult] = {}
+    results: dict[int, ExpectationResult] = {}
     groups: dict[str, list[int]] = {}
     for nr in chosen:
         groups.setdefault(_need(suite.expectations[nr]), []).append(nr)
     for need, numbers in groups.items():
-        named = {column for nr in numbers for column in suite.expectations[nr].columns}
-        found |= suite.check(_read(file, need, sorted(named)), numbers)
-    return found
+        columns = {column for nr in numbers for column in suite.expectations[nr].columns}
+        results |= suite.check(_read(file, need, sorted(columns)), numbers)
+    return results
 
 
 def _need(expectation: "Expectation") -> str:
@@ -138,7 +142,7 @@ def _read(file: "Spool", need: str, columns: list[str]) -> pa.Table:
     """No more of a file than is needed: a table of millions of rows is counted by one column."""
     tables: list[Any] = []
     for table in file:
-        known = table.column_names[:-1]  # the last one is the row's number
-        wanted = {"columns": columns, "count": known[:1]}.get(need, known)
-        tables.append(table.select(wanted) if need != "names" else table.select(known).slice(0, 0))
+        data_columns = table.column_names[:-1]  # the last one is the row's number
+        selection = {"columns": columns, "count": data_columns[:1]}.get(need, data_columns)
+        tables.append(table.select(selection) if need != "names" else table.select(data_columns).slice(0, 0))
     return pa.concat_tables(tables)

@@ -85,10 +85,10 @@ class Suite:
         if not chosen:
             return {}
         suite = gx.ExpectationSuite(name=self.source, expectations=[self.built[nr] for nr in chosen])
-        asked = {"result_format": "COMPLETE", "return_unexpected_index_query": False}
+        result_format = {"result_format": "COMPLETE", "return_unexpected_index_query": False}
         with _quiet():
             batch = self.batches.get_batch(batch_parameters={"dataframe": frame()})
-            answer = batch.validate(suite, result_format=asked)
+            answer = batch.validate(suite, result_format=result_format)
         # The library reorders: each result says by its meta to which expectation it belongs.
         numbered = {int(result.expectation_config.meta["nr"]): result for result in answer.results}
         return {nr: self._found(nr, numbered[nr]) for nr in chosen}
@@ -189,22 +189,22 @@ def _implementation(spec: "SourceSpec", expectation: "Expectation") -> Any:  # n
         return get_expectation_impl(expectation.type)
     except ExpectationNotFoundError as error:
         near = get_close_matches(expectation.type, list_registered_expectation_implementations(), n=1)
-        meant = f", did you mean {near[0]}" if near else ""
+        hint = f", did you mean {near[0]}" if near else ""
         raise DeclarationError(
-            f"source {spec.name}: Great Expectations has no {expectation.type}{meant}? "
+            f"source {spec.name}: Great Expectations has no {expectation.type}{hint}? "
             "https://greatexpectations.io/expectations lists them"
         ) from error
 
 
 def _build(spec: "SourceSpec", nr: int, kind: Any, shape: "Shape") -> Any:  # noqa: ANN401 - no types
     expectation = spec.expectations[nr]
-    known = list(shape.fields)
+    names = list(shape.fields)
     for column in expectation.columns if expectation.type != "expect_column_to_exist" else []:
         if column not in shape.fields and not expectation.type.startswith("expect_table_"):
-            near = get_close_matches(column, known, n=1)
-            meant = f"did you mean {near[0]}? " if near else ""
+            near = get_close_matches(column, names, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
             raise DeclarationError(
-                f"source {spec.name}: {expectation.name} names no column of the table: {meant}it has {', '.join(known)}"
+                f"source {spec.name}: {expectation.name} names no column of the table: {hint}it has {', '.join(names)}"
             )
     kwargs = _timed(expectation, shape)
     meta = {**(kwargs.pop("meta", None) or {}), "nr": nr}

@@ -91,22 +91,22 @@ def arrivals(files: str, location: Path | str | None) -> list[Arrival]:
     """
     if "://" not in files and location is None:
         raise DataError(f"files {files!r}: no drop zone is given, name one or write a URL (file:///archive/*.csv)")
-    system, pattern, found = _glob(files if "://" in files else f"{os.fspath(location or '')}/{files}")
+    system, pattern, entries = _glob(files if "://" in files else f"{os.fspath(location or '')}/{files}")
     base = _fixed_part(pattern)
-    shown = base if "://" in files else str(system._strip_protocol(os.fspath(location or "")))  # noqa: SLF001 - fsspec's only spelling of it
-    found = found | _parts(system, found, base)
-    kept = [(path, info) for path, info in found.items() if info["type"] != "directory" and _finished(path, base)]
+    zone_folder = base if "://" in files else str(system._strip_protocol(os.fspath(location or "")))  # noqa: SLF001 - fsspec's only spelling of it
+    entries = entries | _parts(system, entries, base)
+    finished = [(path, info) for path, info in entries.items() if info["type"] != "directory" and _finished(path, base)]
     whole = "://" in files
-    zone = real_folder(shown) if "file" in _protocols(system) else ""
+    zone = real_folder(zone_folder) if "file" in _protocols(system) else ""
     return [
         Arrival(
             system,
             path,
-            printable(path if whole else _below(path, shown)),
+            printable(path if whole else _below(path, zone_folder)),
             *_state(path, info),
             obstacle(path, info, zone),
         )
-        for path, info in sorted(kept)
+        for path, info in sorted(finished)
     ]
 
 
@@ -121,14 +121,14 @@ def unread_names(files: str, location: Path | str | None, taken: Iterable[str]) 
     A store that names its files but lists no folder has nothing beside them.
     """
     try:
-        _, pattern, found = _glob(files if "://" in files else f"{os.fspath(location or '')}/{files}", folder=True)
+        _, pattern, entries = _glob(files if "://" in files else f"{os.fspath(location or '')}/{files}", folder=True)
     except DataError:
         return ()
     base, read = _fixed_part(pattern), tuple(taken)
     return tuple(
         sorted(
             printable(_below(path, base)) + ("/" if info["type"] == "directory" else "")
-            for path, info in found.items()
+            for path, info in entries.items()
             if _finished(path, base) and not any(name == path or name.startswith(f"{path}/") for name in read)
         )
     )
@@ -141,10 +141,10 @@ def _glob(address: str, *, folder: bool = False) -> "tuple[fsspec.AbstractFileSy
         system, pattern = fsspec.core.url_to_fs(address)
         varies = any(sign in pattern for sign in _MAGIC)
         pattern = f"{_fixed_part(pattern)}/*" if folder else any_case(pattern) if varies else pattern
-        found: dict[str, dict[str, Any]] = system.glob(pattern, detail=True)
+        entries: dict[str, dict[str, Any]] = system.glob(pattern, detail=True)
         # A listing of a web server does not say how large a file is.
-        asked = {path: system.info(path) for path, info in found.items() if info.get("size") is None}
-        return system, pattern, found | asked
+        sized = {path: system.info(path) for path, info in entries.items() if info.get("size") is None}
+        return system, pattern, entries | sized
     except Exception as error:  # whatever the client of a store raises
         what = " ".join(str(error).split())[:300] or type(error).__name__
         raise DataError(

@@ -108,12 +108,12 @@ class Delivering:
             now: naive UTC.
         """
         last = max((entry.delivered for entry in entries if entry.delivered), default=None)
-        found = lake.records(ledger.files_table(table), [_BEGUN, _ENDED]) if spec.key else {}
-        killed = last is not None and found.get(_ENDED) != found.get(_BEGUN) == microseconds(last)
+        recorded = lake.records(ledger.files_table(table), [_BEGUN, _ENDED]) if spec.key else {}
+        killed = last is not None and recorded.get(_ENDED) != recorded.get(_BEGUN) == microseconds(last)
         if last is not None and killed and timedelta(0) <= now - last < _RESUMED:
             return cls(last, keyed=True, begun=True)
         # Later than all before, also than one that was killed before it committed: two records would be one.
-        begun = None if _BEGUN not in found else moment(found[_BEGUN])
+        begun = None if _BEGUN not in recorded else moment(recorded[_BEGUN])
         before = max(filter(None, (last, begun)), default=None)
         return cls(now if before is None else max(now, before + _TICK), keyed=bool(spec.key))
 
@@ -160,9 +160,9 @@ def bound_reach(lake: "Lake", table: str, spec: "SourceSpec", entries: list[Entr
         f"WHERE {event} <= $now AND {FILE_COLUMN} IN ({', '.join(map(literal, believed))}) GROUP BY {FILE_COLUMN}"
     )
     rows = {row["sha"]: row["reached"] for row in lake.query(sql, {"now": now}, t=table).to_pylist()}
-    known = [
+    corrected = [
         replace(entry, reached=rows.get(entry.sha), delivered=FIRST) if entry.sha in believed else entry
         for entry in entries
     ]
-    ledger.rewrite(lake, table, known)
-    return known
+    ledger.rewrite(lake, table, corrected)
+    return corrected

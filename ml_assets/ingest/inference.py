@@ -135,12 +135,12 @@ def _look(tally: Tally, values: pa.ChunkedArray, text: "TextFormat", *, numbers:
     """What the first values look like: cheaper than to count of each column what it is not."""
     present, sample = 0, list[str]()
     for start in range(0, len(values), _LOOKED_AT):
-        found = [
+        words = [
             value.strip(" ") for value in values.slice(start, _LOOKED_AT).drop_null().to_pylist() if is_filled(value)
         ]
-        present += len(found)
+        present += len(words)
         # Words that stand for no value say nothing of the type.
-        if sample := [value for value in found if value.lower() not in _WORDS][:_SAMPLE]:
+        if sample := [value for value in words if value.lower() not in _WORDS][:_SAMPLE]:
             break
     else:
         tally.filled += present
@@ -149,9 +149,9 @@ def _look(tally: Tally, values: pa.ChunkedArray, text: "TextFormat", *, numbers:
         return
     kinds = [kind for kind in (*KINDS, *LOOKS) if numbers or kind not in _NUMBERS]
     patterns = {kind: re.compile(LOOKS.get(kind) or shape(kind, text), re.ASCII) for kind in kinds}
-    seen = {kind: sum(bool(patterns[kind].fullmatch(value)) for value in sample) for kind in kinds}
-    tally.plausible = tuple(kind for kind in kinds if 2 * seen[kind] >= len(sample))
-    tally.counted = next(((kind,) for kind in tally.plausible if seen[kind] == len(sample)), ())
+    matches = {kind: sum(bool(patterns[kind].fullmatch(value)) for value in sample) for kind in kinds}
+    tally.plausible = tuple(kind for kind in kinds if 2 * matches[kind] >= len(sample))
+    tally.counted = next(((kind,) for kind in tally.plausible if matches[kind] == len(sample)), ())
     tally.filled += 0 if tally.counted else len(sample)
 
 
@@ -211,8 +211,8 @@ def _doubt(
     spec: "SourceSpec",
     connection: "duckdb.DuckDBPyConnection",
 ) -> Doubt:
-    fits, sought = _fits(kind, spec.format), "" if kind in LOOKS or tally.fits[kind] == tally.filled else "NOT"
-    sql = f"SELECT c FROM rows WHERE {filled_condition('c')} AND {sought} coalesce({fits}, false) LIMIT 1"
+    fits, negation = _fits(kind, spec.format), "" if kind in LOOKS or tally.fits[kind] == tally.filled else "NOT"
+    sql = f"SELECT c FROM rows WHERE {filled_condition('c')} AND {negation} coalesce({fits}, false) LIMIT 1"
     for batch in _timed(content, spec, connection):
         values = arrow(connection, sql, rows=batch.select([column]).rename_columns(["c"]))["c"]
         if len(values):

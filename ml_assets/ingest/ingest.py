@@ -78,8 +78,8 @@ def ingest(
         with closing(_Run(lake, table, spec, entries, at)) as run:
             if spec.read == "documents":
                 run.open(location, retry=retry)
-            found = arrivals(spec.files, location)
-            waiting = run.unknown(found)
+            files = arrivals(spec.files, location)
+            waiting = run.unknown(files)
             for nr, arrival in enumerate(waiting):
                 if progress:
                     progress(nr, len(waiting), arrival.name)
@@ -88,7 +88,7 @@ def ingest(
             if run.inbox and run.inbox.again:
                 ledger.recover(lake, table)  # what is read now was refused before
             run.end()
-            return run.report(unread_names(spec.files, location, (arrival.path for arrival in found)))
+            return run.report(unread_names(spec.files, location, (arrival.path for arrival in files)))
 
 
 def ingests(lake: "Lake", table: str, version: int | None = None) -> list[Ingest]:
@@ -224,10 +224,10 @@ class _Run:
         """Remove what a commit that failed left behind; it may have failed after its last write, which then counts."""
         if self.lake.version(self.table) == 0:
             self.lake.drop(self.table)  # it was made for the file that failed, and has its columns
-        known = {(entry.sha, entry.batch) for entry in (*self.entries, *self.new)}
-        found = [entry for entry in ledger.recover(self.lake, self.table) if (entry.sha, entry.batch) not in known]
-        self.new += found
-        return [file for file in files if file.sha not in {entry.sha for entry in found}]
+        before = {(entry.sha, entry.batch) for entry in (*self.entries, *self.new)}
+        committed = [entry for entry in ledger.recover(self.lake, self.table) if (entry.sha, entry.batch) not in before]
+        self.new += committed
+        return [file for file in files if file.sha not in {entry.sha for entry in committed}]
 
     def _keep(self, files: list[LoadedFile]) -> None:
         """Commit files; those that a `block` expectation fails are left out."""
@@ -257,8 +257,8 @@ class _Run:
             self.inbox.close()
 
     def _warnings(self) -> tuple[str, ...]:
-        known = self.shape.fields if self.shape else {}
-        waiting = [column for column in self.waiting if column not in known]
+        fields = self.shape.fields if self.shape else {}
+        waiting = [column for column in self.waiting if column not in fields]
         unfilled = self.inbox.rows.unfilled if self.inbox else ()
         return (*([valueless(waiting)] if waiting else []), *([unfilled_columns(unfilled)] if unfilled else []))
 

@@ -145,12 +145,12 @@ def recover(lake: "Lake", table: str) -> list[Entry]:
     """
     last = number(lake, table)
     entries = _entries(lake, table)
-    kept = [entry for entry in entries if entry.batch <= last]
+    committed = [entry for entry in entries if entry.batch <= last]
     left = [entry for entry in entries if entry.batch > last]
-    clean(lake, table, kept, left)
+    clean(lake, table, committed, left)
     if left or (entries and len(lake.files(files_table(table))) > _SCATTERED):
-        rewrite(lake, table, kept)
-    return kept
+        rewrite(lake, table, committed)
+    return committed
 
 
 def clean(lake: "Lake", table: str, kept: Sequence[Entry], left: Iterable[Entry] = ()) -> None:
@@ -188,10 +188,10 @@ def rewrite(lake: "Lake", table: str, entries: Iterable[Entry]) -> None:
 
 def _entries(lake: "Lake", table: str) -> tuple[Entry, ...]:
     """The ledger as it stands. A version never changes, and each view of a run asks for it: it is read once."""
-    found = lake.identity(files_table(table))
-    if found is None:
+    identity = lake.identity(files_table(table))
+    if identity is None:
         return ()
-    key = (lake.root, table, *found)
+    key = (lake.root, table, *identity)
     if key not in _READ:
         if len(_READ) >= _LEDGERS:
             _READ.clear()
@@ -200,9 +200,9 @@ def _entries(lake: "Lake", table: str) -> tuple[Entry, ...]:
 
 
 def _read(lake: "Lake", table: str) -> tuple[Entry, ...]:
-    held = set(lake.schema(files_table(table)).names)  # an older ledger says less
-    wanted = [name for name in _SCHEMA.names if name in held and name not in (FILE_COLUMN, "source")]
-    sql = f"SELECT {FILE_COLUMN} AS sha, {', '.join(map(quote, wanted))} FROM files ORDER BY batch, path"
+    present = set(lake.schema(files_table(table)).names)  # an older ledger says less
+    columns = [name for name in _SCHEMA.names if name in present and name not in (FILE_COLUMN, "source")]
+    sql = f"SELECT {FILE_COLUMN} AS sha, {', '.join(map(quote, columns))} FROM files ORDER BY batch, path"
     rows = lake.query(sql, files=files_table(table)).to_pylist()
     return tuple(_entry(row) for row in rows)
 

@@ -25,12 +25,12 @@ _KIND = r"""regexp_replace(regexp_replace(reason, '''[^'']*''', '…', 'g'), '[0
 def note(lake: "Lake", table: str, notes: Sequence[Note]) -> None:
     """Keep what was left; nothing is written where the same stands already."""
     name, print_ = _name(table), fingerprint_of(sorted((each.file, each.reason) for each in notes))
-    known = lake.record(name, _LEFT)
-    if known == print_ or (known is None and not notes):
+    recorded = lake.record(name, _LEFT)
+    if recorded == print_ or (recorded is None and not notes):
         return
     rows = [{"file": each.file, "reason": each.reason, "source": table} for each in notes]
-    made = pa.Table.from_pylist(rows, schema=_SCHEMA)
-    lake.replace(name, made, column="source", values=[table], partitioned=False, records={_LEFT: print_})
+    table_rows = pa.Table.from_pylist(rows, schema=_SCHEMA)
+    lake.replace(name, table_rows, column="source", values=[table], partitioned=False, records={_LEFT: print_})
 
 
 def read_left(lake: "Lake", table: str) -> list[Note]:
@@ -62,14 +62,16 @@ def without_rows(lake: "Lake", table: str) -> str:
     back = sorted({entry.path for entry in entries if entry.undone})
     if not notes and not quarantined and not back:
         return "has no rows yet: deliver its files and run again"
-    said = [each.reason.removesuffix(".") for each in notes[:_SHOWN]]
-    said += [f"{path}: was taken back, touch it to deliver it again" for path in back[:_SHOWN]]
+    sentences = [each.reason.removesuffix(".") for each in notes[:_SHOWN]]
+    sentences += [f"{path}: was taken back, touch it to deliver it again" for path in back[:_SHOWN]]
     if len(notes) > _SHOWN:
-        said.append(f"{len(notes) - _SHOWN} more files were left")
+        sentences.append(f"{len(notes) - _SHOWN} more files were left")
     if quarantined:
         kinds = "; ".join(f"{each.reason} ({each.rows:,} rows)" for each in reasons(lake, table))
-        said.append(f"{quarantined:,} rows are in {ledger.quarantine_table(table)}: {kinds}")
-    return f"has no rows yet, though files were delivered: {'. '.join(said)}. Repair them, deliver them again and run"
+        sentences.append(f"{quarantined:,} rows are in {ledger.quarantine_table(table)}: {kinds}")
+    return (
+        f"has no rows yet, though files were delivered: {'. '.join(sentences)}. Repair them, deliver them again and run"
+    )
 
 
 def _name(table: str) -> str:

@@ -33,16 +33,16 @@ def deliver(source: Path, target: Path, as_of: date, progress: Callable[[int, in
     Raises:
         DataError: there is no such folder, or nothing in it.
     """
-    found = sorted(path for path in source.rglob("*") if path.is_file() and not _hidden(path.relative_to(source)))
-    if not found:
+    files = sorted(path for path in source.rglob("*") if path.is_file() and not _hidden(path.relative_to(source)))
+    if not files:
         raise DataError(f"{source} holds no files: name a folder with documents")
-    new = [path for path in found if not _stands(path, target / path.relative_to(source))]
+    new = [path for path in files if not _stands(path, target / path.relative_to(source))]
     if new:
         _announce(new, target.parent / "arrivals", as_of)
-    for done, path in enumerate(new, start=len(found) - len(new) + 1):
+    for done, path in enumerate(new, start=len(files) - len(new) + 1):
         to = target / path.relative_to(source)
         _place(to, partial(shutil.copyfile, path))
-        progress(done, len(found))
+        progress(done, len(files))
     return len(new)
 
 

@@ -21,8 +21,8 @@ def type_line(column: str, kind: str) -> str:
 
 def question(file: str, doubts: Sequence[Doubt]) -> str:
     """What the author of a source has to decide before its table has types, column by column."""
-    asked = "; ".join(f"column {doubt.column}: {_choices(doubt)}" for doubt in doubts)
-    return f"{file}: the source has to say what these columns are. {asked}"
+    questions = "; ".join(f"column {doubt.column}: {_choices(doubt)}" for doubt in doubts)
+    return f"{file}: the source has to say what these columns are. {questions}"
 
 
 def valueless(columns: Sequence[str]) -> str:
@@ -72,16 +72,18 @@ def _dated(value: str) -> str:
 
 def _choices(doubt: Doubt) -> str:
     text, typed = type_line(doubt.column, "string"), type_line(doubt.column, doubt.kind)
-    shown, rest = json.dumps(doubt.example, ensure_ascii=False), doubt.filled - doubt.fits
+    example, rest = json.dumps(doubt.example, ensure_ascii=False), doubt.filled - doubt.fits
     if doubt.kind in LOOKS:
         return (
-            f"{doubt.fits:,} of {doubt.filled:,} values look like {doubt.kind}, such as {shown}: "
+            f"{doubt.fits:,} of {doubt.filled:,} values look like {doubt.kind}, such as {example}: "
             f"write {_dated(doubt.example) if doubt.kind == 'dates' else _DECIMAL}, or {text} if they are text"
         )
     if not rest:
-        return f"some of its {doubt.filled:,} values are quoted and some not, such as {shown}: write {typed} or {text}"
+        return (
+            f"some of its {doubt.filled:,} values are quoted and some not, such as {example}: write {typed} or {text}"
+        )
     return (
-        f"{doubt.fits:,} of {doubt.filled:,} values are of type {doubt.kind} and {rest:,} not, such as {shown}: "
-        f"write {typed} to quarantine such rows, `format: {{missing: [{shown}]}}` if it stands for a missing value, "
+        f"{doubt.fits:,} of {doubt.filled:,} values are of type {doubt.kind} and {rest:,} not, such as {example}: "
+        f"write {typed} to quarantine such rows, `format: {{missing: [{example}]}}` if it stands for a missing value, "
         f"or {text} if all are text"
     )

@@ -23,8 +23,8 @@ class FilePart:
 
     def touches(self, start: datetime | None, end: datetime) -> bool:
         """Whether a window from `start` (None: unbounded) to `end` (exclusive) is another with these rows."""
-        seen = self.earliest < end and (self.since is None or self.since < end)
-        return seen and (start is None or self.latest >= start)
+        is_visible = self.earliest < end and (self.since is None or self.since < end)
+        return is_visible and (start is None or self.latest >= start)
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Ingest:
     def touches(self, start: datetime | None, end: datetime) -> bool:
         """Whether a window from `start` (None: unbounded) to `end` (exclusive) is another with this file."""
         parts = (FilePart(self.earliest, self.latest),) if self.parts is None else self.parts
-        shown = any(interval.holds(end) for interval in self.shown)
-        return shown and any(part.touches(start, end) for part in parts)
+        is_visible = any(interval.holds(end) for interval in self.shown)
+        return is_visible and any(part.touches(start, end) for part in parts)
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ class RowTimes:
         self.accepted += rows.num_rows
         events = rows[spec.event_time]
         first, last = pc.min_max(events).as_py().values()
-        known = pc.min(pc.max_element_wise(*(rows[column] for column in spec.times))).as_py()
+        earliest_known = pc.min(pc.max_element_wise(*(rows[column] for column in spec.times))).as_py()
         past = pc.max(events.filter(pc.less_equal(events, pa.scalar(self.now, events.type)))).as_py()
         self.earliest = min(self.earliest or first, first)
         self.latest = max(self.latest or last, last)
-        self.known = min(self.known or known, known)
+        self.known = min(self.known or earliest_known, earliest_known)
         self.reached = max(filter(None, (self.reached, past)), default=None)

@@ -73,10 +73,10 @@ def stored_shape(schema: pa.Schema, added: Iterable[str], spec: SourceSpec) -> S
     fields = {field.name: stored_type(field.type) or field.type for field in schema if field.name != FILE_COLUMN}
     for column, kind in spec.kinds.items():
         if column in fields and fields[column] != TYPES[kind]:
-            held = type_name(fields[column])
+            stored = type_name(fields[column])
             raise DeclarationError(
-                f"source {spec.name}: column {column} is declared as {kind} and the table holds {held}: "
-                f"declare {held}, or give the source a new name and ingest its files again"
+                f"source {spec.name}: column {column} is declared as {kind} and the table holds {stored}: "
+                f"declare {stored}, or give the source a new name and ingest its files again"
             )
     return Shape(fields, frozenset(added) & fields.keys())
 
@@ -101,15 +101,15 @@ def fit(
         DataError: a column of the table is missing, or a name is taken.
     """
     sources = dict(zip(content.schema.names, content.schema.types, strict=True))
-    known = shape or Shape({})
-    _require_columns(file, sources, known, spec)
-    new = [column for column in sources if column not in known.fields]
+    table = shape or Shape({})
+    _require_columns(file, sources, table, spec)
+    new = [column for column in sources if column not in table.fields]
     types = _types(file, content, new, spec, connection)
     waiting = [column for column in new if types[column] is None]
     sources = {column: type_ for column, type_ in sources.items() if column not in waiting}
     joining = {column: type_ for column, type_ in types.items() if type_ is not None}
-    optional = known.optional | (frozenset(joining) if shape else frozenset())
-    grown = Shape({**known.fields, **joining}, optional)
+    optional = table.optional | (frozenset(joining) if shape else frozenset())
+    grown = Shape({**table.fields, **joining}, optional)
     _require_width(file, grown, joining)
     for column, source in sources.items():
         _require_cast(file, column, source, grown.fields[column])
@@ -137,19 +137,19 @@ def _require_cast(file: str, column: str, source: pa.DataType, target: pa.DataTy
 
 def schema_drift(plan: Fit, unfit: dict[str, int]) -> tuple[SchemaDrift, ...]:
     """The verdicts of a file after its last row: those of the plan, with how many values did not fit."""
-    known = {verdict.column for verdict in plan.drift if verdict.verdict == "cast"}
+    cast_columns = {verdict.column for verdict in plan.drift if verdict.verdict == "cast"}
     late = [
         SchemaDrift(plan.file, column, "cast", f"some values are not of type {type_name(plan.shape.fields[column])}")
         for column in unfit
-        if column not in known
+        if column not in cast_columns
     ]
     counts = [(verdict, unfit.get(verdict.column, 0)) for verdict in (*plan.drift, *late)]
     return tuple(replace(v, unfit=count) if v.verdict == "cast" else v for v, count in counts)
 
 
 def _require_columns(file: str, sources: dict[str, pa.DataType], shape: Shape, spec: SourceSpec) -> None:
-    if taken := RESERVED & sources.keys():
-        raise DataError(f"{file}: column {min(taken)} is a name of the lake, rename it")
+    if reserved := RESERVED & sources.keys():
+        raise DataError(f"{file}: column {min(reserved)} is a name of the lake, rename it")
     needed = [column for column in shape.fields if column not in shape.optional] or list(spec.kinds)
     needed = [
         *needed,
@@ -172,8 +172,8 @@ def _misnamed(names: Sequence[str], missing: Collection[str]) -> str:
     if any(re.fullmatch(r"-?\d[\d.,:/ -]*", name.strip()) for name in names):
         return "; if its first line is a row, write `format: {header: false, names: […]}`"
     if {name.strip() for name in names} & set(missing):
-        shown = ", ".join(json.dumps(name.strip(), ensure_ascii=False) for name in names)
-        return f"; its names have blanks around them, write `format: {{names: [{shown[:500]}]}}`"
+        listed_names = ", ".join(json.dumps(name.strip(), ensure_ascii=False) for name in names)
+        return f"; its names have blanks around them, write `format: {{names: [{listed_names[:500]}]}}`"
     return ""
 
 

@@ -42,8 +42,8 @@ class Spool:
             return
         if self._writer is None:
             self._spill(rows.schema)
-        for kept in (*self._tables, rows):
-            self._writer.write_table(kept)
+        for table in (*self._tables, rows):
+            self._writer.write_table(table)
         self._tables = []
 
     def __iter__(self) -> Iterator[pa.Table]:

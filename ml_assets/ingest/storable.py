@@ -81,8 +81,8 @@ def outside_calendar(column: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
         return None
     low, high, number = _CALENDAR[column.type]
     numbers = column.cast(number)
-    seen = pc.min_max(numbers).as_py()
-    if seen["min"] is None or (low <= seen["min"] and seen["max"] <= high):
+    bounds = pc.min_max(numbers).as_py()
+    if bounds["min"] is None or (low <= bounds["min"] and bounds["max"] <= high):
         return None
     return pc.fill_null(pc.or_(pc.less(numbers, low), pc.greater(numbers, high)), fill_value=False)
 
@@ -105,13 +105,13 @@ def require_stored_type(file: str, name: str, type_: pa.DataType) -> pa.DataType
 
 
 def _column(file: str, name: str, column: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
-    wanted = require_stored_type(file, name, column.type)
+    target = require_stored_type(file, name, column.type)
     try:
-        stored = _stored(column, wanted)
+        stored = _stored(column, target)
     except (pa.ArrowException, ValueError) as error:
         what = " ".join(str(error).split())[:200]
         raise DataError(
-            f"{file}: column {name}: a value of {column.type} is more than {wanted} can hold ({what}): "
+            f"{file}: column {name}: a value of {column.type} is more than {target} can hold ({what}): "
             "deliver it as text"
         ) from error
     if known.is_nested(stored.type) and any(outside_calendar(leaf) is not None for leaf in _leaves(stored)):
@@ -153,8 +153,8 @@ def _uuids(column: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
     words = pa.StringArray.from_buffers(len(valid), offsets, pa.py_buffer(text.tobytes()))
     if not column.null_count:
         return words
-    taken = np.cumsum(np.asarray(column.is_valid())) - 1
-    return words.take(pa.array(taken, pa.int64(), mask=np.asarray(column.is_null())))
+    positions = np.cumsum(np.asarray(column.is_valid())) - 1
+    return words.take(pa.array(positions, pa.int64(), mask=np.asarray(column.is_null())))
 
 
 def _leaves(column: Any) -> Iterator[Any]:  # noqa: ANN401 - pyarrow has no types

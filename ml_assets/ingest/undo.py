@@ -50,19 +50,21 @@ def last_delivery(lake: "Lake", table: str, file: str) -> Undone:
     Raises:
         DataError: no delivery, or more than one file, is meant.
     """
-    found = standing_deliveries(ledger.committed_entries(lake, table))
-    named = [sha for sha, one in found.items() if _means(one, file)]
-    paths = sorted({found[sha].entry.path for sha in named})
-    if not named:
-        known = ", ".join(sorted({one.entry.path for one in found.values()})[-5:]) or "none"
-        raise DataError(f"{table} has no delivery {file!r} that stands: the last ones are {known}")
+    standing = standing_deliveries(ledger.committed_entries(lake, table))
+    matching = [sha for sha, one in standing.items() if _means(one, file)]
+    paths = sorted({standing[sha].entry.path for sha in matching})
+    if not matching:
+        recent = ", ".join(sorted({one.entry.path for one in standing.values()})[-5:]) or "none"
+        raise DataError(f"{table} has no delivery {file!r} that stands: the last ones are {recent}")
     if len(paths) > 1 and file not in paths:
         raise DataError(f"{file!r} may be {' or '.join(paths[:5])} of {table}: write more of the path")
-    chosen = max((sha for sha in named if file not in paths or found[sha].entry.path == file), key=[*found].index)
-    entry = found[chosen].entry
-    restored = tuple(one.entry.path for one in found.values() if one.by == chosen)
+    last = max(
+        (sha for sha in matching if file not in paths or standing[sha].entry.path == file), key=[*standing].index
+    )
+    entry = standing[last].entry
+    restored = tuple(one.entry.path for one in standing.values() if one.by == last)
     at = None if entry.delivered == FIRST else entry.delivered
-    return Undone(entry.path, chosen, at, entry.accepted, entry.quarantined, restored)
+    return Undone(entry.path, last, at, entry.accepted, entry.quarantined, restored)
 
 
 def undo(lake: "Lake", table: str, spec: "SourceSpec", location: Path | str | None, file: str) -> Undone:
@@ -85,17 +87,17 @@ def undo(lake: "Lake", table: str, spec: "SourceSpec", location: Path | str | No
     """
     with lake.lock(f"ingest/{table}"):
         entries = ledger.recover(lake, table)
-        found = last_delivery(lake, table, file)
-        one, batch = standing_deliveries(entries)[found.sha], ledger.number(lake, table) + 1
-        gone = [ledger.Entry(found.sha, one.entry.path, one.entry.size, one.entry.mtime, batch, undone=True)]
+        undone = last_delivery(lake, table, file)
+        one, batch = standing_deliveries(entries)[undone.sha], ledger.number(lake, table) + 1
+        gone = [ledger.Entry(undone.sha, one.entry.path, one.entry.size, one.entry.mtime, batch, undone=True)]
         gone += _copies(entries, one, spec, location, batch)
         ledger.announce(lake, table, gone)
-        record = ledger.file_record(found.sha, one.attempts)
+        record = ledger.file_record(undone.sha, one.attempts)
         turn = lake.record(table, record) or 1
         records = {ledger.BATCH_RECORD: batch, record: turn + turn % 2}
-        lake.remove(table, column=FILE_COLUMN, values=[found.sha], records=records)
+        lake.remove(table, column=FILE_COLUMN, values=[undone.sha], records=records)
         ledger.recover(lake, table)
-        return found
+        return undone
 
 
 def _means(one: Delivery, file: str) -> bool:
@@ -111,12 +113,12 @@ def _copies(
     batch: int,
 ) -> list[ledger.Entry]:
     """Other files of the same content that lie in the drop zone: they are not delivered again by lying there."""
-    sha, known = one.entry.sha, {(entry.path, entry.size, entry.mtime) for entry in entries}
+    sha, entered = one.entry.sha, {(entry.path, entry.size, entry.mtime) for entry in entries}
     try:
-        found = arrivals(spec.files, location)
+        files = arrivals(spec.files, location)
     except DataError:  # a store that does not answer keeps nobody from taking a delivery back
         return []
-    lying = [file for file in found if file.size == one.entry.size and not file.obstacle]
-    other = [file for file in lying if (file.name, file.size, file.mtime) not in known]
+    lying = [file for file in files if file.size == one.entry.size and not file.obstacle]
+    other = [file for file in lying if (file.name, file.size, file.mtime) not in entered]
     same = [file for file in other if identify(file).sha == sha]
     return [ledger.Entry(sha, file.name, file.size, file.mtime, batch, undone=True) for file in same]

@@ -31,13 +31,13 @@ def listing(spec: "SourceSpec", location: Path | str | None) -> Listing:
     """
     from ml_assets.ingest.files import arrivals  # pyarrow: a listing is asked for long after the load
 
-    found = arrivals(spec.files, location)
-    seen = hashlib.sha256()
-    for file in found:
-        seen.update(f"{file.name}\0{file.size}\0{file.mtime}\n".encode())
-    return Listing(len(found), seen.hexdigest()[:16])
+    files = arrivals(spec.files, location)
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name}\0{file.size}\0{file.mtime}\n".encode())
+    return Listing(len(files), digest.hexdigest()[:16])
 
 
 def changed_sources(before: Mapping[str, str], now: Mapping[str, Listing]) -> Sequence[str]:
     """The sources whose files are others than `before` (source → digest); one without any file has not changed."""
-    return [name for name, found in now.items() if found.files and before.get(name) != found.digest]
+    return [name for name, listing_now in now.items() if listing_now.files and before.get(name) != listing_now.digest]

@@ -72,8 +72,8 @@ def fetch(uri: str, location: str) -> bytes:
     import mlflow  # 3 s
 
     with tempfile.TemporaryDirectory() as place:
-        found = mlflow.artifacts.download_artifacts(f"{location}/{ARTIFACT}", dst_path=place, tracking_uri=uri)
-        return Path(found).read_bytes()
+        folder = mlflow.artifacts.download_artifacts(f"{location}/{ARTIFACT}", dst_path=place, tracking_uri=uri)
+        return Path(folder).read_bytes()
 
 
 def log_model(uri: str, run_id: str, package: ModelPackage) -> Logged:

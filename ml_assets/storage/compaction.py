@@ -52,9 +52,9 @@ def files_to_gather(files: Sequence[TableFile], now: int, *, most: int = MOST) -
         return []
     for period, same in groupby(files, lambda file: _period(file.at, now)):
         if period is not None:
-            found = _first([*same])
-            if len(found) > 1:
-                return found
+            group = _first([*same])
+            if len(group) > 1:
+                return group
     return []
 
 
@@ -69,13 +69,13 @@ def _period(at: int, now: int) -> tuple[str, int] | None:
 
 def _first(files: list[TableFile]) -> list[TableFile]:
     """The first files of a period that fit into one. Those of one moment stay together: their order is by name."""
-    chosen: list[TableFile] = []
+    together: list[TableFile] = []
     for _, same in groupby(files, lambda file: file.at):
         moment = [*same]
-        size = sum(file.size for file in (*chosen, *moment))
-        if chosen and (size > LARGEST or len(chosen) + len(moment) > TOGETHER):
-            if len(chosen) > 1:
+        size = sum(file.size for file in (*together, *moment))
+        if together and (size > LARGEST or len(together) + len(moment) > TOGETHER):
+            if len(together) > 1:
                 break
-            chosen = []
-        chosen += moment
-    return chosen
+            together = []
+        together += moment
+    return together

@@ -25,9 +25,9 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
 
     @cached_property
     def _engine(self) -> Engine:
-        made = create_engine(self._conn_string, poolclass=NullPool, connect_args={"timeout": _PATIENCE})
-        event.listen(made, "connect", _relax)
-        return made
+        engine = create_engine(self._conn_string, poolclass=NullPool, connect_args={"timeout": _PATIENCE})
+        event.listen(engine, "connect", _relax)
+        return engine
 
     @cached_property
     def _held(self) -> threading.local:
@@ -55,9 +55,9 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
 
 def _shown(event: dg.EventLogEntry) -> dg.EventLogEntry:
     """The event without what its messages and errors quote of URLs."""
-    written = serialize_value(event)
-    shown = redacted_json(written)
-    return event if shown == written else deserialize_value(shown, dg.EventLogEntry)
+    serialized = serialize_value(event)
+    redacted = redacted_json(serialized)
+    return event if redacted == serialized else deserialize_value(redacted, dg.EventLogEntry)
 
 
 def _relax(connection: Sqlite, _record: object) -> None:

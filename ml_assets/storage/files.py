@@ -71,8 +71,8 @@ def write_whole(
     >>> path.read_text(), [file.name for file in path.parent.iterdir()]
     ('{}', ['current.json'])
     """
-    with replacing(path, part=part, mode=mode, sync=sync) as written:
-        written.write_bytes(content.encode() if isinstance(content, str) else content)
+    with replacing(path, part=part, mode=mode, sync=sync) as hidden:
+        hidden.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
 
 

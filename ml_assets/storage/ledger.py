@@ -86,9 +86,9 @@ class Ledger(Generic[Row]):
 
     def _made(self, row: Mapping[str, Any]) -> Row:
         enums = {name: kind for name, kind in self._kinds.items() if issubclass(kind, Enum)}
-        held = {name: row[name] for name in self._kinds if row.get(name) is not None}
-        held |= {name: kind(held[name]) for name, kind in enums.items() if name in held}
-        return self.row(**self._absent | held | dict(self.given))
+        values = {name: row[name] for name in self._kinds if row.get(name) is not None}
+        values |= {name: kind(values[name]) for name, kind in enums.items() if name in values}
+        return self.row(**self._absent | values | dict(self.given))
 
     @cached_property
     def _kinds(self) -> dict[str, type]:

@@ -69,13 +69,13 @@ class Run:
         from mlflow.data.delta_dataset_source import DeltaDatasetSource  # 3 s
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        made = []
+        inputs = []
         for name, path, version, context in datasets:
             source = DeltaDatasetSource(path=path, delta_table_version=version)
             kind = source._get_source_type()  # noqa: SLF001 - mlflow.log_input does the same for its global run
             entity = Dataset(name=name, digest=str(version), source_type=kind, source=source.to_json())
-            made.append(DatasetInput(entity, [InputTag("mlflow.data.context", context)]))
-        self.client.log_inputs(self.run_id, made)
+            inputs.append(DatasetInput(entity, [InputTag("mlflow.data.context", context)]))
+        self.client.log_inputs(self.run_id, inputs)
 
     def register(self, package: ModelPackage, files: Mapping[str, bytes]) -> Version:
         """End the run and register its model: the version's appearance is the training's commit point.

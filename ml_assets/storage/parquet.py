@@ -35,11 +35,11 @@ def write(store: Any, rows: pa.RecordBatchReader, at: int, *, changes: bool = Tr
     """
     import pyarrow.parquet as pq  # not at load
 
-    path, written = f"{uuid.uuid4()}.snappy.parquet", list[Any]()
-    with pq.ParquetWriter(path, rows.schema, filesystem=store, metadata_collector=written) as writer:
+    path, footers = f"{uuid.uuid4()}.snappy.parquet", list[Any]()
+    with pq.ParquetWriter(path, rows.schema, filesystem=store, metadata_collector=footers) as writer:
         for group in _groups(rows):
             writer.write_table(group, row_group_size=_GROUP)
-    (footer,) = written
+    (footer,) = footers
     if not footer.num_rows:
         store.delete_file(path)
         return []
@@ -48,15 +48,15 @@ def write(store: Any, rows: pa.RecordBatchReader, at: int, *, changes: bool = Tr
 
 
 def _groups(rows: pa.RecordBatchReader) -> Iterator[pa.Table]:
-    held, rows_held, size = list[pa.RecordBatch](), 0, 0
+    batches, rows_held, size = list[pa.RecordBatch](), 0, 0
     for batch in rows:
-        held.append(batch)
+        batches.append(batch)
         rows_held, size = rows_held + len(batch), size + batch.nbytes
         if rows_held >= _GROUP or size >= _GROUP_BYTES:
-            yield pa.Table.from_batches(held)
-            held, rows_held, size = [], 0, 0
-    if held:
-        yield pa.Table.from_batches(held)
+            yield pa.Table.from_batches(batches)
+            batches, rows_held, size = [], 0, 0
+    if batches:
+        yield pa.Table.from_batches(batches)
 
 
 def _statistics(footer: Any) -> dict[str, Any]:  # noqa: ANN401 - pyarrow has no types
@@ -75,12 +75,12 @@ def _statistics(footer: Any) -> dict[str, Any]:  # noqa: ANN401 - pyarrow has no
 
 def _column(footer: Any, index: int, kinds: Mapping[str, str]) -> tuple[str, object, object, int | None]:  # noqa: ANN401 - pyarrow has no types
     parts = [footer.row_group(group).column(index) for group in range(footer.num_row_groups)]
-    name, known = parts[0].path_in_schema, [part.statistics for part in parts]
-    if "." in name or not all(known):
+    name, statistics = parts[0].path_in_schema, [part.statistics for part in parts]
+    if "." in name or not all(statistics):
         return name, None, None, None
     kind = kinds[name]
-    bounds = [(_extreme(kind, one, "min"), _extreme(kind, one, "max")) for one in known if one.has_min_max]
-    nulls = sum(one.null_count for one in known) if all(one.has_null_count for one in known) else None
+    bounds = [(_extreme(kind, one, "min"), _extreme(kind, one, "max")) for one in statistics if one.has_min_max]
+    nulls = sum(one.null_count for one in statistics) if all(one.has_null_count for one in statistics) else None
     if not bounds:
         return name, None, None, nulls
     lows, highs = zip(*bounds, strict=True)

@@ -51,8 +51,8 @@ class Registry:
 
     def find(self, model: str, recipe: str) -> Version | None:
         """The version that was trained from exactly this recipe and these rows."""
-        found = self._client.search_model_versions(f"name = '{model}' and tags.recipe = '{recipe}'")
-        return max((version_of(item) for item in found), key=lambda version: version.number, default=None)
+        versions = self._client.search_model_versions(f"name = '{model}' and tags.recipe = '{recipe}'")
+        return max((version_of(item) for item in versions), key=lambda version: version.number, default=None)
 
     def version(self, model: str, number: int) -> Version:
         """One version by its number."""
@@ -60,24 +60,24 @@ class Registry:
 
     def versions(self, model: str) -> list[Version]:
         """Every version of a model, in order."""
-        found: list[Version] = []
+        versions: list[Version] = []
         token = None
         while True:
             page = self._client.search_model_versions(f"name = '{model}'", 1000, page_token=token)
-            found += map(version_of, page)
+            versions += map(version_of, page)
             if not (token := page.token):
-                return sorted(found, key=lambda version: version.number)
+                return sorted(versions, key=lambda version: version.number)
 
     def champion(self, model: str) -> Version | None:
         """The version that answers by default; None before the first release."""
-        found = self._client.search_registered_models(f"name = '{model}'")
-        number = found[0].aliases.get(CHAMPION) if found else None
+        models = self._client.search_registered_models(f"name = '{model}'")
+        number = models[0].aliases.get(CHAMPION) if models else None
         return None if number is None else self.version(model, int(number))
 
     def latest(self, model: str) -> Version | None:
         """The version that was trained last; None before the first training."""
-        found = self._client.search_model_versions(f"name = '{model}'", 1, ["version_number DESC"])
-        return version_of(found[0]) if found else None
+        versions = self._client.search_model_versions(f"name = '{model}'", 1, ["version_number DESC"])
+        return version_of(versions[0]) if versions else None
 
     def routes(self) -> dict[str, RegisteredRoute]:
         """The route of every model that has a champion: today, that one alone."""
@@ -96,9 +96,9 @@ class Registry:
 
     def glance(self, model: str) -> tuple[Version, dict[str, float]] | None:
         """The champion and its metrics, for who only looks, as quickly as `champions`."""
-        found = self.champions().get(model)
+        champion = self.champions().get(model)
         read = partial(latest_metrics, self.uri) if self.uri.startswith(EMBEDDED) else self.metrics
-        return None if found is None else (found, read(found.run_id))
+        return None if champion is None else (champion, read(champion.run_id))
 
     def publish(self, version: Version, manifest: bytes) -> Version:
         """Release a version: what a server is to know is kept under its SHA-256, and a tag vouches for that."""
@@ -146,8 +146,8 @@ class Registry:
 
     def has_model(self, model: str) -> bool:
         """Whether there is a model of that name, or an experiment."""
-        found = self._client.get_experiment_by_name(model)
-        running = found is not None and found.lifecycle_stage == "active"
+        experiment = self._client.get_experiment_by_name(model)
+        running = experiment is not None and experiment.lifecycle_stage == "active"
         return running or bool(self._client.search_registered_models(f"name = '{model}'"))
 
     def models(self) -> list[str]:
@@ -189,8 +189,8 @@ class Registry:
 
     def intent(self, model: str) -> dict[str, Any] | None:
         """What was announced and not finished."""
-        found = self._client.search_registered_models(f"name = '{model}'")
-        text = found[0].tags.get(_INTENT) if found else None
+        models = self._client.search_registered_models(f"name = '{model}'")
+        text = models[0].tags.get(_INTENT) if models else None
         return None if text is None else dict(json.loads(text))
 
     def clear_intent(self, model: str) -> None:
@@ -252,16 +252,16 @@ class Registry:
             raise
 
     def _experiment(self, model: str) -> str:
-        found = self._client.get_experiment_by_name(model)
-        if found is None:
+        experiment = self._client.get_experiment_by_name(model)
+        if experiment is None:
             location = f"{self.artifacts}/{model}" if self.artifacts else None
             return str(self._client.create_experiment(model, artifact_location=location, tags=_KIND))
-        if found.lifecycle_stage == "deleted":  # by somebody in MLflow's UI: its name is taken all the same
-            self._client.restore_experiment(found.experiment_id)
+        if experiment.lifecycle_stage == "deleted":  # by somebody in MLflow's UI: its name is taken all the same
+            self._client.restore_experiment(experiment.experiment_id)
         for key, value in _KIND.items():
-            if found.tags.get(key) != value:
-                self._client.set_experiment_tag(found.experiment_id, key, value)
-        return str(found.experiment_id)
+            if experiment.tags.get(key) != value:
+                self._client.set_experiment_tag(experiment.experiment_id, key, value)
+        return str(experiment.experiment_id)
 
     def _remove_orphans(self, experiment: str, recipe: str) -> None:
         for run in self._client.search_runs([experiment], f"tags.recipe = '{recipe}'"):

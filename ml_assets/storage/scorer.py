@@ -100,8 +100,8 @@ class Scorer:
             raise ValueError(f"the rows have no column {', '.join(map(repr, absent))}: the model was trained with it")
         columns = [_CONVERTED[kind](data[name], self._missing) for name, kind in self._inputs]
         feed = {tensor: column.reshape(-1, 1) for tensor, column in zip(self._tensors, columns, strict=True)}
-        found: NDArray[np.float32] = self._session.run([self._output], feed)[0]
-        return found
+        scores: NDArray[np.float32] = self._session.run([self._output], feed)[0]
+        return scores
 
 
 def _numbers(column: "pd.Series[Any]", _: str) -> "NDArray[Any]":

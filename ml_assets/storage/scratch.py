@@ -19,7 +19,7 @@ _NEW = 5.0  # seconds in which an empty folder may be one that is not locked yet
 @contextmanager
 def scratch() -> Iterator[Path]:
     """Make the folder the place of temporary files, for this process and those that it starts, until the body ends."""
-    before, chosen = os.environ.get("TMPDIR"), tempfile.tempdir
+    before, folder_before = os.environ.get("TMPDIR"), tempfile.tempdir
     _remove_abandoned(Path(tempfile.gettempdir()))
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     handle = os.open(folder, os.O_RDONLY)
@@ -28,7 +28,7 @@ def scratch() -> Iterator[Path]:
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
         yield folder
     finally:
-        tempfile.tempdir = chosen
+        tempfile.tempdir = folder_before
         os.environ.pop("TMPDIR")
         if before is not None:
             os.environ["TMPDIR"] = before
@@ -47,8 +47,8 @@ def _abandoned(folder: Path) -> bool:
     """Whether a folder of this user is locked by nobody, and will not be in a moment."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        made = os.fstat(handle)
-        if made.st_uid != os.geteuid() or (not any(folder.iterdir()) and time.time() - made.st_mtime < _NEW):
+        status = os.fstat(handle)
+        if status.st_uid != os.geteuid() or (not any(folder.iterdir()) and time.time() - status.st_mtime < _NEW):
             return False
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:

@@ -27,15 +27,16 @@ def mend(root: str, table: str, error: Exception) -> None:
     Raises:
         LakeError: that is not what is wrong, or it cannot be put right; with the file and what to do.
     """
-    said = str(error).strip().partition("\n")[0]
+    message = str(error).strip().partition("\n")[0]
     log = Path(root) / table / "_delta_log"
     if "://" in root or not log.is_dir():
-        raise LakeError(f"table {table}: its log below {root}/{table} cannot be read: {said}") from error
+        raise LakeError(f"table {table}: its log below {root}/{table} cannot be read: {message}") from error
     commits = sorted(file for file in log.iterdir() if _COMMIT.fullmatch(file.name))
     cut = next((file for file in commits if not _is_whole(file)), None)
     if cut is None:
         raise LakeError(
-            f"table {table}: {log} cannot be read ({said}): restore that folder and the files beside it from one backup"
+            f"table {table}: {log} cannot be read ({message}): "
+            "restore that folder and the files beside it from one backup"
         ) from error
     if cut != commits[-1]:
         raise LakeError(

@@ -52,8 +52,8 @@ def _require(database: Path) -> None:
     with hold_lock(database.with_suffix(".lock")):  # processes that start at once create it one after the other
         if not database.exists():
             with replacing(database) as part:
-                made = f"{EMBEDDED}{part}"
-                MlflowClient(tracking_uri=made, registry_uri=made).search_experiments(max_results=1)
+                uri = f"{EMBEDDED}{part}"
+                MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
 
 
 def follow(uri: str) -> None:
@@ -78,8 +78,8 @@ def follow(uri: str) -> None:
 
 def _root(location: str | None) -> str | None:
     """The data folder that a location of ours is below."""
-    head, found, model = (location or "").rpartition(f"/{_ARTIFACTS}/")
-    return head if found and "/" not in model and "://" not in head else None
+    head, separator, model = (location or "").rpartition(f"/{_ARTIFACTS}/")
+    return head if separator and "/" not in model and "://" not in head else None
 
 
 def _move(database: sqlite3.Connection, old: str, new: str) -> None:
@@ -96,8 +96,8 @@ def versions_with_alias(uri: str, alias: str) -> list[tuple[str, int, str, dict[
     with _reading(uri) as database:
         if database is None:
             return []
-        found = database.execute(_ALIASES, (alias,)).fetchall()
-        return [(name, int(number), run, dict(database.execute(_TAGS, (name, number)))) for name, number, run in found]
+        rows = database.execute(_ALIASES, (alias,)).fetchall()
+        return [(name, int(number), run, dict(database.execute(_TAGS, (name, number)))) for name, number, run in rows]
 
 
 def model_names(uri: str) -> list[str]:
@@ -105,8 +105,8 @@ def model_names(uri: str) -> list[str]:
     with _reading(uri) as database:
         if database is None:
             return []
-        found = database.execute("SELECT name FROM registered_models ORDER BY name")
-        return [name for (name,) in found]
+        rows = database.execute("SELECT name FROM registered_models ORDER BY name")
+        return [name for (name,) in rows]
 
 
 def never_used(uri: str) -> bool:

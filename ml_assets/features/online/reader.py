@@ -63,19 +63,19 @@ class OnlineReader:
 
     def __call__(self, entities: list[str]) -> list[OnlineRow | None]:
         """The answer for each entity, None where there is no record."""
-        found: list[OnlineRow | None] = []
-        known, make = self._known, tuple.__new__
+        rows: list[OnlineRow | None] = []
+        layouts, make = self._known, tuple.__new__
         for record in self._read(self._model, entities):
             if record is None:
-                found.append(None)
+                rows.append(None)
                 continue
             entity, as_of, values, schema = record
-            if id(schema) not in known:
-                known[id(schema)] = (*_pick(schema, self._asked), schema)
-            pick, names, _ = known[id(schema)]
+            if id(schema) not in layouts:
+                layouts[id(schema)] = (*_pick(schema, self._asked), schema)
+            pick, names, _ = layouts[id(schema)]
             # What Answer(…) does, without a call of Python code for each.
-            found.append(make(OnlineRow, (entity, as_of, pick(values), names)))
-        return found
+            rows.append(make(OnlineRow, (entity, as_of, pick(values), names)))
+        return rows
 
 
 def _pick(schema: Schema, asked: Sequence[tuple[str, str | None]]) -> tuple[_Pick, Names]:
@@ -99,9 +99,9 @@ def _slice(place: int) -> Any:  # noqa: ANN401 - an itemgetter of a slice is typ
 
 def _columns(schema: Schema, view: str, name: str | None) -> list[Column]:
     of_view = [column for column in schema.columns if column.view == view]
-    found = [column for column in of_view if name in {None, column.name}]
-    if not found:
-        wanted = view if name is None else f"{view}:{name}"
-        held = sorted({column.name for column in of_view} or {column.view for column in schema.columns})
-        raise DataError(f"the champion of {schema.folder} is not served with {wanted!r}: there are {listed(held, 8)}")
-    return found
+    matching = [column for column in of_view if name in {None, column.name}]
+    if not matching:
+        ref = view if name is None else f"{view}:{name}"
+        available = sorted({column.name for column in of_view} or {column.view for column in schema.columns})
+        raise DataError(f"the champion of {schema.folder} is not served with {ref!r}: there are {listed(available, 8)}")
+    return matching

@@ -84,8 +84,8 @@ class RedisStore:
     def last_finished(self, model: str) -> date | None:
         """See `OnlineStore`."""
         with self._named():
-            found = self._client.get(_WRITTEN.format(model))
-        return None if found is None else date.fromordinal(int(found))
+            last = self._client.get(_WRITTEN.format(model))
+        return None if last is None else date.fromordinal(int(last))
 
     def loss_reason(self, model: str) -> str | None:
         """See `OnlineStore`. What Redis evicts to make room it says only in a number of its own."""
@@ -144,21 +144,21 @@ class RedisStore:
                 keys = [prefix + entity.encode() for entity, _ in part]
                 values = [data for _, data in part]
                 pipeline.eval(_REPLACE, len(part), *keys, as_of.toordinal(), seconds, *values)
-            written: int = sum(pipeline.execute())
-        return written
+            count: int = sum(pipeline.execute())
+        return count
 
     def _values(self, model: str, entities: Sequence[str]) -> list[bytes | None]:
         prefix = _prefix(model)
         keys = [prefix + entity.encode() for entity in entities]
         with self._named():
             # GET takes redis-py a fifth less than an MGET of one.
-            found: list[bytes | None] = self._client.mget(keys) if len(keys) > 1 else [self._client.get(keys[0])]
-        return found
+            values: list[bytes | None] = self._client.mget(keys) if len(keys) > 1 else [self._client.get(keys[0])]
+        return values
 
     def _load(self, fingerprint: int) -> bytes | None:
         with self._named():
-            found: bytes | None = self._client.get(_SCHEMA.format(fingerprint))
-        return found
+            text: bytes | None = self._client.get(_SCHEMA.format(fingerprint))
+        return text
 
     @contextmanager
     def _named(self) -> Iterator[None]:

@@ -150,8 +150,8 @@ def schema_of(
         DeclarationError: a column has a type that no view returns.
     """
     owners = {name: view for view, (names, _) in views.items() for name in names}
-    chosen = [field for field in rows if field.name in owners and field.name != entity]
-    columns = tuple(Column(field.name, _kind(field), owners[field.name]) for field in chosen)
+    fields = [field for field in rows if field.name in owners and field.name != entity]
+    columns = tuple(Column(field.name, _kind(field), owners[field.name]) for field in fields)
     return Schema(model, entity, columns, tuple((view, ttl) for view, (_, ttl) in views.items()))
 
 

@@ -70,9 +70,9 @@ class SqliteStore:
 
     def read(self, model: str, entities: Sequence[str]) -> list[OnlineRecord | None]:
         """See `OnlineStore`."""
-        known = self._known
+        layouts = self._known
         return [
-            None if data is None else unpack(data, entity, known)
+            None if data is None else unpack(data, entity, layouts)
             for entity, (data,) in zip(entities, self._values(model, entities), strict=False)
         ]
 
@@ -83,8 +83,8 @@ class SqliteStore:
 
     def last_finished(self, model: str) -> date | None:
         """See `OnlineStore`."""
-        found = self._select("SELECT as_of FROM finished WHERE model = ?", (model,))
-        return date.fromisoformat(found[0][0]) if found else None
+        rows = self._select("SELECT as_of FROM finished WHERE model = ?", (model,))
+        return date.fromisoformat(rows[0][0]) if rows else None
 
     def loss_reason(self, model: str) -> str | None:
         """See `OnlineStore`."""
@@ -93,8 +93,8 @@ class SqliteStore:
     def sets(self, folder: str) -> list[str]:
         """See `OnlineStore`."""
         sql = f"SELECT DISTINCT model FROM record WHERE {_OF} UNION SELECT model FROM finished WHERE {_OF}"
-        found = self._select(sql, (folder,) * 4)
-        return [model for (model,) in found]
+        rows = self._select(sql, (folder,) * 4)
+        return [model for (model,) in rows]
 
     def forget(self, folder: str) -> None:
         """See `OnlineStore`; in one transaction."""
@@ -128,8 +128,8 @@ class SqliteStore:
         return self._select(_many(len(entities) + filled), (*entities, *repeat(entities[-1], filled), model))
 
     def _load(self, fingerprint: int) -> str | None:
-        found = self._select("SELECT fingerprint, schema FROM declared WHERE fingerprint = ?", (fingerprint,))
-        return next((schema for _, schema in found), None)
+        rows = self._select("SELECT fingerprint, schema FROM declared WHERE fingerprint = ?", (fingerprint,))
+        return next((schema for _, schema in rows), None)
 
     def _select(self, sql: str, values: tuple[object, ...]) -> list[Any]:
         try:
@@ -137,14 +137,14 @@ class SqliteStore:
         except IndexError:
             connection = self._connect(f"PRAGMA mmap_size = {_MAPPED}")
         try:
-            found = connection.execute(sql, values).fetchall()
+            rows = connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             connection.close()
             raise self._error(error) from error
         self._idle.append(connection)
         if self._closed:
             self.close()
-        return found
+        return rows
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -179,10 +179,10 @@ def _many(entities: int) -> str:
 
 def _write(connection: sqlite3.Connection, schema: Schema, batches: "Iterable[pa.RecordBatch]", as_of: date) -> int:
     packed = RecordLayout.of(schema).pack(batches, as_of)
-    written = sum(_upsert(connection, schema, as_of, rows) for rows in packed)
+    count = sum(_upsert(connection, schema, as_of, rows) for rows in packed)
     _forget(connection, schema, as_of)
     _shorten(connection)
-    return written
+    return count
 
 
 def _upsert(connection: sqlite3.Connection, schema: Schema, as_of: date, rows: Packed) -> int:
@@ -191,9 +191,9 @@ def _upsert(connection: sqlite3.Connection, schema: Schema, as_of: date, rows: P
     # Each time: what another writer forgets with the last record of a set is there again with the next one.
     declared = (schema.fingerprint, schema.to_json())
     connection.execute("INSERT OR IGNORE INTO declared VALUES (?, ?)", declared)
-    written = connection.executemany(_UPSERT, ((model, entity, day, data) for entity, data in rows)).rowcount
+    count = connection.executemany(_UPSERT, ((model, entity, day, data) for entity, data in rows)).rowcount
     connection.execute("COMMIT")
-    return written
+    return count
 
 
 def _forget(connection: sqlite3.Connection, schema: Schema, as_of: date) -> None:

@@ -69,19 +69,19 @@ def _header(arrival: "Arrival", spec: "SourceSpec") -> tuple[str, list[str]]:
         first = next((block for block in blocks if block.strip(b"\r\n")), b"")[:_HEADER].decode(errors="replace")
     usual = ("\t", *_SEPARATORS) if ".tsv" in arrival.path.lower() else _SEPARATORS
     tried = (text.separator,) if text.separator else usual
-    found = {separator: _first_row(arrival, first, separator, spec) for separator in tried}
+    first_rows = {separator: _first_row(arrival, first, separator, spec) for separator in tried}
     if not text.header:
-        wanted = len(text.names or ())
-        fitting = [separator for separator, cells in found.items() if len(cells) == wanted]
-        return (fitting or list(found))[0], list(text.names or ())
-    fitting = [separator for separator, cells in found.items() if set(spec.times) <= set(cells)]
-    separator = max(fitting or found, key=lambda each: len(found[each]))
+        width = len(text.names or ())
+        fitting = [separator for separator, cells in first_rows.items() if len(cells) == width]
+        return (fitting or list(first_rows))[0], list(text.names or ())
+    fitting = [separator for separator, cells in first_rows.items() if set(spec.times) <= set(cells)]
+    separator = max(fitting or first_rows, key=lambda each: len(first_rows[each]))
     _require_other_than_blanks(arrival, first, spec, fitting)
     if text.names is None:
-        return separator, found[separator]
-    if len(text.names) != len(found[separator]):
+        return separator, first_rows[separator]
+    if len(text.names) != len(first_rows[separator]):
         raise DataError(
-            f"{arrival.name}: has {len(found[separator])} columns and `names` of the format has {len(text.names)}"
+            f"{arrival.name}: has {len(first_rows[separator])} columns and `names` of the format has {len(text.names)}"
         )
     return separator, text.names
 
@@ -93,11 +93,13 @@ def _require_each_named(arrival: "Arrival", names: list[str]) -> None:
         DataError: a column has no name; the message says how to give it one without touching the file.
     """
     if not all(name.strip() for name in names):
-        given = [name if name.strip() else f"column_{nr}" for nr, name in enumerate(names, 1)]
-        shown = json.dumps(given[:_LISTED], ensure_ascii=False)[1:-1] + (", …" if len(given) > _LISTED else "")
+        suggested = [name if name.strip() else f"column_{nr}" for nr, name in enumerate(names, 1)]
+        suggestion = json.dumps(suggested[:_LISTED], ensure_ascii=False)[1:-1] + (
+            ", …" if len(suggested) > _LISTED else ""
+        )
         raise DataError(
-            f"{arrival.name}: a column has no name: write `format: {{names: [{shown}]}}` in the source, or give it one "
-            "in the first line"
+            f"{arrival.name}: a column has no name: write `format: {{names: [{suggestion}]}}` in the source, or give "
+            "it one in the first line"
         )
 
 

@@ -104,10 +104,10 @@ def text_lines(arrival: "Arrival", text: "TextFormat") -> Iterator[tuple[int, st
 
 def not_utf8(arrival: "Arrival", number: int, line: bytes) -> DataError:
     """What is said of a line that is not UTF-8, with what it would be in the encoding of Windows."""
-    shown = line.decode("cp1252", "replace").strip()
-    shown = next((word for word in shown.split() if not word.isascii()), shown)[:40]
+    excerpt = line.decode("cp1252", "replace").strip()
+    excerpt = next((word for word in excerpt.split() if not word.isascii()), excerpt)[:40]
     return DataError(
-        f"{arrival.name}: line {number} is not UTF-8; as cp1252 it reads {shown!r}: "
+        f"{arrival.name}: line {number} is not UTF-8; as cp1252 it reads {excerpt!r}: "
         "write `format: {encoding: cp1252}` if that is right, another encoding if it is not, or save the file as UTF-8"
     )
 
@@ -123,10 +123,10 @@ def _decompressed(arrival: "Arrival", raw: IO[bytes], head: bytes, text: "TextFo
     for begin, what in _NO_TEXT.items():
         if head.startswith(begin):
             raise DataError(f"{arrival.name}: is {what}")
-    found = next((kind for begin, kind in _COMPRESSED.items() if head.startswith(begin)), "none")
-    if found == "bz2" and not head[3:4].isdigit():
-        found = "none"
-    match text.compression or found:
+    detected = next((kind for begin, kind in _COMPRESSED.items() if head.startswith(begin)), "none")
+    if detected == "bz2" and not head[3:4].isdigit():
+        detected = "none"
+    match text.compression or detected:
         case "gzip":
             return gzip.open(raw)
         case "bz2":

@@ -31,8 +31,8 @@ def read(arrival: "Arrival", spec: "SourceSpec", held: ExitStack) -> Content:
         DataError: the bytes are not what the extension promises, or a column cannot be named.
     """
     # Whoever says how cells stand apart says that it is text in columns, whatever the file is called.
-    named = known_format(arrival.path) or ("csv" if spec.format.separator else arrival.format)
-    match named:
+    kind = known_format(arrival.path) or ("csv" if spec.format.separator else arrival.format)
+    match kind:
         case "parquet":
             content = read_parquet(arrival)
         case "csv":

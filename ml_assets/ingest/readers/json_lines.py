@@ -62,32 +62,32 @@ def read_jsonl(arrival: "Arrival", text: "TextFormat", held: ExitStack) -> Conte
             with pa.ipc.open_stream(spool) as stream:
                 yield _widened(stream.read_next_batch(), schema)
 
-    quoted = frozenset(key for key, found in kinds.items() if found & {"string", "nested"})
+    quoted = frozenset(key for key, of_key in kinds.items() if of_key & {"string", "nested"})
     mixed = frozenset(key for key in quoted if kinds[key] & {"number", "boolean"})
-    undecided = frozenset(key for key, found in kinds.items() if not found)
+    undecided = frozenset(key for key, of_key in kinds.items() if not of_key)
     return Content(schema, batches, rows, text=True, quoted=quoted, mixed=mixed, undecided=undecided)
 
 
 def _batches(arrival: "Arrival", text: "TextFormat") -> Iterator[list[dict[str, Any]]]:
-    held: list[dict[str, Any]] = []
+    objects: list[dict[str, Any]] = []
     for number, line in text_lines(arrival, text):
-        held.append(_decoded(arrival, number, line))
-        if len(held) == _BATCH:
-            yield held
-            held = []
-    if held:
-        yield held
+        objects.append(_decoded(arrival, number, line))
+        if len(objects) == _BATCH:
+            yield objects
+            objects = []
+    if objects:
+        yield objects
 
 
 def _note(kinds: dict[str, set[str]], objects: list[dict[str, Any]]) -> None:
     """Add the keys of some objects, in the order of their first appearance, and the kinds of their values."""
     for row in objects:
         for key, value in row.items():
-            known = kinds.get(key)
-            if known is None:
-                known = kinds[key] = set()
+            of_key = kinds.get(key)
+            if of_key is None:
+                of_key = kinds[key] = set()
             if value is not None:
-                known.add(_KINDS.get(type(value), "nested"))
+                of_key.add(_KINDS.get(type(value), "nested"))
 
 
 # Objects become tuples of pairs, so that a key that stands there twice is seen; numbers stay as they are written.
@@ -132,8 +132,8 @@ def _columns(arrival: "Arrival", rows: list[dict[str, Any]], missing: frozenset[
 
 
 def _widened(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    known = set(batch.schema.names)
-    columns = [batch[name] if name in known else pa.nulls(batch.num_rows, pa.string()) for name in schema.names]
+    present = set(batch.schema.names)
+    columns = [batch[name] if name in present else pa.nulls(batch.num_rows, pa.string()) for name in schema.names]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

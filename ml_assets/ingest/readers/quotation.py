@@ -196,10 +196,10 @@ class Scan:
         return self._lines + int(np.searchsorted(ends, place)) + 1
 
     def _stray(self, text: bytes, place: int, ends: "Places", opened: int) -> DataError:
-        shown = text[max(place - 20, 0) : place + 20].decode(errors="ignore")
+        excerpt = text[max(place - 20, 0) : place + 20].decode(errors="ignore")
         return self._error(
             self._line(ends, place),
-            f"closes the quoted cell that begins in line {opened} and goes on ({shown!r}): two readings fit. "
+            f"closes the quoted cell that begins in line {opened} and goes on ({excerpt!r}): two readings fit. "
             "Double the marks within a quoted cell, write `format: {quote: ''}` if marks are plain text, or "
             '`format: {escape: "\\\\"}` if a backslash stands before them',
         )
