@@ -25,7 +25,7 @@ def ours(every: int) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
     chosen = store()
-    _ = chosen.registered()
+    _ = chosen.list_views()
 
     def work() -> Any:  # noqa: ANN401 - an Arrow table
         return chosen.training_set(pq.read_table(entities(every)), [f"{FOLDER}/{VIEW}"])

@@ -15,7 +15,7 @@ from benchmarks.fuzz.mutation import Chance, chance, name, spoilt
 from benchmarks.fuzz.tables import bad, corpus, good
 from ml_assets.ingest.files import arrivals, identify
 from ml_assets.ingest.ingest import Ingested, ingest
-from ml_assets.ingest.watch import listing
+from ml_assets.ingest.listing import list_files
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.duck import memory
 from ml_assets.storage.lake import Lake
@@ -122,7 +122,7 @@ class DropZone:
             done = ingest(lake, table, spec, zone, timed, now=now)
             timed.end()
             again = ingest(lake, table, spec, zone, now=now)
-            listing(spec, zone)
+            list_files(spec, zone)
             _told(done)
         except Exception as error:  # noqa: BLE001 - what is looked for
             self._fault(self.found.stopped, f"{spec.name}: {type(error).__name__}: {str(error)[:300]}")

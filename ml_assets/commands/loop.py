@@ -15,8 +15,8 @@ from ml_assets.commands.screen import UnforeseenError, echo
 from ml_assets.commands.summary import Summary
 from ml_assets.errors import DataError, DeclarationError, MlAssetsError
 from ml_assets.ingest.drop_zone import unfinished_history
+from ml_assets.ingest.listing import list_files
 from ml_assets.ingest.source_state import source_state
-from ml_assets.ingest.watch import listing
 from ml_assets.spec.cadence import parse_date
 from ml_assets.storage.tables import ModelTables
 
@@ -142,6 +142,6 @@ def _delivered(project: Project, name: str, only: str = "") -> bool:
     """
     sources = [source.spec for source in project.sources(name) if only in {"", source.spec.name}]
     try:
-        return any(listing(spec, project.settings.incoming).files for spec in sources)
+        return any(list_files(spec, project.settings.incoming).files for spec in sources)
     except DataError:
         return True

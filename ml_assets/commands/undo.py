@@ -20,7 +20,7 @@ def undo_delivery(project: Project, source: str, file: str, *, yes: bool) -> Non
     Raises:
         DataError: there is no such source or delivery, or nobody said yes.
     """
-    from ml_assets.ingest.undo import last_delivery, undo
+    from ml_assets.ingest.undo_delivery import last_delivery, undo
 
     model, _, name = source.partition("/")
     specs = {each.spec.name: each.spec for each in project.sources(model)}

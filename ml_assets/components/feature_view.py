@@ -30,9 +30,9 @@ class FeatureView(SpecComponent[ViewSpec]):
         due, resources = model.due(tree), TreeResources(tree)
 
         def stale() -> list[date]:
-            from ml_assets.features.store import stale  # pyarrow: not at load
+            from ml_assets.features.store import stale_dates  # pyarrow: not at load
 
-            return stale(resources.lake, view, due())
+            return stale_dates(resources.lake, view, due())
 
         @self.asset(
             self.key("features", self.spec.name),

@@ -8,7 +8,7 @@ from typing import Self
 
 import dagster as dg
 
-from ml_assets.ingest.watch import Listing
+from ml_assets.ingest.listing import Listing
 
 ATTEMPT = "ml_assets/attempt"
 """The tag of a run that says how often its ingest was asked for; from the second on."""

@@ -15,7 +15,7 @@ from ml_assets.components.base import LOOP, partitions
 from ml_assets.components.resources import LakeResource, SettingsResource
 from ml_assets.components.retries import ATTEMPT, Cursor, retried
 from ml_assets.errors import DataError
-from ml_assets.ingest.watch import Listing, changed_sources, listing
+from ml_assets.ingest.listing import Listing, changed_sources, list_files
 
 if TYPE_CHECKING:
     from ml_assets.components.conditions import Dates
@@ -105,7 +105,7 @@ def _listings(sources: "Sequence[SourceSpec]", incoming: Path) -> tuple[dict[str
     found, failed = dict[str, Listing](), list[str]()
     for source in sources:
         try:
-            found[source.name] = listing(source, incoming)
+            found[source.name] = list_files(source, incoming)
         except DataError as error:
             failed.append(f"source {source.name}: {error}")
     return found, failed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.escaping import html
 from ml_assets.features.declarations import DeclaredViews
-from ml_assets.features.join import columns
+from ml_assets.features.join import feature_columns
 from ml_assets.features.view import TimedView
 from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.lake import Lake
@@ -71,11 +71,11 @@ def feature_catalog(lake: Lake, folders: Iterable[DeclaredViews]) -> FeatureCata
         DeclarationError: an `.sql` file is missing or says what a query may not.
     """
     return FeatureCatalog(
-        _registered(lake, folder, spec, folder.features[spec.name]) for folder in folders for spec in folder.views
+        _entry(lake, folder, spec, folder.features[spec.name]) for folder in folders for spec in folder.views
     )
 
 
-def _registered(lake: Lake, folder: DeclaredViews, spec: ViewSpec, features: TimedView) -> CatalogEntry:
+def _entry(lake: Lake, folder: DeclaredViews, spec: ViewSpec, features: TimedView) -> CatalogEntry:
     return CatalogEntry(
         folder=folder.name,
         view=spec.name,
@@ -95,7 +95,7 @@ def _columns(lake: Lake, features: TimedView) -> tuple[tuple[str, str], ...] | N
     if lake.version(features.view.kept) is None:
         return None
     schema = lake.schema(features.view.kept)
-    return tuple((name, str(schema.field(name).type)) for name in columns(lake, features.view))
+    return tuple((name, str(schema.field(name).type)) for name in feature_columns(lake, features.view))
 
 
 def _text(name: str, value: Any) -> str:  # noqa: ANN401 - of any field

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def arrow(entities: Any, names: list[str]) -> pa.Table:  # noqa: ANN401 - pandas or Arrow
+def to_arrow(entities: Any, names: list[str]) -> pa.Table:  # noqa: ANN401 - pandas or Arrow
     """These columns of a pandas DataFrame or an Arrow table.
 
     Raises:
@@ -31,7 +31,7 @@ def column_names(entities: Any) -> list[str]:  # noqa: ANN401 - pandas or Arrow
     return [*entities.column_names] if isinstance(entities, pa.Table) else [str(name) for name in entities.columns]
 
 
-def stamp(entities: Any) -> str:  # noqa: ANN401 - pandas or Arrow
+def timestamp_column(entities: Any) -> str:  # noqa: ANN401 - pandas or Arrow
     """The one column of times.
 
     Raises:
@@ -85,7 +85,7 @@ def join_columns(entities: Any, parts: Sequence[pa.Table], names: Sequence[str |
     return pd.concat([entities, features.set_axis(entities.index)], axis=1)
 
 
-def require(column: pa.ChunkedArray, name: str) -> None:
+def require_values(column: pa.ChunkedArray, name: str) -> None:
     """Refuse a row without a value.
 
     Raises:

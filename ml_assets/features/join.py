@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _ROWS_AT_ONCE = 16_384
 
 
-def in_force(days: Sequence[date], computed: Sequence[date], ttl: timedelta) -> dict[date, date | None]:
+def dates_in_force(days: Sequence[date], computed: Sequence[date], ttl: timedelta) -> dict[date, date | None]:
     """For each day the latest computed as-of date that is not after it and less than `ttl` before it.
 
     An entity that the view did not return at that date has no features: an older value would be a guess.
@@ -90,11 +90,11 @@ def _joined(
     """The join as SQL, over relations of `connection`."""
     for view in [item.view for item in features] + ([label] if label else []):
         _require_same_entity(lake, spine, view)
-    features_of = {item.view.table: columns(lake, item.view) for item in features}
+    features_of = {item.view.table: feature_columns(lake, item.view) for item in features}
     _distinct(features_of | ({label.table: _label(lake, label)} if label else {}))
     joins, selected = [], ["spine.as_of", f"spine.{quote(spine.entity)}"]
     for number, item in enumerate(features):
-        pairs = in_force(days, computed.get(item.view.table, days), item.ttl)
+        pairs = dates_in_force(days, computed.get(item.view.table, days), item.ttl)
         connection.register(f"force_{number}", _pairs(pairs))
         joins.append(_join(lake.relation(connection, item.view.kept), number, spine.entity))
         selected += [f"view_{number}.{quote(column)}" for column in features_of[item.view.table]]
@@ -108,7 +108,7 @@ def _joined(
     return f"SELECT {', '.join(selected)} FROM {rows} AS spine {' '.join(joins)} WHERE spine.as_of IN ({listed})"
 
 
-def columns(lake: Lake, view: View) -> list[str]:
+def feature_columns(lake: Lake, view: View) -> list[str]:
     """The features that a view's kept rows hold."""
     return [name for name in lake.schema(view.kept).names if name not in {"as_of", view.entity}]
 

@@ -57,7 +57,7 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
         self._workers = settings.workers if workers is None else workers
         self._readers: dict[tuple[str, ...], OnlineReader] = {}
 
-    def registered(self) -> FeatureCatalog:
+    def list_views(self) -> FeatureCatalog:
         """Every feature view: columns, sources, TTL, refresh, owners, query. A folder that is broken is warned of.
 
         Raises:
@@ -86,12 +86,12 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
             DataError: an entity or a timestamp is null, or of another type than the views'.
             DeclarationError: there is no such view or column, or a name comes twice.
         """
-        refs, when = parse_refs(features), timestamp or rows_of.stamp(entities)
+        refs, when = parse_refs(features), timestamp or rows_of.timestamp_column(entities)
         views = {(one.folder, one.view): view_of(one, self._folders) for one in refs}
         keys: dict[str, str] = {folder: self._folders[folder].model.entity for folder, _ in views}
-        table = rows_of.arrow(entities, [when, *sorted(set(keys.values()))])
+        table = rows_of.to_arrow(entities, [when, *sorted(set(keys.values()))])
         for name in table.column_names:
-            rows_of.require(table[name], name)
+            rows_of.require_values(table[name], name)
         moments = rows_of.moments(table[when], when)
         rows = {name: EntityRows(table[keys[name]], moments, self._folders[name].model.cadence) for name in keys}
         tables = {

@@ -73,17 +73,17 @@ def refresh(
     return Refreshed(tuple(missing), reused, lake.version(view.kept))
 
 
-def stale(lake: Lake, view: View, dates: Sequence[date]) -> list[date]:
+def stale_dates(lake: Lake, view: View, dates: Sequence[date]) -> list[date]:
     """Those of `dates` at which the kept rows, if any, are not what the view says now."""
     return _stale(lake, view, fingerprints(lake, view, dates))
 
 
 def _stale(lake: Lake, view: View, wanted: dict[date, int]) -> list[date]:
-    standing = kept_fingerprints(lake, view, [*wanted])
+    standing = stored_fingerprints(lake, view, [*wanted])
     return [day for day in wanted if standing.get(day) != wanted[day]]
 
 
-def kept_fingerprints(lake: Lake, view: View, dates: Sequence[date], version: int | None = None) -> dict[date, int]:
+def stored_fingerprints(lake: Lake, view: View, dates: Sequence[date], version: int | None = None) -> dict[date, int]:
     """The fingerprint under which each date's rows stand in a version of the view's table, where there are some.
 
     Args:
@@ -129,7 +129,7 @@ class _Pinned:
 
 def _beneath(lake: Lake, view: View, dates: Sequence[date]) -> list[dict[date, int]]:
     """Of each view that a view reads, the fingerprint under which its rows stand."""
-    return [kept_fingerprints(lake, other, dates) for _, other in view.views]
+    return [stored_fingerprints(lake, other, dates) for _, other in view.views]
 
 
 def _fingerprint(view: View, day: date, arrivals: dict[str, list[Ingest]], upstream: list[int]) -> int:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from ml_assets.errors import DataError, DeclarationError, listed
 from ml_assets.features.identity import exact_ids
-from ml_assets.features.join import columns
+from ml_assets.features.join import feature_columns
 from ml_assets.features.store import refresh
 from ml_assets.features.view import TimedView, View
 from ml_assets.spec.cadence import Cadence
@@ -133,7 +133,7 @@ def features_at(
     days = [rows.dates[code] for code, which in fresh.items() if which.any()]
     # Without any, the first date says which columns there are.
     refresh(lake, view, days or [rows.cadence.start], workers=workers)
-    selected, dataset = _chosen(view, names, columns(lake, view)), lake.dataset(view.kept)
+    selected, dataset = _chosen(view, names, feature_columns(lake, view)), lake.dataset(view.kept)
     schema = pa.schema([dataset.schema.field(name) for name in selected])
     keys = cast_entities(rows.keys, dataset.schema.field(view.entity).type, view.entity)
 

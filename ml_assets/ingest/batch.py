@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 
 from ml_assets.errors import DataError
 from ml_assets.ingest import ledger
-from ml_assets.ingest.admit import admit
-from ml_assets.ingest.conform import QUARANTINED, conform, quarantine_rows, widen
 from ml_assets.ingest.files import Arrival, Identity, require_content, require_unchanged
 from ml_assets.ingest.readers.formats import read
+from ml_assets.ingest.row_buffer import RowBuffer
+from ml_assets.ingest.row_checks import check_rows
 from ml_assets.ingest.row_times import RowTimes
 from ml_assets.ingest.schema import Shape, fit, schema_drift
-from ml_assets.ingest.spool import Spool
+from ml_assets.ingest.schema_enforcement import QUARANTINED, enforce_schema, quarantine_rows, widen
 from ml_assets.spec.source import FILE_COLUMN, POSITION, REASON, Expectation, SourceSpec
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class LoadedFile:
     sha: str
     shape: Shape
     drift: "tuple[SchemaDrift, ...]"
-    rows: Spool
-    bad: Spool
+    rows: RowBuffer
+    bad: RowBuffer
     held: ExitStack
     waiting: tuple[str, ...] = ()
     found: "list[ExpectationResult]" = field(default_factory=list)
@@ -92,9 +92,9 @@ def load(
         plan = fit(arrival.name, file, shape, spec, connection)
         if absent := [column for column in spec.key if column not in plan.sources]:
             raise DataError(f"{arrival.name}: misses column {', '.join(absent)} of the key: deliver the file with it")
-        rows, bad = resources.enter_context(Spool()), resources.enter_context(Spool())
-        for fitting, refused, counts in conform(plan, file.batches(), connection):
-            admitted, barred = admit(fitting, spec, now, connection)
+        rows, bad = resources.enter_context(RowBuffer()), resources.enter_context(RowBuffer())
+        for fitting, refused, counts in enforce_schema(plan, file.batches(), connection):
+            admitted, barred = check_rows(fitting, spec, now, connection)
             rows.add(admitted)
             bad.add(refused)
             bad.add(barred)
@@ -108,7 +108,7 @@ def load(
         )
 
 
-def _require_times(arrival: Arrival, spec: SourceSpec, unfit: Counter[str], rows: Spool, bad: Spool) -> None:
+def _require_times(arrival: Arrival, spec: SourceSpec, unfit: Counter[str], rows: RowBuffer, bad: RowBuffer) -> None:
     """Refuse a file whose times are written in another way than the source declares: it is read once that is put right.
 
     Raises:
@@ -144,9 +144,9 @@ def commit(
     Raises:
         LakeError: another machine committed a batch at the same time; nothing of this one counts.
     """
-    batch = ledger.number(lake, table) + 1
+    batch = ledger.last_batch(lake, table) + 1
     with ExitStack() as resources:
-        quarantine = resources.enter_context(Spool())
+        quarantine = resources.enter_context(RowBuffer())
         entries = [_settle(file, batch, spec, quarantine, connection, delivered) for file in files]
         ledger.announce(lake, table, entries, announced)
         if quarantine.rows:
@@ -169,7 +169,7 @@ def _settle(
     file: LoadedFile,
     batch: int,
     spec: SourceSpec,
-    quarantine: Spool,
+    quarantine: RowBuffer,
     connection: "duckdb.DuckDBPyConnection",
     delivered: datetime,
 ) -> ledger.Entry:
@@ -274,6 +274,6 @@ def _signed(rows: pa.Table, file: LoadedFile, *, named: bool = False) -> pa.Tabl
     return signed.append_column("file", pa.array([file.arrival.name] * rows.num_rows, pa.string()))
 
 
-def _reader(rows: Spool) -> pa.RecordBatchReader:
+def _reader(rows: RowBuffer) -> pa.RecordBatchReader:
     schema = pa.schema([*QUARANTINED, (FILE_COLUMN, pa.string()), ("file", pa.string())])
     return pa.RecordBatchReader.from_batches(schema, (part for table in rows for part in table.to_batches()))

@@ -68,7 +68,7 @@ def require_names(file: str, names: list[str]) -> None:
         by_casefold[key] = name
 
 
-def arrow(connection: "duckdb.DuckDBPyConnection", sql: str, **tables: pa.Table) -> pa.Table:
+def query_arrow(connection: "duckdb.DuckDBPyConnection", sql: str, **tables: pa.Table) -> pa.Table:
     """The result of a query over Arrow tables, in their order."""
     for name, rows in tables.items():
         connection.register(name, rows)
@@ -80,7 +80,7 @@ def arrow(connection: "duckdb.DuckDBPyConnection", sql: str, **tables: pa.Table)
             connection.unregister(name)
 
 
-def each(
+def map_columns(
     connection: "duckdb.DuckDBPyConnection", expression: str, columns: Sequence[pa.ChunkedArray]
 ) -> list[pa.ChunkedArray]:
     """A SQL expression of `c` over several columns of one type and length.
@@ -90,6 +90,6 @@ def each(
     if not columns:
         return []
     whole = pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)
-    results = arrow(connection, f"SELECT {expression} AS c FROM rows", rows=pa.table({"c": whole}))["c"]
+    results = query_arrow(connection, f"SELECT {expression} AS c FROM rows", rows=pa.table({"c": whole}))["c"]
     rows = len(columns[0])
     return [results.slice(nr * rows, rows) for nr in range(len(columns))]

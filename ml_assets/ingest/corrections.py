@@ -46,15 +46,15 @@ class Corrections:
     rows: pa.Table | None = None
     parts: dict[str, tuple[FilePart, ...]] | None = None
 
-    def hidden(self, end: datetime) -> list[str]:
+    def hidden_files(self, end: datetime) -> list[str]:
         """The files of which a window that ends at `end` (exclusive) sees no row."""
         return [sha for sha, one in self.files.items() if not one.holds(end)]
 
-    def passed_over(self, connection: "duckdb.DuckDBPyConnection", end: datetime) -> pa.Table | None:
+    def superseded_rows(self, connection: "duckdb.DuckDBPyConnection", end: datetime) -> pa.Table | None:
         """Where the rows lie in whose place such a window sees another one of their key, or none."""
         if self.rows is None or not self.rows.num_rows:
             return None
-        among = ", ".join(map(literal, self.hidden(end))) or "''"
+        among = ", ".join(map(literal, self.hidden_files(end))) or "''"
         at = f"TIMESTAMP {literal(end)}"
         connection.register("_shared_keys", self.rows)
         try:
@@ -119,7 +119,7 @@ def visible_rows(
     start, end = window
     at = lake.version(source.table) or 0 if version is None else version
     applied = corrections(lake, source, at) if corrected is None else corrected
-    hidden, passed = applied.hidden(end), applied.passed_over(connection, end)
+    hidden, passed = applied.hidden_files(end), applied.superseded_rows(connection, end)
     event = quote(source.event_time)
     bounds = [f"{event} < TIMESTAMP {literal(end)}"]
     bounds += [f"{event} >= TIMESTAMP {literal(start)}"] if start else []

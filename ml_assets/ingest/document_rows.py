@@ -12,8 +12,8 @@ from ml_assets.documents.document import Document, Page
 from ml_assets.documents.extractor import Extractor, load_extractor
 from ml_assets.errors import DeclarationError
 from ml_assets.ingest.casts import type_name
-from ml_assets.ingest.conform import widen
 from ml_assets.ingest.schema import Shape
+from ml_assets.ingest.schema_enforcement import widen
 from ml_assets.spec.source import FILE_COLUMN, RESERVED
 
 _PAGE = pa.struct([

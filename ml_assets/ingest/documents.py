@@ -11,11 +11,11 @@ from ml_assets.documents.document import READER, Document, UnreadableError
 from ml_assets.documents.read import require_size
 from ml_assets.errors import DataError
 from ml_assets.ingest.batch import LoadedFile
-from ml_assets.ingest.conform import QUARANTINED
 from ml_assets.ingest.document_rows import DocumentRows
 from ml_assets.ingest.files import Arrival, Identity, require_unchanged
 from ml_assets.ingest.refusals import Refusal
-from ml_assets.ingest.spool import Spool
+from ml_assets.ingest.row_buffer import RowBuffer
+from ml_assets.ingest.schema_enforcement import QUARANTINED
 from ml_assets.spec.source import POSITION
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Inbox:
         before = self._refusals.get(identity.sha)
         attempt, came = before.attempt + 1 if before else 1, self._received(arrival, identity, before)
         with ExitStack() as resources:
-            rows, bad = resources.enter_context(Spool()), resources.enter_context(Spool())
+            rows, bad = resources.enter_context(RowBuffer()), resources.enter_context(RowBuffer())
             try:
                 document, facts = self._read(arrival)
                 row = self.rows.row(document, identity.sha, arrival.name, came, facts)
@@ -73,7 +73,9 @@ class Inbox:
             except UnreadableError as error:
                 bad.add(_refused(error, Refusal(arrival.name, arrival.size, error.code, READER, attempt, f"{came}")))
             require_unchanged(arrival, identity)
-            return LoadedFile(arrival, identity.sha, self.rows.shape, (), rows, bad, resources.pop_all(), attempt=attempt)
+            return LoadedFile(
+                arrival, identity.sha, self.rows.shape, (), rows, bad, resources.pop_all(), attempt=attempt
+            )
 
     def _read(self, arrival: Arrival) -> tuple[Document, Mapping[str, Any]]:
         """A document, and the facts that were found in it."""

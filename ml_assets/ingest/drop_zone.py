@@ -50,7 +50,7 @@ class DropZone:
     bar: Bar = silent
 
     @contextmanager
-    def writing(self, end: date | None = None) -> Iterator[None]:
+    def mark_unfinished(self, end: date | None = None) -> Iterator[None]:
         """Mark the folder as incomplete until the body ends; whoever is killed in it leaves the mark.
 
         Args:

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from ml_assets.ingest.content import BATCH
-from ml_assets.ingest.expectations import ExpectationResult, Suite, mostly
+from ml_assets.ingest.expectations import ExpectationResult, Suite, holds_mostly
 
 if TYPE_CHECKING:
-    from ml_assets.ingest.spool import Spool
+    from ml_assets.ingest.row_buffer import RowBuffer
     from ml_assets.spec.source import Expectation
 
 _EXAMPLES = 3
@@ -27,7 +27,7 @@ class _Part:
     rows: pa.Table
 
 
-def judge(files: Sequence["Spool"], suite: Suite) -> list[list[ExpectationResult]]:
+def judge(files: Sequence["RowBuffer"], suite: Suite) -> list[list[ExpectationResult]]:
     """What each expectation says of each file; `ExpectationResult.rows` counts from 0 in the file.
 
     An expectation that judges each row by itself runs over chunks of about 250,000 rows, across small files
@@ -43,7 +43,7 @@ def judge(files: Sequence["Spool"], suite: Suite) -> list[list[ExpectationResult
     return [[result[nr] for nr in range(len(suite.expectations))] for result in results]
 
 
-def verdict(expectations: Sequence["Expectation"], found: Sequence[ExpectationResult]) -> str:
+def block_reason(expectations: Sequence["Expectation"], found: Sequence[ExpectationResult]) -> str:
     """Why a file is held back: the `block` expectations that fail in it; empty where it is not."""
     failed = [
         (expectation, result)
@@ -66,7 +66,7 @@ def _shown(value: object) -> str:
     return "null" if value is None else str(value)[:100]
 
 
-def _row_wise(files: Sequence["Spool"], suite: Suite, chosen: list[int]) -> list[dict[int, ExpectationResult]]:
+def _row_wise(files: Sequence["RowBuffer"], suite: Suite, chosen: list[int]) -> list[dict[int, ExpectationResult]]:
     tallies: list[dict[int, list[ExpectationResult]]] = [{nr: [] for nr in chosen} for _ in files]
     columns = sorted({column for nr in chosen for column in suite.expectations[nr].columns})
     for chunk in _chunks(files, columns) if chosen else []:
@@ -76,7 +76,7 @@ def _row_wise(files: Sequence["Spool"], suite: Suite, chosen: list[int]) -> list
     return [{nr: _sum(suite.expectations[nr], parts) for nr, parts in tally.items()} for tally in tallies]
 
 
-def _chunks(files: Sequence["Spool"], columns: list[str]) -> Iterator[list[_Part]]:
+def _chunks(files: Sequence["RowBuffer"], columns: list[str]) -> Iterator[list[_Part]]:
     chunk: list[_Part] = []
     for nr, file in enumerate(files):
         start = 0
@@ -113,10 +113,10 @@ def _sum(expectation: "Expectation", parts: list[ExpectationResult]) -> Expectat
     elements, unexpected = sum(part.elements for part in parts), sum(part.unexpected for part in parts)
     rows = np.concatenate([np.array([], np.int64), *(part.rows for part in parts)])
     examples = tuple(example for part in parts for example in part.examples)[:_EXAMPLES]
-    return ExpectationResult(mostly(expectation, elements, unexpected), elements, rows, unexpected, examples)
+    return ExpectationResult(holds_mostly(expectation, elements, unexpected), elements, rows, unexpected, examples)
 
 
-def _whole(file: "Spool", suite: Suite, chosen: list[int]) -> dict[int, ExpectationResult]:
+def _whole(file: "RowBuffer", suite: Suite, chosen: list[int]) -> dict[int, ExpectationResult]:
     if not file.rows:
         return {nr: ExpectationResult(True, 0, np.array([], np.int64), 0, ()) for nr in chosen}
     results: dict[int, ExpectationResult] = {}
@@ -138,7 +138,7 @@ def _need(expectation: "Expectation") -> str:
     return "columns" if expectation.columns and "row_condition" not in expectation.kwargs else "all"
 
 
-def _read(file: "Spool", need: str, columns: list[str]) -> pa.Table:
+def _read(file: "RowBuffer", need: str, columns: list[str]) -> pa.Table:
     """No more of a file than is needed: a table of millions of rows is counted by one column."""
     tables: list[Any] = []
     for table in file:

@@ -110,14 +110,14 @@ class Suite:
         return ExpectationResult(success, elements, rows, int(values["unexpected_count"]), examples)
 
 
-def mostly(expectation: "Expectation", elements: int, unexpected: int) -> bool:
+def holds_mostly(expectation: "Expectation", elements: int, unexpected: int) -> bool:
     """Whether a row-level expectation holds often enough: the library's own rule, over batches and files."""
     demanded = expectation.kwargs.get("mostly")
     share = (elements - unexpected) / elements if elements else 1.0
     return share >= (1.0 if demanded is None else float(demanded))
 
 
-def suite(spec: "SourceSpec", shape: "Shape") -> Suite:
+def build_suite(spec: "SourceSpec", shape: "Shape") -> Suite:
     """The expectations of a source, checked against the library's names and the table's columns.
 
     Raises:

@@ -86,7 +86,7 @@ class FileHistory:
 
 
 @dataclass
-class Delivering:
+class DeliveryMoment:
     """When the files of one ingest were delivered: the same moment for all, later than every one before.
 
     With a key that decides which row is the later one, so a killed ingest that is run again goes on with its moment.
@@ -131,9 +131,9 @@ class Delivering:
             lake.append(name, lake.schema(name).empty_table(), records={_ENDED: microseconds(self.at)})
 
 
-def post(lake: "Lake", table: str, entry: Entry) -> Entry:
+def commit_entry(lake: "Lake", table: str, entry: Entry) -> Entry:
     """Commit what changes no row: an entry of the ledger as a batch of its own."""
-    numbered = replace(entry, batch=ledger.number(lake, table) + 1)
+    numbered = replace(entry, batch=ledger.last_batch(lake, table) + 1)
     ledger.announce(lake, table, [numbered])
     lake.append(table, lake.schema(table).empty_table(), records={ledger.BATCH_RECORD: numbered.batch})
     return numbered

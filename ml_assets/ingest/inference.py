@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.ingest.casts import TYPES, cast, filled_condition, fits_text, is_filled, shape
-from ml_assets.ingest.content import Content, arrow, each
+from ml_assets.ingest.content import Content, map_columns, query_arrow
 from ml_assets.storage.duck import literal
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _timed(content: Content, spec: "SourceSpec", connection: "duckdb.DuckDBPyCon
     for batch in content.batches():
         rows = pa.Table.from_batches([batch])
         sql = f"SELECT {' AND '.join(readable)} AS readable FROM rows"
-        yield rows.filter(arrow(connection, sql, rows=rows.select(times).rename_columns(names))["readable"])
+        yield rows.filter(query_arrow(connection, sql, rows=rows.select(times).rename_columns(names))["readable"])
 
 
 def _look(tally: Tally, values: pa.ChunkedArray, text: "TextFormat", *, numbers: bool) -> None:
@@ -159,12 +159,12 @@ def _count(
     rows: pa.Table, tallies: Mapping[str, Tally], text: "TextFormat", connection: "duckdb.DuckDBPyConnection"
 ) -> None:
     for tally, present in zip(
-        tallies.values(), each(connection, filled_condition("c"), [rows[c] for c in tallies]), strict=True
+        tallies.values(), map_columns(connection, filled_condition("c"), [rows[c] for c in tallies]), strict=True
     ):
         tally.filled += _true(present)
     for kind in {kind for tally in tallies.values() for kind in tally.counted}:
         counted = {column: tally for column, tally in tallies.items() if kind in tally.counted}
-        fitting = each(
+        fitting = map_columns(
             connection, f"{filled_condition('c')} AND {_fits(kind, text)}", [rows[column] for column in counted]
         )
         for tally, fits in zip(counted.values(), fitting, strict=True):
@@ -214,7 +214,7 @@ def _doubt(
     fits, negation = _fits(kind, spec.format), "" if kind in LOOKS or tally.fits[kind] == tally.filled else "NOT"
     sql = f"SELECT c FROM rows WHERE {filled_condition('c')} AND {negation} coalesce({fits}, false) LIMIT 1"
     for batch in _timed(content, spec, connection):
-        values = arrow(connection, sql, rows=batch.select([column]).rename_columns(["c"]))["c"]
+        values = query_arrow(connection, sql, rows=batch.select([column]).rename_columns(["c"]))["c"]
         if len(values):
             return Doubt(column, kind, tally.fits[kind], tally.filled, str(values[0].as_py())[:60])
     return Doubt(column, kind, tally.fits[kind], tally.filled, "")

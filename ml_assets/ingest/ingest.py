@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from ml_assets.errors import DataError
 from ml_assets.ingest import ledger
 from ml_assets.ingest.batch import LoadedFile, commit, load
-from ml_assets.ingest.blocking import blocked_by, totals
 from ml_assets.ingest.content import BATCH
 from ml_assets.ingest.deliveries import Delivery, standing_deliveries
-from ml_assets.ingest.faults import fault
+from ml_assets.ingest.expectation_results import blocked_by, totals
+from ml_assets.ingest.file_errors import refusal_reason
 from ml_assets.ingest.files import Arrival, Identity, arrivals, identify, unread_names
-from ml_assets.ingest.history import Delivering, FileHistory, bound_reach, post
-from ml_assets.ingest.left_files import note, reasons
+from ml_assets.ingest.history import DeliveryMoment, FileHistory, bound_reach, commit_entry
+from ml_assets.ingest.left_files import quarantine_reasons, write_left
 from ml_assets.ingest.remedies import unfilled_columns, valueless
 from ml_assets.ingest.report import Checked, Ingest, Ingested, Note, SchemaDrift
 from ml_assets.ingest.schema import Shape, stored_shape
@@ -120,7 +120,7 @@ class _Run:
         self.seen = set(self.history.shown)
         self.opened = ExitStack()
         self.connection = self.opened.enter_context(self.lake.connect())
-        self.delivery = Delivering.begin(self.lake, self.table, self.spec, self.entries, self.now)
+        self.delivery = DeliveryMoment.begin(self.lake, self.table, self.spec, self.entries, self.now)
         if self.spec.read != "documents" and self.lake.version(self.table) is not None:
             added = [column for entry in self.entries for column in entry.added]
             self.shape = stored_shape(self.lake.schema(self.table), added, self.spec)
@@ -190,11 +190,11 @@ class _Run:
         """A content whose rows were replaced is delivered again: they are seen again from now on."""
         self.flush()
         entry = self.history.redelivery(arrival, identity.sha, replaces, self.delivery.at)
-        self.new.append(post(self.lake, self.table, entry))
+        self.new.append(commit_entry(self.lake, self.table, entry))
         self.seen.add(identity.sha)
 
     def _refuse(self, name: str, error: BaseException) -> None:
-        self.refused.append(Note(name, fault(name, error)))
+        self.refused.append(Note(name, refusal_reason(name, error)))
         if not isinstance(error, DataError):  # what raised may have left its connection unusable
             self.opened.close()
             self.connection = self.opened.enter_context(self.lake.connect())
@@ -205,7 +205,7 @@ class _Run:
         try:
             self._keep(files)
         except BaseException as error:  # noqa: BLE001 - as in `take`
-            fault("a batch", error)  # raises what is no fault of a file
+            refusal_reason("a batch", error)  # raises what is no fault of a file
             for file in self._uncommitted(files):
                 self._keep_alone(file)
         finally:
@@ -242,7 +242,7 @@ class _Run:
 
     def end(self) -> None:
         """Keep what was left where it is, and that the delivery is complete; make few files of many."""
-        note(self.lake, self.table, [*self.refused, *self.held_back])
+        write_left(self.lake, self.table, [*self.refused, *self.held_back])
         if self.new:
             self.delivery.end(self.lake, self.table)
             for table in (self.table, ledger.quarantine_table(self.table)):
@@ -286,7 +286,7 @@ class _Run:
             earliest=min((entry.earliest for entry in stands if entry.earliest), default=None),
             latest=max((entry.reached for entry in stands if entry.reached), default=None),
             touched=tuple(_touched(one for one in standing_deliveries(entries).values() if one.entry in self.new)),
-            reasons=tuple(reasons(self.lake, self.table, counted)),
+            reasons=tuple(quarantine_reasons(self.lake, self.table, counted)),
         )
 
 

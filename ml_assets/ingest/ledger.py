@@ -114,14 +114,14 @@ def file_record(sha: str, attempt: int = 1) -> str:
     return f"file:{sha}" if attempt == 1 else f"file:{sha}:{attempt}"
 
 
-def number(lake: "Lake", table: str, version: int | None = None) -> int:
+def last_batch(lake: "Lake", table: str, version: int | None = None) -> int:
     """The number of the last batch of a version; 0 before the first."""
     return lake.record(table, BATCH_RECORD, version) or 0
 
 
 def committed_entries(lake: "Lake", table: str, version: int | None = None) -> list[Entry]:
     """What was committed up to a version, in order; what a crash left behind does not count."""
-    last = number(lake, table, version)  # read first: a batch that commits meanwhile is then left out whole
+    last = last_batch(lake, table, version)  # read first: a batch that commits meanwhile is then left out whole
     return [entry for entry in _entries(lake, table) if entry.batch <= last]
 
 
@@ -143,17 +143,17 @@ def recover(lake: "Lake", table: str) -> list[Entry]:
     The quarantine goes first: while the ledger still names the files, a second crash loses nothing. A ledger that
     is scattered over many small files is gathered.
     """
-    last = number(lake, table)
+    last = last_batch(lake, table)
     entries = _entries(lake, table)
     committed = [entry for entry in entries if entry.batch <= last]
     left = [entry for entry in entries if entry.batch > last]
-    clean(lake, table, committed, left)
+    clean_quarantine(lake, table, committed, left)
     if left or (entries and len(lake.files(files_table(table))) > _SCATTERED):
         rewrite(lake, table, committed)
     return committed
 
 
-def clean(lake: "Lake", table: str, kept: Sequence[Entry], left: Iterable[Entry] = ()) -> None:
+def clean_quarantine(lake: "Lake", table: str, kept: Sequence[Entry], left: Iterable[Entry] = ()) -> None:
     """Remove from the quarantine what no committed entry stands for.
 
     That is what a crash left, what was taken back, and the earlier attempts of a document that was read again: of those

@@ -22,7 +22,7 @@ _SHOWN = 3
 _KIND = r"""regexp_replace(regexp_replace(reason, '''[^'']*''', '…', 'g'), '[0-9][0-9:.,+-]*', '#', 'g')"""
 
 
-def note(lake: "Lake", table: str, notes: Sequence[Note]) -> None:
+def write_left(lake: "Lake", table: str, notes: Sequence[Note]) -> None:
     """Keep what was left; nothing is written where the same stands already."""
     name, print_ = _name(table), fingerprint_of(sorted((each.file, each.reason) for each in notes))
     recorded = lake.record(name, _LEFT)
@@ -41,7 +41,7 @@ def read_left(lake: "Lake", table: str) -> list[Note]:
     return [Note(**row) for row in rows]
 
 
-def reasons(lake: "Lake", table: str, shas: Iterable[str] | None = None) -> list[Reason]:
+def quarantine_reasons(lake: "Lake", table: str, shas: Iterable[str] | None = None) -> list[Reason]:
     """Why rows are in the quarantine: the three kinds with the most rows, each with one of its reasons.
 
     `shas` names the files whose rows count; by default all.
@@ -67,7 +67,7 @@ def without_rows(lake: "Lake", table: str) -> str:
     if len(notes) > _SHOWN:
         sentences.append(f"{len(notes) - _SHOWN} more files were left")
     if quarantined:
-        kinds = "; ".join(f"{each.reason} ({each.rows:,} rows)" for each in reasons(lake, table))
+        kinds = "; ".join(f"{each.reason} ({each.rows:,} rows)" for each in quarantine_reasons(lake, table))
         sentences.append(f"{quarantined:,} rows are in {ledger.quarantine_table(table)}: {kinds}")
     return (
         f"has no rows yet, though files were delivered: {'. '.join(sentences)}. Repair them, deliver them again and run"

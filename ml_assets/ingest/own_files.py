@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ml_assets.errors import DataError
-from ml_assets.storage.files import replacing
+from ml_assets.storage.files import atomic_path
 
 _WEEK = timedelta(days=7)
 
@@ -75,5 +75,5 @@ def _arrival(path: Path, as_of: date) -> str:
 
 
 def _place(to: Path, write: Callable[[Path], object]) -> None:
-    with replacing(to) as part:
+    with atomic_path(to) as part:
         write(part)

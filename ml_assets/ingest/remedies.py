@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from ml_assets.ingest.date_forms import date_formats
+from ml_assets.ingest.date_formats import date_formats
 from ml_assets.ingest.inference import LOOKS, Doubt
 
 _YAML_WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")

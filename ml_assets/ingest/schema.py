@@ -14,7 +14,7 @@ from ml_assets.ingest.content import COLUMNS
 from ml_assets.ingest.inference import infer
 from ml_assets.ingest.remedies import name_list, question
 from ml_assets.ingest.report import SchemaDrift
-from ml_assets.ingest.storable import stored_type
+from ml_assets.ingest.stored_types import stored_type
 from ml_assets.spec.source import FILE_COLUMN, RESERVED, SourceSpec
 from ml_assets.spec.text_format import TextFormat
 

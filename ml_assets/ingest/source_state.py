@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.ingest.deliveries import standing_deliveries
 from ml_assets.ingest.ledger import committed_entries
-from ml_assets.ingest.left_files import read_left, reasons
+from ml_assets.ingest.left_files import quarantine_reasons, read_left
 from ml_assets.ingest.report import Note, Reason
 from ml_assets.storage.lake import Lake
 
@@ -45,7 +45,7 @@ def source_state(lake: Lake, table: str) -> SourceState:
         rows=sum(entry.accepted for entry in entries),
         quarantined=quarantined,
         last_event=None if latest is None else latest.isoformat(timespec="seconds"),
-        quarantine_reasons=reasons(lake, table) if quarantined else [],
+        quarantine_reasons=quarantine_reasons(lake, table) if quarantined else [],
         left=read_left(lake, table),
     )
 

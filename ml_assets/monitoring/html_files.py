@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ml_assets.storage.files import part_of, replacing
+from ml_assets.storage.files import atomic_path, part_of
 
 EVIDENTLY = ".evidently.html"
 """How the name of Evidently's pages ends; ours end in `.html`."""
@@ -17,7 +17,7 @@ def write(path: Path, save: Callable[[Path], object], keep: int) -> None:
         save: writes a file of the name that it is given.
         keep: at least 1.
     """
-    with replacing(path, part=part_of(path, shared=True)) as part:
+    with atomic_path(path, part=part_of(path, shared=True)) as part:
         save(part)
     prune(path.parent, keep, evidently=path.name.endswith(EVIDENTLY))
 

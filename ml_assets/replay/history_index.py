@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from ml_assets.features.store import kept_fingerprints, refresh
+from ml_assets.features.store import refresh, stored_fingerprints
 from ml_assets.features.view import View
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.training.dataset import views
@@ -38,7 +38,7 @@ def prepare(lake: Lake, folder: ModelDefinition, days: Sequence[date], *, worker
     for nr, view in enumerate(asked):
         say(nr, len(asked), f"features: {view.table}")
         refresh(lake, view, days, workers=workers)
-        found[view.kept] = kept_fingerprints(
+        found[view.kept] = stored_fingerprints(
             lake, view, days
         )  # of the rows that stand, whatever came in since they were computed
     seen = [found[view.kept] for view in asked if view is not folder.labels]

@@ -18,7 +18,7 @@ import numpy as np
 from ml_assets.errors import DataError
 from ml_assets.search.lexicon import Lexicon, lexicon, sample_texts
 from ml_assets.search.terms import terms
-from ml_assets.storage.files import part_of, replacing
+from ml_assets.storage.files import atomic_path, part_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -189,7 +189,7 @@ def lexicon_of(held: Mapping[str, Any]) -> Lexicon:
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """Arrays as an .npz under another name first, so that nobody meets a part of it."""
-    with replacing(path, part=part_of(path, shared=True), sync=True) as part, part.open("wb") as file:
+    with atomic_path(path, part=part_of(path, shared=True), sync=True) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 

@@ -22,7 +22,7 @@ def part_of(path: Path, *, shared: bool = False) -> Path:
 
 
 @contextmanager
-def replacing(path: Path, *, part: Path | None = None, mode: int | None = None, sync: bool = False) -> Iterator[Path]:
+def atomic_path(path: Path, *, part: Path | None = None, mode: int | None = None, sync: bool = False) -> Iterator[Path]:
     """Give the body a name to write to, and rename that to `path` when the body ends; nothing is left when it raises.
 
     Args:
@@ -59,9 +59,9 @@ def write_whole(
     Args:
         path: the file; its folder is created.
         content: what the file holds.
-        part: as for `replacing`.
-        mode: as for `replacing`.
-        sync: as for `replacing`.
+        part: as for `atomic_path`.
+        mode: as for `atomic_path`.
+        sync: as for `atomic_path`.
 
     Raises:
         OSError: the file cannot be written.
@@ -71,7 +71,7 @@ def write_whole(
     >>> path.read_text(), [file.name for file in path.parent.iterdir()]
     ('{}', ['current.json'])
     """
-    with replacing(path, part=part, mode=mode, sync=sync) as hidden:
+    with atomic_path(path, part=part, mode=mode, sync=sync) as hidden:
         hidden.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ml_assets.storage.files import hold_lock, replacing
+from ml_assets.storage.files import atomic_path, hold_lock
 
 EMBEDDED = "sqlite:///"
 
@@ -51,7 +51,7 @@ def _require(database: Path) -> None:
 
     with hold_lock(database.with_suffix(".lock")):  # processes that start at once create it one after the other
         if not database.exists():
-            with replacing(database) as part:
+            with atomic_path(database) as part:
                 uri = f"{EMBEDDED}{part}"
                 MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ml_assets.errors import DataError, TrainingError
 from ml_assets.features.join import point_in_time
-from ml_assets.features.store import Refreshed, fingerprints, kept_fingerprints, refresh
+from ml_assets.features.store import Refreshed, fingerprints, refresh, stored_fingerprints
 from ml_assets.features.view import View
 from ml_assets.ingest.ingest import ingests
 from ml_assets.ingest.left_files import without_rows
@@ -218,7 +218,7 @@ class _Inputs:
 
 def _inputs(lake: Lake, folder: ModelDefinition, needed: Split) -> _Inputs:
     tables = {view.kept: _version(lake, view.kept) for view in views(folder)}
-    prints = {view.kept: kept_fingerprints(lake, view, needed.refit, tables[view.kept]) for view in views(folder)}
+    prints = {view.kept: stored_fingerprints(lake, view, needed.refit, tables[view.kept]) for view in views(folder)}
     return _Inputs(needed, tables, prints)
 
 

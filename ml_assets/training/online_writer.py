@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
-from ml_assets.features.join import columns, stream_rows
+from ml_assets.features.join import feature_columns, stream_rows
 from ml_assets.features.online.ledger import OnlineWrite, ledger, note
 from ml_assets.features.online.schema import schema_of
 from ml_assets.features.online.store import OnlineStore
@@ -150,7 +150,7 @@ def _stream(
     """Compute, join and write; returns the rows of the population."""
     for view in (folder.population, *(item.view for item in features)):
         refresh(lake, view, [as_of], workers=workers)
-    views = {item.name: (columns(lake, item.view), item.ttl) for item in features}
+    views = {item.name: (feature_columns(lake, item.view), item.ttl) for item in features}
     rows = 0
 
     def count(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

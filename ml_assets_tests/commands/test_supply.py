@@ -60,7 +60,7 @@ def supplied(data: Path, files: str, sample: dict[str, object] | None = None) ->
 
 def one_order(zone: DropZone, end: str = "2026-03-01") -> str:
     """Write one order, as a sample."""
-    with zone.writing(date.fromisoformat(end)):
+    with zone.mark_unfinished(date.fromisoformat(end)):
         (zone.folder / "orders").mkdir()
         (zone.folder / "orders" / "a.csv").write_text(f"at\n{end}\n")
     return "done"
@@ -94,7 +94,8 @@ def test_a_first_run_without_files_begins_with_the_sample(data: Path) -> None:
 def test_a_sample_of_which_a_part_is_there_goes_on_until_the_same_end(data: Path) -> None:
     with suppress(KeyboardInterrupt):
         folder = data / "data" / "incoming" / "shop"
-        with DropZone("shop", folder, Cadence(start=date(2026, 1, 4)), date(2026, 3, 8)).writing(date(2026, 2, 1)):
+        zone = DropZone("shop", folder, Cadence(start=date(2026, 1, 4)), date(2026, 3, 8))
+        with zone.mark_unfinished(date(2026, 2, 1)):
             raise KeyboardInterrupt
     supplied(data, "shop/orders/*.csv", {"fill": SAMPLE})
     assert (folder / "orders" / "a.csv").read_text() == "at\n2026-02-01\n"

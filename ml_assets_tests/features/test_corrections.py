@@ -21,7 +21,7 @@ from ml_assets.features.query import check
 from ml_assets.features.store import fingerprints, refresh
 from ml_assets.features.view import Relation, View
 from ml_assets.ingest.ingest import ingest
-from ml_assets.ingest.undo import undo
+from ml_assets.ingest.undo_delivery import undo
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets_tests.conftest import shared

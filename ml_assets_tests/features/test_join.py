@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_assets.errors import DeclarationError
-from ml_assets.features.join import in_force, point_in_time
+from ml_assets.features.join import dates_in_force, point_in_time
 from ml_assets.features.store import refresh
 from ml_assets.features.view import TimedView, View
 from ml_assets_tests.conftest import Row, Shop
@@ -29,7 +29,7 @@ def order(customer: int, day: date, amount: float = 1.0) -> Row:
 def test_in_force_is_the_latest_computed_date_that_is_not_after_and_not_expired(
     days: list[date], computed: list[date], ttl: timedelta
 ) -> None:
-    found = in_force(days, computed, ttl)
+    found = dates_in_force(days, computed, ttl)
     assert found.keys() == set(days)
     for day, chosen in found.items():
         candidates = [other for other in computed if timedelta(0) <= day - other < ttl]
@@ -38,7 +38,7 @@ def test_in_force_is_the_latest_computed_date_that_is_not_after_and_not_expired(
 
 def test_a_value_expires_when_its_ttl_has_passed() -> None:
     first = DAYS[0]
-    assert in_force([first + WEEK - timedelta(1), first + WEEK], [first], WEEK) == {
+    assert dates_in_force([first + WEEK - timedelta(1), first + WEEK], [first], WEEK) == {
         first + WEEK - timedelta(1): first,
         first + WEEK: None,
     }
@@ -69,7 +69,7 @@ def test_the_rows_are_those_of_the_population_and_the_values_those_in_force(
         found = point_in_time(shop.lake, spine, DAYS, [used], computed={view.table: sorted(computed)}).to_pylist()
         members = [(day, row["customer"]) for day in DAYS for row in shop.at(spine, day)[0]]
         assert [(row["as_of"], row["customer"]) for row in found] == members
-        force = in_force(DAYS, sorted(computed), used.ttl)
+        force = dates_in_force(DAYS, sorted(computed), used.ttl)
         known = {
             (day, row["customer"]): row["n"] for day in computed for row in shop.at(view, day)[0]
         }  # fmt: skip

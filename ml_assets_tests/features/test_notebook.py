@@ -77,13 +77,13 @@ def frame(*rows: tuple[Any, Any], **more: Any) -> pd.DataFrame:
 
 
 def test_what_is_registered_says_what_the_folders_declare(project: Project) -> None:
-    habits, words = project.features.registered()
+    habits, words = project.features.list_views()
     assert (habits.folder, habits.view, habits.entity, habits.columns) == ("shop", "habits", "customer", None)
     assert (habits.ttl, habits.owners, habits.sources) == (2 * WEEK, ("team:shop",), ("orders",))
     assert (words.refresh, words.freshness) == (DAY, 9 * DAY)
     assert habits.sql == QUERIES["features/habits.sql"]
     project.features.training_set(frame((1, MIDNIGHT)), ["shop/habits"])
-    found = project.features.registered()
+    found = project.features.list_views()
     assert found[0].columns == (("n", "int64"), ("most", "double"))
     assert "How &lt;often&gt;" in found._repr_html_()
     assert "n (int64), most (double)" in found._repr_html_()
@@ -91,7 +91,7 @@ def test_what_is_registered_says_what_the_folders_declare(project: Project) -> N
 
 
 def test_the_projects_own_folders_are_the_default() -> None:
-    assert {view.folder for view in FeatureStore("nowhere", "sqlite:///nowhere").registered()} == {
+    assert {view.folder for view in FeatureStore("nowhere", "sqlite:///nowhere").list_views()} == {
         "churn",
         "documents",
         "retail",
@@ -307,7 +307,7 @@ def test_a_broken_folder_is_warned_of_and_stops_no_other(project: Project) -> No
     broken.write_text("a: [")
     project.features.reload()
     with pytest.warns(UserWarning, match=r"left out: .*other/defs\.yaml:2: not valid YAML"):
-        assert {view.folder for view in project.features.registered()} == {"shop"}
+        assert {view.folder for view in project.features.list_views()} == {"shop"}
     with pytest.raises(DeclarationError, match=r"other/defs\.yaml"):
         project.features.online([1], ["other/habits"])
 

@@ -23,7 +23,7 @@ from ml_assets.ingest.ingest import ingests
 from ml_assets.ingest.keyed import Keyed
 from ml_assets.ingest.left_files import without_rows
 from ml_assets.ingest.report import Ingested
-from ml_assets.ingest.undo import last_delivery, undo
+from ml_assets.ingest.undo_delivery import last_delivery, undo
 from ml_assets.storage.lake import Lake, Rows
 from ml_assets_tests.conftest import shared
 from ml_assets_tests.ingest.conftest import TABLE, Inbox, orders
@@ -149,13 +149,13 @@ _CHILD = f"""
 import sys
 from datetime import datetime
 from ml_assets.storage.lake import Lake
-from ml_assets.ingest import ingest, undo
+from ml_assets.ingest import ingest, undo_delivery
 from ml_assets.spec.source import SourceSpec
 spec, lake = SourceSpec.model_validate_json(sys.argv[3]), Lake(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
 if sys.argv[4] == "undo":
-    undo.undo(lake, {TABLE!r}, spec, sys.argv[2], "a.csv")
+    undo_delivery.undo(lake, {TABLE!r}, spec, sys.argv[2], "a.csv")
 else:
     ingest.ingest(lake, {TABLE!r}, spec, sys.argv[2], now=datetime.fromisoformat(sys.argv[4]))
 """

@@ -277,7 +277,7 @@ def test_what_an_older_reader_refused_is_tried_by_a_newer_one_once(drop: Drop, m
     assert len(drop.rows("_quarantine")) == 1
 
 
-@pytest.mark.parametrize("moment", ["announce", "append", "clean"])
+@pytest.mark.parametrize("moment", ["announce", "append", "clean_quarantine"])
 def test_an_attempt_that_was_killed_is_as_if_it_had_not_been(
     drop: Drop, trouble: Trouble, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -292,7 +292,7 @@ def test_an_attempt_that_was_killed_is_as_if_it_had_not_been(
         def last(*arguments: Any, **more: Any) -> Any:
             if moment == "append" and arguments[1] != TABLE:
                 return held(*arguments, **more)
-            if moment == "clean" and not trouble.calls > 2:
+            if moment == "clean_quarantine" and not trouble.calls > 2:
                 return held(*arguments, **more)
             raise KeyboardInterrupt
 

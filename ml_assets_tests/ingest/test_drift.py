@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ml_assets.errors import DeclarationError
 from ml_assets.ingest.casts import TYPES, cast
-from ml_assets.ingest.content import arrow
+from ml_assets.ingest.content import query_arrow
 from ml_assets_tests.ingest.conftest import TABLE, Inbox, orders
 
 
@@ -27,7 +27,7 @@ def _connection() -> duckdb.DuckDBPyConnection:
 def _cast(values: list[Any], kind: str, type_: pa.DataType | None = None) -> list[Any]:
     rows = pa.table({"x": pa.array(values, type_)})
     sql = cast("x", rows["x"].type, TYPES[kind])  # type: ignore[index]
-    return list(arrow(_connection(), f"SELECT {sql} AS x FROM rows", rows=rows)["x"].to_pylist())
+    return list(query_arrow(_connection(), f"SELECT {sql} AS x FROM rows", rows=rows)["x"].to_pylist())
 
 
 @pytest.mark.parametrize(

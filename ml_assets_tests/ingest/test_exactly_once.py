@@ -179,10 +179,10 @@ def test_a_lost_ledger_is_written_again_and_no_row_twice(inbox: Inbox) -> None:
 
 def test_a_large_file_streams_through_batches(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a batch of rows a file is kept on disk; the numbers of its rows go on from batch to batch."""
-    from ml_assets.ingest import spool
+    from ml_assets.ingest import row_buffer
 
     monkeypatch.setattr(content, "BATCH", 100)
-    monkeypatch.setattr(spool, "BATCH", 100)
+    monkeypatch.setattr(row_buffer, "BATCH", 100)
     monkeypatch.setattr(ingest, "BATCH", 100)
     rows = [{"id": i, "at": DAY, "amount": "x" if i % 7 == 3 else str(i)} for i in range(1000)]
     pq.write_table(pa.Table.from_pylist(rows), inbox.folder / "orders" / "a.parquet")

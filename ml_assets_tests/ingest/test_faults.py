@@ -19,7 +19,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from ml_assets.errors import DataError, DeclarationError, LakeError
 from ml_assets.ingest import ingest as module
-from ml_assets.ingest.faults import fault
+from ml_assets.ingest.file_errors import refusal_reason
 from ml_assets.ingest.ingest import ingest, ingests
 from ml_assets.ingest.left_files import read_left, without_rows
 from ml_assets.storage.lake import Lake, Rows
@@ -97,12 +97,14 @@ def test_whatever_a_reader_raises_refuses_its_file(
 
 def test_a_panic_of_a_library_is_a_fault_of_its_file_and_an_interruption_is_none() -> None:
     panic = type("PanicException", (BaseException,), {})
-    assert fault("a.csv", panic("index out of bounds")).startswith("a.csv: cannot be taken (PanicException: index")
+    assert refusal_reason("a.csv", panic("index out of bounds")).startswith(
+        "a.csv: cannot be taken (PanicException: index"
+    )
     for error in (KeyboardInterrupt(), SystemExit(1), DeclarationError("declared"), LakeError("written")):
         with pytest.raises(type(error)):
-            fault("a.csv", error)
+            refusal_reason("a.csv", error)
     with pytest.raises(LakeError, match=r"the machine has no room for it: .*No space left.*: free some, run again"):
-        fault("a.csv", OSError(errno.ENOSPC, "No space left on device"))
+        refusal_reason("a.csv", OSError(errno.ENOSPC, "No space left on device"))
 
 
 def test_times_after_now_are_quarantined_by_name_and_say_nothing_of_how_far_a_feed_is_known(inbox: Inbox) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from ml_assets.errors import DataError
 from ml_assets.ingest.files import arrivals, identify, require_unchanged
-from ml_assets.ingest.watch import listing
+from ml_assets.ingest.listing import list_files
 from ml_assets_tests.ingest.conftest import Inbox, orders
 
 WHOLE = orders("1,2025-01-01,1.5")
@@ -133,4 +133,4 @@ def test_names_of_any_bytes_are_read_and_printable(inbox: Inbox) -> None:
     found = inbox.ingest()
     assert tuple(sorted(found.new_files)) == ("orders/caf\\xe9.csv", "orders/späße.csv", "orders/two\\nlines.csv")
     assert inbox.ingest().new_files == ()
-    assert listing(inbox.spec, inbox.folder).files == 3
+    assert list_files(inbox.spec, inbox.folder).files == 3

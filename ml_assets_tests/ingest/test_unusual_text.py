@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.ingest.casts import cast
-from ml_assets.ingest.date_forms import date_formats
+from ml_assets.ingest.date_formats import date_formats
 from ml_assets.ingest.files import arrivals
 from ml_assets.ingest.readers.blanks import single_blanks
 from ml_assets.spec.source import SourceSpec

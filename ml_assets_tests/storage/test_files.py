@@ -10,7 +10,7 @@ import pytest
 from ml_assets.errors import DataError
 from ml_assets.settings import PROJECT
 from ml_assets.storage import files
-from ml_assets.storage.files import hold_lock, part_of, replacing, write_whole
+from ml_assets.storage.files import atomic_path, hold_lock, part_of, write_whole
 
 
 def test_the_example_of_the_docs_runs() -> None:
@@ -18,7 +18,7 @@ def test_the_example_of_the_docs_runs() -> None:
 
 
 def _fail(path: Path) -> None:
-    with replacing(path) as part:
+    with atomic_path(path) as part:
         part.write_text("ne")
         raise OSError("the disk is full")
 
@@ -42,7 +42,7 @@ def test_a_secret_is_never_readable_to_others(tmp_path: Path) -> None:
     part_of(path).touch(0o644)
     before = os.umask(0)
     try:
-        with replacing(path, mode=0o600) as part:
+        with atomic_path(path, mode=0o600) as part:
             assert part.stat().st_mode & 0o777 == 0o600
             part.write_text("{}")
     finally:
@@ -52,8 +52,8 @@ def test_a_secret_is_never_readable_to_others(tmp_path: Path) -> None:
 
 def test_writers_of_one_file_at_a_time_do_not_meet(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    with replacing(path, part=part_of(path, shared=True)) as first:
-        with replacing(path, part=part_of(path, shared=True)) as second:
+    with atomic_path(path, part=part_of(path, shared=True)) as first:
+        with atomic_path(path, part=part_of(path, shared=True)) as second:
             second.write_text("second")
         first.write_text("first")
     assert path.read_text() == "first"

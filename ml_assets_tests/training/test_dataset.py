@@ -285,7 +285,7 @@ def test_rows_that_come_in_while_a_set_is_built_are_never_kept_as_what_was_there
         return call
 
     with monkeypatch.context() as patched:
-        for name in ("_window", "fingerprints", "refresh", "_rows", "kept_fingerprints"):
+        for name in ("_window", "fingerprints", "refresh", "_rows", "stored_fingerprints"):
             patched.setattr(dataset, name, disturbed(getattr(dataset, name)))
         patched.setattr(store, "versions_of", disturbed(engine.versions_of))
         patched.setattr(engine, "compute", disturbed(engine.compute))

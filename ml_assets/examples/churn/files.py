@@ -12,7 +12,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from ml_assets.errors import DataError
-from ml_assets.storage.files import part_of, replacing, write_whole
+from ml_assets.storage.files import atomic_path, part_of, write_whole
 
 FORMATS = {"customers": "csv", "transactions": "parquet", "sessions": "parquet", "support_tickets": "jsonl"}
 
@@ -44,7 +44,7 @@ def describe(path: Path, content: dict[str, Any]) -> None:
 
 def _place(path: Path, write: Callable[[Path], None]) -> list[Path]:
     if not path.exists():
-        with replacing(path) as hidden:
+        with atomic_path(path) as hidden:
             write(hidden)
         return [path]
     hidden = part_of(path)

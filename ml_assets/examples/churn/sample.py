@@ -44,14 +44,14 @@ def simulate(
 
         if append:
             churn.read(zone.folder)  # refused before anything is written
-            with zone.writing():
+            with zone.mark_unfinished():
                 files = churn.append(zone.folder, append, drift=None if drift == "none" else drift, progress=progress)
         else:
             simulation = churn.Simulation(
                 end=parse_date(end) if end else last_sunday(zone.today), customers=customers, months=months, seed=seed,
                 drift=drift, drift_from=parse_date(drift_from) if drift_from else None, dirty=dirty,
             )  # fmt: skip
-            with zone.writing(simulation.end):
+            with zone.mark_unfinished(simulation.end):
                 files = churn.write(simulation, zone.folder, progress)
     stands = churn.read(zone.folder)
     return (

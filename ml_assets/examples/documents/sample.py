@@ -39,11 +39,11 @@ def documents(
 
         if append:
             write.read(zone.folder)  # refused before anything is written
-            with zone.writing():
+            with zone.mark_unfinished():
                 files = write.append(zone.folder, append, progress)
         else:
             day = parse_date(end) if end else last_sunday(zone.today)
-            with zone.writing(day):
+            with zone.mark_unfinished(day):
                 files = write.write(
                     zone.folder, documents=documents, weeks=weeks, end=day, seed=seed, progress=progress
                 )

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from ml_assets.errors import DataError
 from ml_assets.examples.retail.invoices import Progress, read, without_repeated_lines
-from ml_assets.storage.files import replacing
+from ml_assets.storage.files import atomic_path
 
 URL = "https://archive.ics.uci.edu/static/public/502/online+retail+ii.zip"
 LINES = 1_067_371
@@ -92,7 +92,7 @@ def _silent(done: int, total: int) -> None:
 
 def _whole(target: Path, write: Callable[[Path], None]) -> Path:
     """Write under another name, then rename: no reader, and no ingest, ever sees half a file."""
-    with replacing(target) as part:
+    with atomic_path(target) as part:
         write(part)
     return target
 

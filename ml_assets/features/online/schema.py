@@ -124,7 +124,7 @@ class OnlineRecord(NamedTuple):
         return {view: midnight + ttl for view, ttl in self.schema.ttls}
 
 
-def stale(record: OnlineRecord, now: datetime) -> tuple[str, ...]:
+def stale_views(record: OnlineRecord, now: datetime) -> tuple[str, ...]:
     """The views whose values may no longer be used at `now` (naive UTC), as in the point-in-time join."""
     return tuple(view for view, end in record.expires.items() if now >= end)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ml_assets.errors import OnlineStoreError
 from ml_assets.features.online.codec import KnownLayouts, Packed, RecordLayout, require_entities, unpack
 from ml_assets.features.online.schema import OnlineRecord, Schema, incomplete_reason
-from ml_assets.storage.files import hold_lock, replacing
+from ml_assets.storage.files import atomic_path, hold_lock
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -224,7 +224,7 @@ def _require(path: Path) -> None:
     with hold_lock(path.with_name(f"{path.name}.lock")):
         if path.exists():
             return
-        with replacing(path) as part:
+        with atomic_path(path) as part:
             for suffix in ("-wal", "-shm", "-journal"):
                 part.with_name(part.name + suffix).unlink(missing_ok=True)
             with closing(sqlite3.connect(part, isolation_level=None)) as connection:

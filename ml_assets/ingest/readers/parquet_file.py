@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pyarrow.types as known
 
 from ml_assets.ingest.content import Content, batch_rows
-from ml_assets.ingest.storable import require_stored_type, storable
+from ml_assets.ingest.stored_types import require_stored_type, to_stored_types
 
 if TYPE_CHECKING:
     from ml_assets.ingest.files import Arrival
@@ -24,7 +24,7 @@ def read_parquet(arrival: "Arrival") -> Content:
     def batches() -> Iterator[pa.RecordBatch]:
         with arrival.open() as stream, _opened(stream) as file:
             for batch in file.iter_batches(batch_size=batch_rows(file.metadata.num_columns)):
-                yield storable(batch, arrival.name)
+                yield to_stored_types(batch, arrival.name)
 
     with arrival.open() as stream, _opened(stream) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows

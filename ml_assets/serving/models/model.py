@@ -10,7 +10,7 @@ import msgspec
 
 from ml_assets.documents.reasons import reasons
 from ml_assets.events.rows import Prediction, prediction_id
-from ml_assets.features.online.schema import OnlineRecord, Schema, stale
+from ml_assets.features.online.schema import OnlineRecord, Schema, stale_views
 from ml_assets.serving.models.artifact import Artifact, Value
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.request import RequestRows, Requests
@@ -103,7 +103,9 @@ class ServedModel:
             raise self._unknown([who for who, record in zip(entities, records, strict=True) if record is None])
         then = datetime.fromtimestamp(now, UTC).replace(tzinfo=None)
         return [
-            ModelInput(self._picker_for(record.schema)(record.values), record.as_of.isoformat(), stale(record, then))
+            ModelInput(
+                self._picker_for(record.schema)(record.values), record.as_of.isoformat(), stale_views(record, then)
+            )
             for record in records
             if record is not None
         ]

@@ -24,7 +24,7 @@ import pytest
 from ml_assets.errors import DataError, OnlineStoreError
 from ml_assets.features.online.codec import UnknownSchemaError
 from ml_assets.features.online.redis import _SCHEMA
-from ml_assets.features.online.schema import Column, OnlineRecord, Schema, missing_columns, stale
+from ml_assets.features.online.schema import Column, OnlineRecord, Schema, missing_columns, stale_views
 from ml_assets.features.online.store import OnlineStore, open_store
 
 DAY = date(2025, 3, 2)
@@ -306,9 +306,9 @@ def test_a_view_is_stale_once_its_ttl_has_passed_and_a_missing_value_is_told(sql
     assert record is not None
     midnight = datetime(DAY.year, DAY.month, DAY.day)  # noqa: DTZ001 - the lake's times are naive UTC
     moment = timedelta(microseconds=1)
-    assert stale(record, midnight + WEEK - moment) == ()
-    assert stale(record, midnight + WEEK) == ("notes",)
-    assert stale(record, midnight + FORTNIGHT) == ("habits", "notes")
+    assert stale_views(record, midnight + WEEK - moment) == ()
+    assert stale_views(record, midnight + WEEK) == ("notes",)
+    assert stale_views(record, midnight + FORTNIGHT) == ("habits", "notes")
     assert record.expires == {"habits": midnight + FORTNIGHT, "notes": midnight + WEEK}
     assert missing_columns(record) == ("v1",)
 

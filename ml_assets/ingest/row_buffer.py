@@ -11,7 +11,7 @@ import pyarrow as pa
 from ml_assets.ingest.content import BATCH
 
 
-class Spool:
+class RowBuffer:
     """Tables of one schema: in memory up to a batch of rows, in a nameless temporary file beyond.
 
     A nameless file leaves nothing behind when the process is killed.

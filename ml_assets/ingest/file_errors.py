@@ -7,7 +7,7 @@ from ml_assets.errors import DataError, DeclarationError, LakeError
 _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
 
 
-def fault(name: str, error: BaseException) -> str:
+def refusal_reason(name: str, error: BaseException) -> str:
     """Why a file is refused, whatever a library raised over it.
 
     Args:

@@ -23,13 +23,13 @@ def blocked_by(spec: "SourceSpec", files: "Sequence[LoadedFile]") -> dict[str, s
     if not spec.expectations or not files:
         return {}
     # great_expectations takes seconds to import: a run without new files does without it
-    from ml_assets.ingest.expectation_verdict import judge, verdict
-    from ml_assets.ingest.expectations import suite
+    from ml_assets.ingest.expectation_verdict import block_reason, judge
+    from ml_assets.ingest.expectations import build_suite
 
-    built = suite(spec, files[-1].shape)
+    built = build_suite(spec, files[-1].shape)
     for file, results in zip(files, judge([file.rows for file in files], built), strict=True):
         file.found = results
-    reasons = {file.sha: verdict(spec.expectations, file.found) for file in files}
+    reasons = {file.sha: block_reason(spec.expectations, file.found) for file in files}
     return {sha: reason for sha, reason in reasons.items() if reason}
 
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.ingest.casts import cast, is_filled, kind_of, type_name
-from ml_assets.ingest.content import arrow, each
+from ml_assets.ingest.content import map_columns, query_arrow
 from ml_assets.ingest.remedies import number_remedy, time_remedy
-from ml_assets.ingest.storable import outside_calendar
+from ml_assets.ingest.stored_types import outside_calendar
 from ml_assets.spec.source import POSITION, REASON
 from ml_assets.storage.duck import quote
 
@@ -28,7 +28,7 @@ QUARANTINED = pa.schema([("position", pa.int64()), ("reason", pa.string()), ("ro
 _SHOWN = 100  # characters of a value in a reason
 
 
-def conform(
+def enforce_schema(
     plan: "Fit", batches: Iterable[pa.RecordBatch], connection: "duckdb.DuckDBPyConnection"
 ) -> Iterator[tuple[pa.Table, pa.Table, dict[str, int]]]:
     """The rows of a file, batch by batch, in the shape of the table.
@@ -99,7 +99,7 @@ def _json(connection: "duckdb.DuckDBPyConnection", rows: pa.Table) -> pa.Chunked
             expression = f"coalesce({alias}_number, CAST({alias} AS VARCHAR))"
         parts.append(f"{quote(name)} := {expression}")
     sql = f"SELECT CAST(to_json(struct_pack({', '.join(parts)})) AS VARCHAR) AS row FROM rows"
-    return arrow(connection, sql, rows=pa.table(columns))["row"].cast(pa.string())
+    return query_arrow(connection, sql, rows=pa.table(columns))["row"].cast(pa.string())
 
 
 def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -120,7 +120,7 @@ def _values(plan: "Fit", raw: pa.Table, connection: "duckdb.DuckDBPyConnection")
             values |= {column: _same(raw[column]) for column in columns}
             continue
         sources = [_on_calendar(raw[column]) for column in columns]
-        results = each(connection, cast("c", source, target, plan.text), sources)
+        results = map_columns(connection, cast("c", source, target, plan.text), sources)
         values |= {column: result.cast(target) for column, result in zip(columns, results, strict=True)}
     return {column: values[column] for column in plan.sources}
 

@@ -23,7 +23,7 @@ class Listing:
     digest: str
 
 
-def listing(spec: "SourceSpec", location: Path | str | None) -> Listing:
+def list_files(spec: "SourceSpec", location: Path | str | None) -> Listing:
     """List the files of a source; none is opened.
 
     Raises:

@@ -62,7 +62,7 @@ def _nested(type_: pa.DataType) -> pa.DataType | None:
     return pa.list_(value) if value else None
 
 
-def storable(batch: pa.RecordBatch, file: str) -> pa.RecordBatch:
+def to_stored_types(batch: pa.RecordBatch, file: str) -> pa.RecordBatch:
     """The batch in the types of the lake: 64-bit numbers, plain strings, naive UTC microseconds.
 
     Nanoseconds are cut off. Times outside the years 1 to 9999 stay in a column, whose rows are judged one by

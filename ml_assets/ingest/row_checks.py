@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.ingest.conform import QUARANTINED, quarantine_rows
-from ml_assets.ingest.content import arrow
+from ml_assets.ingest.content import query_arrow
+from ml_assets.ingest.schema_enforcement import QUARANTINED, quarantine_rows
 from ml_assets.spec.source import POSITION, REASON
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.timestamps import FIRST, microseconds, shift
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ml_assets.spec.source import SourceSpec
 
 
-def admit(
+def check_rows(
     rows: pa.Table, spec: "SourceSpec", now: datetime, connection: "duckdb.DuckDBPyConnection"
 ) -> tuple[pa.Table, pa.Table]:
     """The rows that may be taken, and those that go to the quarantine.
@@ -49,7 +49,7 @@ def admit(
         for column in spec.key
     ]
     reasons = f"SELECT {POSITION}, concat_ws('; ', {', '.join(whys)}) AS {REASON} FROM rows"
-    return rows.filter(fits), quarantine_rows(connection, refused, arrow(connection, reasons, rows=refused))
+    return rows.filter(fits), quarantine_rows(connection, refused, query_arrow(connection, reasons, rows=refused))
 
 
 def _within(column: pa.ChunkedArray, first: datetime, last: datetime) -> pa.ChunkedArray:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Undone:
+class UndoneDelivery:
     """A delivery that is, or was, taken back.
 
     Args:
@@ -39,7 +39,7 @@ class Undone:
     restored: tuple[str, ...]
 
 
-def last_delivery(lake: "Lake", table: str, file: str) -> Undone:
+def last_delivery(lake: "Lake", table: str, file: str) -> UndoneDelivery:
     """The last delivery of a file that stands.
 
     Args:
@@ -64,10 +64,10 @@ def last_delivery(lake: "Lake", table: str, file: str) -> Undone:
     entry = standing[last].entry
     restored = tuple(one.entry.path for one in standing.values() if one.by == last)
     at = None if entry.delivered == FIRST else entry.delivered
-    return Undone(entry.path, last, at, entry.accepted, entry.quarantined, restored)
+    return UndoneDelivery(entry.path, last, at, entry.accepted, entry.quarantined, restored)
 
 
-def undo(lake: "Lake", table: str, spec: "SourceSpec", location: Path | str | None, file: str) -> Undone:
+def undo(lake: "Lake", table: str, spec: "SourceSpec", location: Path | str | None, file: str) -> UndoneDelivery:
     """Take back the last delivery of a file: its rows leave the table and the quarantine, and what it replaced returns.
 
     The file itself is left where it is, and so is every copy of it; none is taken again until it is delivered again:
@@ -88,7 +88,7 @@ def undo(lake: "Lake", table: str, spec: "SourceSpec", location: Path | str | No
     with lake.lock(f"ingest/{table}"):
         entries = ledger.recover(lake, table)
         undone = last_delivery(lake, table, file)
-        one, batch = standing_deliveries(entries)[undone.sha], ledger.number(lake, table) + 1
+        one, batch = standing_deliveries(entries)[undone.sha], ledger.last_batch(lake, table) + 1
         gone = [ledger.Entry(undone.sha, one.entry.path, one.entry.size, one.entry.mtime, batch, undone=True)]
         gone += _copies(entries, one, spec, location, batch)
         ledger.announce(lake, table, gone)
