@@ -120,4 +120,4 @@ def test_what_one_refuses_all_refuse_with_the_same_line(project: Path, before: s
             specs_of(own, file.parent)
     store = FeatureStore(str(project), "sqlite:///none", project)
     with pytest.warns(UserWarning, match=message):
-        store.registered()
+        store.list_views()
