@@ -80,9 +80,10 @@ def scan(content: bytes, seed: int | tuple[int, ...], form: ScanFormat = "pdf", 
     spoil = noise or Noise.of(seed)
     key = (seed,) if isinstance(seed, int) else seed
     random = np.random.default_rng((*key, 1))
-    pages = [_spoiled(page, spoil, random) for page in _rendered(content, spoil.dpi)]
-    if form in {"png", "jpeg"} and len(pages) > 1:
-        raise DataError(f"{form} holds one page, the document has {len(pages)}: choose pdf or tiff")
+    rendered = _rendered(content, spoil.dpi)
+    if form in {"png", "jpeg"} and len(rendered) > 1:
+        raise DataError(f"{form} holds one page, the document has {len(rendered)}: choose pdf or tiff")
+    pages = [_spoiled(page, spoil, random) for page in rendered]
     return _pdf(pages, spoil) if form == "pdf" else _picture(pages, form, spoil)
 
 

@@ -107,24 +107,30 @@ def test_held_out_layouts_are_chosen_on_request_only() -> None:
         assert not find(usual.label, usual.layout).held_out
 
 
-def test_documents_run_from_one_page_to_about_twenty() -> None:
-    counts = [truth.page_count for _, truth in texts(800, 5)]
+@pytest.fixture(scope="module")
+def truths() -> list[Truth]:
+    """What is true of a thousand documents; to draw them takes seconds."""
+    return [truth for _, truth in texts(1_000, 7)]
+
+
+def test_documents_run_from_one_page_to_about_twenty(truths: list[Truth]) -> None:
+    counts = [truth.page_count for truth in truths]
     assert min(counts) == 1
     assert 15 <= max(counts) <= 40
     assert sum(count <= 3 for count in counts) > len(counts) / 2
 
 
-def test_many_titles_do_not_tell_the_class() -> None:
+def test_many_titles_do_not_tell_the_class(truths: list[Truth]) -> None:
     telling: Counter[bool] = Counter()
-    for _, truth in texts(600, 6):
+    for truth in truths:
         if truth.label in {"lease", "amendment", "addendum", "cam_statement"}:
             telling[any(word in truth.title.casefold() for word in CLASS_WORDS)] += 1
     assert telling[False] > 0.25 * telling.total()
 
 
-def test_other_documents_use_the_words_of_the_classes() -> None:
+def test_other_documents_use_the_words_of_the_classes(truths: list[Truth]) -> None:
     """Hard negatives: an `other` is not told by the absence of `lease` and `amendment`."""
-    others = [_flat(truth.text) for _, truth in texts(1_000, 7) if truth.label == "other"]
+    others = [_flat(truth.text) for truth in truths if truth.label == "other"]
     assert sum("lease" in text for text in others) > 0.4 * len(others)
     assert sum("amend" in text for text in others) > 0.1 * len(others)
 
