@@ -256,9 +256,11 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 LONGEST = (
-    "training/test_dataset.py", "storage/test_compaction.py", "replay/test_walk.py", "examples/documents/test_files.py",
-    "commands/test_terminal.py", "training/test_dates.py", "monitoring/performance/test_report.py",
-    "components/test_automation.py", "alerts/test_delivery.py", "monitoring/performance/test_served.py",
+    "training/test_dataset.py", "components/test_automation.py", "storage/test_compaction.py", "replay/test_walk.py",
+    "alerts/test_delivery.py", "monitoring/performance/test_report.py", "monitoring/predictions/test_class_mix.py",
+    "features/test_corrections.py", "examples/documents/test_files.py", "monitoring/performance/test_served.py",
+    "ingest/test_documents.py", "monitoring/drift/test_report.py", "examples/documents/test_extract.py",
+    "replay/test_classes.py", "training/test_export.py", "documents/test_read_linear.py", "features/test_identity.py",
 )  # fmt: skip
 """Files of many seconds: those that begin last decide when two processes side by side end."""
 
