@@ -125,12 +125,12 @@ def ours() -> dict[str, Any]:
 
     from ml_assets.monitoring.drift.compare import drift
     from ml_assets.monitoring.drift.page import DriftPage  # noqa: F401 - imported before the clock starts, as by the peers
-    from ml_assets.monitoring.drift.samples import stored
+    from ml_assets.monitoring.drift.samples import open_stored
     from ml_assets.spec.drift import DriftSpec
 
     lake, started = _lake(), time.perf_counter()
     page = Path(lake.root) / "page.html"
-    with stored(lake, "reference") as before, stored(lake, "current") as after:
+    with open_stored(lake, "reference") as before, open_stored(lake, "current") as after:
         found = drift(before, after, _numbers(), _categories(), DriftSpec(), page)
     seconds = time.perf_counter() - started
     features = {name: found.features[name] for name in _numbers()}

@@ -117,7 +117,7 @@ def _reports(project: "Project", as_of: date) -> None:
     metric = spec.retrain.metric
     seen = verdict.ReportSummary(
         {name: feature.drifted for name, feature in drift.features.items()},
-        performance.evaluated(metric), performance.headline(metric), performance.estimated(metric),
+        performance.evaluated_metric(metric), performance.headline(metric), performance.estimated_metric(metric),
     )  # fmt: skip
     verdict.decide(
         lake, registry, folder, spec.retrain.policy, seen, as_of,

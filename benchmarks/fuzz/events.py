@@ -10,7 +10,7 @@ from ml_assets.events.rows import Event, Kind, Outcome, Prediction, Search, Traf
 from ml_assets.events.store import EventStore
 from ml_assets.monitoring.log.take import table, take
 from ml_assets.monitoring.performance.report import performance_report
-from ml_assets.monitoring.predictions.traffic import served
+from ml_assets.monitoring.predictions.traffic import served_traffic
 from ml_assets.spec.performance import PerformanceSpec
 from ml_assets.storage.duck import memory
 from ml_assets.storage.lake import Lake
@@ -41,7 +41,7 @@ def taken(url: str, lake: Lake, *models: str) -> Recorded:
                 there, name = sum(1 for _ in _read(store, kind, model)), table(model, kind)
                 found = 0 if lake.version(name) is None else len(lake.query("SELECT 1 FROM t", t=name))
                 recorded, missing = recorded + there, missing + there - found
-            served(lake, model, date(2026, 11, 15))
+            served_traffic(lake, model, date(2026, 11, 15))
     return Recorded(recorded, missing)
 
 

@@ -19,7 +19,7 @@ from ml_assets.commands.screen import echo, plain
 from ml_assets.components.monitor import Monitor
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.ingest.ingest import ingests
-from ml_assets.replay.walk import Replay, ReplayStore, replay, span, standard
+from ml_assets.replay.walk import Replay, ReplayStore, replay, replayable_dates, standard_policies
 from ml_assets.spec.cadence import parse_date
 from ml_assets.spec.load import parse_policy
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
@@ -122,11 +122,11 @@ def _replayed(project: Project, name: str, asked: ReplayRequest, store: ReplaySt
     folder, lake = project.folder(name), project.lake
     found = project.model(name).siblings(project.tree, Monitor)
     monitor = found[0].spec if found else MonitorSpec()
-    policies = _policies(standard(folder, monitor), asked.policies)
+    policies = _policies(standard_policies(folder, monitor), asked.policies)
     for relation in (*folder.population.relations, *folder.labels.relations):
         if not ingests(lake, relation.table):
             raise DataError(f"{relation.table} holds no rows: `ml-assets run {name}` brings its files into the lake")
-    dates = span(lake, folder, _date("--from", asked.first), _date("--to", asked.last))
+    dates = replayable_dates(lake, folder, _date("--from", asked.first), _date("--to", asked.last))
     fixed = asdict(asked) | {"first": str(dates[0]), "last": str(dates[-1])}
     store.write(_REQUEST, content=json.dumps(fixed).encode())
     done = replay(

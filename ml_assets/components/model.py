@@ -66,9 +66,9 @@ class Model(SpecComponent[ModelSpec]):
         assembled, resources = cache(lambda: self.assemble(tree)), TreeResources(tree)
 
         def dates() -> list[date]:
-            from ml_assets.monitoring.verdict import due  # pyarrow: not at load
+            from ml_assets.monitoring.verdict import next_as_of  # pyarrow: not at load
 
-            found = due(resources.lake, assembled(), datetime.now(UTC).date())
+            found = next_as_of(resources.lake, assembled(), datetime.now(UTC).date())
             return [] if found is None else [found]
 
         return dates

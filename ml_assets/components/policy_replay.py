@@ -22,11 +22,12 @@ def policy_replay(monitor: "Monitor", folder: "ModelDefinition") -> dg.AssetsDef
         """What each retraining policy would have done over history, and what would have come of it."""
         from ml_assets.replay.plot import figure
         from ml_assets.replay.store import ReplayStore
-        from ml_assets.replay.walk import replay, span, standard
+        from ml_assets.replay.walk import replay, replayable_dates, standard_policies
 
         store, lake_ = ReplayStore(settings.replays / folder.name), lake.open()
+        policies, dates = standard_policies(folder, monitor.spec), replayable_dates(lake_, folder)
         done = replay(
-            lake_, folder, monitor.spec, standard(folder, monitor.spec), span(lake_, folder), store=store,
+            lake_, folder, monitor.spec, policies, dates, store=store,
             workers=lake.workers, say=lambda done, of, what: context.log.debug("%s of %s: %s", done, of, what),
         )  # fmt: skip
         plot = picture(figure(done), "realised metric and area lost, by policy")

@@ -24,9 +24,9 @@ def require_fitting(spec: MonitorSpec, folder: "ModelDefinition") -> None:
         if feature not in (features or ()):
             near = get_close_matches(feature, features or (), n=1) or [listed(features or (), 8)]
             raise DeclarationError(f"drift.features: {feature!r} is not a feature of the model: use {near[0]}")
-    known = numbers(classes, features, text=folder.spec.text is not None)
+    names = numbers(classes, features, text=folder.spec.text is not None)
     for rule in spec.alerts.judged:
-        require_number(rule.metric, known, complete=features is not None)
+        require_number(rule.metric, names, complete=features is not None)
 
 
 def _require_metric(spec: MonitorSpec, *, several: bool) -> None:

@@ -25,8 +25,8 @@ def write(path: Path, save: Callable[[Path], object], keep: int) -> None:
 def prune(folder: Path, keep: int, *, evidently: bool = False) -> list[Path]:
     """Delete all but the last `keep` pages of a kind written to a folder; returns what was deleted."""
     pages = [path for path in folder.glob("*.html") if path.name.endswith(EVIDENTLY) is evidently]
-    written = sorted(pages, key=lambda path: (path.stat().st_mtime_ns, path.name))
-    old = written[: max(len(written) - keep, 0)]
+    by_age = sorted(pages, key=lambda path: (path.stat().st_mtime_ns, path.name))
+    old = by_age[: max(len(by_age) - keep, 0)]
     for path in old:
         path.unlink(missing_ok=True)
     return old

@@ -68,5 +68,5 @@ def require_number(metric: str, known: Collection[str], *, complete: bool) -> No
     if metric in known or (metric.startswith("psi_") and not complete):
         return
     near = get_close_matches(metric, known, n=3, cutoff=0.5)
-    meant = f"did you mean {' or '.join(near)}?" if near else f"there are {listed(sorted(known), 8)}"
-    raise DeclarationError(f"alerts: no report has a number {metric!r}: {meant}")
+    remedy = f"did you mean {' or '.join(near)}?" if near else f"there are {listed(sorted(known), 8)}"
+    raise DeclarationError(f"alerts: no report has a number {metric!r}: {remedy}")

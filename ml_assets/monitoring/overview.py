@@ -182,9 +182,9 @@ def model_overview(
 def with_champions(lake: Lake, registry: Registry, models: Mapping[str, ModelOverview]) -> dict[str, ModelOverview]:
     """The same models with their champions; the registry is asked only for those that have been released."""
     released = [name for name in models if lake.version(ModelTables(name).champion) is not None]
-    known = champions(registry, released)
+    numbers = champions(registry, released)
     return {
-        name: replace(model, champion=explain_champion(lake, name, known.get(name))) for name, model in models.items()
+        name: replace(model, champion=explain_champion(lake, name, numbers.get(name))) for name, model in models.items()
     }
 
 
@@ -203,11 +203,11 @@ def champions(registry: Registry, models: Sequence[str]) -> dict[str, ChampionSt
 def _champion(registry: Registry, model: str) -> ChampionState | UnknownChampion:
     glance = registry.glance(model)
     if glance is None:
-        lost = "the registry has no champion, though the ledger has: was data/mlflow removed?"
-        return UnknownChampion(f"{lost} `ml-assets run {model}` trains one")
+        reason = "the registry has no champion, though the ledger has: was data/mlflow removed?"
+        return UnknownChampion(f"{reason} `ml-assets run {model}` trains one")
     version, metrics = glance
-    chosen = {metric: metrics[metric] for metric in headline() if metric in metrics}
-    return ChampionState(version.number, str(version.as_of), version.run_id, chosen)
+    headlines = {metric: metrics[metric] for metric in headline() if metric in metrics}
+    return ChampionState(version.number, str(version.as_of), version.run_id, headlines)
 
 
 def explain_champion(

@@ -32,9 +32,9 @@ def predictions(report: "PredictionReport", title: str = "") -> bytes:
 
     Where there are classes, their mix stands between the two: 1350 x 350 pixels.
     """
-    drawn = (_histogram, _classes, _gaps) if report.classes else (_histogram, _gaps)
-    picture, panels = _canvas(title, len(drawn))
-    for draw, panel in zip(drawn, panels, strict=True):
+    parts = (_histogram, _classes, _gaps) if report.classes else (_histogram, _gaps)
+    picture, panels = _canvas(title, len(parts))
+    for draw, panel in zip(parts, panels, strict=True):
         draw(panel, report)
     return png(picture)
 
@@ -70,16 +70,16 @@ def _over_time(panel: "Axes", rows: "Sequence[MetricRow]", metric: str) -> None:
         _empty(panel, "neither measured nor estimated yet")
         return
     for kind, color, line in (("estimated", ORANGE, "--"), ("measured", BLUE, "-")):
-        shown = sorted((row for row in rows if row.kind == kind), key=lambda row: row.last)
-        days: list[Any] = [row.last for row in shown]
-        values: list[Any] = [row.value for row in shown]
+        ordered = sorted((row for row in rows if row.kind == kind), key=lambda row: row.last)
+        days: list[Any] = [row.last for row in ordered]
+        values: list[Any] = [row.value for row in ordered]
         panel.plot(days, values, line, color=color, marker="o", markersize=3, label=kind)
         if kind == "measured":
-            low: list[Any] = [row.value if row.low is None else row.low for row in shown]
-            high: list[Any] = [row.value if row.high is None else row.high for row in shown]
+            low: list[Any] = [row.value if row.low is None else row.low for row in ordered]
+            high: list[Any] = [row.value if row.high is None else row.high for row in ordered]
             panel.fill_between(days, low, high, color=color, alpha=0.18, linewidth=0)
-    known: list[Any] = sorted({(row.last, row.evaluated) for row in rows if row.evaluated is not None})
-    steps: list[Any] = [[each[i] for each in known] for i in (0, 1)]
+    promised: list[Any] = sorted({(row.last, row.evaluated) for row in rows if row.evaluated is not None})
+    steps: list[Any] = [[each[i] for each in promised] for i in (0, 1)]
     panel.plot(*steps, color=GREY, linewidth=1, label="evaluation", drawstyle="steps-post")
     panel.tick_params(axis="x", rotation=30)
     panel.legend(fontsize=8, frameon=False)
@@ -114,14 +114,14 @@ def _histogram(panel: "Axes", report: "PredictionReport") -> None:
 def _classes(panel: "Axes", report: "PredictionReport") -> None:
     """The largest classes, the most frequent one on top; below them what goes to review, which is of all classes."""
     order = sorted(report.classes, key=lambda each: (-_largest(each), each.name))
-    shown = [*order[:_CLASSES], Compared(REVIEW, report.review_share, report.reference_review_share)][::-1]
-    places, now = range(len(shown)), [each.share or 0 for each in shown]
-    bars = panel.barh(places, now, color=[GREY, *[BLUE] * (len(shown) - 1)], alpha=0.6)
+    classes = [*order[:_CLASSES], Compared(REVIEW, report.review_share, report.reference_review_share)][::-1]
+    places, now = range(len(classes)), [each.share or 0 for each in classes]
+    bars = panel.barh(places, now, color=[GREY, *[BLUE] * (len(classes) - 1)], alpha=0.6)
     style: Any = {"color": ORANGE, "marker": "D", "markersize": 5, "linestyle": "none", "clip_on": False}
-    (marks,) = panel.plot([each.reference or 0 for each in shown], places, **style)
-    panel.set_yticks(places, [drawable(each.name, _NAME) for each in shown])
+    (marks,) = panel.plot([each.reference or 0 for each in classes], places, **style)
+    panel.set_yticks(places, [drawable(each.name, _NAME) for each in classes])
     panel.grid(visible=False, axis="y")
-    panel.set(xlim=(0, min(1, 1.08 * max(map(_largest, shown)))))
+    panel.set(xlim=(0, min(1, 1.08 * max(map(_largest, classes)))))
     some = f"{_CLASSES} of {len(order)} classes" if len(order) > _CLASSES else "Classes named"
     _labels(panel, some, "share of entities", "")
     above: Any = {"loc": "lower right", "bbox_to_anchor": (1.02, 0.97), "ncols": 2, "columnspacing": 1}
@@ -135,13 +135,13 @@ def _largest(of: Compared) -> float:
 def _gaps(panel: "Axes", report: "PredictionReport") -> None:
     shares = [*((each.name, each.share, BLUE) for each in report.missing),
               *((f"{each.name} (stale)", each.share, ORANGE) for each in report.stale)]  # fmt: skip
-    shown = sorted(shares, key=lambda each: (-each[1], each[0]))[:10][::-1]
-    if not shown:
+    largest = sorted(shares, key=lambda each: (-each[1], each[0]))[:10][::-1]
+    if not largest:
         _empty(panel, "no features")
         return
-    places = range(len(shown))
-    panel.set_yticks(places, [drawable(name) for name, _, _ in shown])
-    panel.barh(places, [share for _, share, _ in shown], color=[color for *_, color in shown])
+    places = range(len(largest))
+    panel.set_yticks(places, [drawable(name) for name, _, _ in largest])
+    panel.barh(places, [share for _, share, _ in largest], color=[color for *_, color in largest])
     panel.grid(visible=False, axis="y")
     panel.set(xlim=(0, 1))
     _labels(panel, "Missing values, stale views", "share of entities", "")

@@ -39,9 +39,9 @@ class Reports:
         features = self.drift.features if self.drift else {}
         return ReportSummary(
             {name: feature.drifted for name, feature in features.items()},
-            self.performance.evaluated(metric),
+            self.performance.evaluated_metric(metric),
             self.performance.headline(metric),
-            self.performance.estimated(metric),
+            self.performance.estimated_metric(metric),
         )
 
     def numbers(self) -> dict[str, float]:

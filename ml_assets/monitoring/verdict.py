@@ -5,10 +5,10 @@ an as-of date is the one in force.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Generic
 
 from ml_assets.decisions import retrain
 from ml_assets.decisions.interval import Interval
@@ -17,13 +17,12 @@ from ml_assets.errors import DataError, DeclarationError
 from ml_assets.features.store import refresh
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.ledger import Ledger
-from ml_assets.storage.registry import Registry, Version
+from ml_assets.storage.registry import Registry
 from ml_assets.storage.tables import ModelTables
 from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
-from ml_assets.training.evaluation import required_evaluation
 from ml_assets.training.reach import reach
-from ml_assets.training.record import record
+from ml_assets.training.versions import RegisteredVersions, V, Versions
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,21 @@ class ReportSummary:
     evaluated: float | None = None
     measured: Interval | None = None
     estimated: Interval | None = None
+
+
+@dataclass(frozen=True)
+class DecisionState(Generic[V]):
+    """What earlier decisions left to the next one.
+
+    Args:
+        champion: the version that answers; None before the first release.
+        attempted: the as-of date of the last training, shipped or not.
+        before: of `retrain.counts` at the date before; the counts of another champion are not of this one.
+    """
+
+    champion: V | None = None
+    attempted: date | None = None
+    before: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,7 +133,7 @@ def decide(
     registry: Registry,
     folder: ModelDefinition,
     policy: Policy,
-    seen: ReportSummary,
+    summary: ReportSummary,
     as_of: date,
     *,
     direction: int,
@@ -133,15 +147,23 @@ def decide(
         registry: who is champion.
         folder: the model.
         policy: when to retrain.
-        seen: what the reports say.
+        summary: what the reports say.
         as_of: `T`.
         direction: 1 where a larger metric is better, -1 where a smaller one is.
         decided_at: now, naive UTC; it decides nothing.
         workers: as-of dates computed side by side.
     """
     champion, last = registry.champion(folder.name), registry.latest(folder.name)
-    found = _evidence(lake, registry, folder, champion, last, seen, as_of, direction, workers)
-    verdict, mark = retrain.decide(policy, found), evidence_mark(policy, found)
+    state = DecisionState(
+        champion,
+        last.as_of if last and last.as_of <= as_of else None,
+        _before(lake, folder.name, champion.number, as_of) if champion else {},
+    )
+    evidence = collect_evidence(
+        RegisteredVersions(lake, registry), state, summary, as_of, direction=direction,
+        count_rows=lambda fitted: _count_rows(lake, folder, fitted, as_of, workers),
+    )  # fmt: skip
+    verdict, mark = retrain.decide(policy, evidence), evidence_mark(policy, evidence)
     with lake.lock(ledger(folder.name).table):
         stands = at(lake, folder.name, as_of)
         reused = stands is not None and stands.evidence == mark
@@ -152,12 +174,52 @@ def decide(
                 action=Action(verdict.action),
                 reason=verdict.reason,
                 triggers=json.dumps([asdict(trigger) for trigger in verdict.numbers]),
-                in_a_row=json.dumps(retrain.counts(found, verdict)),
+                in_a_row=json.dumps(retrain.counts(evidence, verdict)),
                 evidence=mark,
                 decided_at=decided_at,
             )
             ledger(folder.name).append(lake, row)
-    return RecordedVerdict(verdict, found, reused)
+    return RecordedVerdict(verdict, evidence, reused)
+
+
+def collect_evidence(
+    versions: Versions[V],
+    state: DecisionState[V],
+    summary: ReportSummary,
+    as_of: date,
+    *,
+    direction: int,
+    count_rows: Callable[[date], int],
+) -> RetrainEvidence:
+    """What a policy may know at `as_of`: the loop and a replay decide on this.
+
+    Args:
+        versions: that keep the champion.
+        state: what earlier decisions left.
+        summary: what the reports say of the champion.
+        as_of: `T`.
+        direction: 1 where a larger metric is better, -1 where a smaller one is.
+        count_rows: counts the members of the population at the dates after a date whose labels are mature at `T`.
+    """
+    champion = state.champion
+    if champion is None:
+        return RetrainEvidence(as_of, trained=None, attempted=state.attempted)
+    record = versions.record(champion)
+    # A replay measures the importance when it is asked for the first time.
+    weighed = any(drifted is not None for drifted in summary.drifted.values())
+    return RetrainEvidence(
+        as_of=as_of,
+        trained=record.as_of,
+        attempted=state.attempted,
+        rows=versions.rows_fitted(champion),
+        new_rows=count_rows(max(record.split.refit)),
+        drifted=retrain.drift_weight(summary.drifted, versions.importance(champion)) if weighed else None,
+        evaluated=summary.evaluated,
+        measured=summary.measured,
+        estimated=summary.estimated,
+        direction=direction,
+        before=state.before,
+    )
 
 
 def latest(lake: Lake, model: str) -> LedgerVerdict | None:
@@ -172,27 +234,27 @@ def at(lake: Lake, model: str, as_of: date) -> LedgerVerdict | None:
 
 def numbers(lake: Lake, model: str, as_of: date) -> dict[str, float]:
     """The verdict in force as numbers, for alerts: 1 or 0 for each action, and each trigger's value."""
-    found = at(lake, model, as_of)
-    if found is None:
+    verdict = at(lake, model, as_of)
+    if verdict is None:
         return {}
-    triggers = json.loads(found.triggers)
+    triggers = json.loads(verdict.triggers)
     values = {trigger["name"]: trigger["value"] for trigger in triggers}
     detected = [trigger for trigger in triggers if trigger["in_a_row"] >= trigger["needed"]]
-    named = {"drift": "drifted_importance"}
+    aliases = {"drift": "drifted_importance"}
     return {
-        **{action.value: float(found.action == action) for action in Action},
+        **{action.value: float(verdict.action == action) for action in Action},
         "detected": float(len(detected)),
-        **{named.get(name, f"trigger_{name}"): float(value) for name, value in values.items()},
+        **{aliases.get(name, f"trigger_{name}"): float(value) for name, value in values.items()},
     }
 
 
 def history(lake: Lake, model: str, rows: int = 20) -> list[dict[str, Any]]:
     """The last verdicts, the newest first."""
-    shown = ("as_of", "model_version", "action", "reason")
-    return [{name: getattr(row, name) for name in shown} for row in reversed(ledger(model).history(lake, rows))]
+    columns = ("as_of", "model_version", "action", "reason")
+    return [{name: getattr(row, name) for name in columns} for row in reversed(ledger(model).history(lake, rows))]
 
 
-def due(lake: Lake, folder: ModelDefinition, today: date) -> date | None:
+def next_as_of(lake: Lake, folder: ModelDefinition, today: date) -> date | None:
     """The as-of date that the loop works on: both the calendar and the data have reached it. None before the first.
 
     A loop that was off for weeks catches up one date after the other, because each verdict counts on the one before. A
@@ -210,60 +272,20 @@ def due(lake: Lake, folder: ModelDefinition, today: date) -> date | None:
     return ahead[0] if ahead else reached[-1]
 
 
-def _evidence(
-    lake: Lake,
-    registry: Registry,
-    folder: ModelDefinition,
-    champion: Version | None,
-    last: Version | None,
-    seen: ReportSummary,
-    as_of: date,
-    direction: int,
-    workers: int,
-) -> RetrainEvidence:
-    attempted = last.as_of if last and last.as_of <= as_of else None
-    if champion is None:
-        return RetrainEvidence(as_of, trained=None, attempted=attempted)
-    return RetrainEvidence(
-        as_of=as_of,
-        trained=champion.as_of,
-        attempted=attempted,
-        rows=int(registry.metrics(champion.run_id)["rows_refit"]),
-        new_rows=_new_rows(lake, registry, folder, champion, as_of, workers),
-        drifted=_weighed(registry, champion, seen.drifted),
-        evaluated=seen.evaluated,
-        measured=seen.measured,
-        estimated=seen.estimated,
-        direction=direction,
-        before=_before(lake, folder, champion, as_of),
-    )
-
-
-def _new_rows(
-    lake: Lake, registry: Registry, folder: ModelDefinition, champion: Version, as_of: date, workers: int
-) -> int:
-    """Members of the population at the dates whose labels matured since the champion was fitted."""
-    fitted = max(record(registry, champion).split.refit)
-    known = known_until(lake, folder, as_of) - folder.spec.label.horizon
-    days = [day for day in folder.spec.cadence.dates(known) if day > fitted]
+def _count_rows(lake: Lake, folder: ModelDefinition, fitted: date, as_of: date, workers: int) -> int:
+    """Members of the population at the dates after `fitted` whose labels are mature at `as_of`."""
+    mature = known_until(lake, folder, as_of) - folder.spec.label.horizon
+    days = [day for day in folder.spec.cadence.dates(mature) if day > fitted]
     if not days:
         return 0
     refresh(lake, folder.population, days, workers=workers)
-    found = lake.query(
-        "SELECT count(*) AS n FROM p WHERE as_of IN (SELECT unnest($days))", {"days": days}, p=folder.population.kept
-    )
-    return int(found["n"][0].as_py())
+    count = "SELECT count(*) AS n FROM p WHERE as_of IN (SELECT unnest($days))"
+    return int(lake.query(count, {"days": days}, p=folder.population.kept)["n"][0].as_py())
 
 
-def _weighed(registry: Registry, champion: Version, drifted: Mapping[str, bool | None]) -> float | None:
-    features = required_evaluation(registry, champion).evaluation.importance
-    importance = {name: feature.mean for name, feature in features.items()}
-    return retrain.drift_weight(drifted, importance)
-
-
-def _before(lake: Lake, folder: ModelDefinition, champion: Version, as_of: date) -> dict[str, int]:
+def _before(lake: Lake, model: str, champion: int, as_of: date) -> dict[str, int]:
     """The counts of the as-of date before; those of another champion are not of this one."""
-    previous = ledger(folder.name).last(lake, "as_of < $day", day=as_of)
-    if previous is None or previous.model_version != champion.number:
+    previous = ledger(model).last(lake, "as_of < $day", day=as_of)
+    if previous is None or previous.model_version != champion:
         return {}
     return dict(json.loads(previous.in_a_row))

@@ -32,26 +32,34 @@ class HistoryIndex:
 
 
 def prepare(lake: Lake, folder: ModelDefinition, days: Sequence[date], *, workers: int, say: Say) -> HistoryIndex:
-    """Compute every view at every date that lacks it; what stands in the feature store is not touched."""
-    found: dict[str, Mapping[date, int]] = {}
-    asked = views(folder)
-    for nr, view in enumerate(asked):
-        say(nr, len(asked), f"features: {view.table}")
+    """Compute every view at every date that lacks it; what stands in the feature store is not touched.
+
+    Args:
+        lake: where the views are.
+        folder: the model.
+        days: the as-of dates.
+        workers: as-of dates computed side by side.
+        say: told what is computed.
+    """
+    fingerprints: dict[str, Mapping[date, int]] = {}
+    needed = views(folder)
+    for nr, view in enumerate(needed):
+        say(nr, len(needed), f"features: {view.table}")
         refresh(lake, view, days, workers=workers)
-        found[view.kept] = stored_fingerprints(
+        fingerprints[view.kept] = stored_fingerprints(
             lake, view, days
         )  # of the rows that stand, whatever came in since they were computed
-    seen = [found[view.kept] for view in asked if view is not folder.labels]
-    labels = found[folder.labels.kept]
+    inputs = [fingerprints[view.kept] for view in needed if view is not folder.labels]
+    labels = fingerprints[folder.labels.kept]
     return HistoryIndex(
-        views=found,
+        views=fingerprints,
         members=_members(lake, folder.population),
         # With the day: one file may hold the rows of many dates, whose fingerprints are then the same number.
-        features={day: fingerprint_of(day, [prints[day] for prints in seen]) for day in days},
+        features={day: fingerprint_of(day, [prints[day] for prints in inputs]) for day in days},
         labels={day: fingerprint_of(day, labels[day]) for day in days},
     )
 
 
 def _members(lake: Lake, population: View) -> dict[date, int]:
-    found = lake.query("SELECT as_of, count(*) AS n FROM p GROUP BY as_of", p=population.kept)
-    return dict(zip(found["as_of"].to_pylist(), found["n"].to_pylist(), strict=True))
+    counts = lake.query("SELECT as_of, count(*) AS n FROM p GROUP BY as_of", p=population.kept)
+    return dict(zip(counts["as_of"].to_pylist(), counts["n"].to_pylist(), strict=True))

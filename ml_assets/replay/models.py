@@ -7,13 +7,11 @@ about the as-of date.
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ml_assets.decisions.gate import Gate, GateEvidence, GateVerdict, decide
 from ml_assets.decisions.interval import Interval
@@ -24,15 +22,9 @@ from ml_assets.replay.store import ReplayStore
 from ml_assets.storage.lake import Lake
 from ml_assets.training import dataset
 from ml_assets.training.definition import ModelDefinition
-from ml_assets.training.frame import frame
 from ml_assets.training.record import TrainingRecord
-from ml_assets.training.score import probabilities
-from ml_assets.training.task.task import Candidate
+from ml_assets.training.report import load_candidate, score_champion
 from ml_assets.training.train import Fitted, fit, recipe, training_record
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _RESAMPLES, _FEW_RESAMPLES = 1000, 100
 _SHIPPED, _EVALUATION, _DONE = "model.onnx", "evaluation.onnx", "version.json"
@@ -67,29 +59,56 @@ class ReplayedModels:
         lake: where training sets are.
         folder: the model folder.
         store: where trained models are kept.
-        known: what is there at each as-of date.
+        index: what is there at each as-of date.
         workers: as-of dates computed side by side.
+        located: recipe → what `locate` gives.
     """
 
     lake: Lake
     folder: ModelDefinition
     store: ReplayStore
-    known: HistoryIndex
+    index: HistoryIndex
     workers: int = 2
+    located: dict[str, TrainingRecord] = field(default_factory=dict)
 
-    def at(self, as_of: date) -> ReplayedModel:
+    def candidate(self, as_of: date) -> ReplayedModel:
         """The candidate of an as-of date: trained now, or found where the same rows and recipe were trained before.
 
         Raises:
             TrainingError: as `dataset.build` and `train.fit`.
         """
         window = dataset.window(self.folder, as_of, as_of)
-        found = self._kept(recipe(self.folder, dataset.identity(self.known.views, window)))
-        return found or self._trained(as_of)
+        version = self._kept(recipe(self.folder, dataset.identity(self.index.views, window)))
+        return version or self._trained(as_of)
 
-    def shipped(self, model: ReplayedModel) -> bytes:
-        """The artifact that answers (ONNX)."""
-        return self._artifact(model, _SHIPPED)
+    def record(self, version: ReplayedModel) -> TrainingRecord:
+        """See `Versions`."""
+        return version.record
+
+    def training_rows(self, version: ReplayedModel) -> pa.Table:
+        """See `Versions`."""
+        record = self.locate(version)
+        return dataset.read(self.lake, record.table, record.as_of, record.version)
+
+    def release_artifact(self, version: ReplayedModel) -> bytes:
+        """See `Versions`."""
+        return self._artifact(version, _SHIPPED)
+
+    def evaluation_artifact(self, version: ReplayedModel) -> bytes:
+        """See `Versions`."""
+        return self._artifact(version, _EVALUATION)
+
+    def rows_fitted(self, version: ReplayedModel) -> int:
+        """See `Versions`."""
+        return version.rows or sum(self.index.members.get(day, 0) for day in version.record.split.refit)
+
+    def importance(self, version: ReplayedModel) -> Mapping[str, float]:
+        """See `Versions`; measured when it is asked for the first time."""
+        seed = self.folder.spec.seed
+        weights: dict[str, float] = self.store.fact(
+            "leaned", version.recipe, seed, make=lambda: self._importance(version, seed)
+        )
+        return weights
 
     def decide(self, candidate: ReplayedModel, champion: ReplayedModel | None) -> GateVerdict:
         """Whether a candidate may ship, by the gates of the folder that need no latency."""
@@ -102,60 +121,42 @@ class ReplayedModels:
         }
         return decide(gates, _evidence(gates, candidate, champion, differences))
 
-    def importance(self, model: ReplayedModel) -> Mapping[str, float]:
-        """How much a model leans on each feature, on its test rows; computed for those whose drift is asked for."""
-        seed = self.folder.spec.seed
-        found: dict[str, float] = self.store.fact(
-            "leaned", model.recipe, seed, make=lambda: self._importance(model, seed)
-        )
-        return found
-
-    def placed(self, model: ReplayedModel) -> TrainingRecord:
-        """The record of a model, with its training set as it stands in the lake today.
+    def locate(self, version: ReplayedModel) -> TrainingRecord:
+        """The record of a version, with its training set as it stands in the lake today.
 
         The lake may have been built anew since: the rows are the same, the numbers of its versions are not.
         """
-        built = dataset.build(self.lake, self.folder, model.record.as_of, workers=self.workers)
-        return replace(model.record, table=built.table, version=built.version, tables=built.tables)
+        if version.recipe not in self.located:
+            built = dataset.build(self.lake, self.folder, version.record.as_of, workers=self.workers)
+            record = replace(version.record, table=built.table, version=built.version, tables=built.tables)
+            self.located[version.recipe] = record
+        return self.located[version.recipe]
 
     def _trained(self, as_of: date) -> ReplayedModel:
         built = dataset.build(self.lake, self.folder, as_of, workers=self.workers)
         identity = recipe(self.folder, built.fingerprint)
         started = time.perf_counter()
-        made = fit(self.lake, self.folder, built, _Nobody())
-        kept = {
-            "record": json.loads(training_record(self.folder, built, made).to_json()),
-            **_evaluated(made, self.folder),
+        fitted = fit(self.lake, self.folder, built, _NoTrials())
+        version = {
+            "record": json.loads(training_record(self.folder, built, fitted).to_json()),
+            **_evaluated(fitted, self.folder),
             "seconds": round(time.perf_counter() - started, 3),
         }
-        for name, content in ((_SHIPPED, made.shipped), (_EVALUATION, made.evaluation)):
+        for name, content in ((_SHIPPED, fitted.shipped), (_EVALUATION, fitted.evaluation)):
             self.store.write("versions", identity, name, content=content)
         # The last file says that the others are there.
-        self.store.write("versions", identity, _DONE, content=json.dumps(kept, indent=1).encode())
-        return _model(identity, kept)
+        self.store.write("versions", identity, _DONE, content=json.dumps(version, indent=1).encode())
+        return _model(identity, version)
 
     def _kept(self, identity: str) -> ReplayedModel | None:
         if not all(self.store.holds("versions", identity, name) for name in (_DONE, _SHIPPED, _EVALUATION)):
             return None
         return _model(identity, json.loads(self.store.read("versions", identity, _DONE) or b""))
 
-    def _rows(self, model: ReplayedModel) -> pa.Table:
-        kept = self.placed(model)
-        return dataset.read(self.lake, kept.table, kept.as_of, kept.version)
-
-    def _importance(self, model: ReplayedModel, seed: int) -> dict[str, float]:
-        told = self._candidate(model)
-        leaned = self.folder.task.importance(told.predict, told.test, seed)
-        return {name: importance.mean for name, importance in leaned.items()}
-
-    def _candidate(self, model: ReplayedModel) -> Candidate:
-        from ml_assets.training import export  # onnxruntime
-
-        record = model.record
-        data = frame(self._rows(model), record.columns, record.entity, dataset.ROW, record.classes)
-        session = export.session(self._artifact(model, _EVALUATION))
-        train, test = data.at(record.split.train), data.at(record.split.test)
-        return Candidate(self.folder.spec, train, test, partial(export.probabilities, session))
+    def _importance(self, version: ReplayedModel, seed: int) -> dict[str, float]:
+        candidate = load_candidate(self, self.folder, version)
+        weights = self.folder.task.importance(candidate.predict, candidate.test, seed)
+        return {name: importance.mean for name, importance in weights.items()}
 
     def _artifact(self, model: ReplayedModel, name: str) -> bytes:
         content = self.store.read("versions", model.recipe, name)
@@ -167,38 +168,34 @@ class ReplayedModels:
         self, candidate: ReplayedModel, other: ReplayedModel | None, gates: Sequence[Gate]
     ) -> dict[str, Interval]:
         """Candidate minus `other` (None = the best single feature) on the candidate's test rows."""
-        asked = sorted({gate.metric for gate in gates if METRICS[gate.metric].has_interval})
-        if not asked:
+        metrics = sorted({gate.metric for gate in gates if METRICS[gate.metric].has_interval})
+        if not metrics:
             return {}
         # A gate that looks at the estimate alone passes or not whatever the interval: it is only said.
         resamples = _RESAMPLES if any(gate.confident for gate in gates) else _FEW_RESAMPLES
-        key = (candidate.recipe, other.recipe if other else None, asked, resamples, self.folder.spec.seed)
-        found = self.store.fact("compared", *key, make=lambda: self._compare(candidate, other, asked, resamples))
-        return {metric: Interval(**numbers) for metric, numbers in found.items()}
+        key = (candidate.recipe, other.recipe if other else None, metrics, resamples, self.folder.spec.seed)
+        intervals = self.store.fact("compared", *key, make=lambda: self._compare(candidate, other, metrics, resamples))
+        return {metric: Interval(**numbers) for metric, numbers in intervals.items()}
 
     def _compare(
-        self, candidate: ReplayedModel, other: ReplayedModel | None, metrics: Sequence[str], resamples: int
+        self, version: ReplayedModel, other: ReplayedModel | None, metrics: Sequence[str], resamples: int
     ) -> dict[str, dict[str, float]]:
-        told, task, seed = self._candidate(candidate), self.folder.task, self.folder.spec.seed
-        mine = told.predict(told.test.X)
-        theirs = self._other(other, candidate) if other else task.baseline(told)[0]
-        compared = task.compare(
-            told.test.y, mine, theirs, told.test.groups, metrics=metrics, resamples=resamples, seed=seed
+        folder, candidate = self.folder, load_candidate(self, self.folder, version)
+        if other is None:
+            theirs = folder.task.baseline(candidate)[0]
+        else:
+            theirs = score_champion(self.lake, self, folder, other, version, candidate.test, workers=self.workers).p
+        test, mine = candidate.test, candidate.predict(candidate.test.X)
+        differences = folder.task.compare(
+            test.y, mine, theirs, test.groups, metrics=metrics, resamples=resamples, seed=folder.spec.seed
         )
-        return {metric: asdict(interval) for metric, interval in compared.items()}
-
-    def _other(self, champion: ReplayedModel, candidate: ReplayedModel) -> "NDArray[np.float64]":
-        """The champion's probabilities of the test rows, by an artifact that was not fitted on them (as `report`)."""
-        test, rows = candidate.record.split.test, self._rows(candidate)
-        fresh = champion.record.precedes(test, self.folder.spec.label.horizon)
-        tested = rows.filter(pc.is_in(rows[dataset.ROW], pa.array(test, rows[dataset.ROW].type)))
-        return probabilities(self._artifact(champion, _SHIPPED if fresh else _EVALUATION), champion.record, tested)
+        return {metric: asdict(interval) for metric, interval in differences.items()}
 
 
-class _Nobody:
-    """Who is told about the trials of a search: a replay has no run to note them in."""
+class _NoTrials:
+    """`Trials` that go nowhere: a replay has no run to note them in."""
 
-    def trial(self, number: int, parameters: Mapping[str, object], value: float, metric: str) -> None:
+    def trial(self, *_: object) -> None:
         """Nothing."""
 
 
@@ -222,10 +219,10 @@ def _evidence(
     champion: ReplayedModel | None,
     differences: Mapping[str, Mapping[str, Interval]],
 ) -> GateEvidence:
-    asked = {gate.against for gate in gates if gate.against}
+    others = {gate.against for gate in gates if gate.against}
     return GateEvidence(
         candidate.metrics,
-        {name: found for name, found in differences.items() if name in asked},
+        {name: intervals for name, intervals in differences.items() if name in others},
         candidate.record.as_of,
         champion.record.as_of if champion else None,
     )

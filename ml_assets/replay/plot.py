@@ -44,12 +44,12 @@ def _order(replay: Replay) -> list[str]:
 def _looks(replay: Replay, order: Sequence[str]) -> dict[str, Look]:
     """Colour and line of each policy; policies whose metric is the same at every date share one line."""
     styles = zip(cycle(_COLORS), cycle(_LINES), strict=False)
-    found: dict[tuple[float | None, ...], Look] = {}
+    looks: dict[tuple[float | None, ...], Look] = {}
     for name in order:
         series = tuple(replay.walks[name].values(replay.metric))
-        if series not in found:
-            found[series] = next(styles)
-    return {name: found[tuple(replay.walks[name].values(replay.metric))] for name in order}
+        if series not in looks:
+            looks[series] = next(styles)
+    return {name: looks[tuple(replay.walks[name].values(replay.metric))] for name in order}
 
 
 def _canvas(policies: int) -> "tuple[Figure, tuple[Axes, Axes, Axes, Axes]]":
@@ -72,8 +72,8 @@ def _canvas(policies: int) -> "tuple[Figure, tuple[Axes, Axes, Axes, Axes]]":
 
 
 def _title(picture: "Figure", replay: Replay) -> None:
-    said = f"{replay.model}: retraining policies, replayed from {replay.dates[0]} to {replay.dates[-1]}"
-    picture.suptitle(said, fontsize=12, color=INK, x=0.01, ha="left", fontweight="bold")
+    title = f"{replay.model}: retraining policies, replayed from {replay.dates[0]} to {replay.dates[-1]}"
+    picture.suptitle(title, fontsize=12, color=INK, x=0.01, ha="left", fontweight="bold")
 
 
 def _series(panel: "Axes", replay: Replay, metric: str, looks: Mapping[str, Look]) -> None:
@@ -114,17 +114,17 @@ def _retrainings(panel: "Axes", replay: Replay, order: Sequence[str], looks: Map
 
 
 def _lost(panel: "Axes", replay: Replay, order: Sequence[str], looks: Mapping[str, Look]) -> None:
-    lost = [replay.costs[name].lost for name in order]
-    panel.barh(range(len(order)), lost, color=[looks[name][0] for name in order], height=0.55)
+    areas = [replay.costs[name].lost for name in order]
+    panel.barh(range(len(order)), areas, color=[looks[name][0] for name in order], height=0.55)
     for row, name in enumerate(order):
         walk = replay.walks[name]
         done = f"{len(walk.retrainings)} trained, {walk.seconds:.0f} s" if walk.retrainings else "none trained"
         panel.annotate(
-            f"{lost[row]:.3f}  ({done})", (lost[row], row),
+            f"{areas[row]:.3f}  ({done})", (areas[row], row),
             xytext=(4, 0), textcoords="offset points", va="center", fontsize=8.5, color=INK,
         )  # fmt: skip
     _labels(panel, f"Area lost, {replay.metric} × weeks")
-    panel.set_xlim(0, max([*lost, 1e-9]) * 2.2)
+    panel.set_xlim(0, max([*areas, 1e-9]) * 2.2)
     panel.locator_params(axis="x", nbins=5)
     panel.tick_params(axis="y", length=0, labelleft=False)
     panel.grid(color="#e8e8e8", linewidth=0.7, axis="x")

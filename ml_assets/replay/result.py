@@ -57,13 +57,13 @@ class Step:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
-        made = self.training
+        training = self.training
         return {
             "as_of": str(self.as_of),
             "action": self.action,
             "reason": self.reason,
             "triggers": [*self.triggers],
-            "training": None if made is None else {**vars(made)},
+            "training": None if training is None else {**vars(training)},
             "champion": None if self.champion is None else str(self.champion),
             "metrics": {**self.metrics},
         }
@@ -98,8 +98,8 @@ class Walk:
 
     def mean(self, metric: str) -> float | None:
         """A realised metric, averaged over the dates at which there is one."""
-        known = [value for value in self.values(metric) if value is not None]
-        return math.fsum(known) / len(known) if known else None
+        values = [value for value in self.values(metric) if value is not None]
+        return math.fsum(values) / len(values) if values else None
 
 
 @dataclass(frozen=True)
@@ -151,10 +151,10 @@ class Replay:
 
     def metadata(self) -> dict[str, Any]:
         """The numbers that a person looks at first."""
-        lost = {f"lost_{name}": cost.lost for name, cost in self.costs.items()}
+        areas = {f"lost_{name}": cost.lost for name, cost in self.costs.items()}
         done = {f"retrainings_{name}": len(walk.retrainings) for name, walk in self.walks.items()}
         fixed = {"metric": self.metric, "lost_least": self.best, "dates": len(self.dates)}
-        return {**fixed, "first": str(self.dates[0]), "last": str(self.dates[-1]), **lost, **done}
+        return {**fixed, "first": str(self.dates[0]), "last": str(self.dates[-1]), **areas, **done}
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON: the same for the same history, but for `seconds`."""

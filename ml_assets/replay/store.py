@@ -57,25 +57,25 @@ class ReplayStore:
     def fact(self, kind: str, *parts: object, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - plain JSON
         """What `make` gives, as plain JSON: computed once for the same `parts`, which have a stable `repr`."""
         name = f"{fingerprint_of(kind, *parts):016x}.json"
-        kept = self.read("facts", kind, name)
-        if kept is None:
-            kept = json.dumps(make()).encode()
-            self.write("facts", kind, name, content=kept)
-        return json.loads(kept)
+        content = self.read("facts", kind, name)
+        if content is None:
+            content = json.dumps(make()).encode()
+            self.write("facts", kind, name, content=content)
+        return json.loads(content)
 
     def vector(self, kind: str, *parts: object, make: "Callable[[], NDArray[np.float64]]") -> "NDArray[np.float64]":
         """The same for a vector of numbers."""
         import numpy as np
 
         name = f"{fingerprint_of(kind, *parts):016x}.npy"
-        kept = self.read(kind, name)
-        if kept is not None:
-            found: NDArray[np.float64] = np.load(io.BytesIO(kept), allow_pickle=False)
-            return found
-        made, buffer = make(), io.BytesIO()
-        np.save(buffer, made, allow_pickle=False)
+        content = self.read(kind, name)
+        if content is not None:
+            vector: NDArray[np.float64] = np.load(io.BytesIO(content), allow_pickle=False)
+            return vector
+        numbers, buffer = make(), io.BytesIO()
+        np.save(buffer, numbers, allow_pickle=False)
         self.write(kind, name, content=buffer.getvalue())
-        return made
+        return numbers
 
     def _path(self, *name: str) -> Path:
         return self.root.joinpath(_FORMAT, *name)

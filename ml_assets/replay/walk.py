@@ -16,7 +16,7 @@ from ml_assets.decisions.gate import GateAction
 from ml_assets.decisions.metric import realisable
 from ml_assets.decisions.retrain import Action, RetrainEvidence, RetrainVerdict, counts, decide
 from ml_assets.errors import DeclarationError, TrainingError
-from ml_assets.replay.history import PolicyState, ReplayHistory, against
+from ml_assets.replay.history import PolicyState, ReplayHistory, drift_reference
 from ml_assets.replay.history_index import Say, prepare
 from ml_assets.replay.models import ReplayedModels
 from ml_assets.replay.result import Replay, Step, Training, Walk
@@ -27,13 +27,13 @@ from ml_assets.training.dataset import known_until, window
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.split import Split, validation
 
-__all__ = ["Replay", "ReplayStore", "replay", "span", "standard"]
+__all__ = ["Replay", "ReplayStore", "replay", "replayable_dates", "standard_policies"]
 
 _OFF = {"rows": None, "drift": None, "floor": None, "drop": None, "estimate": None, "age": None, "every": None}
 _STEPS = {"daily": 1, "weekly": 7, "monthly": 28}
 
 
-def standard(folder: ModelDefinition, monitor: MonitorSpec) -> dict[str, RetrainSpec]:
+def standard_policies(folder: ModelDefinition, monitor: MonitorSpec) -> dict[str, RetrainSpec]:
     """The policies that every replay compares: never, at every as-of date, on drift, on performance, the declared one.
 
     "On drift" and "on performance" are the declared policy with those triggers alone; where it has none of them, with
@@ -41,8 +41,8 @@ def standard(folder: ModelDefinition, monitor: MonitorSpec) -> dict[str, Retrain
     """
     declared, default, every = monitor.retrain, RetrainSpec(), folder.spec.cadence.every
     drift = declared.drift or default.drift
-    seen = {"floor": declared.floor, "drop": declared.drop}
-    performance = seen if any(limit is not None for limit in seen.values()) else {"drop": default.drop}
+    measured = {"floor": declared.floor, "drop": declared.drop}
+    performance = measured if any(limit is not None for limit in measured.values()) else {"drop": default.drop}
     always = {"every": timedelta(days=_STEPS[every]), "cooldown": timedelta(0)}
     return {
         "never": declared.model_copy(update=_OFF),
@@ -53,7 +53,9 @@ def standard(folder: ModelDefinition, monitor: MonitorSpec) -> dict[str, Retrain
     }
 
 
-def span(lake: Lake, folder: ModelDefinition, first: date | None = None, last: date | None = None) -> list[date]:
+def replayable_dates(
+    lake: Lake, folder: ModelDefinition, first: date | None = None, last: date | None = None
+) -> list[date]:
     """The as-of dates that can be replayed: from the first at which a model can be trained to the last with labels.
 
     Args:
@@ -70,13 +72,13 @@ def span(lake: Lake, folder: ModelDefinition, first: date | None = None, last: d
     reached = folder.spec.cadence.dates(known_until(lake, folder, date.max, step=timedelta(days=1)))
     mature = [day for day in reached if day + folder.spec.label.horizon <= reached[-1]]
     able = [day for day in mature if _window(folder, day) is not None]
-    found = [day for day in able if (first or day) <= day <= (last or day)]
-    if found:
-        return found
-    known = f"{able[0]} to {able[-1]}" if able else "none"
+    dates = [day for day in able if (first or day) <= day <= (last or day)]
+    if dates:
+        return dates
+    possible = f"{able[0]} to {able[-1]}" if able else "none"
     raise TrainingError(
         f"{folder.name}: no as-of date to replay from {first or 'the first'} to {last or 'the last'}: a model must be "
-        f"trainable there and the labels mature by {reached[-1] if reached else 'then'}, which leaves {known}"
+        f"trainable there and the labels mature by {reached[-1] if reached else 'then'}, which leaves {possible}"
     )
 
 
@@ -99,7 +101,7 @@ def replay(
         folder: the model.
         monitor: how drift and performance are told.
         policies: by name.
-        dates: of `span`.
+        dates: of `replayable_dates`.
         store: where models, scores and measurements are kept.
         metric: the realised metric that is compared; default: the one that the declared policy watches.
         workers: as-of dates computed side by side.
@@ -109,11 +111,11 @@ def replay(
         DeclarationError: a policy's metric cannot be had from history.
         TrainingError: a model cannot be trained.
     """
-    known, declared = realisable(folder.task.name), monitor.retrain.metric
-    compared = metric or (declared if declared in known else folder.task.objective)
-    if compared not in known:
+    metrics, declared = realisable(folder.task.name), monitor.retrain.metric
+    compared = metric or (declared if declared in metrics else folder.task.objective)
+    if compared not in metrics:
         raise DeclarationError(
-            f"{compared} is not in history, so policies cannot be compared by it: use one of {', '.join(known)}"
+            f"{compared} is not in history, so policies cannot be compared by it: use one of {', '.join(metrics)}"
         )
     with lake.lock(f"replay/{folder.name}"):
         store.sweep()
@@ -143,7 +145,7 @@ def _step(history: ReplayHistory, spec: RetrainSpec, state: PolicyState, day: da
     evidence = history.evidence(spec, state, day)
     verdict = decide(spec.policy, evidence)
     moved, training = _moved(history, state, evidence, verdict, day)
-    realised = history.realised(moved.champion, day) if moved.champion else None
+    realised = history.realise(moved.champion, day) if moved.champion else None
     return moved, Step(
         as_of=day,
         action=verdict.action.value,
@@ -168,7 +170,9 @@ def _moved(
     training = Training(candidate.recipe, candidate.seconds, ships, gates.reason)
     if ships:
         return PolicyState(candidate, attempted=day, answered=(day,)), training
-    answered = (*state.answered, day) if state.champion else ()
+    if state.champion is None:  # all policies start from the same model: the next date tries again, without a cooldown
+        return state, training
+    answered = (*state.answered, day)
     return replace(state, attempted=day, before=counts(evidence, verdict), answered=answered), training
 
 
@@ -176,16 +180,16 @@ def _window(folder: ModelDefinition, day: date) -> Split | None:
     """The split at an as-of date of the past; None where history is too short to train."""
     spec = folder.spec
     try:
-        found = window(folder, day, day)
+        split = window(folder, day, day)
     except TrainingError:
         return None
     searched = spec.search is not None and spec.search.trials
-    short = searched and validation(found.train, spec.label.horizon, dates=spec.window.test) is None
-    return None if short else found
+    short = searched and validation(split.train, spec.label.horizon, dates=spec.window.test) is None
+    return None if short else split
 
 
 def _needed(folder: ModelDefinition, monitor: MonitorSpec, dates: Sequence[date]) -> list[date]:
     """Every as-of date that is trained, tested or scored on, or that drift is told against."""
-    windows = [found for day in dates if (found := _window(folder, day)) is not None]
-    references = {against(folder, monitor.drift, day, day).day for day in dates}
+    windows = [split for day in dates if (split := _window(folder, day)) is not None]
+    references = {drift_reference(folder, monitor.drift, day, day).day for day in dates}
     return sorted({*dates, *(day for window in windows for day in window.refit), *filter(None, references)})

@@ -1,8 +1,8 @@
 """The evaluation report: a version on rows that it never saw, beside the baseline and the champion, and its verdict."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,8 +23,9 @@ from ml_assets.training.evaluation import (
     required_evaluation,
 )
 from ml_assets.training.frame import Frame, frame
-from ml_assets.training.record import EVALUATION, TrainingRecord, record, required_file
 from ml_assets.training.score import feature_rows, probabilities
+from ml_assets.training.task.task import Candidate
+from ml_assets.training.versions import RegisteredVersions, V, Versions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -163,69 +164,92 @@ def _decide(registry: Registry, folder: ModelDefinition, version: Version, evalu
 def _evaluate(
     lake: Lake, registry: Registry, folder: ModelDefinition, version: Version, champion: Version | None, workers: int
 ) -> tuple[Evaluation, str | None]:
-    from ml_assets.training import export  # onnxruntime
-    from ml_assets.training.task.task import Candidate
-
-    origin = record(registry, version)
-    table = dataset.read(lake, origin.table, origin.as_of, origin.version)
-    data = frame(table, origin.columns, origin.entity, dataset.ROW, origin.classes)
-    train, test = data.at(origin.split.train), data.at(origin.split.test)
-    judged = export.session(required_file(registry, version, EVALUATION))
+    versions = RegisteredVersions(lake, registry)
+    candidate = load_candidate(versions, folder, version)
     others: dict[str, NDArray[np.float64]] = {}
     against = None
     if champion is not None:
-        others["champion"], against = _champion(lake, registry, folder, champion, origin, test, workers)
-    evaluation, plots = origin.task.evaluate(
-        Candidate(
-            folder.spec, train, test, partial(export.probabilities, judged), _slices(folder, test), others,
-            f"{folder.name} {version.as_of}",
-        )
-    )  # fmt: skip
+        scored = score_champion(lake, versions, folder, champion, version, candidate.test, workers=workers)
+        others["champion"] = scored.p
+        against = f"version {champion.number}, {'as released' if scored.released else 'as evaluated'}"
+    candidate = replace(
+        candidate, slices=_slices(folder, candidate.test), others=others, title=f"{folder.name} {version.as_of}"
+    )
+    evaluation, plots = versions.record(version).task.evaluate(candidate)
     registry.log(version.run_id, evaluation.metrics)
     registry.write(version.run_id, {PLOTS: plots})
     return evaluation, against
 
 
-def _champion(
+def load_candidate(versions: Versions[V], folder: ModelDefinition, version: V) -> Candidate:
+    """A version to be judged: its train and test rows, and its artifact that was not fitted on the latter."""
+    from ml_assets.training import export  # onnxruntime
+
+    record = versions.record(version)
+    data = frame(versions.training_rows(version), record.columns, record.entity, dataset.ROW, record.classes)
+    session = export.session(versions.evaluation_artifact(version))
+    train, test = data.at(record.split.train), data.at(record.split.test)
+    return Candidate(folder.spec, train, test, partial(export.probabilities, session))
+
+
+class ChampionScores(NamedTuple):
+    """What a champion says of a candidate's test rows.
+
+    Args:
+        p: the probability of each class, [n, classes].
+        released: whether the artifact that answers said it, or the one of its own evaluation.
+    """
+
+    p: "NDArray[np.float64]"
+    released: bool
+
+
+def score_champion(
     lake: Lake,
-    registry: Registry,
+    versions: Versions[V],
     folder: ModelDefinition,
-    champion: Version,
-    candidate: TrainingRecord,
+    champion: V,
+    candidate: V,
     test: Frame,
-    workers: int,
-) -> "tuple[NDArray[np.float64], str]":
-    """The champion's probabilities of the same rows, by an artifact that was not fitted on them.
+    *,
+    workers: int = 2,
+) -> ChampionScores:
+    """The champion on the candidate's test rows, by an artifact that was not fitted on them.
 
     That is the released one, where its labels ended before the test; else, for a recent champion, the one that its
     own evaluation fitted.
+
+    Args:
+        lake: where the rows are.
+        versions: that keep both.
+        folder: the model.
+        champion: scores with its own features.
+        candidate: that it is compared with.
+        test: the candidate's test rows, n of them.
+        workers: as-of dates computed side by side.
+
+    Raises:
+        TrainingError: late rows arrived since the candidate was trained.
     """
-    origin = record(registry, champion)
-    fresh = origin.precedes(candidate.split.test, folder.spec.label.horizon)
-    artifact = registry.onnx(champion) if fresh else required_file(registry, champion, EVALUATION)
-    table = _tested(lake, candidate, feature_rows(lake, folder, origin, candidate.split.test, workers=workers))
+    record, judged = versions.record(champion), versions.record(candidate)
+    table = feature_rows(lake, folder, record, judged.split.test, workers=workers)
+    if judged.task.names_classes:  # some members have no label
+        labelled = versions.training_rows(candidate)
+        known = _keys(labelled[dataset.ROW], labelled[judged.entity])
+        table = table.filter(pc.is_in(_keys(table["as_of"], table[judged.entity]), value_set=known))
     if len(table) != len(test.y):
         raise TrainingError(
             f"{folder.name}: the population has {len(table)} members on the test dates, the training set "
             f"{len(test.y)}: late rows arrived in between; run again"
         )
-    return probabilities(
-        artifact, origin, table
-    ), f"version {champion.number}, {'as released' if fresh else 'as evaluated'}"
+    released = record.precedes(judged.split.test, folder.spec.label.horizon)
+    artifact = versions.release_artifact(champion) if released else versions.evaluation_artifact(champion)
+    return ChampionScores(probabilities(artifact, record, table), released)
 
 
 def _slices(folder: ModelDefinition, test: Frame) -> "dict[str, NDArray[Any]]":
     require_features(folder.spec.slices, [*map(str, test.X.columns)], f"{folder.name}/defs.yaml: slices")
     return {name: test.X[name].to_numpy() for name in folder.spec.slices}
-
-
-def _tested(lake: Lake, candidate: TrainingRecord, table: pa.Table) -> pa.Table:
-    """The rows of the population that have a label: of several classes, some have none."""
-    if not candidate.task.names_classes:
-        return table
-    rows = dataset.read(lake, candidate.table, candidate.as_of, candidate.version)
-    labelled = _keys(rows[dataset.ROW], rows[candidate.entity])
-    return table.filter(pc.is_in(_keys(table["as_of"], table[candidate.entity]), value_set=labelled))
 
 
 def _keys(days: pa.ChunkedArray, entities: pa.ChunkedArray) -> pa.ChunkedArray:

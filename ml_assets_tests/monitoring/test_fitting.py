@@ -91,8 +91,8 @@ def test_the_list_is_what_the_reports_say() -> None:
         status="x",
         notes=(),
         row=lambda *_: row,
-        evaluated=lambda _: 1.0,
-        served=lambda _: SimpleNamespace(estimate=1.0),
+        evaluated_metric=lambda _: 1.0,
+        served_metric=lambda _: SimpleNamespace(estimate=1.0),
     )
     performance._numbers = lambda metric: PerformanceReport._numbers(performance, metric)
     found = _numbers(PerformanceReport.metadata(performance))

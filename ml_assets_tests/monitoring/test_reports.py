@@ -7,7 +7,7 @@ import pytest
 
 from ml_assets.errors import DataError
 from ml_assets.monitoring.drift.feature import FeatureDrift
-from ml_assets.monitoring.drift.table import Contents, write
+from ml_assets.monitoring.drift.table import Contents, keep
 from ml_assets.monitoring.performance.report import performance_report
 from ml_assets.monitoring.predictions import report as prediction_report
 from ml_assets.monitoring.reports import Reports, read_reports
@@ -55,7 +55,7 @@ def test_what_stands_is_read_and_nothing_is_written(reported: Predicted) -> None
         "orders": FeatureDrift("numeric", None, None, True, "moved", psi=0.4),
         "kind": FeatureDrift("categorical", None, None, None, "too few rows"),
     }
-    write(reported.lake, "shop", AS_OF, 1, Contents(features, "before", 100, 90), fingerprint=7)
+    keep(reported.lake, "shop", AS_OF, 1, 7, lambda: Contents(features, "before", 100, 90))
     before: list[Any] = [reported.lake.version(table) for table in TABLES]
     reports = _read(reported)
     numbers, performance = reports.numbers(), reports.performance
@@ -68,7 +68,7 @@ def test_what_stands_is_read_and_nothing_is_written(reported: Predicted) -> None
 
 
 def test_a_drift_report_of_another_version_says_nothing_of_the_champion(reported: Predicted) -> None:
-    write(reported.lake, "shop", AS_OF, 1, Contents({}, "before", 100, 90), fingerprint=7)
+    keep(reported.lake, "shop", AS_OF, 1, 7, lambda: Contents({}, "before", 100, 90))
     assert _read(reported).drift is not None
     reported.shelf.add()
     assert _read(reported).drift is None

@@ -10,7 +10,7 @@ import pytest
 from ml_assets.decisions.interval import Interval
 from ml_assets.decisions.retrain import Action, Policy, RetrainEvidence
 from ml_assets.monitoring import verdict
-from ml_assets.monitoring.verdict import RecordedVerdict, ReportSummary, decide, due, evidence_mark
+from ml_assets.monitoring.verdict import RecordedVerdict, ReportSummary, decide, evidence_mark, next_as_of
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 from ml_assets.training.dataset import build
@@ -70,26 +70,26 @@ def test_the_same_evidence_is_judged_once(desk: Desk) -> None:
 
 def test_the_due_date_is_reached_by_the_calendar_and_by_the_data(tiny: Tiny) -> None:
     folder = tiny.folder()
-    assert due(tiny.lake, folder, FIRST - WEEK) is None
-    assert due(tiny.lake, folder, AS_OF + 10 * WEEK) == AS_OF, "the data ends there"
-    assert due(tiny.lake, folder, AS_OF - 2 * WEEK) == AS_OF - 2 * WEEK, "today has not reached the next"
+    assert next_as_of(tiny.lake, folder, FIRST - WEEK) is None
+    assert next_as_of(tiny.lake, folder, AS_OF + 10 * WEEK) == AS_OF, "the data ends there"
+    assert next_as_of(tiny.lake, folder, AS_OF - 2 * WEEK) == AS_OF - 2 * WEEK, "today has not reached the next"
 
 
 def test_nothing_is_due_before_the_first_rows(tmp_path: Path) -> None:
     tiny = Tiny(tmp_path)
-    assert due(tiny.lake, tiny.folder(), AS_OF) is None
+    assert next_as_of(tiny.lake, tiny.folder(), AS_OF) is None
 
 
 def test_a_loop_that_was_off_catches_up_date_by_date(desk: Desk, tiny: Tiny) -> None:
     desk.judge(AS_OF - 3 * WEEK, ReportSummary({}))
     seen = []
-    while (day := due(desk.lake, desk.folder, AS_OF + WEEK)) not in seen:
+    while (day := next_as_of(desk.lake, desk.folder, AS_OF + WEEK)) not in seen:
         assert day is not None
         seen.append(day)
         desk.judge(day, ReportSummary({}))
     assert seen == [AS_OF - 2 * WEEK, AS_OF - WEEK, AS_OF]
     tiny.deliver("orders", habits(range(14, 15)))
-    assert due(desk.lake, desk.folder, AS_OF + WEEK) == AS_OF + WEEK
+    assert next_as_of(desk.lake, desk.folder, AS_OF + WEEK) == AS_OF + WEEK
 
 
 @pytest.mark.slow  # trains over a real MLflow

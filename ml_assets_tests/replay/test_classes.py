@@ -12,7 +12,7 @@ from ml_assets.replay.history_index import prepare
 from ml_assets.replay.models import ReplayedModels
 from ml_assets.replay.plot import figure
 from ml_assets.replay.store import ReplayStore
-from ml_assets.replay.walk import Replay, replay, span
+from ml_assets.replay.walk import Replay, replay, replayable_dates
 from ml_assets.spec.monitor import RetrainSpec
 from ml_assets.training.definition import ModelDefinition
 from ml_assets_tests.conftest import QUERIES, Tiny, habits
@@ -48,7 +48,7 @@ def folder(shop: Tiny) -> ModelDefinition:
 
 @pytest.fixture(scope="module")
 def done(shop: Tiny) -> Replay:
-    dates = span(shop.lake, folder(shop))[:5]
+    dates = replayable_dates(shop.lake, folder(shop))[:5]
     policies = {"watching": WATCHING, "weekly": EVERY}
     store = ReplayStore(shop.root / "replay")
     return replay(shop.lake, folder(shop), MONITOR, policies, dates, store=store)
@@ -70,7 +70,7 @@ def test_the_realised_accuracy_is_of_the_members_whose_label_is_known(shop: Tiny
     model, days = folder(shop), folder(shop).spec.cadence.dates(done.dates[-1])
     known = prepare(shop.lake, model, days, workers=1, say=lambda *_: None)
     history = ReplayHistory(ReplayedModels(shop.lake, model, ReplayStore(shop.root / "replay"), known), MONITOR)
-    champion, day = history.models.at(week(5)), week(6)
+    champion, day = history.models.candidate(week(5)), week(6)
     labels = shop.lake.query(
         "SELECT label FROM l WHERE as_of = $day ORDER BY customer", {"day": day}, l=model.labels.kept
     )["label"].to_pylist()
@@ -80,10 +80,10 @@ def test_the_realised_accuracy_is_of_the_members_whose_label_is_known(shop: Tiny
     assert len(right) < len(labels)
     step = next(step for step in done.walks["watching"].steps if step.as_of == day)
     assert step.metrics["accuracy"] == pytest.approx(np.mean(right))
-    measured = history.measured(champion, [week(5), day], week(9), "accuracy")
+    measured = history.measure(champion, [week(5), day], week(9), "accuracy")
     assert measured is not None
     assert measured.low < measured.estimate < measured.high
-    estimated = history.estimated(champion, day, "accuracy")
+    estimated = history.estimate(champion, day, "accuracy")
     assert estimated is not None
     assert estimated.estimate == pytest.approx(history.scores(champion, day).mean())
 

@@ -28,7 +28,7 @@ from ml_assets.replay.history_index import prepare
 from ml_assets.replay.models import ReplayedModels
 from ml_assets.replay.plot import figure
 from ml_assets.replay.result import Step
-from ml_assets.replay.walk import Replay, ReplayStore, replay, span, standard
+from ml_assets.replay.walk import Replay, ReplayStore, replay, replayable_dates, standard_policies
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.spec.performance import PerformanceSpec
@@ -52,7 +52,7 @@ def week(number: int) -> date:
 
 def replayed(shop: Tiny, policies: Mapping[str, RetrainSpec], dates: Sequence[date] = (), **changes: Any) -> Replay:
     folder = shop.folder(**changes)
-    chosen = dates or span(shop.lake, folder)
+    chosen = dates or replayable_dates(shop.lake, folder)
     return replay(shop.lake, folder, MONITOR, policies, chosen, store=ReplayStore(shop.root / "replay"))
 
 
@@ -112,18 +112,18 @@ def test_a_store_computes_once_and_never_shows_half_a_file(tmp_path: Path) -> No
 
 def test_the_span_is_what_can_be_trained_and_judged(tiny: Tiny) -> None:
     folder = tiny.folder()
-    dates = span(tiny.lake, folder)
+    dates = replayable_dates(tiny.lake, folder)
     # Horizon 2 weeks, 2 test dates: the first training date is known at the first test date, the last test date at T.
     assert (dates[0], dates[-1]) == (week(5), week(12))
-    assert span(tiny.lake, folder, week(7), week(8) + timedelta(days=1)) == [week(7), week(8)]
+    assert replayable_dates(tiny.lake, folder, week(7), week(8) + timedelta(days=1)) == [week(7), week(8)]
     searched = tiny.folder(search={"trials": 1, "C": {"low": 0.1, "high": 1.0}})
-    assert span(tiny.lake, searched)[0] > dates[0]
+    assert replayable_dates(tiny.lake, searched)[0] > dates[0]
     with pytest.raises(TrainingError, match=f"from {week(13)} to the last.*leaves {week(5)} to {week(12)}"):
-        span(tiny.lake, folder, week(13))
+        replayable_dates(tiny.lake, folder, week(13))
 
 
 def test_the_standard_policies_are_the_declared_one_taken_apart(tiny: Tiny) -> None:
-    found = standard(
+    found = standard_policies(
         tiny.folder(), MonitorSpec(retrain=RetrainSpec(drift=None, floor=0.7, drop=None, after=3, age="9w"))
     )
     assert list(found) == ["never", "weekly", "drift", "performance", "declared"]
@@ -148,13 +148,13 @@ def test_a_trigger_that_would_silently_never_fire_is_refused() -> None:
 def test_every_metric_that_a_policy_may_watch_is_measured(walked: tuple[Tiny, Replay], metric: str) -> None:
     shop, done = walked
     history = opened(shop, shop.folder(), done.dates)
-    model = history.models.at(week(5))
-    measured = history.measured(model, [week(5), week(6), week(7)], week(9), metric)
+    model = history.models.candidate(week(5))
+    measured = history.measure(model, [week(5), week(6), week(7)], week(9), metric)
     assert measured is not None
     assert measured.low < measured.estimate < measured.high
     assert (metric in model.metrics, metric in done.walks["never"].steps[0].metrics) == (True, True)
     if metric in estimable():
-        assert history.estimated(model, week(9), metric) is not None
+        assert history.estimate(model, week(9), metric) is not None
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_the_realised_metric_is_of_the_champions_answers_and_of_what_then_happen
     shop, done = walked
     folder, as_of = shop.folder(), week(9)
     history = opened(shop, folder, done.dates)
-    model = history.models.at(week(5))
+    model = history.models.candidate(week(5))
     rows = point_in_time(shop.lake, folder.population, [as_of], folder.features)
     start, end = as_of, as_of + timedelta(weeks=2)
     came = shop.lake.query(
@@ -202,7 +202,7 @@ def opened(shop: Tiny, folder: ModelDefinition, dates: Sequence[date]) -> Replay
 def test_what_is_measured_is_what_this_champion_said_where_labels_are_mature(walked: tuple[Tiny, Replay]) -> None:
     shop, done = walked
     history = opened(shop, shop.folder(), done.dates)
-    model = history.models.at(week(5))
+    model = history.models.candidate(week(5))
     state = PolicyState(model, attempted=week(5), answered=tuple(week(n) for n in range(5, 12)))
     early, later = (history.evidence(CURIOUS, replace(state, answered=state.answered[:n]), week(5 + n)) for n in (1, 7))
     assert early.measured is None  # the labels of week 5 are known in week 7
@@ -217,8 +217,8 @@ def test_what_is_measured_is_what_this_champion_said_where_labels_are_mature(wal
     found = intervals(*told, metrics=["roc_auc"], resamples=500, seed=0)["roc_auc"]
     assert later.measured is not None
     assert (later.measured.estimate, later.measured.low) == (found.estimate, found.low)
-    assert later.new_rows == sum(history.known.members[week(n)] for n in range(4, 11))
-    assert later.rows == sum(history.known.members[week(n)] for n in range(4))
+    assert later.new_rows == sum(history.index.members[week(n)] for n in range(4, 11))
+    assert later.rows == sum(history.index.members[week(n)] for n in range(4))
     assert (later.trained, later.evaluated) == (week(5), model.metrics["roc_auc"])
     assert later.drifted is not None
     assert later.estimated is not None
@@ -289,7 +289,15 @@ def _replay_until_killed(root: str, moment: int) -> None:
 
     shop = Tiny(Path(root))
     folder, store = shop.folder(), ReplayStore(shop.root / "replay")
-    replay(shop.lake, folder, MONITOR, standard(folder, MONITOR), span(shop.lake, folder), store=store, say=say)
+    replay(
+        shop.lake,
+        folder,
+        MONITOR,
+        standard_policies(folder, MONITOR),
+        replayable_dates(shop.lake, folder),
+        store=store,
+        say=say,
+    )
 
 
 @pytest.mark.slow
@@ -300,7 +308,7 @@ def test_a_replay_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tiny
         process.start()
         process.join(timeout=300)
         assert process.exitcode == -signal.SIGKILL
-    policies = standard(tiny.folder(), MONITOR)
+    policies = standard_policies(tiny.folder(), MONITOR)
     assert timeless(replayed(tiny, policies)) == timeless(replayed(undisturbed, policies))
 
 

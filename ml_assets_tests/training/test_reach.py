@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_assets.errors import DataError
-from ml_assets.monitoring.verdict import due
+from ml_assets.monitoring.verdict import next_as_of
 from ml_assets.training.reach import reach
 from ml_assets_tests.conftest import AS_OF, FIRST, Tiny
 
@@ -36,16 +36,16 @@ def test_data_that_ended_longer_ago_than_a_feature_may_be_used_have_ended(stocke
     late = found.calendar - found.last_event > timedelta(days=22)
     assert found.ended == late
     assert found.as_of == AS_OF, "a date whose days before are all there"
-    assert due(shop.lake, shop.folder(), today) == AS_OF, "the daemon works at the same date"
+    assert next_as_of(shop.lake, shop.folder(), today) == AS_OF, "the daemon works at the same date"
 
 
 def test_a_history_that_ended_in_the_middle_of_a_week_goes_to_the_date_before(tiny: Tiny) -> None:
     wednesday = datetime.combine(AS_OF, time()) + timedelta(days=3)
     tiny.deliver("orders", [{"customer": 1, "made_at": wednesday, "amount": 1.0, "kind": "a"}])
     week, folder = timedelta(days=7), tiny.folder()
-    assert due(tiny.lake, folder, AS_OF + week) == AS_OF + week, "a feed may be quiet for a while"
+    assert next_as_of(tiny.lake, folder, AS_OF + week) == AS_OF + week, "a feed may be quiet for a while"
     assert reach(tiny.lake, folder, AS_OF + week).as_of == AS_OF + week
-    assert due(tiny.lake, folder, AS_OF + 60 * week) == AS_OF
+    assert next_as_of(tiny.lake, folder, AS_OF + 60 * week) == AS_OF
     assert reach(tiny.lake, folder, AS_OF + 60 * week).as_of == AS_OF
 
 

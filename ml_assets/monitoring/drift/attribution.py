@@ -54,25 +54,25 @@ def attributions(model: "InferenceSession", X: "pd.DataFrame", seed: int) -> dic
 
     values = feed(model, X)
     (whole,) = model.run([PROBABILITIES], values)
-    found = {}
+    importances = {}
     for name, tensor in tensors(model).items():
         order = np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(len(X))
         (shuffled,) = model.run([PROBABILITIES], values | {tensor: values[tensor][order]})
-        found[name] = float(np.abs(shuffled.astype(np.float64) - whole).max(axis=1).mean())
-    return found
+        importances[name] = float(np.abs(shuffled.astype(np.float64) - whole).max(axis=1).mean())
+    return importances
 
 
 def compare(reference: Mapping[str, float], current: Mapping[str, float], limit: float | None) -> AttributionDrift:
     """Attributions of the same features in two samples, against the least NDCG that is no drift."""
-    found = ndcg(reference, current)
+    gain = ndcg(reference, current)
     order = sorted(reference, key=lambda name: (-reference[name], name))
     before, after = (_shares({name: values[name] for name in order}) for values in (reference, current))
-    if found is None:
+    if gain is None:
         return AttributionDrift(None, before, after, None, "the scores depend on no feature")
     if limit is None:
-        return AttributionDrift(found, before, after, None, f"ndcg {found:.3g}, no limit is set")
-    reason = f"ndcg {found:.3g} {'<' if found < limit else '≥'} {limit:g}"
-    return AttributionDrift(found, before, after, found < limit, reason)
+        return AttributionDrift(gain, before, after, None, f"ndcg {gain:.3g}, no limit is set")
+    reason = f"ndcg {gain:.3g} {'<' if gain < limit else '≥'} {limit:g}"
+    return AttributionDrift(gain, before, after, gain < limit, reason)
 
 
 def ndcg(reference: Mapping[str, float], current: Mapping[str, float]) -> float | None:

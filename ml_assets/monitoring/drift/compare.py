@@ -16,7 +16,7 @@ from ml_assets.errors import DeclarationError
 from ml_assets.monitoring.drift import distances
 from ml_assets.monitoring.drift.feature import FeatureDrift, Kind, judge, measure
 from ml_assets.monitoring.drift.histogram import Histogram
-from ml_assets.monitoring.drift.samples import Rows, opened
+from ml_assets.monitoring.drift.samples import Rows, open_sample
 from ml_assets.spec.drift import DriftSpec
 
 
@@ -69,7 +69,7 @@ def drift(
     at most `options.false_alarms` of the dates, however many features there are and however they hang together.
 
     Args:
-        reference: a table, a frame, or `samples.stored` rows, of which a column at a time is in memory.
+        reference: a table, a frame, or `samples.open_stored` rows, of which a column at a time is in memory.
         current: the same.
         numeric: features that are numbers.
         categorical: features that are categories.
@@ -84,15 +84,15 @@ def drift(
     kinds: dict[str, Kind] = {**dict.fromkeys(numeric, "numeric"), **dict.fromkeys(categorical, "categorical")}
     names = [*numeric, *categorical]
     _require(names, options.features)
-    before, after = (opened(side, rows, names) for side, rows in (("reference", reference), ("current", current)))
+    before, after = (open_sample(side, rows, names) for side, rows in (("reference", reference), ("current", current)))
     with ThreadPoolExecutor(workers) as pool:  # NumPy, Arrow and DuckDB let go of the interpreter while they work
-        made = pool.map(lambda name: measure(name, kinds[name], before, after, options), names)
-        measured = dict(zip(names, made, strict=True))
+        measurements = pool.map(lambda name: measure(name, kinds[name], before, after, options), names)
+        measured = dict(zip(names, measurements, strict=True))
     tests = [p_value for each in measured.values() for p_value in each.tests(options.min_rows)]
     chance = distances.holm(tests, options.false_alarms)
     features = {name: judge(each, options.limits(name), options.min_rows, chance) for name, each in measured.items()}
     verdicts = [feature.drifted for feature in features.values() if feature.drifted is not None]
-    found = SampleComparison(
+    comparison = SampleComparison(
         features=features,
         rows_reference=before.rows,
         rows_current=after.rows,
@@ -104,8 +104,8 @@ def drift(
     if html is not None:
         from ml_assets.monitoring.drift.page import DriftPage, write
 
-        write(html, DriftPage(found, options))
-    return found
+        write(html, DriftPage(comparison, options))
+    return comparison
 
 
 def _require(names: Sequence[str], limited: Iterable[str]) -> None:

@@ -54,8 +54,8 @@ def quantiles(values: Floats, parts: int) -> Floats:
 
 def count_bins(values: Floats, edges: Floats) -> Counts:
     """Rows per bin of ascending values, shape (len(edges) + 1,)."""
-    found = np.searchsorted(values, edges, side="left")
-    return np.diff(found, prepend=0, append=len(values)).astype(np.int64)
+    positions = np.searchsorted(values, edges, side="left")
+    return np.diff(positions, prepend=0, append=len(values)).astype(np.int64)
 
 
 def psi(reference: Counts, current: Counts) -> float:
@@ -137,7 +137,7 @@ def chi_square_p(reference: Counts, current: Counts) -> float | None:
     Two samples: a test against the reference as if it were the truth would reject too often. Where shares
     differ little, the statistic is n·m / (n + m) times the PSI and 8·n·m / (n + m) times the squared
     Jensen–Shannon distance, so it tells when those two are no more than chance. For independent rows; rough
-    where many bins have fewer than five (`pooled`).
+    where many bins have fewer than five (`pool_rare`).
 
     Yurdakul and Naranjo, Statistical properties of the population stability index (2020); Grosse et al.,
     Analysis of symbolic sequences using the Jensen–Shannon divergence (2002).
@@ -153,7 +153,7 @@ def chi_square_p(reference: Counts, current: Counts) -> float | None:
     return float(special.chdtrc(table.shape[1] - 1, statistic))
 
 
-def pooled(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
+def pool_rare(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
     """The same rows with all categories as one in which fewer than five rows are expected, in either sample.
 
     For categories only: bins that the reference fixed have high totals where the current sample has many rows, so
@@ -188,5 +188,5 @@ def holm(p_values: Collection[float], level: float) -> float:
     """
     ordered = np.sort(np.asarray([*p_values], dtype=np.float64))
     steps = level / np.arange(len(ordered), 0, -1)
-    kept = np.flatnonzero(ordered > steps)
-    return float(steps[kept[0]]) if len(kept) else level
+    accepted = np.flatnonzero(ordered > steps)
+    return float(steps[accepted[0]]) if len(accepted) else level

@@ -6,6 +6,7 @@ Our functions are registered in it, so what it shows is what we say of the same 
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,8 @@ import numpy as np
 from ml_assets.monitoring import html_files as pages
 from ml_assets.monitoring.drift import distances
 from ml_assets.monitoring.drift.feature import Kind
-from ml_assets.monitoring.drift.inline_data import inert, secured
-from ml_assets.monitoring.drift.samples import aligned, draw, words
+from ml_assets.monitoring.drift.inline_data import inert, secure_page
+from ml_assets.monitoring.drift.samples import align, draw, words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,11 +59,11 @@ def write(
         Evidently's score of each (feature, method); None where there is nothing to show, and so no page.
     """
     before, after = (_frame(rows, kinds, rule.spec) for rows in (reference, current))
-    shown = {name: kind for name, kind in kinds.items() if before[name].notna().any() and after[name].notna().any()}
-    if not shown:
+    filled = {name: kind for name, kind in kinds.items() if before[name].notna().any() and after[name].notna().any()}
+    if not filled:
         return None
-    names = {inert(name): name for name in shown}
-    snapshot = _run(before, after, shown, rule)
+    names = {inert(name): name for name in filled}
+    snapshot = _run(before, after, filled, rule)
     banner = (
         f"A sample: {len(before):,} of {reference.rows:,} rows of the reference, {len(after):,} of {current.rows:,} "
         "current ones. The numbers of all rows stand in the report beside this page."
@@ -73,7 +74,7 @@ def write(
 
 
 def _save(snapshot: "Snapshot", path: Path, banner: str) -> None:
-    path.write_text(secured(snapshot.get_html_str(as_iframe=False), banner), encoding="utf-8")
+    path.write_text(secure_page(snapshot.get_html_str(as_iframe=False), banner), encoding="utf-8")
 
 
 def _run(reference: "DataFrame", current: "DataFrame", kinds: Mapping[str, Kind], rule: SignificanceRule) -> "Snapshot":
@@ -84,30 +85,32 @@ def _run(reference: "DataFrame", current: "DataFrame", kinds: Mapping[str, Kind]
     with warnings.catch_warnings():
         # It plots the correlation of a constant column: 0 / 0.
         warnings.filterwarnings("ignore", message="invalid value encountered", category=RuntimeWarning)
-        known = DataDefinition(
+        definition = DataDefinition(
             numerical_columns=[inert(name) for name, kind in kinds.items() if kind == "numeric"],
             categorical_columns=[inert(name) for name, kind in kinds.items() if kind == "categorical"],
         )
         before, after = (
-            Dataset.from_pandas(sample[list(kinds)].rename(columns=inert), data_definition=known)
+            Dataset.from_pandas(sample[list(kinds)].rename(columns=inert), data_definition=definition)
             for sample in (reference, current)
         )
-        made = [_numeric(name, rule) if kind == "numeric" else _categorical(name, rule) for name, kind in kinds.items()]
-        return Report([metric for metrics in made for metric in metrics]).run(after, before)
+        metrics = (
+            _numeric(name, rule) if kind == "numeric" else _categorical(name, rule) for name, kind in kinds.items()
+        )
+        return Report([*chain.from_iterable(metrics)]).run(after, before)
 
 
 def _numeric(name: str, rule: SignificanceRule) -> list["ValueDrift"]:
     from evidently.metrics import ValueDrift
 
-    def psi(reference: "Series", current: "Series", _kind: object, limit: float) -> tuple[float, bool]:
+    def _psi(reference: "Series", current: "Series", _kind: object, limit: float) -> tuple[float, bool]:
         before, after = (np.sort(values.to_numpy()) for values in (reference, current))
         edges = distances.bin_edges(before, rule.spec.bins)
         counts = distances.count_bins(before, edges), distances.count_bins(after, edges)
-        found = distances.psi(*counts)
-        return found, found >= limit and _beyond_chance(counts, rule)
+        value = distances.psi(*counts)
+        return value, value >= limit and _beyond_chance(counts, rule)
 
     limits = rule.spec.limits(name)
-    method = _register(f"psi_{rule.spec.bins}_{rule.chance!r}", f"PSI, {rule.spec.bins} bins of the reference", psi)
+    method = _register(f"psi_{rule.spec.bins}_{rule.chance!r}", f"PSI, {rule.spec.bins} bins of the reference", _psi)
     ks = _register("ks_p_value", "K-S p-value", _ks)
     return [
         ValueDrift(column=inert(name), method=method, threshold=limits.psi or _NEVER),
@@ -118,13 +121,13 @@ def _numeric(name: str, rule: SignificanceRule) -> list["ValueDrift"]:
 def _categorical(name: str, rule: SignificanceRule) -> list["ValueDrift"]:
     from evidently.metrics import ValueDrift
 
-    def apart(reference: "Series", current: "Series", _kind: object, limit: float) -> tuple[float, bool]:
+    def _jensen_shannon(reference: "Series", current: "Series", _kind: object, limit: float) -> tuple[float, bool]:
         counts = _counted(reference, current)
-        found = distances.jensen_shannon(*counts)
-        return found, found >= limit and _beyond_chance(distances.pooled(*counts), rule)
+        value = distances.jensen_shannon(*counts)
+        return value, value >= limit and _beyond_chance(distances.pool_rare(*counts), rule)
 
     limits = rule.spec.limits(name)
-    method = _register(f"jensen_shannon_{rule.chance!r}", "Jensen–Shannon distance", apart)
+    method = _register(f"jensen_shannon_{rule.chance!r}", "Jensen–Shannon distance", _jensen_shannon)
     chi = _register("chi_square_p", "two-sample chi-square p-value", _chi_square)
     return [
         ValueDrift(column=inert(name), method=method, threshold=limits.jensen_shannon or _NEVER),
@@ -147,19 +150,19 @@ def _counted(reference: "Series", current: "Series") -> Counted:
         words("drawn", "category", pa.chunked_array([pa.array(sample.to_list(), pa.string())]))
         for sample in (reference, current)
     )
-    _, *counts = aligned(before, after)
+    _, *counts = align(before, after)
     return counts[0], counts[1]
 
 
 def _ks(reference: "Series", current: "Series", _kind: object, limit: float) -> tuple[float, bool]:
-    _, found = distances.kolmogorov_smirnov(np.sort(reference.to_numpy()), np.sort(current.to_numpy()))
-    return found, found < limit
+    _, p_value = distances.kolmogorov_smirnov(np.sort(reference.to_numpy()), np.sort(current.to_numpy()))
+    return p_value, p_value < limit
 
 
 def _chi_square(reference: "Series", current: "Series", _kind: object, limit: float) -> tuple[float, bool]:
-    found = distances.chi_square_p(*distances.pooled(*_counted(reference, current)))
+    p_value = distances.chi_square_p(*distances.pool_rare(*_counted(reference, current)))
     # One category in both samples: there is no test. Evidently knows no missing score, so the page says 1.
-    return (1.0, False) if found is None else (found, found < limit)
+    return (1.0, False) if p_value is None else (p_value, p_value < limit)
 
 
 def _register(name: str, shown: str, score: object) -> str:
@@ -176,8 +179,8 @@ def _frame(rows: "SampleColumns", kinds: Mapping[str, Kind], spec: "DriftSpec") 
     """At most `spec.sample` rows as pandas; what is missing for us is missing for Evidently."""
     import pandas as pd
 
-    drawn = draw(rows, list(kinds), spec.sample, spec.seed)
-    return pd.DataFrame({name: _plain(drawn[name], kind) for name, kind in kinds.items()})
+    sample = draw(rows, list(kinds), spec.sample, spec.seed)
+    return pd.DataFrame({name: _plain(sample[name], kind) for name, kind in kinds.items()})
 
 
 def _plain(column: "pa.ChunkedArray", kind: Kind) -> object:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ml_assets.monitoring.drift import distances, histogram
 from ml_assets.monitoring.drift.histogram import Histogram
-from ml_assets.monitoring.drift.samples import SampleColumns, aligned, numbers, words
+from ml_assets.monitoring.drift.samples import SampleColumns, align, numbers, words
 from ml_assets.spec.drift import DriftLimits, DriftSpec
 
 Kind = Literal["numeric", "categorical"]
@@ -80,9 +80,9 @@ class FeatureDistances:
         """The p-values that may take part in a verdict."""
         if min(self.rows) < min_rows:
             return []
-        named = ("ks_p_value", "chi_square_p") if min(self.present) >= min_rows else ()
-        found = [self.missing_p_value, *(self.numbers.get(name) for name in named)]
-        return [p_value for p_value in found if p_value is not None]
+        tests = ("ks_p_value", "chi_square_p") if min(self.present) >= min_rows else ()
+        p_values = [self.missing_p_value, *(self.numbers.get(name) for name in tests)]
+        return [p_value for p_value in p_values if p_value is not None]
 
 
 @dataclass(frozen=True)
@@ -100,19 +100,33 @@ def measure(
 ) -> FeatureDistances:
     """Every number of one feature, from all rows of both samples.
 
+    Args:
+        name: of the feature.
+        kind: whether it is numbers or categories.
+        reference: the sample that the other is compared with.
+        current: the other.
+        spec: bins and bounds.
+
     Raises:
         DataError: the column is not of its kind.
     """
     rows = reference.rows, current.rows
-    present, found, shown = (_numbers if kind == "numeric" else _categories)(name, reference, current, spec)
+    present, numbers, drawing = (_numbers if kind == "numeric" else _categories)(name, reference, current, spec)
     counts = [np.array([here, all_ - here]) for here, all_ in zip(present, rows, strict=True)]
-    return FeatureDistances(kind, rows, present, found, distances.chi_square_p(counts[0], counts[1]), shown)
+    return FeatureDistances(kind, rows, present, numbers, distances.chi_square_p(counts[0], counts[1]), drawing)
 
 
 def judge(measured: FeatureDistances, limits: DriftLimits, min_rows: int, chance: float) -> FeatureDrift:
-    """The verdict; a p-value above `chance` lets no limit pass."""
-    found, missing = measured.numbers, _missing(measured, limits, chance)
-    checks = _checks(found, limits, chance) if min(measured.present) >= min_rows else []
+    """The verdict; a p-value above `chance` lets no limit pass.
+
+    Args:
+        measured: its numbers.
+        limits: of this feature; one that is None decides nothing.
+        min_rows: with fewer rows in a sample there is no verdict.
+        chance: the p-value up to which a difference is more than chance.
+    """
+    numbers, missing = measured.numbers, _missing(measured, limits, chance)
+    checks = _checks(numbers, limits, chance) if min(measured.present) >= min_rows else []
     if min(measured.rows) < min_rows or not checks:
         passed = missing.passed and min(measured.rows) >= min_rows
         why = _too_few(measured, min_rows) + (f"; {missing.text}" if passed else "")
@@ -121,7 +135,7 @@ def judge(measured: FeatureDistances, limits: DriftLimits, min_rows: int, chance
         drifted, reason = _verdict(checks, missing)
     severity = max((check.severity for check in (*checks, missing) if check.severity is not None), default=None)
     return FeatureDrift(
-        measured.kind, *measured.missing, drifted, reason, **found,
+        measured.kind, *measured.missing, drifted, reason, **numbers,
         missing_p_value=measured.missing_p_value, severity=severity,
     )  # fmt: skip
 
@@ -139,14 +153,14 @@ def _numbers(name: str, reference: SampleColumns, current: SampleColumns, spec: 
     edges = distances.bin_edges(before, spec.bins)
     counts = distances.count_bins(before, edges), distances.count_bins(after, edges)
     statistic, p_value = distances.kolmogorov_smirnov(before, after)
-    found = {
+    measured = {
         "psi": distances.psi(*counts),
         "chi_square_p": distances.chi_square_p(*counts),
         "ks_statistic": statistic,
         "ks_p_value": p_value,
         "mean_shift": distances.mean_shift(before, after),
     }
-    return present, found, histogram.of_numbers(before, after)
+    return present, measured, histogram.of_numbers(before, after)
 
 
 def _categories(name: str, reference: SampleColumns, current: SampleColumns, _: DriftSpec) -> Found:
@@ -156,23 +170,23 @@ def _categories(name: str, reference: SampleColumns, current: SampleColumns, _: 
     present = int(before.counts.sum()), int(after.counts.sum())
     if not all(present):
         return present, {}, None
-    labels, *counts = aligned(before, after)
-    found = {
+    labels, *counts = align(before, after)
+    measured = {
         "jensen_shannon": distances.jensen_shannon(*counts),
-        "chi_square_p": distances.chi_square_p(*distances.pooled(*counts)),
+        "chi_square_p": distances.chi_square_p(*distances.pool_rare(*counts)),
     }
-    return present, found, histogram.of_words(labels, *counts)
+    return present, measured, histogram.of_words(labels, *counts)
 
 
 def _checks(found: Numbers, limits: DriftLimits, chance: float) -> list[_Check]:
     """The values against their limits, in the order in which a reason names them."""
     effects = (("psi", "chi_square_p"), ("ks_statistic", "ks_p_value"), ("jensen_shannon", "chi_square_p"))
-    made = [
+    checks = [
         _at_least(name, value, getattr(limits, name), found[p_value], chance)
         for name, p_value in effects
         if (value := found.get(name)) is not None
     ]
-    return made + [
+    return checks + [
         _below(name, found[name], getattr(limits, name), chance)
         for name in ("ks_p_value", "chi_square_p")
         if name in found

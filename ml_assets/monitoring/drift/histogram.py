@@ -51,9 +51,9 @@ def of_words(words: "pa.StringArray", reference: distances.Counts, current: dist
     order = np.argsort(-(before + after), kind="stable")
     if len(order) <= _WORDS:
         return Histogram(tuple(words.take(order).to_pylist()), None, None, *_both(before[order], after[order]))
-    shown, rest = order[: _WORDS - 1], order[_WORDS - 1 :]
-    labels = (*words.take(shown).to_pylist(), f"{len(rest):,} others")
-    shares = [np.append(values[shown], values[rest].sum()) for values in (before, after)]
+    frequent, rest = order[: _WORDS - 1], order[_WORDS - 1 :]
+    labels = (*words.take(frequent).to_pylist(), f"{len(rest):,} others")
+    shares = [np.append(values[frequent], values[rest].sum()) for values in (before, after)]
     return Histogram(labels, None, None, *_both(*shares))
 
 

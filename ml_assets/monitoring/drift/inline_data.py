@@ -20,7 +20,7 @@ _POLICY = (
 )
 
 
-def secured(content: str, banner: str) -> str:
+def secure_page(content: str, banner: str) -> str:
     """Evidently's page with its data escaped, a Content-Security-Policy, and a line of text above everything else.
 
     Args:
@@ -30,8 +30,8 @@ def secured(content: str, banner: str) -> str:
     Raises:
         ValueError: the page is not built as it was; it must not be saved then.
     """
-    escaped, found = _DATA.subn(lambda data: data[0].translate(_SIGNS), content, count=1)
-    if not found:
+    escaped, count = _DATA.subn(lambda data: data[0].translate(_SIGNS), content, count=1)
+    if not count:
         raise ValueError("Evidently's page holds its data elsewhere than in Evidently 0.7: it cannot be made safe")
     scripts = " ".join(f"'sha256-{_digest(script)}'" for script in _SCRIPT.findall(escaped))
     policy = f'<head><meta http-equiv="Content-Security-Policy" content="{_POLICY.format(scripts=scripts)}">'

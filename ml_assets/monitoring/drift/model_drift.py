@@ -39,7 +39,7 @@ def compare(
     lake: Lake,
     registry: Registry,
     champion: Version,
-    kept: TrainingRecord,
+    record: TrainingRecord,
     chosen: Reference,
     before: SampleColumns,
     after: SampleColumns,
@@ -50,19 +50,29 @@ def compare(
     A model knows the rows that it was fitted on: a forest is sure of each. Against its training sample the champion
     is therefore compared on its test rows, by its artifact that saw neither them nor the current sample; against
     another as-of date by the artifact that answers.
+
+    Args:
+        lake: where the training sample is.
+        registry: where the artifacts are.
+        champion: the version that scores.
+        record: what it was trained from.
+        chosen: the reference.
+        before: its rows.
+        after: the rows of the population.
+        spec: sizes of samples and limits.
     """
     from ml_assets.training.export import session  # onnxruntime
 
     trained = chosen.day is None
     model = session(required_file(registry, champion, EVALUATION) if trained else registry.onnx(champion))
-    names = [kept.entity, *kept.columns.all]
-    with _reference(lake, kept, before, tested=trained) as then:
+    names = [record.entity, *record.columns.all]
+    with _reference(lake, record, before, tested=trained) as then:
         tables = [draw(rows, names, spec.sample, spec.seed) for rows in (then, after)]
-    scored = [_scored(model, kept, table) for table in tables]
-    found = score_drift.compare(scored[0], scored[1], threshold(registry, champion), spec)
-    leant = [_leant(model, kept, table, spec.seed) for table in tables]
-    histogram = score_drift.shown(scored[0], scored[1])
-    return ModelDrift(found, histogram, attribution.compare(leant[0], leant[1], spec.attribution))
+    scored = [_scored(model, record, table) for table in tables]
+    scores = score_drift.compare(scored[0], scored[1], threshold(registry, champion), spec)
+    leant = [_leant(model, record, table, spec.seed) for table in tables]
+    histogram = score_drift.score_histogram(scored[0], scored[1])
+    return ModelDrift(scores, histogram, attribution.compare(leant[0], leant[1], spec.attribution))
 
 
 def threshold(registry: Registry, champion: Version) -> float | None:
@@ -72,12 +82,12 @@ def threshold(registry: Registry, champion: Version) -> float | None:
 
 
 @contextmanager
-def _reference(lake: Lake, kept: TrainingRecord, rows: SampleColumns, *, tested: bool) -> Iterator[SampleColumns]:
+def _reference(lake: Lake, record: TrainingRecord, rows: SampleColumns, *, tested: bool) -> Iterator[SampleColumns]:
     if not tested:
         yield rows
         return
-    with reference.tested(lake, kept) as found:
-        yield found
+    with reference.open_test_rows(lake, record) as test_rows:
+        yield test_rows
 
 
 def _scored(model: "InferenceSession", kept: TrainingRecord, table: "pa.Table") -> EntityScores:

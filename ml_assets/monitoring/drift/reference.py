@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from ml_assets.monitoring.drift.samples import InMemory, SampleColumns, stored
+from ml_assets.monitoring.drift.samples import InMemory, SampleColumns, open_stored
 from ml_assets.spec.cadence import Cadence
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.storage.duck import literal
@@ -33,40 +33,55 @@ class Reference:
 
 
 def choose(spec: DriftSpec, cadence: Cadence, as_of: date, champion: Version) -> Reference:
-    """The reference that `spec` asks for at an as-of date."""
+    """The reference that `spec` asks for at an as-of date.
+
+    Args:
+        spec: which reference is declared.
+        cadence: the grid of as-of dates.
+        as_of: `T`.
+        champion: the version that sees the population.
+    """
     if spec.reference == "release":
         return Reference(f"population at {champion.as_of}, when version {champion.number} was trained", champion.as_of)
     if spec.reference == "training":
         return Reference(f"training sample of version {champion.number} ({champion.as_of})")
-    found = (_previous if spec.reference == "previous" else _same_season)(cadence, as_of)
-    if found is None:
+    day = (_previous if spec.reference == "previous" else _same_season)(cadence, as_of)
+    if day is None:
         what = "before" if spec.reference == "previous" else "a year before"
         why = f"no reference yet: the cadence starts at {cadence.start}, so there is no as-of date {what} {as_of}"
         return Reference("none yet", missing=why)
-    return Reference(f"population at {found}", found)
+    return Reference(f"population at {day}", day)
 
 
 @contextlib.contextmanager
-def opened(
-    lake: Lake, folder: ModelDefinition, kept: TrainingRecord, reference: Reference, *, workers: int = 2
+def open_reference(
+    lake: Lake, folder: ModelDefinition, record: TrainingRecord, reference: Reference, *, workers: int = 2
 ) -> Iterator[SampleColumns | None]:
-    """The rows of a reference; None where nobody is in it."""
+    """The rows of a reference; None where nobody is in it.
+
+    Args:
+        lake: where its rows are.
+        folder: the model.
+        record: of the champion.
+        reference: what was chosen.
+        workers: as-of dates computed side by side.
+    """
     if reference.missing is not None:
         yield None
     elif reference.day is not None:
-        table = feature_rows(lake, folder, kept, [reference.day], workers=workers)
+        table = feature_rows(lake, folder, record, [reference.day], workers=workers)
         yield InMemory(table) if len(table) else None
     else:
-        with stored(lake, kept.table, kept.version, _chosen(lake, kept)) as found:
-            yield found
+        with open_stored(lake, record.table, record.version, _chosen(lake, record)) as sample:
+            yield sample
 
 
 @contextlib.contextmanager
-def tested(lake: Lake, kept: TrainingRecord) -> Iterator[SampleColumns]:
+def open_test_rows(lake: Lake, record: TrainingRecord) -> Iterator[SampleColumns]:
     """The rows that a version was tested on: of its training sample, those that one of its artifacts never saw."""
-    days = ", ".join(f"DATE {literal(day)}" for day in kept.split.test)
-    with stored(lake, kept.table, kept.version, f"{_chosen(lake, kept)} AND {ROW} IN ({days})") as found:
-        yield found
+    days = ", ".join(f"DATE {literal(day)}" for day in record.split.test)
+    with open_stored(lake, record.table, record.version, f"{_chosen(lake, record)} AND {ROW} IN ({days})") as sample:
+        yield sample
 
 
 def _chosen(lake: Lake, kept: TrainingRecord) -> str:
@@ -80,6 +95,6 @@ def _previous(cadence: Cadence, as_of: date) -> date | None:
 def _same_season(cadence: Cadence, as_of: date) -> date | None:
     """The as-of date nearest to a year before; none where history begins later than that."""
     leap = (as_of.month, as_of.day) == (2, 29)
-    wanted = date(as_of.year - 1, as_of.month, 28 if leap else as_of.day)
-    nearest = min(cadence.dates(as_of), key=lambda day: abs(day - wanted), default=None)
-    return nearest if nearest is not None and abs(nearest - wanted) < cadence.step(nearest) - nearest else None
+    year_before = date(as_of.year - 1, as_of.month, 28 if leap else as_of.day)
+    nearest = min(cadence.dates(as_of), key=lambda day: abs(day - year_before), default=None)
+    return nearest if nearest is not None and abs(nearest - year_before) < cadence.step(nearest) - nearest else None

@@ -20,6 +20,7 @@ from ml_assets.monitoring.html_files import EVIDENTLY
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry, Version
+from ml_assets.storage.tables import ModelTables, as_of_key
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.frame import FeatureColumns as Inputs
 from ml_assets.training.record import TrainingRecord
@@ -81,15 +82,18 @@ class DriftReport:
 
     def metadata(self) -> dict[str, float | int | str]:
         """The plain numbers of the whole, beside those of the features; what is not known is left out."""
-        found, scores, leant = self.contents, self.scores, self.attribution
-        numbers: dict[str, float | None] = {"rows_reference": found.rows_reference, "rows_current": found.rows_current}
+        contents, scores, leant = self.contents, self.scores, self.attribution
+        numbers: dict[str, float | None] = {
+            "rows_reference": contents.rows_reference,
+            "rows_current": contents.rows_current,
+        }
         if scores is not None:
             numbers |= {"score_psi": scores.psi, "score_ks_statistic": scores.ks_statistic}
             numbers |= _change("score_mean", scores.mean) | _change("score_share", scores.share)
         if leant is not None:
             numbers["attribution_ndcg"] = leant.ndcg
-        said: dict[str, float | int | str] = {"reference": found.reference, "drifted": len(self.drifted)}
-        return said | {name: value for name, value in numbers.items() if value is not None}
+        metadata: dict[str, float | int | str] = {"reference": contents.reference, "drifted": len(self.drifted)}
+        return metadata | {name: value for name, value in numbers.items() if value is not None}
 
 
 def _change(name: str, change: Change | None) -> dict[str, float | None]:
@@ -118,26 +122,35 @@ def drift_report(
 
     Where there is no reference yet, no feature has a verdict, and the reason says why.
 
+    Args:
+        lake: where the rows are and the report is kept.
+        registry: who is champion.
+        folder: the model.
+        spec: the reference, limits and bounds.
+        as_of: `T`.
+        pages: the folder of the pages, a folder a model.
+        workers: as-of dates and features computed side by side.
+
     Raises:
         DataError: there is no champion yet, or nobody in the population: what stood there is withdrawn.
     """
-    champion, kept = champion_record(registry, folder)
-    chosen = reference.choose(spec, folder.spec.cadence, as_of, champion)
-    days = [as_of] if chosen.day is None else [as_of, chosen.day]
-    seen = [input_fingerprints(lake, folder, kept, day) for day in days]
-    fingerprint = fingerprint_of(_ENGINE, champion.tags["sha256"], kept.version, seen, spec.model_dump_json())
-    table = report_table.features_table(folder.name)
-    reused = lake.record(table, report_table.key(as_of)) == fingerprint
-    if not reused:
+    champion, record = champion_record(registry, folder)
+    compared = reference.choose(spec, folder.spec.cadence, as_of, champion)
+    days = [as_of] if compared.day is None else [as_of, compared.day]
+    rows_of = [input_fingerprints(lake, folder, record, day) for day in days]
+    fingerprint = fingerprint_of(_ENGINE, champion.tags["sha256"], record.version, rows_of, spec.model_dump_json())
+
+    def make() -> Contents:
         page = pages / folder.name / f"drift_{as_of}_version_{champion.number}.html"
         try:
-            contents = _contents(lake, registry, folder, champion, kept, chosen, spec, as_of, page, workers)
+            return _contents(lake, registry, folder, champion, record, compared, spec, as_of, page, workers)
         except EmptySampleError:
             report_table.withdraw(lake, folder.name, as_of)
             raise
-        report_table.write(lake, folder.name, as_of, champion.number, contents, fingerprint)
+
+    kept_report = report_table.keep(lake, folder.name, as_of, champion.number, fingerprint, make)
     contents = _beside(report_table.read(lake, folder.name, as_of), pages / folder.name)
-    return DriftReport(contents, champion, reused, lake.version(table))
+    return DriftReport(contents, champion, kept_report.reused, kept_report.version)
 
 
 def read(lake: Lake, model: str, as_of: date, champion: Version, *, pages: Path) -> DriftReport | None:
@@ -153,8 +166,8 @@ def read(lake: Lake, model: str, as_of: date, champion: Version, *, pages: Path)
     Raises:
         DataError: no report was made for this date.
     """
-    table = report_table.features_table(model)
-    if lake.record(table, report_table.key(as_of)) is None:
+    table = ModelTables(model).drift_report
+    if lake.record(table, as_of_key(as_of)) is None:
         raise DataError(f"there is no drift_report of {model} as of {as_of}: materialize {table} first")
     if report_table.model_version(lake, model, as_of) != champion.number:
         return None
@@ -169,22 +182,22 @@ def _beside(contents: Contents, pages: Path) -> Contents:
 
 
 def _contents(
-    lake: Lake, registry: Registry, folder: ModelDefinition, champion: Version, kept: TrainingRecord, chosen: Reference,
-    spec: DriftSpec, as_of: date, page: Path, workers: int,
+    lake: Lake, registry: Registry, folder: ModelDefinition, champion: Version, record: TrainingRecord,
+    compared: Reference, spec: DriftSpec, as_of: date, page: Path, workers: int,
 ) -> Contents:  # fmt: skip
-    current = InMemory(feature_rows(lake, folder, kept, [as_of], workers=workers))
-    with reference.opened(lake, folder, kept, chosen, workers=workers) as before:
+    current = InMemory(feature_rows(lake, folder, record, [as_of], workers=workers))
+    with reference.open_reference(lake, folder, record, compared, workers=workers) as before:
         if before is None:
-            return _none_yet(kept.columns, chosen)
-        found = drift(before, current, kept.columns.numeric, kept.columns.categorical, spec, workers=workers)
-        leaning = answers.compare(lake, registry, champion, kept, chosen, before, current, spec)
-        shown = Contents(
-            found.features, chosen.text, found.rows_reference, found.rows_current, found.chance,
+            return _none_yet(record.columns, compared)
+        comparison = drift(before, current, record.columns.numeric, record.columns.categorical, spec, workers=workers)
+        leaning = answers.compare(lake, registry, champion, record, compared, before, current, spec)
+        contents = Contents(
+            comparison.features, compared.text, comparison.rows_reference, comparison.rows_current, comparison.chance,
             leaning.scores, leaning.attribution, str(page),
-            _evidently(page, before, current, found, spec),
+            _evidently(page, before, current, comparison, spec),
         )  # fmt: skip
-    _page(page, f"Drift of {folder.name} at {as_of}", shown, found, leaning, spec)
-    return shown
+    _page(page, f"Drift of {folder.name} at {as_of}", contents, comparison, leaning, spec)
+    return contents
 
 
 def _none_yet(columns: Inputs, chosen: Reference) -> Contents:

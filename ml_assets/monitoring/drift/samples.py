@@ -82,8 +82,15 @@ class Stored:
 
 
 @contextlib.contextmanager
-def stored(lake: Lake, table: str, version: int | None = None, where: str = "true") -> Iterator[Stored]:
-    """The rows of a table of the lake that `where` chooses, a trusted SQL condition."""
+def open_stored(lake: Lake, table: str, version: int | None = None, where: str = "true") -> Iterator[Stored]:
+    """The rows of a table of the lake that `where` chooses, a trusted SQL condition.
+
+    Args:
+        lake: where the table is.
+        table: its name.
+        version: of the table; default: the last one.
+        where: a condition that is trusted.
+    """
     with memory() as connection:
         connection.execute("SET parquet_metadata_cache = true")  # of this connection: each column reads the same files
         rows = f"(SELECT * FROM {lake.relation(connection, table, version)} WHERE {where})"
@@ -91,28 +98,36 @@ def stored(lake: Lake, table: str, version: int | None = None, where: str = "tru
         yield Stored(connection, rows, int(count), lake.schema(table, version).names)
 
 
-def opened(name: str, rows: Rows, wanted: Sequence[str]) -> SampleColumns:
+def open_sample(name: str, rows: Rows, wanted: Sequence[str]) -> SampleColumns:
     """Rows of any kind as columns.
 
     Raises:
         DataError: there are no rows, a column is missing, or a frame mixes types in one.
     """
-    held = _held(rows)
-    if absent := [column for column in wanted if column not in held]:
-        raise DataError(f"the {name} sample has no column {', '.join(absent)}: it has {', '.join(held)}")
-    found = _columns(name, rows, wanted)
-    if not found.rows:
+    columns = _held(rows)
+    if absent := [column for column in wanted if column not in columns]:
+        raise DataError(f"the {name} sample has no column {', '.join(absent)}: it has {', '.join(columns)}")
+    sample = _columns(name, rows, wanted)
+    if not sample.rows:
         raise EmptySampleError(f"the {name} sample has no rows: population.sql returned nobody at its date")
-    return found
+    return sample
 
 
 def draw(columns: SampleColumns, names: Sequence[str], most: int, seed: int) -> pa.Table:
-    """At most `most` rows with these columns, in their order; the same rows and seed draw the same ones."""
-    whole = columns.rows <= most
-    chosen = None if whole else np.random.default_rng(seed).choice(columns.rows, most, replace=False, shuffle=False)
-    places = None if chosen is None else pa.array(np.sort(chosen))
+    """At most `most` rows with these columns, in their order; the same rows and seed draw the same ones.
+
+    Args:
+        columns: the sample.
+        names: the columns that are read.
+        most: at most so many rows.
+        seed: of the draw.
+    """
     read = (columns.column(name) for name in names)
-    return pa.table([column if places is None else column.take(places) for column in read], names=list(names))
+    if columns.rows <= most:
+        return pa.table(list(read), names=list(names))
+    rows = np.random.default_rng(seed).choice(columns.rows, most, replace=False, shuffle=False)
+    places = pa.array(np.sort(rows))
+    return pa.table([column.take(places) for column in read], names=list(names))
 
 
 def numbers(name: str, feature: str, column: pa.ChunkedArray) -> Floats:
@@ -144,9 +159,9 @@ class Categories:
 
     def at(self, words: pa.StringArray) -> Counts:
         """The rows of each of other categories that hold all of these."""
-        found = np.zeros(len(words), dtype=np.int64)
-        found[pc.index_in(self.words, words).to_numpy(zero_copy_only=False)] = self.counts
-        return found
+        counts = np.zeros(len(words), dtype=np.int64)
+        counts[pc.index_in(self.words, words).to_numpy(zero_copy_only=False)] = self.counts
+        return counts
 
 
 def words(name: str, feature: str, column: pa.ChunkedArray) -> Categories:
@@ -159,15 +174,15 @@ def words(name: str, feature: str, column: pa.ChunkedArray) -> Categories:
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
     try:
         # Counted first: a million rows have few categories to turn into text.
-        found = pc.value_counts(pc.drop_null(column))
-        named = pc.cast(found.field("values"), pa.string()).dictionary_encode()
+        counted = pc.value_counts(pc.drop_null(column))
+        dictionary = pc.cast(counted.field("values"), pa.string()).dictionary_encode()
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
         raise DataError(f"{feature} of the {name} sample is {column.type}, no category: cast it") from error
-    places, counts = (part.to_numpy(zero_copy_only=False) for part in (named.indices, found.field("counts")))
-    return Categories(named.dictionary, np.bincount(places, counts, len(named.dictionary)).astype(np.int64))
+    places, counts = (part.to_numpy(zero_copy_only=False) for part in (dictionary.indices, counted.field("counts")))
+    return Categories(dictionary.dictionary, np.bincount(places, counts, len(dictionary.dictionary)).astype(np.int64))
 
 
-def aligned(reference: Categories, current: Categories) -> tuple[pa.StringArray, Counts, Counts]:
+def align(reference: Categories, current: Categories) -> tuple[pa.StringArray, Counts, Counts]:
     """The sorted categories of either sample, and the rows of each in both."""
     either = pa.concat_arrays([reference.words, current.words]).unique()
     ordered = either.take(pc.sort_indices(either))
@@ -189,8 +204,8 @@ def _columns(name: str, rows: Any, wanted: Sequence[str]) -> SampleColumns:  # n
     if isinstance(rows, pa.Table):
         return InMemory(rows)
     if not _is_frame(rows):
-        found: SampleColumns = rows
-        return found
+        columns: SampleColumns = rows
+        return columns
     try:
         return InMemory(pa.Table.from_pandas(rows[list(wanted)], preserve_index=False))
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:

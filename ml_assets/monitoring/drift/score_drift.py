@@ -70,7 +70,14 @@ class EntityScores:
 
 
 def compare(reference: EntityScores, current: EntityScores, threshold: float | None, spec: DriftSpec) -> ScoreDrift:
-    """The scores of two samples against `spec.scores`."""
+    """The scores of two samples against `spec.scores`.
+
+    Args:
+        reference: scores of the one sample.
+        current: scores of the other.
+        threshold: from which on the champion acts; None = it is not known.
+        spec: bins and limits.
+    """
     before, after = np.sort(reference.scores), np.sort(current.scores)
     edges = distances.bin_edges(before, spec.bins)
     counts = distances.count_bins(before, edges), distances.count_bins(after, edges)
@@ -90,7 +97,7 @@ def compare(reference: EntityScores, current: EntityScores, threshold: float | N
     )
 
 
-def shown(reference: EntityScores, current: EntityScores) -> Histogram:
+def score_histogram(reference: EntityScores, current: EntityScores) -> Histogram:
     """Both samples in the same bins."""
     return of_numbers(np.sort(reference.scores), np.sort(current.scores))
 

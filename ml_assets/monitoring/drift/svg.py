@@ -26,7 +26,7 @@ def bars(rows: Sequence[tuple[str, float, float]], name: str) -> "Markup":
     rows = [(label[:_LONGEST], before, after) for label, before, after in rows]
     top = max([1e-12, *(share for _, *shares in rows for share in shares)])
     width = _WIDTH - _LABEL
-    drawn = [
+    rectangles = [
         {
             "y": number * _BAR,
             "label": label,
@@ -37,7 +37,7 @@ def bars(rows: Sequence[tuple[str, float, float]], name: str) -> "Markup":
         for number, (label, before, after) in enumerate(rows)
     ]
     text = "; ".join(f"{label} {before:.1%}, now {after:.1%}" for label, before, after in rows)
-    return _svg(name, text, len(rows) * _BAR, bars=drawn)
+    return _svg(name, text, len(rows) * _BAR, bars=rectangles)
 
 
 def _words(histogram: Histogram, name: str) -> "Markup":

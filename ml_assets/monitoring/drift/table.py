@@ -1,7 +1,7 @@
 """The drift report in the lake: a row for each feature, and one for the report with the champion's scores."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import date
 from typing import Any
 
@@ -11,6 +11,7 @@ from ml_assets.monitoring.drift.attribution import AttributionDrift
 from ml_assets.monitoring.drift.feature import FeatureDrift
 from ml_assets.monitoring.drift.score_drift import Change, ScoreDrift
 from ml_assets.storage.lake import Lake
+from ml_assets.storage.memo import Kept, memo
 from ml_assets.storage.tables import ModelTables, as_of_key
 
 _KINDS = {"str": pa.string(), "bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
@@ -46,39 +47,52 @@ class Contents:
     evidently: str | None = None
 
 
-def write(lake: Lake, folder: str, as_of: date, version: int, contents: Contents, fingerprint: int) -> None:
-    """Keep a report. The record stands with the features, which are written last."""
-    fixed = {"as_of": as_of, "model_version": version}
-    lake.replace(scores_table(folder), _table([fixed | _summary(contents)], _summary_schema()), values=[as_of])
-    features = [fixed | row for row in _features(contents)]
-    table = _table(features, _feature_schema())
-    lake.replace(features_table(folder), table, values=[as_of], records={key(as_of): fingerprint})
+def keep(lake: Lake, model: str, as_of: date, version: int, fingerprint: int, make: Callable[[], Contents]) -> Kept:
+    """Keep the report of an as-of date under its fingerprint (`memo`).
+
+    Args:
+        lake: where the tables are.
+        model: the model folder's name.
+        as_of: `T`.
+        version: the champion.
+        fingerprint: what the report is a function of.
+        make: gives the report; it is not called where it stands.
+    """
+
+    def rows() -> pa.Table:
+        contents, fixed = make(), {"as_of": as_of, "model_version": version}
+        # The row of the report comes before those of its features: the record that it is whole stands with these.
+        summary = _table([fixed | _summary(contents)], _summary_schema())
+        lake.replace(ModelTables(model).score_drift, summary, values=[as_of])
+        return _table([fixed | row for row in _features(contents)], _feature_schema())
+
+    return memo(lake, ModelTables(model).drift_report, as_of, fingerprint, rows)
 
 
-def read(lake: Lake, folder: str, as_of: date) -> Contents:
+def read(lake: Lake, model: str, as_of: date) -> Contents:
     """The report of an as-of date, as it was written."""
     ask = "SELECT * FROM t WHERE as_of = $day"
-    found = lake.query(ask, {"day": as_of}, t=features_table(folder)).to_pylist()
-    (summary,) = lake.query(ask, {"day": as_of}, t=scores_table(folder)).to_pylist()
+    rows = lake.query(ask, {"day": as_of}, t=ModelTables(model).drift_report).to_pylist()
+    (summary,) = lake.query(ask, {"day": as_of}, t=ModelTables(model).score_drift).to_pylist()
     names = [each.name for each in fields(FeatureDrift)]
-    features = {row["feature"]: FeatureDrift(**{name: row[name] for name in names}) for row in found}
-    plain = {name: summary[name] for name in ("reference", "rows_reference", "rows_current", "chance")}
-    made = Contents(features, **plain, html=summary["html"], evidently=summary["evidently"])
-    return replace(made, scores=_scores(summary), attribution=_attribution(summary, found))
+    features = {row["feature"]: FeatureDrift(**{name: row[name] for name in names}) for row in rows}
+    plain = {name: summary[name] for name in _plain(Contents)}
+    return Contents(features, scores=_scores(summary), attribution=_attribution(summary, rows), **plain)
 
 
-def withdraw(lake: Lake, folder: str, as_of: date) -> None:
+def withdraw(lake: Lake, model: str, as_of: date) -> None:
     """Record that there is nothing to report of an as-of date; the rows of a report that stood there go."""
-    lake.replace(scores_table(folder), _table([], _summary_schema()), values=[as_of])
-    lake.replace(features_table(folder), _table([], _feature_schema()), values=[as_of], records={key(as_of): _NOTHING})
+    tables, record = ModelTables(model), {as_of_key(as_of): _NOTHING}
+    lake.replace(tables.score_drift, _table([], _summary_schema()), values=[as_of])
+    lake.replace(tables.drift_report, _table([], _feature_schema()), values=[as_of], records=record)
 
 
-def model_version(lake: Lake, folder: str, as_of: date) -> int | None:
+def model_version(lake: Lake, model: str, as_of: date) -> int | None:
     """The version that the report of an as-of date is of; None where there is none, or it was withdrawn."""
-    if lake.record(features_table(folder), key(as_of)) in {None, _NOTHING}:
+    if lake.record(ModelTables(model).drift_report, as_of_key(as_of)) in {None, _NOTHING}:
         return None
     ask = "SELECT max(model_version) AS version FROM t WHERE as_of = $day"
-    version: int | None = lake.query(ask, {"day": as_of}, t=scores_table(folder))["version"][0].as_py()
+    version: int | None = lake.query(ask, {"day": as_of}, t=ModelTables(model).score_drift)["version"][0].as_py()
     return version
 
 
@@ -117,21 +131,6 @@ def feature_rows(lake: Lake, model: str, as_of: date) -> list[dict[str, Any]]:
     return rows
 
 
-def features_table(folder: str) -> str:
-    """A row for each feature."""
-    return ModelTables(folder).drift_report
-
-
-def scores_table(folder: str) -> str:
-    """A row for each report."""
-    return ModelTables(folder).score_drift
-
-
-def key(as_of: date) -> str:
-    """Under which the fingerprint of a report stands."""
-    return as_of_key(as_of)
-
-
 def _features(contents: Contents) -> list[dict[str, Any]]:
     leant = contents.attribution
     before, after = (leant.reference, leant.current) if leant else ({}, {})
@@ -145,14 +144,14 @@ def _features(contents: Contents) -> list[dict[str, Any]]:
 def _summary(contents: Contents) -> dict[str, Any]:
     scores = contents.scores
     plain = {name: getattr(contents, name) for name in _plain(Contents)}
-    found = {name: getattr(scores, name, None) for name in _plain(ScoreDrift)}
+    plain_scores = {name: getattr(scores, name, None) for name in _plain(ScoreDrift)}
     changes = {
         f"{which}_{each.name}": getattr(getattr(scores, which, None), each.name, None)
         for which in _CHANGES
         for each in fields(Change)
     }
     leant = {f"attribution_{name}": getattr(contents.attribution, name, None) for name in _plain(AttributionDrift)}
-    return plain | {f"scores_{name}": value for name, value in (found | changes).items()} | leant
+    return plain | {f"scores_{name}": value for name, value in (plain_scores | changes).items()} | leant
 
 
 def _scores(row: Mapping[str, Any]) -> ScoreDrift | None:
@@ -195,7 +194,7 @@ def _fixed() -> list[tuple[str, pa.DataType]]:
 def _columns(kind: Any, prefix: str = "") -> list[tuple[str, pa.DataType]]:  # noqa: ANN401 - any dataclass
     types = {each.name: str(getattr(each.type, "__name__", each.type)) for each in fields(kind)}
     return [
-        (f"{prefix}{name}", next((made for word, made in _KINDS.items() if word in types[name]), pa.string()))
+        (f"{prefix}{name}", next((arrow for word, arrow in _KINDS.items() if word in types[name]), pa.string()))
         for name in _plain(kind)
     ]
 

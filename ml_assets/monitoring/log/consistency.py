@@ -77,13 +77,20 @@ def consistency(
 
     A number is the same to the precision of a float32, which is what a model sees; no value and no finite number are
     the same. Late rows change what the offline store says of an old date: such a difference is a difference.
+
+    Args:
+        lake: where views and the log are.
+        registry: where versions are.
+        folder: the model.
+        dates: as-of dates.
+        workers: as-of dates computed side by side.
     """
-    made = [_compare(lake, registry, folder, version, days, workers) for version, days in _served(lake, folder, dates)]
+    parts = [_compare(lake, registry, folder, version, days, workers) for version, days in _served(lake, folder, dates)]
     return Consistency(
-        sum(each.vectors for each in made),
-        sum(each.agreed for each in made),
-        tuple(sorted({day for each in made for day in each.days})),
-        tuple(example for each in made for example in each.examples)[:_EXAMPLES],
+        sum(each.vectors for each in parts),
+        sum(each.agreed for each in parts),
+        tuple(sorted({day for each in parts for day in each.days})),
+        tuple(example for each in parts for example in each.examples)[:_EXAMPLES],
     )
 
 
@@ -92,44 +99,46 @@ def _served(lake: Lake, folder: ModelDefinition, dates: int) -> list[tuple[str, 
     log = table(folder.name, Prediction)
     if lake.version(log) is None:
         return []
-    found = lake.query(
+    rows = lake.query(
         "WITH served AS (SELECT DISTINCT as_of, version FROM l WHERE as_of IS NOT NULL) "
         "SELECT version, list(as_of ORDER BY as_of) AS days FROM served "
         "WHERE as_of IN (SELECT DISTINCT as_of FROM served ORDER BY as_of DESC LIMIT $dates) GROUP BY ALL ORDER BY ALL",
         {"dates": dates},
         l=log,
     )
-    return [(row["version"], row["days"]) for row in found.to_pylist()]
+    return [(row["version"], row["days"]) for row in rows.to_pylist()]
 
 
 def _compare(
     lake: Lake, registry: Registry, folder: ModelDefinition, version: str, days: Sequence[date], workers: int
 ) -> Consistency:
-    kept = record(registry, registry.version(folder.name, int(version)))
-    offline = _offline(feature_rows(lake, folder, kept, days, workers=workers), folder.spec.entity, kept.columns)
+    training = record(registry, registry.version(folder.name, int(version)))
+    offline = _offline(
+        feature_rows(lake, folder, training, days, workers=workers), folder.spec.entity, training.columns
+    )
     with lake.open(l=table(folder.name, Prediction)) as connection:
         connection.register("o", offline)
         listed = ", ".join(f"DATE {literal(day)}" for day in days)
         connection.execute(
             "CREATE TEMP VIEW answers AS SELECT *, "
-            f"json_transform(features, {_texts(kept.columns)}) AS seen FROM ("
+            f"json_transform(features, {_texts(training.columns)}) AS seen FROM ("
             f"SELECT prediction_id, entity, as_of, requested_at, features FROM l WHERE version = {literal(version)} "
             f"AND as_of IN ({listed}) ORDER BY requested_at DESC LIMIT {_MOST})"
         )
-        connection.execute(f"CREATE TEMP TABLE compared AS {_compared(kept.columns)}")
+        connection.execute(f"CREATE TEMP TABLE compared AS {_compared(training.columns)}")
         counts = "SELECT count(*) AS vectors, count(*) FILTER (len(differs) = 0) AS agreed FROM compared"
-        (found,) = connection.sql(counts).to_arrow_table().to_pylist()
-        return Consistency(**found, days=tuple(days), examples=tuple(_examples(connection)))
+        (count,) = connection.sql(counts).to_arrow_table().to_pylist()
+        return Consistency(**count, days=tuple(days), examples=tuple(_examples(connection)))
 
 
 def _offline(seen: pa.Table, entity: str, columns: FeatureColumns) -> pa.Table:
     """What the offline store says, as a model sees it: float32 and text."""
-    found = {"as_of": seen["as_of"], "entity": seen[entity].cast(pa.string())}
+    arrays = {"as_of": seen["as_of"], "entity": seen[entity].cast(pa.string())}
     for name in columns.numeric:
         value = seen[name].cast(pa.float32(), safe=False)
-        found[name] = pc.if_else(pc.is_finite(value), value, pa.scalar(None, pa.float32()))
-    found |= {name: seen[name].cast(pa.string()) for name in (*columns.categorical, *columns.text)}
-    return pa.table([*found.values()], names=["as_of", "entity", *(f"feature {name}" for name in columns.all)])
+        arrays[name] = pc.if_else(pc.is_finite(value), value, pa.scalar(None, pa.float32()))
+    arrays |= {name: seen[name].cast(pa.string()) for name in (*columns.categorical, *columns.text)}
+    return pa.table([*arrays.values()], names=["as_of", "entity", *(f"feature {name}" for name in columns.all)])
 
 
 def _compared(columns: FeatureColumns) -> str:
@@ -162,7 +171,7 @@ def _value(name: str, *, number: bool) -> str:
 
 
 def _examples(connection: "duckdb.DuckDBPyConnection") -> list[FeatureMismatch]:
-    found: list[Mapping[str, Any]] = (
+    rows: list[Mapping[str, Any]] = (
         connection.sql(
             "SELECT prediction_id, entity, as_of, unnest(differs[1]) FROM compared WHERE len(differs) > 0 "
             f"ORDER BY requested_at DESC, prediction_id LIMIT {_EXAMPLES}"
@@ -170,4 +179,4 @@ def _examples(connection: "duckdb.DuckDBPyConnection") -> list[FeatureMismatch]:
         .to_arrow_table()
         .to_pylist()
     )
-    return [FeatureMismatch(**row) for row in found]
+    return [FeatureMismatch(**row) for row in rows]

@@ -48,19 +48,19 @@ def _new(lake: Lake, folder: ModelDefinition, source: Relation) -> list[dict[str
     entity, at = quote(folder.spec.entity), quote(source.event_time)
     classes = ", ".join(literal(name) for name in folder.spec.label.classes)
     with lake.open(p=table(folder.name, Prediction), o=table(folder.name, Outcome)) as connection:
-        held = "(SELECT '' AS entity, '' AS label, NULL::TIMESTAMP AS at WHERE false)"
+        delivered = "(SELECT '' AS entity, '' AS label, NULL::TIMESTAMP AS at WHERE false)"
         if lake.version(source.table) is not None:
             read = current(lake, connection, source.keyed)
-            held = f"(SELECT {entity} AS entity, label, {at} AS at FROM {read})"
-        found: list[tuple[str, str, str, str]] = connection.sql(f"""
+            delivered = f"(SELECT {entity} AS entity, label, {at} AS at FROM {read})"
+        rows: list[tuple[str, str, str, str]] = connection.sql(f"""
             SELECT DISTINCT p.entity, o.value ->> '$' AS label,
                 strftime(o.observed_at, '%Y-%m-%dT%H:%M:%S.%f'), o.source
             FROM o JOIN p USING (prediction_id)
             WHERE p.entity <> '' AND o.kind = 'label' AND o.value ->> '$' IN ({classes})
-            AND NOT EXISTS (FROM {held} AS h WHERE h.entity = p.entity AND h.label = o.value ->> '$'
+            AND NOT EXISTS (FROM {delivered} AS h WHERE h.entity = p.entity AND h.label = o.value ->> '$'
                 AND h.at = o.observed_at) ORDER BY ALL""").fetchall()
     names = (folder.spec.entity, "label", source.event_time, "reviewer")
-    return [dict(zip(names, row, strict=True)) for row in found]
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _write(drop: Path, content: str) -> None:

@@ -74,19 +74,27 @@ class Evaluated:
 
     def value(self, metric: str, slice_: str | None = None, slice_value: str | None = None) -> float | None:
         """A metric of all test rows, or of those of one slice; None where the evaluation does not know it."""
-        known = self.metrics if slice_ is None else self.slices.get(slice_, {}).get(slice_value or "", {})
-        return known.get(metric)
+        values = self.metrics if slice_ is None else self.slices.get(slice_, {}).get(slice_value or "", {})
+        return values.get(metric)
 
     def drop(self, metric: str, value: float, interval: Interval | None, slice_: str | None = None,
              slice_value: str | None = None) -> Drop | None:  # fmt: skip
-        """How much worse a value is than the evaluation; None where there is no better or worse, or no evaluation."""
+        """How much worse a value is than the evaluation; None where there is no better or worse, or no evaluation.
+
+        Args:
+            metric: of `decisions.metric`.
+            value: of it, measured or estimated.
+            interval: of that value; None = it is not known.
+            slice_: the feature that cuts the rows; None = all rows.
+            slice_value: its value.
+        """
         before, direction = self.value(metric, slice_, slice_value), METRICS[metric].direction
         if before is None or not direction:
             return None
-        known = self.intervals.get(metric) if slice_ is None else None
-        if interval is None or known is None:
+        promised = self.intervals.get(metric) if slice_ is None else None
+        if interval is None or promised is None:
             return Drop(direction * (before - value))
-        return _difference(direction, before, known, value, interval)
+        return _difference(direction, before, promised, value, interval)
 
 
 def _difference(sign: int, before: float, known: Interval, value: float, now: Interval) -> Drop:
@@ -102,19 +110,29 @@ def _difference(sign: int, before: float, known: Interval, value: float, now: In
 
 
 def version_evaluation(
-    lake: Lake, registry: Registry, version: Version, kept: TrainingRecord, spec: PerformanceSpec, table: str
+    lake: Lake, registry: Registry, version: Version, record: TrainingRecord, spec: PerformanceSpec, table: str
 ) -> Evaluated:
-    """The evaluation of a version; empty, with the reason, where there is none for labels of `table`."""
-    record = read_evaluation(registry, version)
-    if record is None:
+    """The evaluation of a version; empty, with the reason, where there is none for labels of `table`.
+
+    Args:
+        lake: where its test rows are.
+        registry: where its evaluation is.
+        version: whose.
+        record: what it was trained from.
+        spec: resamples and seed.
+        table: of the labels that it is compared on.
+    """
+    stored = read_evaluation(registry, version)
+    if stored is None:
         return Evaluated(reason=f"version {version.number} has no evaluation report, so there is no drop")
-    if table not in kept.tables:
+    if table not in record.tables:
         reason = f"the label query changed since version {version.number} was trained, so there is no drop"
         return Evaluated(reason=reason)
-    evaluation = record.evaluation
-    threshold = kept.task.evaluated_threshold(evaluation)
-    known, _ = bootstrap_metrics(_scored(scored_test_rows(lake, registry, version, kept), kept), threshold, spec)
-    return Evaluated(kept.task.evaluated_metrics(evaluation), known, evaluation.slices, threshold)
+    evaluation = stored.evaluation
+    threshold = record.task.evaluated_threshold(evaluation)
+    rows = _scored(scored_test_rows(lake, registry, version, record), record)
+    intervals, _ = bootstrap_metrics(rows, threshold, spec)
+    return Evaluated(record.task.evaluated_metrics(evaluation), intervals, evaluation.slices, threshold)
 
 
 def bootstrap_metrics(
@@ -128,23 +146,23 @@ def bootstrap_metrics(
         spec: resamples and seed.
         metrics: which; default: all that can have an interval.
     """
-    asked = report_metrics() if metrics is None else metrics
+    names = report_metrics() if metrics is None else metrics
     right = {}
-    if threshold is not None and "accuracy" in asked:
+    if threshold is not None and "accuracy" in names:
         right["accuracy"] = ((rows.p >= threshold) == rows.y).astype(np.float64)
-    rankings, means = ([name for name in asked if name in of] for of in (RANKINGS, MEANS))
-    found: dict[str, Interval] = {}
+    rankings, means = ([name for name in names if name in of] for of in (RANKINGS, MEANS))
+    by_metric: dict[str, Interval] = {}
     reasons = []
-    for chosen, more in ((rankings, {}), (means, right)):
-        if not chosen and not more:
+    for some, more in ((rankings, {}), (means, right)):
+        if not some and not more:
             continue
         try:
-            found |= intervals(
-                rows.y, rows.p, rows.entity, metrics=chosen, means=more, resamples=spec.resamples, seed=spec.seed
+            by_metric |= intervals(
+                rows.y, rows.p, rows.entity, metrics=some, means=more, resamples=spec.resamples, seed=spec.seed
             )
         except TrainingError as error:  # too few entities, or hardly one of the other class
             reasons.append(f"no interval: {error}")
-    return found, reasons[0] if reasons else ""
+    return by_metric, reasons[0] if reasons else ""
 
 
 @dataclass(frozen=True)
@@ -163,12 +181,19 @@ class Tested:
         return self.p[:, 1] if self.p.shape[1] == 2 else self.p.max(axis=1)
 
 
-def scored_test_rows(lake: Lake, registry: Registry, version: Version, kept: TrainingRecord) -> Tested:
-    """The version's test rows, scored by the artifact that was not fitted on them."""
-    table = dataset.read(lake, kept.table, kept.as_of, kept.version)
-    days = pa.array(kept.split.test, pa.date32())
+def scored_test_rows(lake: Lake, registry: Registry, version: Version, record: TrainingRecord) -> Tested:
+    """The version's test rows, scored by the artifact that was not fitted on them.
+
+    Args:
+        lake: where they are.
+        registry: where the artifact is.
+        version: whose.
+        record: what it was trained from.
+    """
+    table = dataset.read(lake, record.table, record.as_of, record.version)
+    days = pa.array(record.split.test, pa.date32())
     rows = table.filter(pc.is_in(table[dataset.ROW], value_set=days))
-    return Tested(rows, probabilities(required_file(registry, version, EVALUATION), kept, rows))
+    return Tested(rows, probabilities(required_file(registry, version, EVALUATION), record, rows))
 
 
 def _scored(found: Tested, kept: TrainingRecord) -> LabelledScores:

@@ -92,18 +92,25 @@ class MetricRow:
 
 
 def measure(group: MetricGroup, rows: LabelledScores, evaluated: Evaluated, spec: PerformanceSpec) -> list[MetricRow]:
-    """Every metric of rows whose labels are known, as `training.metrics.scores`, and `accuracy` at the threshold."""
+    """Every metric of rows whose labels are known, as `training.metrics.scores`, and `accuracy` at the threshold.
+
+    Args:
+        group: whose rows.
+        rows: with their labels, [n].
+        evaluated: what the version promised.
+        spec: bounds, resamples and seed.
+    """
     if len(rows.y) < spec.min_rows:
         reason = f"{len(rows.y)} rows are fewer than min_rows {spec.min_rows}"
         return [_row("measured", group, len(rows.y), metric, evaluated, reason=reason) for metric in report_metrics()]
-    found, why = _values(rows, evaluated.threshold)
-    both = 0 < found["base_rate"] < 1
-    known, unsure = bootstrap_metrics(rows, evaluated.threshold, spec) if both else ({}, "")
+    values, why = _values(rows, evaluated.threshold)
+    both = 0 < values["base_rate"] < 1
+    intervals, unsure = bootstrap_metrics(rows, evaluated.threshold, spec) if both else ({}, "")
     bins = _bins(rows) if both and group.slice is None else None
     return [
         _row(
-            "measured", group, len(rows.y), metric, evaluated, value=found.get(metric), interval=known.get(metric),
-            reason=_why(metric, found, why, known, unsure), bins=bins if metric == "calibration_error" else None,
+            "measured", group, len(rows.y), metric, evaluated, value=values.get(metric), interval=intervals.get(metric),
+            reason=_why(metric, values, why, intervals, unsure), bins=bins if metric == "calibration_error" else None,
         )
         for metric in report_metrics()
     ]  # fmt: skip
@@ -112,14 +119,21 @@ def measure(group: MetricGroup, rows: LabelledScores, evaluated: Evaluated, spec
 def estimate(
     group: MetricGroup, p: "NDArray[np.float64]", evaluated: Evaluated, spec: PerformanceSpec
 ) -> list[MetricRow]:
-    """What the metrics of rows without labels are expected to be, if their scores are calibrated."""
-    found, reason = expected_metrics(p, evaluated.threshold, spec)
-    made = []
+    """What the metrics of rows without labels are expected to be, if their scores are calibrated.
+
+    Args:
+        group: whose rows.
+        p: their scores, [n].
+        evaluated: what the version promised.
+        spec: bounds, draws and seed.
+    """
+    intervals, reason = expected_metrics(p, evaluated.threshold, spec)
+    rows = []
     for metric in estimable():
-        interval = found.get(metric)
+        interval = intervals.get(metric)
         value, why = (None, reason or _NO_THRESHOLD) if interval is None else (interval.estimate, None)
-        made.append(_row("estimated", group, len(p), metric, evaluated, value=value, interval=interval, reason=why))
-    return made
+        rows.append(_row("estimated", group, len(p), metric, evaluated, value=value, interval=interval, reason=why))
+    return rows
 
 
 _NO_THRESHOLD = "no evaluation says from which score on to act"
@@ -140,12 +154,12 @@ def expected_metrics(
 def _values(rows: LabelledScores, threshold: float | None) -> tuple[dict[str, float], str]:
     """The metrics that the rows allow, and why they do not allow the others."""
     rate = float(rows.y.mean())
-    found = {"base_rate": rate, "mean_score": float(rows.p.mean())}
+    values = {"base_rate": rate, "mean_score": float(rows.p.mean())}
     if threshold is not None:
-        found["accuracy"] = float(np.mean((rows.p >= threshold) == rows.y))
+        values["accuracy"] = float(np.mean((rows.p >= threshold) == rows.y))
     if not 0 < rate < 1:
-        return found, f"all {len(rows.y)} rows have label {rate:.0f}"
-    return found | scores(rows.y, rows.p), _NO_THRESHOLD
+        return values, f"all {len(rows.y)} rows have label {rate:.0f}"
+    return values | scores(rows.y, rows.p), _NO_THRESHOLD
 
 
 def _why(metric: str, found: Mapping[str, float], why: str, known: Mapping[str, Interval], unsure: str) -> str | None:
@@ -156,8 +170,8 @@ def _why(metric: str, found: Mapping[str, float], why: str, known: Mapping[str, 
 
 
 def _bins(rows: LabelledScores) -> tuple[tuple[float, float, float], ...]:
-    found = calibration(rows.y, rows.p)
-    return tuple(zip(found.mean.tolist(), found.rate.tolist(), found.rows.tolist(), strict=True))
+    curve = calibration(rows.y, rows.p)
+    return tuple(zip(curve.mean.tolist(), curve.rate.tolist(), curve.rows.tolist(), strict=True))
 
 
 def _row(
@@ -194,9 +208,9 @@ def parts(words: Sequence[str | None], min_rows: int) -> "dict[str, NDArray[np.b
     """The rows of each value of a slice, in the order of the values; the small ones together, so nothing is lost."""
     names = np.array([MISSING if word is None else word for word in words], dtype=object)
     values, counts = np.unique(names, return_counts=True)
-    found = {str(value): names == value for value in values[counts >= min_rows]}
+    masks = {str(value): names == value for value in values[counts >= min_rows]}
     small = np.isin(names, values[counts < min_rows])
-    return found | ({SMALLER: small} if small.any() else {})
+    return masks | ({SMALLER: small} if small.any() else {})
 
 
 def measure_slice(
@@ -211,12 +225,12 @@ def measure_slice(
         evaluated: of the version.
         spec: the bounds.
     """
-    found = []
-    for value, chosen in parts(words, spec.min_rows).items():
+    measured = []
+    for value, mask in parts(words, spec.min_rows).items():
         of = MetricGroup(**(asdict(group) | {"slice_value": value}))
         if value == SMALLER:
-            reason, few = f"each value has fewer than min_rows {spec.min_rows} rows", int(chosen.sum())
-            found += [_row("measured", of, few, metric, Evaluated(), reason=reason) for metric in report_metrics()]
+            reason, few = f"each value has fewer than min_rows {spec.min_rows} rows", int(mask.sum())
+            measured += [_row("measured", of, few, metric, Evaluated(), reason=reason) for metric in report_metrics()]
         else:
-            found += measure(of, rows.at(chosen), evaluated, spec)
-    return found
+            measured += measure(of, rows.at(mask), evaluated, spec)
+    return measured

@@ -38,11 +38,11 @@ _ENGINE = 2  # raised when the same rows give other numbers: all reports are the
 
 
 @dataclass(frozen=True)
-class _Made:
+class _Scored:
     """What one version predicted: rows by as-of date, those to measure and those to estimate."""
 
     version: Version
-    kept: TrainingRecord
+    record: TrainingRecord
     measured: Mapping[date, int]
     estimated: tuple[date, ...]
 
@@ -59,7 +59,7 @@ class _Part:
 class _Plan:
     """What goes into a report, what it is a function of, and what a person is to know about it."""
 
-    made: tuple[_Made, ...]
+    versions: tuple[_Scored, ...]
     notes: tuple[str, ...]
     fingerprint: int
     online: ServedAnswers
@@ -73,53 +73,61 @@ def performance_report(
     Measured are the last `spec.window` scored dates whose labels are mature, and all that matured since the as-of date
     before; estimated the last ones whose labels are not. Nothing is computed where the same report stands already.
     Without predictions the report is empty and says so.
+
+    Args:
+        lake: where predictions and labels are, and the report is kept.
+        registry: where versions are.
+        folder: the model.
+        spec: window, bounds, resamples and seed.
+        as_of: `T`.
+        workers: as-of dates computed side by side.
     """
     plan = _plan(lake, registry, folder, spec, as_of, workers)
 
     def make() -> pa.Table:
-        parts = [_part(lake, registry, folder, spec, made, workers) for made in plan.made]
+        parts = [_part(lake, registry, folder, spec, scored, workers) for scored in plan.versions]
         parts += [_served(lake, registry, folder, spec, plan.online)]
         notes = [*plan.notes, *(note for part in parts for note in part.notes)]
         return to_table(as_of, [row for part in parts for row in part.rows], notes)
 
-    kept = memo(lake, folder.tables.performance_report, as_of, plan.fingerprint, make)
+    report = memo(lake, folder.tables.performance_report, as_of, plan.fingerprint, make)
     champion = registry.champion(folder.name)
-    return read(lake, folder.name, as_of, champion=champion.number if champion else None, reused=kept.reused)
+    return read(lake, folder.name, as_of, champion=champion.number if champion else None, reused=report.reused)
 
 
 def _plan(
     lake: Lake, registry: Registry, folder: ModelDefinition, spec: PerformanceSpec, as_of: date, workers: int
 ) -> _Plan:
     predictions = folder.tables.predictions
-    found = _predicted(lake, folder, predictions, as_of)
+    counts = _predicted(lake, folder, predictions, as_of)
     online = answers(lake, folder, spec.window, as_of, workers=workers)
-    if not found:
+    if not counts:
         fingerprint = fingerprint_of(_ENGINE, "no predictions", online.fingerprint)
         return _Plan((), ("there are no predictions yet", *online.notes), fingerprint, online)
-    measured, estimated = _dates(lake, folder, spec, sorted({row["as_of"] for row in found}), as_of)
+    measured, estimated = _dates(lake, folder, spec, sorted({row["as_of"] for row in counts}), as_of)
     # Fingerprints before rows: what arrives in between is then seen by the next run, and not lost.
     stood = lake.records(predictions, [as_of_key(day) for day in (*measured, *estimated)])
     labels = sorted(fingerprints(lake, folder.labels, measured).items())
-    made, unfair = _versions(registry, folder, found, measured, estimated)
-    sliced = [_sliced(lake, folder, each) for each in made]
-    judged = [(each.version.run_id, "verdict" in each.version.tags) for each in made]
+    versions, unfair = _versions(registry, folder, counts, measured, estimated)
+    sliced = [_sliced(lake, folder, each) for each in versions]
+    judged = [(each.version.run_id, "verdict" in each.version.tags) for each in versions]
     parts = (measured, estimated, sorted(stood.items()), folder.labels.kept, labels, folder.spec.slices, sliced, judged)
     notes = [*unfair, *_waiting(folder, measured, estimated), *online.notes]
     fingerprint = fingerprint_of(_ENGINE, spec.model_dump_json(), online.fingerprint, *parts)
-    return _Plan(tuple(made), tuple(notes), fingerprint, online)
+    return _Plan(tuple(versions), tuple(notes), fingerprint, online)
 
 
 def _predicted(lake: Lake, folder: ModelDefinition, predictions: str, as_of: date) -> list[dict[str, Any]]:
     """How many rows each version predicted at each date up to `as_of`, as far back as a report looks."""
     if lake.version(predictions) is None:
         return []
-    found: list[dict[str, Any]] = lake.query(
+    rows: list[dict[str, Any]] = lake.query(
         "SELECT as_of, model_version, count(*) AS n FROM p WHERE as_of BETWEEN $first AND $last "
         "GROUP BY ALL ORDER BY ALL",
         {"first": as_of - folder.spec.label.horizon - PAST, "last": as_of},
         p=predictions,
     ).to_pylist()
-    return found
+    return rows
 
 
 def _dates(
@@ -140,30 +148,30 @@ def _versions(
     found: Sequence[Mapping[str, Any]],
     measured: Sequence[date],
     estimated: Sequence[date],
-) -> tuple[list[_Made], list[str]]:
+) -> tuple[list[_Scored], list[str]]:
     """Who predicted what. A prediction of a day whose labels its version was fitted on is no prediction."""
-    asked = {row["model_version"] for row in found if row["as_of"] in {*measured, *estimated}}
-    made, notes = [], []
-    for number in sorted(asked):
+    numbers = {row["model_version"] for row in found if row["as_of"] in {*measured, *estimated}}
+    versions, notes = [], []
+    for number in sorted(numbers):
         version = registry.version(folder.name, number)
-        kept, rows = record(registry, version), {r["as_of"]: r["n"] for r in found if r["model_version"] == number}
-        known = max(kept.split.refit) + folder.spec.label.horizon
-        fair = {day: n for day, n in rows.items() if day in measured and day >= known}
-        if unfair := sorted(day for day in rows if day in measured and day < known):
+        training, rows = record(registry, version), {r["as_of"]: r["n"] for r in found if r["model_version"] == number}
+        labelled_until = max(training.split.refit) + folder.spec.label.horizon
+        fair = {day: n for day, n in rows.items() if day in measured and day >= labelled_until}
+        if unfair := sorted(day for day in rows if day in measured and day < labelled_until):
             notes.append(
                 f"{', '.join(map(str, unfair))}: not measured, for version {number}, which scored them, was fitted on "
-                f"labels up to {known}"
+                f"labels up to {labelled_until}"
             )
-        made.append(_Made(version, kept, fair, tuple(day for day in rows if day in estimated)))
-    return made, notes
+        versions.append(_Scored(version, training, fair, tuple(day for day in rows if day in estimated)))
+    return versions, notes
 
 
-def _sliced(lake: Lake, folder: ModelDefinition, made: _Made) -> object:
+def _sliced(lake: Lake, folder: ModelDefinition, scored: _Scored) -> object:
     """What the values of the slices are a function of."""
-    if not folder.spec.slices or not made.measured:
+    if not folder.spec.slices or not scored.measured:
         return None
-    views = (folder.population, *made.kept.features)
-    return [sorted(fingerprints(lake, view, sorted(made.measured)).items()) for view in views]
+    views = (folder.population, *scored.record.features)
+    return [sorted(fingerprints(lake, view, sorted(scored.measured)).items()) for view in views]
 
 
 def _waiting(folder: ModelDefinition, measured: Sequence[date], estimated: Sequence[date]) -> list[str]:
@@ -174,11 +182,11 @@ def _waiting(folder: ModelDefinition, measured: Sequence[date], estimated: Seque
 
 
 def _part(
-    lake: Lake, registry: Registry, folder: ModelDefinition, spec: PerformanceSpec, made: _Made, workers: int
+    lake: Lake, registry: Registry, folder: ModelDefinition, spec: PerformanceSpec, scored: _Scored, workers: int
 ) -> _Part:
-    before = version_evaluation(lake, registry, made.version, made.kept, spec, folder.labels.kept)
-    measured = _measured(lake, folder, spec, made, before, workers)
-    estimated = [row for day in made.estimated for row in _estimated(lake, folder, spec, made, day, before)]
+    before = version_evaluation(lake, registry, scored.version, scored.record, spec, folder.labels.kept)
+    measured = _measured(lake, folder, spec, scored, before, workers)
+    estimated = [row for day in scored.estimated for row in _estimated(lake, folder, spec, scored, day, before)]
     notes = [*([before.reason] if before.reason else []), *measured.notes]
     return _Part([*measured.rows, *estimated], notes)
 
@@ -190,56 +198,56 @@ def _served(
     rows, notes = list[MetricRow](), list[str]()
     for (number, variant), group in online.groups().items():
         version = registry.version(folder.name, number)
-        kept = record(registry, version)
-        fair = group.since(fitted := max(kept.split.refit) + folder.spec.label.horizon)
+        training = record(registry, version)
+        fair = group.since(fitted := max(training.split.refit) + folder.spec.label.horizon)
         if unfair := len(group.days) - len(fair.days):
             notes.append(f"{unfair} served answers not measured: version {number} was fitted on labels up to {fitted}")
         if fair.days:
-            before = version_evaluation(lake, registry, version, kept, spec, folder.labels.kept)
+            before = version_evaluation(lake, registry, version, training, spec, folder.labels.kept)
             of = MetricGroup(min(fair.days), max(fair.days), True, number, variant=variant)
             rows += measure(of, fair.scored, before, spec)
     return _Part(rows, notes)
 
 
 def _estimated(
-    lake: Lake, folder: ModelDefinition, spec: PerformanceSpec, made: _Made, day: date, before: Evaluated
+    lake: Lake, folder: ModelDefinition, spec: PerformanceSpec, scored: _Scored, day: date, before: Evaluated
 ) -> list[MetricRow]:
     """Of one date alone: an entity's labels at two dates are nearly the same, and pooling would take them for two."""
-    number = made.version.number
-    found = lake.query(
+    number = scored.version.number
+    rows = lake.query(
         f"SELECT score FROM p WHERE as_of = $day AND model_version = $version ORDER BY {quote(folder.spec.entity)}",
         {"day": day, "version": number},
         p=folder.tables.predictions,
     )
-    return estimate(MetricGroup(day, day, False, number), np.asarray(found["score"]), before, spec)
+    return estimate(MetricGroup(day, day, False, number), np.asarray(rows["score"]), before, spec)
 
 
 def _measured(
-    lake: Lake, folder: ModelDefinition, spec: PerformanceSpec, made: _Made, before: Evaluated, workers: int
+    lake: Lake, folder: ModelDefinition, spec: PerformanceSpec, scored: _Scored, before: Evaluated, workers: int
 ) -> _Part:
     """Each date on its own, the last dates pooled, and the slices of those."""
-    days, number = sorted(made.measured), made.version.number
+    days, number = sorted(scored.measured), scored.version.number
     if not days:
         return _Part([], [])
     refresh(lake, folder.labels, days, workers=workers)
-    slices = [name for name in folder.spec.slices if name in made.kept.columns.all]
-    table = _joined(lake, folder, made, days, slices, workers)
-    found, on = [], np.asarray(table["as_of"])
+    slices = [name for name in folder.spec.slices if name in scored.record.columns.all]
+    table = _joined(lake, folder, scored, days, slices, workers)
+    numbers, on = [], np.asarray(table["as_of"])
     for day in days:
         one = _scored(table.filter(pa.array(on == np.datetime64(day))))
-        found += measure(MetricGroup(day, day, False, number), one, before, spec)
+        numbers += measure(MetricGroup(day, day, False, number), one, before, spec)
     first = days[-spec.window :][0]
     recent = table.filter(pa.array(on >= np.datetime64(first)))
     pooled, rows = MetricGroup(first, days[-1], True, number), _scored(recent)
-    found += measure(pooled, rows, before, spec)
+    numbers += measure(pooled, rows, before, spec)
     for name in slices:
         of = MetricGroup(**(asdict(pooled) | {"slice": name}))
-        found += measure_slice(of, recent[f"slice {name}"].to_pylist(), rows, before, spec)
-    return _Part(found, _left_out(folder, made, slices, len(table)))
+        numbers += measure_slice(of, recent[f"slice {name}"].to_pylist(), rows, before, spec)
+    return _Part(numbers, _left_out(folder, scored, slices, len(table)))
 
 
-def _left_out(folder: ModelDefinition, made: _Made, slices: Sequence[str], rows: int) -> list[str]:
-    number, predicted = made.version.number, sum(made.measured.values())
+def _left_out(folder: ModelDefinition, scored: _Scored, slices: Sequence[str], rows: int) -> list[str]:
+    number, predicted = scored.version.number, sum(scored.measured.values())
     notes = [f"{name} is no feature of version {number}: no slice" for name in folder.spec.slices if name not in slices]
     if rows < predicted:
         notes.append(f"{predicted - rows} of {predicted} predictions of version {number} have no label: left out")
@@ -251,35 +259,35 @@ def _scored(table: pa.Table) -> LabelledScores:
 
 
 def _joined(
-    lake: Lake, folder: ModelDefinition, made: _Made, days: Sequence[date], slices: Sequence[str], workers: int
+    lake: Lake, folder: ModelDefinition, scored: _Scored, days: Sequence[date], slices: Sequence[str], workers: int
 ) -> pa.Table:
     """Predictions of a version with their labels and the values of slices, ordered by date and entity.
 
     A prediction without a label (its entity is no member any more, after late rows) is left out.
     """
-    entity, wanted = quote(folder.spec.entity), [f"slice {name}" for name in slices]
-    label = made.kept.task.outcome_sql("l.label", "p.predicted")
+    entity, names = quote(folder.spec.entity), [f"slice {name}" for name in slices]
+    label = scored.record.task.outcome_sql("l.label", "p.predicted")
     with lake.open(p=folder.tables.predictions, l=folder.labels.kept) as connection:
         if slices:
-            connection.register("s", _words(lake, folder, made, days, slices, workers))
+            connection.register("s", _words(lake, folder, scored, days, slices, workers))
         joined = f"LEFT JOIN s ON s.as_of = p.as_of AND s.{entity} = p.{entity}" if slices else ""
-        found: pa.Table = connection.sql(
+        rows: pa.Table = connection.sql(
             f"SELECT {', '.join(['p.as_of', f'p.{entity} AS entity', 'p.score', f'{label} AS label'])}"
-            f"{''.join(f', s.{quote(name)}' for name in wanted)} "
+            f"{''.join(f', s.{quote(name)}' for name in names)} "
             f"FROM p JOIN l ON l.as_of = p.as_of AND l.{entity} = p.{entity} {joined} "
             "WHERE p.model_version = $version AND p.as_of IN (SELECT unnest($days)) AND l.label IS NOT NULL "
             f"ORDER BY p.as_of, p.{entity}",
-            params={"version": made.version.number, "days": list(days)},
+            params={"version": scored.version.number, "days": list(days)},
         ).to_arrow_table()
-    return found
+    return rows
 
 
 def _words(
-    lake: Lake, folder: ModelDefinition, made: _Made, days: Sequence[date], slices: Sequence[str], workers: int
+    lake: Lake, folder: ModelDefinition, scored: _Scored, days: Sequence[date], slices: Sequence[str], workers: int
 ) -> pa.Table:
     """The values of the slices as the evaluation writes them, by date and entity."""
-    table = feature_rows(lake, folder, made.kept, days, workers=workers)
-    values = features(table, made.kept.columns)
+    table = feature_rows(lake, folder, scored.record, days, workers=workers)
+    values = features(table, scored.record.columns)
     words = {f"slice {name}": pa.array(_text(values[name].to_numpy()), pa.string()) for name in slices}
     return pa.table({"as_of": table["as_of"], folder.spec.entity: table[folder.spec.entity], **words})
 

@@ -67,11 +67,11 @@ class ServedAnswers:
         """The rows of each version and variant."""
         keys = zip(*(self.rows[name].to_pylist() for name in ("version", "variant")), strict=True)
         names = np.array([f"{version} {variant}" for version, variant in keys], dtype=object)
-        found = {}
+        groups = {}
         for name in sorted(set(names)):
             version, _, variant = name.partition(" ")
-            found[int(version), variant] = ServedGroup.of(self.rows.filter(pa.array(names == name)))
-        return found
+            groups[int(version), variant] = ServedGroup.of(self.rows.filter(pa.array(names == name)))
+        return groups
 
 
 @dataclass(frozen=True)
@@ -89,24 +89,34 @@ class ServedGroup:
 
     def since(self, first: date) -> "ServedGroup":
         """The answers of as-of dates from `first` on."""
-        chosen = np.array([day >= first for day in self.days], dtype=np.bool_)
-        return ServedGroup(self.scored.at(chosen), [day for day in self.days if day >= first])
+        recent = np.array([day >= first for day in self.days], dtype=np.bool_)
+        return ServedGroup(self.scored.at(recent), [day for day in self.days if day >= first])
 
 
 def answers(lake: Lake, folder: ModelDefinition, window: int, as_of: date, *, workers: int = 2) -> ServedAnswers:
-    """The answers of the last `window` as-of dates whose truth is known, as far as it is known at `as_of`."""
+    """The answers of the last `window` as-of dates whose truth is known, as far as it is known at `as_of`.
+
+    Args:
+        lake: where the log is.
+        folder: the model.
+        window: how many as-of dates.
+        as_of: `T`.
+        workers: as-of dates computed side by side.
+    """
     log = table(folder.name, Prediction)
     if lake.version(log) is None:
         return ServedAnswers(_empty())
     until = known_until(lake, folder, as_of)
-    found = _days(lake, folder, _first(folder, window, until), as_of)
-    mature = {row["day"] for row in found if row["day"] + folder.spec.label.horizon <= until}
-    known = [row["day"] for row in found if row["day"] in mature or row["said"] >= COVERED * row["answers"]]
-    steps = sorted({folder.spec.cadence.latest(day) for day in known})[-window:]
-    days = [day for day in known if folder.spec.cadence.latest(day) in steps]
+    days_answered = _days(lake, folder, _first(folder, window, until), as_of)
+    mature = {row["day"] for row in days_answered if row["day"] + folder.spec.label.horizon <= until}
+    measurable = [
+        row["day"] for row in days_answered if row["day"] in mature or row["said"] >= COVERED * row["answers"]
+    ]
+    steps = sorted({folder.spec.cadence.latest(day) for day in measurable})[-window:]
+    days = [day for day in measurable if folder.spec.cadence.latest(day) in steps]
     rows = _joined(lake, folder, days, sorted(mature & set(days)), workers) if days else _empty()
-    total = sum(row["answers"] for row in found if row["day"] in days)
-    early = [row for row in found if row["said"] and row["day"] not in known]
+    total = sum(row["answers"] for row in days_answered if row["day"] in days)
+    early = [row for row in days_answered if row["said"] and row["day"] not in measurable]
     notes = tuple(_notes(len(rows), total, early))
     return ServedAnswers(rows, notes, fingerprint_of(_hash(lake, rows), notes))
 
@@ -116,9 +126,9 @@ def _hash(lake: Lake, rows: pa.Table) -> str:
     with lake.connect() as connection:
         connection.register("served", rows)
         # Of text: the hash of a struct is an exclusive or of its parts, so even numbers of changes would cancel out.
-        found = connection.sql("SELECT sum(hash(served::VARCHAR))::VARCHAR AS hash FROM served").to_arrow_table()
+        digest = connection.sql("SELECT sum(hash(served::VARCHAR))::VARCHAR AS hash FROM served").to_arrow_table()
         connection.unregister("served")
-    return str(found["hash"][0].as_py())
+    return str(digest["hash"][0].as_py())
 
 
 def _first(folder: ModelDefinition, window: int, until: date) -> date:
@@ -130,9 +140,9 @@ def _first(folder: ModelDefinition, window: int, until: date) -> date:
 def _notes(rows: int, total: int, early: Sequence[Mapping[str, Any]]) -> list[str]:
     notes = [f"{total - rows} of {total} served answers have no truth yet: left out"] if rows < total else []
     if early:
-        said, dates = sum(row["said"] for row in early), ", ".join(str(row["day"]) for row in early)
+        count, dates = sum(row["said"] for row in early), ", ".join(str(row["day"]) for row in early)
         notes.append(
-            f"{said} outcomes of answers of {dates} wait: until the labels of a date are mature, it is measured only "
+            f"{count} outcomes of answers of {dates} wait: until the labels of a date are mature, it is measured only "
             f"where {COVERED:.0%} of its answers have an outcome, for what turns out early is one-sided"
         )
     return notes
@@ -142,14 +152,14 @@ def _days(lake: Lake, folder: ModelDefinition, first: date, last: date) -> list[
     """How many answers each as-of date has, and how many of them an outcome."""
     with lake.open(l=table(folder.name, Prediction)) as connection:
         _open(lake, folder, connection, "coalesce(as_of, due) BETWEEN $first AND $last", {"first": first, "last": last})
-        found: list[dict[str, Any]] = (
+        rows: list[dict[str, Any]] = (
             connection.sql(
                 "SELECT day, count(*) AS answers, count(said) AS said FROM answers GROUP BY day ORDER BY day"
             )
             .to_arrow_table()
             .to_pylist()
         )
-    return found
+    return rows
 
 
 def _open(
@@ -164,8 +174,8 @@ def _open(
     connection.execute(f"CREATE TEMP TABLE log AS SELECT {columns} FROM l WHERE {where}", parameters)
     outcomes = table(folder.name, Outcome)
     nothing = "(SELECT '' AS prediction_id, '' AS kind, '' AS value, NULL::TIMESTAMP AS observed_at WHERE false)"
-    said = nothing if lake.version(outcomes) is None else lake.relation(connection, outcomes)
-    connection.execute(f"CREATE TEMP VIEW outcomes AS SELECT * FROM {said}")
+    source = nothing if lake.version(outcomes) is None else lake.relation(connection, outcomes)
+    connection.execute(f"CREATE TEMP VIEW outcomes AS SELECT * FROM {source}")
     connection.execute(_ANSWERS.format(truth=folder.task.reviewed_sql("value", "predicted")))
 
 
@@ -181,14 +191,14 @@ def _joined(
         else:
             labelled = "SELECT NULL::DATE AS day, '' AS entity, '' AS label WHERE false"
         label = folder.task.outcome_sql("t.label", "a.predicted")
-        found: pa.Table = connection.sql(
+        rows: pa.Table = connection.sql(
             "SELECT a.day, a.entity, coalesce('entity ' || a.entity, a.nameless) AS unit, a.version, a.variant, "
             f"a.score, coalesce(a.said, {label}) AS label "
             f"FROM answers AS a LEFT JOIN ({labelled}) AS t ON a.stored AND t.day = a.day AND t.entity = a.entity "
             f"AND list_contains($mature, a.day) WHERE coalesce(a.said, {label}) IS NOT NULL ORDER BY ALL",
             params={"mature": list(mature)},
         ).to_arrow_table()
-    return found
+    return rows
 
 
 def _empty() -> pa.Table:

@@ -58,23 +58,23 @@ class PerformanceReport:
         """
         return _interval(self.row(metric, "measured"))
 
-    def estimated(self, metric: str) -> Interval | None:
+    def estimated_metric(self, metric: str) -> Interval | None:
         """The champion's metric at the last as-of date that it scored, as its scores let expect it. No measurement."""
         return _interval(self.row(metric, "estimated"))
 
-    def evaluated(self, metric: str) -> float | None:
+    def evaluated_metric(self, metric: str) -> float | None:
         """The metric in the champion's evaluation."""
-        known = (self.row(metric, "measured"), self.row(metric, "estimated"))
-        return next((row.evaluated for row in known if row is not None), None)
+        rows = (self.row(metric, "measured"), self.row(metric, "estimated"))
+        return next((row.evaluated for row in rows if row is not None), None)
 
-    def served(self, metric: str, variant: str = CHAMPION) -> Interval | None:
+    def served_metric(self, metric: str, variant: str = CHAMPION) -> Interval | None:
         """The metric of answers that the champion's version served under a name; no part of `headline`."""
-        found = (row for row in self.rows if (row.metric, row.variant) == (metric, variant))
-        return _interval(next((row for row in found if row.model_version == self.champion), None))
+        rows = (row for row in self.rows if (row.metric, row.variant) == (metric, variant))
+        return _interval(next((row for row in rows if row.model_version == self.champion), None))
 
     def row(self, metric: str, kind: Kind) -> MetricRow | None:
         """The champion's row of all slices: measured over the pooled window, or estimated at its last date."""
-        found = [
+        rows = [
             row
             for row in self.rows
             if (row.metric, row.kind, row.model_version) == (metric, kind, self.champion)
@@ -82,7 +82,7 @@ class PerformanceReport:
             and row.variant is None
             and row.pooled == (kind == "measured")
         ]
-        return max(found, key=lambda row: row.last, default=None)
+        return max(rows, key=lambda row: row.last, default=None)
 
     @property
     def status(self) -> str:
@@ -96,27 +96,27 @@ class PerformanceReport:
 
     def metadata(self) -> dict[str, Any]:
         """The champion's numbers, flat, as Dagster plots them; what is not known is left out."""
-        found: dict[str, Any] = {"status": self.status, "notes": "; ".join(self.notes)}
+        numbers: dict[str, Any] = {"status": self.status, "notes": "; ".join(self.notes)}
         for metric in table_metrics():
-            found |= self._numbers(metric)
+            numbers |= self._numbers(metric)
         for name in ("base_rate", "mean_score"):
             row = self.row(name, "measured")
             if row is not None:
                 first, last = str(row.first), str(row.last)
-                found |= {name: row.value, "rows": row.rows, "first_scored": first, "last_scored": last}
-        return {name: value for name, value in found.items() if value not in {None, ""}}
+                numbers |= {name: row.value, "rows": row.rows, "first_scored": first, "last_scored": last}
+        return {name: value for name, value in numbers.items() if value not in {None, ""}}
 
     def _numbers(self, metric: str) -> dict[str, float | None]:
         measured, estimated = self.row(metric, "measured"), self.row(metric, "estimated")
-        found: dict[str, float | None] = {f"{metric}_evaluated": self.evaluated(metric)}
+        numbers: dict[str, float | None] = {f"{metric}_evaluated": self.evaluated_metric(metric)}
         if measured is not None:
             values = (measured.value, measured.low, measured.high, measured.drop)
-            found |= {f"{metric}_{name}": value for name, value in zip(_MEASURED, values, strict=True)}
-        if (online := self.served(metric)) is not None:
-            found[f"{metric}_served"] = online.estimate
+            numbers |= {f"{metric}_{name}": value for name, value in zip(_MEASURED, values, strict=True)}
+        if (online := self.served_metric(metric)) is not None:
+            numbers[f"{metric}_served"] = online.estimate
         if estimated is not None:
-            found |= {f"{metric}_estimated": estimated.value, f"{metric}_estimated_drop": estimated.drop}
-        return found
+            numbers |= {f"{metric}_estimated": estimated.value, f"{metric}_estimated_drop": estimated.drop}
+        return numbers
 
     def table(self) -> list[dict[str, Any]]:
         """One row for each group of predictions, for a Markdown table: what is an estimate says so in `kind`."""
@@ -169,9 +169,9 @@ def _shown(row: MetricRow | None) -> str:
 
 def to_table(as_of: date, rows: Sequence[MetricRow], notes: Sequence[str]) -> pa.Table:
     """A report as rows of its table. A note is a row without a metric, so that rows and notes are one transaction."""
-    made = [asdict(row) | {"as_of": as_of, "bins": _bins(row)} for row in rows]
-    made += [{"as_of": as_of, "reason": note} for note in notes]
-    return pa.Table.from_pylist(made, schema=_SCHEMA)
+    plain = [asdict(row) | {"as_of": as_of, "bins": _bins(row)} for row in rows]
+    plain += [{"as_of": as_of, "reason": note} for note in notes]
+    return pa.Table.from_pylist(plain, schema=_SCHEMA)
 
 
 def _bins(row: MetricRow) -> list[dict[str, float]] | None:
@@ -191,24 +191,24 @@ def read(lake: Lake, name: str, as_of: date, *, champion: int | None = None, reu
     table = ModelTables(name).performance_report
     if lake.record(table, as_of_key(as_of)) is None:
         return PerformanceReport(as_of, notes=(f"there is no performance report of {name} for {as_of} yet",))
-    found = lake.query("SELECT * EXCLUDE (as_of) FROM r WHERE as_of = $day", {"day": as_of}, r=table).to_pylist()
-    rows = tuple(sorted((_row(each) for each in found if each["metric"] is not None), key=_order))
-    notes = tuple(sorted(each["reason"] for each in found if each["metric"] is None))
+    stored = lake.query("SELECT * EXCLUDE (as_of) FROM r WHERE as_of = $day", {"day": as_of}, r=table).to_pylist()
+    rows = tuple(sorted((_row(each) for each in stored if each["metric"] is not None), key=_order))
+    notes = tuple(sorted(each["reason"] for each in stored if each["metric"] is None))
     latest = max(rows, key=lambda row: (row.last, row.model_version), default=None)
-    chosen = champion if champion is not None or latest is None else latest.model_version
-    return PerformanceReport(as_of, rows, _history(lake, table, as_of), notes, chosen, reused, lake.version(table))
+    version = champion if champion is not None or latest is None else latest.model_version
+    return PerformanceReport(as_of, rows, _history(lake, table, as_of), notes, version, reused, lake.version(table))
 
 
 def _history(lake: Lake, table: str, as_of: date) -> tuple[MetricRow, ...]:
     """A date is in several reports; the last one counts, for labels of late rows may have changed it."""
-    found = lake.query(
+    stored = lake.query(
         "SELECT * EXCLUDE (as_of) FROM r WHERE as_of BETWEEN $first AND $day AND metric IS NOT NULL AND NOT pooled "
         "AND variant IS NULL "
         "QUALIFY row_number() OVER (PARTITION BY kind, last, model_version, metric ORDER BY r.as_of DESC) = 1",
         {"first": as_of - PAST, "day": as_of},
         r=table,
     ).to_pylist()
-    return tuple(sorted((_row(each) for each in found), key=_order))
+    return tuple(sorted((_row(each) for each in stored), key=_order))
 
 
 def _row(kept: dict[str, Any]) -> MetricRow:

@@ -60,7 +60,7 @@ class Unseen:
     reference_unseen_share: float | None = None
 
 
-def named(
+def class_mix(
     lake: Lake,
     registry: Registry,
     folder: ModelDefinition,
@@ -84,12 +84,12 @@ def named(
         return ClassMix()
     query = "SELECT predicted, decision FROM p WHERE as_of = $day"
     now, unsure = _shares(lake.query(query, {"day": as_of}, p=folder.tables.predictions), kept)
-    known = familiar_rows(required_file(registry, version, EVALUATION), folder, kept, test.rows)
-    then, unsure_then = _shares(pa.table(kept.task.answer_columns(test.p, folder.spec.serve.review_below, known)), kept)
+    sure = familiar_rows(required_file(registry, version, EVALUATION), folder, kept, test.rows)
+    then, unsure_then = _shares(pa.table(kept.task.answer_columns(test.p, folder.spec.serve.review_below, sure)), kept)
     return ClassMix(tuple(Compared(name, now[name], then[name]) for name in kept.classes), unsure, unsure_then)
 
 
-def unseen(registry: Registry, version: Version, kept: TrainingRecord, rows: pa.Table, test: Tested) -> Unseen:
+def unseen_words(registry: Registry, version: Version, kept: TrainingRecord, rows: pa.Table, test: Tested) -> Unseen:
     """The words that the released artifact does not know, and of the test rows, those that the evaluated one did not.
 
     Args:
@@ -103,8 +103,8 @@ def unseen(registry: Registry, version: Version, kept: TrainingRecord, rows: pa.
         return Unseen()
     now = _unseen(registry.onnx(version), kept, rows)
     then = _unseen(required_file(registry, version, EVALUATION), kept, test.rows)
-    found = tuple(Compared(name, now[name], then[name]) for name in kept.columns.text)
-    return Unseen(found, _mean(now.values()), _mean(then.values()))
+    shares = tuple(Compared(name, now[name], then[name]) for name in kept.columns.text)
+    return Unseen(shares, _mean(now.values()), _mean(then.values()))
 
 
 def _shares(said: pa.Table, kept: TrainingRecord) -> tuple[Mapping[str, float], float]:
@@ -114,13 +114,13 @@ def _shares(said: pa.Table, kept: TrainingRecord) -> tuple[Mapping[str, float], 
 
 
 def _unseen(onnx: bytes, kept: TrainingRecord, rows: pa.Table) -> dict[str, float | None]:
-    known = vocabulary.vocabulary(onnx, kept.columns.text)
+    words = vocabulary.vocabulary(onnx, kept.columns.text)
     return {
-        name: vocabulary.unseen(rows[name].to_pylist(), known[name]) if name in known else None
+        name: vocabulary.unseen(rows[name].to_pylist(), words[name]) if name in words else None
         for name in kept.columns.text
     }
 
 
 def _mean(shares: Iterable[float | None]) -> float | None:
-    held = [share for share in shares if share is not None]
-    return fmean(held) if held else None
+    numbers = [share for share in shares if share is not None]
+    return fmean(numbers) if numbers else None

@@ -22,24 +22,31 @@ class Share:
     share: float
 
 
-def missing(rows: pa.Table, features: Sequence[str]) -> tuple[Share, ...]:
+def missing_shares(rows: pa.Table, features: Sequence[str]) -> tuple[Share, ...]:
     """The share of rows without a value, by feature; infinite numbers count, as in the drift report."""
     return tuple(Share(name, _missing(rows[name])) for name in features)
 
 
 def _missing(column: pa.ChunkedArray) -> float:
     number = pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
-    held = pc.fill_null(pc.is_finite(column), fill_value=False) if number else pc.is_valid(column)
-    return 1 - float(pc.mean(held).as_py() or 0)
+    present = pc.fill_null(pc.is_finite(column), fill_value=False) if number else pc.is_valid(column)
+    return 1 - float(pc.mean(present).as_py() or 0)
 
 
-def stale(
+def stale_shares(
     lake: Lake, population: View, views: Sequence[View], silent: Sequence[bool], as_of: date
 ) -> tuple[Share, ...]:
     """The share of the population, by view, of which the view says nothing at `as_of`; all of it for a silent view.
 
     A batch computes its views at `as_of` itself, so a value is never older than its TTL by its date. The views must
     have been refreshed.
+
+    Args:
+        lake: where the views are.
+        population: the view of the members.
+        views: of features.
+        silent: for each of them, whether its sources stopped.
+        as_of: `T`.
     """
     return tuple(
         Share(view.table.rpartition("/")[2], 1.0 if still else _absent(lake, population, view, as_of))
@@ -49,14 +56,14 @@ def stale(
 
 def _absent(lake: Lake, population: View, view: View, as_of: date) -> float:
     entity = quote(population.entity)
-    found = lake.query(
+    rows = lake.query(
         f"SELECT avg(CASE WHEN v.{entity} IS NULL THEN 1.0 ELSE 0.0 END) AS share FROM s "
         f"LEFT JOIN v ON v.as_of = s.as_of AND v.{entity} = s.{entity} WHERE s.as_of = $day",
         {"day": as_of},
         s=population.kept,
         v=view.kept,
     )
-    return float(found["share"][0].as_py() or 0)
+    return float(rows["share"][0].as_py() or 0)
 
 
 def silent(lake: Lake, kept: TrainingRecord, as_of: date) -> tuple[bool, ...]:
@@ -68,6 +75,6 @@ def silent(lake: Lake, kept: TrainingRecord, as_of: date) -> tuple[bool, ...]:
 def _silent(lake: Lake, view: View, ttl: timedelta, as_of: date) -> bool:
     midnight = datetime.combine(as_of, time())
     arrived = [file for relation in view.relations for file in ingests(lake, relation.table)]
-    known = [(file.earliest, file.reached) for file in arrived if file.reached is not None]
-    newest = max((min(reached, midnight) for earliest, reached in known if earliest < midnight), default=None)
+    periods = [(file.earliest, file.reached) for file in arrived if file.reached is not None]
+    newest = max((min(reached, midnight) for earliest, reached in periods if earliest < midnight), default=None)
     return newest is None or midnight - newest >= ttl

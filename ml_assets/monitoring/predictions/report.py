@@ -14,9 +14,9 @@ import pyarrow as pa
 from ml_assets.features.store import fingerprints, refresh
 from ml_assets.monitoring.performance.baseline import scored_test_rows
 from ml_assets.monitoring.predictions import missing as gaps
-from ml_assets.monitoring.predictions.class_mix import named, unseen
+from ml_assets.monitoring.predictions.class_mix import class_mix, unseen_words
 from ml_assets.monitoring.predictions.table import Bin, PredictionReport, Scores, from_row, to_table
-from ml_assets.monitoring.predictions.traffic import served
+from ml_assets.monitoring.predictions.traffic import served_traffic
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.memo import memo
 from ml_assets.storage.registry import Registry, Version
@@ -41,7 +41,7 @@ class _Plan:
     """What goes into a report, and what it is a function of. `labelled` is the latest date with mature labels."""
 
     version: Version
-    kept: TrainingRecord
+    record: TrainingRecord
     before: date | None
     labelled: date | None
     silent: tuple[bool, ...]
@@ -54,9 +54,16 @@ def prediction_report(
     """What was predicted at `as_of`; kept in the lake, one row a date, and not computed where it stands already.
 
     Without predictions the report is empty and says so.
+
+    Args:
+        lake: where predictions are, and the report is kept.
+        registry: where versions are.
+        folder: the model.
+        as_of: `T`.
+        workers: as-of dates computed side by side.
     """
     plan = _plan(lake, registry, folder, as_of)
-    online = served(lake, folder.name, as_of)
+    online = served_traffic(lake, folder.name, as_of)
     scored = "nothing was scored" if plan is None else plan.fingerprint
     fingerprint = fingerprint_of(_ENGINE, scored, online.fingerprint)
 
@@ -64,8 +71,8 @@ def prediction_report(
         report = _nothing(as_of) if plan is None else _report(lake, registry, folder, as_of, plan, workers)
         return to_table(replace(report, **asdict(online)))
 
-    kept = memo(lake, folder.tables.prediction_report, as_of, fingerprint, make)
-    return read(lake, folder.name, as_of, reused=kept.reused)
+    stored = memo(lake, folder.tables.prediction_report, as_of, fingerprint, make)
+    return read(lake, folder.name, as_of, reused=stored.reused)
 
 
 def read(lake: Lake, name: str, as_of: date, *, reused: bool = True) -> PredictionReport:
@@ -73,8 +80,8 @@ def read(lake: Lake, name: str, as_of: date, *, reused: bool = True) -> Predicti
     table = ModelTables(name).prediction_report
     if lake.record(table, as_of_key(as_of)) is None:
         return PredictionReport(as_of, reason=f"there is no prediction report of {name} for {as_of} yet")
-    (kept,) = lake.query("SELECT * FROM r WHERE as_of = $day", {"day": as_of}, r=table).to_pylist()
-    return from_row(kept, reused=reused, table_version=lake.version(table))
+    (row,) = lake.query("SELECT * FROM r WHERE as_of = $day", {"day": as_of}, r=table).to_pylist()
+    return from_row(row, reused=reused, table_version=lake.version(table))
 
 
 def _nothing(as_of: date) -> PredictionReport:
@@ -86,34 +93,34 @@ def _plan(lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date) 
     stand = lake.records(predictions, [as_of_key(day) for day in grid[-2:]])
     if as_of_key(as_of) not in stand:
         return None
-    made = "SELECT max(model_version) AS number FROM p WHERE as_of = $day"
-    number = lake.query(made, {"day": as_of}, p=predictions)["number"][0].as_py()
+    query = "SELECT max(model_version) AS number FROM p WHERE as_of = $day"
+    number = lake.query(query, {"day": as_of}, p=predictions)["number"][0].as_py()
     if number is None:
         return None
     version = registry.version(folder.name, number)
-    kept = record(registry, version)
+    training = record(registry, version)
     until = known_until(lake, folder, as_of)
     mature = [day for day in grid if day + folder.spec.label.horizon <= until]
-    labelled = None if kept.task.names_classes else max(mature, default=None)
+    labelled = None if training.task.names_classes else max(mature, default=None)
     labels = fingerprints(lake, folder.labels, [labelled]) if labelled else {}
-    silent = gaps.silent(lake, kept, as_of)
+    silent = gaps.silent(lake, training, as_of)
     before = next((day for day in grid[-2:-1] if as_of_key(day) in stand), None)
-    inputs = input_fingerprints(lake, folder, kept, as_of)
+    inputs = input_fingerprints(lake, folder, training, as_of)
     parts = (sorted(stand.items()), version.run_id, "verdict" in version.tags, inputs)
     fingerprint = fingerprint_of(_ENGINE, parts, sorted(labels.items()), silent)
-    return _Plan(version, kept, before, labelled, silent, fingerprint)
+    return _Plan(version, training, before, labelled, silent, fingerprint)
 
 
 def _report(
     lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date, plan: _Plan, workers: int
 ) -> PredictionReport:
-    version, kept, threshold = plan.version, plan.kept, _threshold(registry, plan.version)
-    test = scored_test_rows(lake, registry, version, kept)
+    version, training, threshold = plan.version, plan.record, _threshold(registry, plan.version)
+    test = scored_test_rows(lake, registry, version, training)
     scores, reference = _scores(lake, folder, as_of), test.scores
     count = None if plan.before is None else len(_scores(lake, folder, plan.before))
-    table = feature_rows(lake, folder, kept, [as_of], workers=workers)
-    missing = gaps.missing(table, kept.columns.all)
-    stale = gaps.stale(lake, folder.population, kept.features, plan.silent, as_of)
+    table = feature_rows(lake, folder, training, [as_of], workers=workers)
+    missing = gaps.missing_shares(table, training.columns.all)
+    stale = gaps.stale_shares(lake, folder.population, training.features, plan.silent, as_of)
     return PredictionReport(
         as_of,
         rows=len(scores),
@@ -130,21 +137,21 @@ def _report(
         missing=missing,
         stale=stale,
         histogram=_histogram(scores, reference),
-        **vars(named(lake, registry, folder, version, kept, as_of, test)),
-        **vars(unseen(registry, version, kept, table, test)),
+        **vars(class_mix(lake, registry, folder, version, training, as_of, test)),
+        **vars(unseen_words(registry, version, training, table, test)),
     )
 
 
 def _scores(lake: Lake, folder: ModelDefinition, day: date) -> "Floats":
-    found = lake.query("SELECT score FROM p WHERE as_of = $day", {"day": day}, p=folder.tables.predictions)
-    return np.sort(np.asarray(found["score"], dtype=np.float64))  # in one order, for the same digits every time
+    rows = lake.query("SELECT score FROM p WHERE as_of = $day", {"day": day}, p=folder.tables.predictions)
+    return np.sort(np.asarray(rows["score"], dtype=np.float64))  # in one order, for the same digits every time
 
 
 def _histogram(scores: "Floats", reference: "Floats") -> tuple[Bin, ...]:
     edges = np.linspace(0, max(float(scores.max()), float(reference.max()), 1e-9), _BINS + 1)
     shares = [np.histogram(p, edges)[0] / len(p) for p in (scores, reference)]
-    made = zip(edges[:-1].tolist(), edges[1:].tolist(), *(share.tolist() for share in shares), strict=True)
-    return tuple(Bin(*each) for each in made)
+    bins = zip(edges[:-1].tolist(), edges[1:].tolist(), *(share.tolist() for share in shares), strict=True)
+    return tuple(Bin(*each) for each in bins)
 
 
 def _threshold(registry: Registry, version: Version) -> float | None:
@@ -154,6 +161,6 @@ def _threshold(registry: Registry, version: Version) -> float | None:
 
 def _base_rate(lake: Lake, folder: ModelDefinition, day: date, workers: int) -> float | None:
     refresh(lake, folder.labels, [day], workers=workers)
-    found = lake.query("SELECT avg(label) AS rate FROM l WHERE as_of = $day", {"day": day}, l=folder.labels.kept)
-    rate: float | None = found["rate"][0].as_py()
+    rows = lake.query("SELECT avg(label) AS rate FROM l WHERE as_of = $day", {"day": day}, l=folder.labels.kept)
+    rate: float | None = rows["rate"][0].as_py()
     return rate

@@ -115,22 +115,22 @@ class PredictionReport:
             "stale_share", "review_share", "reference_review_share", "unseen_share", "reference_unseen_share",
             *(field.name for field in fields(Served)), "reason",
         )  # fmt: skip
-        found = {name: getattr(self, name) for name in names}
+        numbers = {name: getattr(self, name) for name in names}
         for name, scores in (("score", self.scores), ("reference", self.reference)):
-            found |= {f"{name}_{key}": value for key, value in (asdict(scores) if scores else {}).items()}
-        found |= {f"predicted_{each.name}": each.share for each in self.classes}
-        found["base_rate_of"] = self.base_rate_of and str(self.base_rate_of)
-        return {name: value for name, value in found.items() if value is not None}
+            numbers |= {f"{name}_{key}": value for key, value in (asdict(scores) if scores else {}).items()}
+        numbers |= {f"predicted_{each.name}": each.share for each in self.classes}
+        numbers["base_rate_of"] = self.base_rate_of and str(self.base_rate_of)
+        return {name: value for name, value in numbers.items() if value is not None}
 
     def table(self) -> list[dict[str, Any]]:
         """One row for each feature and view, for a Markdown table; before them classes and text, with a reference."""
-        found = [_row(each, "predicted") for each in self.classes]
+        rows = [_row(each, "predicted") for each in self.classes]
         if self.review_share is not None:
-            found.append(_row(Compared(REVIEW, self.review_share, self.reference_review_share), "decision"))
-        found += [_row(each, "unseen words") for each in self.unseen]
-        lacking = {"missing values": self.missing, "stale view": self.stale}
-        rest = [{"of": each.name, "what": what, "share": each.share} for what, of in lacking.items() for each in of]
-        return found + [row | ({"reference": ""} if found else {}) for row in rest]
+            rows.append(_row(Compared(REVIEW, self.review_share, self.reference_review_share), "decision"))
+        rows += [_row(each, "unseen words") for each in self.unseen]
+        gaps = {"missing values": self.missing, "stale view": self.stale}
+        rest = [{"of": each.name, "what": what, "share": each.share} for what, of in gaps.items() for each in of]
+        return rows + [row | ({"reference": ""} if rows else {}) for row in rest]
 
     def plot(self, title: str = "") -> bytes:
         """A PNG: the scores beside the reference, the class mix if there is one, and what is missing or stale."""

@@ -41,7 +41,7 @@ class Served:
         return fingerprint_of(astuple(self))
 
 
-def served(lake: Lake, folder: str, as_of: date) -> Served:
+def served_traffic(lake: Lake, folder: str, as_of: date) -> Served:
     """What servers did while `as_of` was the as-of date that the loop worked on (the column `due`).
 
     Not the calendar week before `as_of`: an alarm would come a week late, and history has no calendar week.
@@ -56,11 +56,11 @@ def quantile(counts: Sequence[int], q: float) -> float:
         counts: of each bucket, one more than there are bounds; not all are 0.
         q: from 0 to 1.
     """
-    wanted, edges = q * sum(counts), [0.0, *LATENCY_BOUNDS, LATENCY_BOUNDS[-1]]
+    rank, edges = q * sum(counts), [0.0, *LATENCY_BOUNDS, LATENCY_BOUNDS[-1]]
     reached = accumulate(counts)
     for total, count, (low, high) in zip(reached, counts, pairwise(edges), strict=True):
-        if count and total >= wanted:
-            return low + (high - low) * (wanted - (total - count)) / count
+        if count and total >= rank:
+            return low + (high - low) * (rank - (total - count)) / count
     return edges[-1]
 
 
@@ -68,15 +68,15 @@ def _traffic(lake: Lake, traffic: str, day: date) -> dict[str, Any]:
     if lake.version(traffic) is None:
         return {}
     sums = "SELECT sum(requests)::BIGINT AS n, sum(refused) AS refused, sum(errors) AS errors FROM t WHERE due = $day"
-    (found,) = lake.query(sums, {"day": day}, t=traffic).to_pylist()
-    if not found["n"]:
+    (totals,) = lake.query(sums, {"day": day}, t=traffic).to_pylist()
+    if not totals["n"]:
         return {}
     counts = _counts(lake, traffic, day)
     quantiles = {"latency_p50_ms": 0.5, "latency_p99_ms": 0.99} if any(counts) else {}
     return {
-        "requests": found["n"],
-        "refused_rate": float(found["refused"] / found["n"]),
-        "error_rate": float(found["errors"] / found["n"]),
+        "requests": totals["n"],
+        "refused_rate": float(totals["refused"] / totals["n"]),
+        "error_rate": float(totals["errors"] / totals["n"]),
         **{name: quantile(counts, q) for name, q in quantiles.items()},
     }
 
@@ -84,22 +84,22 @@ def _traffic(lake: Lake, traffic: str, day: date) -> dict[str, Any]:
 def _counts(lake: Lake, traffic: str, day: date) -> list[int]:
     """The sum of the histograms; one with other bounds, of another release, is left out."""
     buckets = len(LATENCY_BOUNDS) + 1
-    found = lake.query(
+    rows = lake.query(
         "SELECT sum(n)::BIGINT AS n FROM (SELECT unnest(latency) AS n, generate_subscripts(latency, 1) AS bucket "
         "FROM t WHERE due = $day AND len(latency) = $buckets) GROUP BY bucket ORDER BY bucket",
         {"day": day, "buckets": buckets},
         t=traffic,
     )
-    return list(found["n"].to_pylist())
+    return list(rows["n"].to_pylist())
 
 
 def _answers(lake: Lake, log: str, day: date) -> dict[str, Any]:
     if lake.version(log) is None:
         return {}
-    (found,) = lake.query(
+    (row,) = lake.query(
         "SELECT count(*) AS served, avg((missing IS NOT NULL)::INT) AS served_missing_share, "
         "avg((stale IS NOT NULL)::INT) AS served_stale_share FROM l WHERE due = $day",
         {"day": day},
         l=log,
     ).to_pylist()
-    return dict(found) if found["served"] else {}
+    return dict(row) if row["served"] else {}

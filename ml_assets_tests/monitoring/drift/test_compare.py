@@ -12,7 +12,7 @@ from scipy import stats
 
 from ml_assets.errors import DataError, DeclarationError
 from ml_assets.monitoring.drift.compare import SampleComparison, drift
-from ml_assets.monitoring.drift.samples import InMemory, aligned, draw, stored, words
+from ml_assets.monitoring.drift.samples import InMemory, align, draw, open_stored, words
 from ml_assets.spec.drift import DriftLimits, DriftSpec
 from ml_assets.storage.lake import Lake
 
@@ -231,7 +231,7 @@ def test_categories_are_counted_over_both_samples() -> None:
     before, after = (
         words("any", "country", pa.chunked_array([part])) for part in (pa.array(["b", "a", "b"]), pa.array(["c", "b"]))
     )
-    names, *counts = aligned(before, after)
+    names, *counts = align(before, after)
     assert names.to_pylist() == ["a", "b", "c"]
     assert [each.tolist() for each in counts] == [[1, 2, 0], [0, 1, 1]]
 
@@ -327,7 +327,10 @@ def test_rows_of_the_lake_give_the_same_as_a_table(tmp_path: Path) -> None:
     before, after = (_gaps(share, 500).append_column("country", countries) for share in (0.1, 0.3))
     for part, rows in enumerate((before, after)):
         lake.append("shop/rows", rows.append_column("part", pa.array([part] * len(rows))))
-    with stored(lake, "shop/rows", where="part = 0") as first, stored(lake, "shop/rows", where="part = 1") as second:
+    with (
+        open_stored(lake, "shop/rows", where="part = 0") as first,
+        open_stored(lake, "shop/rows", where="part = 1") as second,
+    ):
         assert (first.rows, second.rows) == (500, 500)
         found = drift(first, second, ["recency"], ["country"], DriftSpec())
         assert draw(first, ["recency", "country"], 100, 1) == draw(InMemory(before), ["recency", "country"], 100, 1)

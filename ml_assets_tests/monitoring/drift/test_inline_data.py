@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ml_assets.monitoring.drift.evidently import SignificanceRule, write
 from ml_assets.monitoring.drift.feature import Kind
-from ml_assets.monitoring.drift.inline_data import inert, secured
+from ml_assets.monitoring.drift.inline_data import inert, secure_page
 from ml_assets.monitoring.drift.samples import InMemory
 from ml_assets.spec.drift import DriftSpec
 from ml_assets_tests.browser import Elements, rendered
@@ -34,20 +34,20 @@ def _data(page: str) -> object:
 
 
 def test_nothing_in_the_data_begins_or_ends_an_element() -> None:
-    plain, hostile = (Elements(secured(_page(words), "few")).found for words in (_PLAIN, WORDS))
+    plain, hostile = (Elements(secure_page(_page(words), "few")).found for words in (_PLAIN, WORDS))
     assert [tag for tag, _ in hostile] == [tag for tag, _ in plain]
-    assert _data(secured(_page(WORDS), "few")) == {"widgets": [*WORDS]}
+    assert _data(secure_page(_page(WORDS), "few")) == {"widgets": [*WORDS]}
 
 
 @given(st.lists(st.text()))
 def test_the_data_stay_what_they_are(words: list[str]) -> None:
-    safe = secured(_page(words), "few")
+    safe = secure_page(_page(words), "few")
     assert _data(safe) == {"widgets": words}
     assert Elements(safe).count("script") == 3
 
 
 def test_the_browser_is_told_which_scripts_are_the_pages_own() -> None:
-    policy = next(attrs["content"] for tag, attrs in Elements(secured(_page(_PLAIN), "few")).found if tag == "meta")
+    policy = next(attrs["content"] for tag, attrs in Elements(secure_page(_page(_PLAIN), "few")).found if tag == "meta")
     assert policy is not None
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert policy.count("'sha256-") == 3
@@ -56,7 +56,7 @@ def test_the_browser_is_told_which_scripts_are_the_pages_own() -> None:
 
 def test_a_page_of_another_shape_is_not_saved() -> None:
     with pytest.raises(ValueError, match="cannot be made safe"):
-        secured(_page(_PLAIN).replace("    var a", "    let a"), "few")
+        secure_page(_page(_PLAIN).replace("    var a", "    let a"), "few")
 
 
 @given(st.lists(st.text(st.sampled_from("<&ab\u200b;"), max_size=5), unique=True))

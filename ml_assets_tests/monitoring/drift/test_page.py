@@ -57,7 +57,7 @@ def _page(features: int = 4, words: list[str] | None = None, shift: float = 1) -
     found = drift(before, after, before.column_names[:-1], [_HOSTILE], DriftSpec())
     rng = np.random.default_rng(3)
     samples = [EntityScores(rng.beta(2, 5, 300), np.arange(300)) for _ in range(2)]
-    scores = score_drift.compare(samples[0], samples[1], 0.4, DriftSpec()), score_drift.shown(*samples)
+    scores = score_drift.compare(samples[0], samples[1], 0.4, DriftSpec()), score_drift.score_histogram(*samples)
     leant = attribution.compare(dict.fromkeys(found.features, 1.0), dict.fromkeys(found.features, 1.0), 0.9)
     return DriftPage(found, DriftSpec(), f"Drift of {_HOSTILE}", "the training sample", scores, leant, f"x{EVIDENTLY}")
 

@@ -16,7 +16,7 @@ from ml_assets.monitoring.drift import report as report_module
 from ml_assets.monitoring.drift.feature import FeatureDrift
 from ml_assets.monitoring.drift.report import DriftReport, drift_report, read
 from ml_assets.monitoring.drift.samples import EmptySampleError
-from ml_assets.monitoring.drift.table import Contents, features_table, scores_table, withdraw, write
+from ml_assets.monitoring.drift.table import Contents, keep, withdraw
 from ml_assets.spec.cadence import Cadence
 from ml_assets.spec.drift import DriftSpec
 from ml_assets.training.dataset import build
@@ -89,7 +89,7 @@ def _kept(tiny: Tiny, found: DriftReport) -> None:
     assert (found.reused, again.reused) == (False, True)
     assert again.contents == found.contents
     assert not _report(tiny, psi=0.3).reused
-    for table, rows in ((features_table("shop"), 4), (scores_table("shop"), 1)):
+    for table, rows in (("shop/drift_report", 4), ("shop/score_drift", 1)):
         assert len(tiny.lake.query("SELECT * FROM t", t=table)) == rows
 
 
@@ -121,11 +121,11 @@ def test_nobody_in_the_population_withdraws_what_stood_there(tiny: Tiny, monkeyp
 
     monkeypatch.setattr(report_module, "_contents", nobody)
     stood = Contents({"orders": FeatureDrift("numeric", None, None, True, "drifted")}, "before")
-    write(tiny.lake, "shop", AS_OF, 1, stood, 7)
+    keep(tiny.lake, "shop", AS_OF, 1, 7, lambda: stood)
     with pytest.raises(EmptySampleError):
         _report(tiny)
     assert read(tiny.lake, "shop", AS_OF, champion, pages=tiny.root) is None  # type: ignore[arg-type]
-    assert tiny.lake.query("SELECT * FROM t", t=features_table("shop")).num_rows == 0
+    assert tiny.lake.query("SELECT * FROM t", t="shop/drift_report").num_rows == 0
 
 
 def _other_references(tiny: Tiny) -> None:

@@ -54,7 +54,7 @@ def sound(report: PerformanceReport) -> None:
 def test_without_predictions_the_report_is_empty_and_says_so(tiny: Tiny) -> None:
     found = reported(Predicted(tiny))
     assert (found.rows, found.notes) == ((), ("there are no predictions yet",))
-    assert (found.headline("roc_auc"), found.estimated("roc_auc"), found.metadata()["status"]) == (
+    assert (found.headline("roc_auc"), found.estimated_metric("roc_auc"), found.metadata()["status"]) == (
         None, None, "there are no predictions yet",
     )  # fmt: skip
     assert read(tiny.lake, "shop", AS_OF - WEEK).notes == ("there is no performance report of shop for 2025-04-06 yet",)
@@ -94,7 +94,7 @@ def test_an_estimate_never_passes_for_a_measurement(tiny: Tiny) -> None:
         found = reported(of, day)
         assert all(row.last + HORIZON <= day for row in found.rows if row.kind == "measured")
         assert all(row.last + HORIZON > day and not row.pooled for row in found.rows if row.kind == "estimated")
-        estimated = found.estimated("roc_auc")
+        estimated = found.estimated_metric("roc_auc")
         assert estimated is not None
         assert (found.headline("roc_auc") is None) == (day < weeks(-4)[0])
         assert found.status.startswith("estimated only" if day < weeks(-4)[0] else "measured on")
@@ -219,7 +219,7 @@ def test_too_few_rows_have_no_number_but_a_reason(tiny: Tiny) -> None:
     of.score(weeks(*range(-6, 1)), only=12)
     found = reported(of, spec=PerformanceSpec(window=1, min_rows=30, resamples=100))
     assert all(row.value is None and row.reason == "12 rows are fewer than min_rows 30" for row in found.rows)
-    assert (found.headline("roc_auc"), found.estimated("roc_auc")) == (None, None)
+    assert (found.headline("roc_auc"), found.estimated_metric("roc_auc")) == (None, None)
     assert "roc_auc_measured" not in found.metadata()
     assert found.plot().startswith(b"\x89PNG")
 
@@ -258,7 +258,7 @@ def test_over_a_real_registry_the_drop_is_against_the_evaluation(tiny: Tiny, emp
         predict(tiny.lake, registry, folder, day)
     found = performance_report(tiny.lake, registry, folder, SPEC, weeks(4)[0])
     for metric in ("roc_auc", "pr_auc", "brier", "calibration_error", "base_rate"):
-        assert found.evaluated(metric) == known.metrics[metric]
+        assert found.evaluated_metric(metric) == known.metrics[metric]
     auc, accuracy = found.row("roc_auc", "measured"), found.row("accuracy", "measured")
     assert auc is not None
     assert accuracy is not None
@@ -274,5 +274,5 @@ def test_over_a_real_registry_the_drop_is_against_the_evaluation(tiny: Tiny, emp
     sound(found)
     tiny.write("label.sql", (tiny.path / "label.sql").read_text().replace("= 0 THEN 1", "< 2 THEN 1"))
     other = performance_report(tiny.lake, registry, tiny.folder(slices=["kind"]), SPEC, weeks(4)[0])
-    assert (other.reused, other.evaluated("roc_auc")) == (False, None)
+    assert (other.reused, other.evaluated_metric("roc_auc")) == (False, None)
     assert "the label query changed since version 1 was trained, so there is no drop" in other.notes

@@ -59,7 +59,7 @@ def test_without_outcomes_the_folder_says_what_was_true(answered: Answered) -> N
         assert row.rows == batch[metric].rows
         assert (row.kind, row.variant, row.model_version) == ("measured", "champion", 1)
         assert (row.first, row.last, row.pooled) == (day, day, True)
-    assert report.served("roc_auc") is not None
+    assert report.served_metric("roc_auc") is not None
     assert report.metadata()["roc_auc_served"] == mine["roc_auc"].value
     assert {line["by"] for line in report.table()} == {"batch", "served: champion"}
 
@@ -145,7 +145,7 @@ def test_late_outcomes_in_any_order_make_the_report_new_and_end_in_the_same_numb
     found = reported(answered)
     assert not found.reused
     assert online(found) != online(first)
-    auc = found.served("roc_auc")
+    auc = found.served_metric("roc_auc")
     assert auc is not None
     assert auc.estimate == pytest.approx(scores(truth, np.array([row.score for row in rows]))["roc_auc"])
     assert auc.low < auc.estimate < auc.high

@@ -15,7 +15,7 @@ import pytest
 from ml_assets.alerts.outbox import evaluate
 from ml_assets.monitoring.drift.report import drift_report
 from ml_assets.monitoring.performance import baseline as evaluated
-from ml_assets.monitoring.predictions.class_mix import ClassMix, Compared, Unseen, named, unseen
+from ml_assets.monitoring.predictions.class_mix import ClassMix, Compared, Unseen, class_mix, unseen_words
 from ml_assets.monitoring.predictions.report import prediction_report
 from ml_assets.monitoring.predictions.table import PredictionReport, from_row, to_table
 from ml_assets.spec.alert import AlertRule
@@ -147,13 +147,13 @@ def test_a_tiny_case_by_hand(office: Office) -> None:
     office.lake.replace("shop/predictions", table, values=[AS_OF], records={f"as_of={AS_OF}": 1})
     version, kept = office.registry.version("shop", 1), office.kept
     test = evaluated.scored_test_rows(office.lake, office.registry, version, kept)
-    found = named(office.lake, office.registry, office.folder, version, kept, AS_OF, test)
+    found = class_mix(office.lake, office.registry, office.folder, version, kept, AS_OF, test)
     assert [each.share for each in found.classes] == [0.75, 0, 0.25]
     assert found.review_share == 0.25
     read = pa.table({"story": ["Lease, lease", "the rent of 2025", None, "late"]})
-    (story,) = unseen(office.registry, version, kept, read, test).unseen
+    (story,) = unseen_words(office.registry, version, kept, read, test).unseen
     assert story.share == pytest.approx(2 / 6)
-    nothing = unseen(office.registry, version, kept, pa.table({"story": ["", None]}), test)
+    nothing = unseen_words(office.registry, version, kept, pa.table({"story": ["", None]}), test)
     assert (nothing.unseen[0].share, nothing.unseen_share) == (None, None)
 
 
@@ -189,8 +189,8 @@ def test_a_model_without_classes_or_text_has_neither(office: Office) -> None:
     kept, version = office.kept, office.registry.version("shop", 1)
     other = TrainingRecord(**(vars(kept) | {"classes": (), "columns": type(kept.columns)(("orders",), ())}))
     test = evaluated.scored_test_rows(office.lake, office.registry, version, kept)
-    assert named(office.lake, office.registry, office.folder, version, other, AS_OF, test) == ClassMix()
-    assert unseen(office.registry, version, other, test.rows, test) == Unseen()
+    assert class_mix(office.lake, office.registry, office.folder, version, other, AS_OF, test) == ClassMix()
+    assert unseen_words(office.registry, version, other, test.rows, test) == Unseen()
 
 
 def test_a_row_of_before_says_nothing_of_either() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ml_assets.features.store import refresh
 from ml_assets.monitoring.plots import predictions
-from ml_assets.monitoring.predictions.missing import Share, missing, silent, stale
+from ml_assets.monitoring.predictions.missing import Share, missing_shares, silent, stale_shares
 from ml_assets.monitoring.predictions.report import prediction_report, read
 from ml_assets.monitoring.predictions.table import PredictionReport, Scores
 from ml_assets.training.record import record
@@ -39,7 +39,7 @@ def test_scores_lie_where_they_lie() -> None:
 
 def test_a_missing_value_is_null_or_no_finite_number() -> None:
     rows = pa.table({"a": [1.0, None, float("nan"), float("inf")], "b": ["x", None, "", "y"], "c": [1, 2, 3, 4]})
-    assert missing(rows, ["a", "b", "c"]) == (Share("a", 0.75), Share("b", 0.25), Share("c", 0))
+    assert missing_shares(rows, ["a", "b", "c"]) == (Share("a", 0.75), Share("b", 0.25), Share("c", 0))
 
 
 def test_an_entity_of_which_a_view_says_nothing_is_stale(tiny: Tiny) -> None:
@@ -50,10 +50,10 @@ def test_an_entity_of_which_a_view_says_nothing_is_stale(tiny: Tiny) -> None:
         tiny.lake.query("SELECT count(*) AS n FROM t WHERE as_of = $day", {"day": AS_OF}, t=table)["n"][0].as_py()
         for table in (folder.population.kept, view.kept)
     ]
-    (share,) = stale(tiny.lake, folder.population, [view], [False], AS_OF)
+    (share,) = stale_shares(tiny.lake, folder.population, [view], [False], AS_OF)
     assert share == Share("habits", pytest.approx(1 - counts[1] / counts[0]))  # type: ignore[arg-type]
     assert 0 < share.share < 1
-    assert stale(tiny.lake, folder.population, [view], [True], AS_OF) == (Share("habits", 1.0),)
+    assert stale_shares(tiny.lake, folder.population, [view], [True], AS_OF) == (Share("habits", 1.0),)
 
 
 def test_a_view_is_silent_once_its_feed_stopped_for_a_ttl(tiny: Tiny) -> None:

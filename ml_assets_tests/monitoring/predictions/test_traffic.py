@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ml_assets.alerts.outbox import evaluate
 from ml_assets.events.rows import LATENCY_BOUNDS, Traffic
 from ml_assets.monitoring.predictions.report import prediction_report
-from ml_assets.monitoring.predictions.traffic import Served, quantile, served
+from ml_assets.monitoring.predictions.traffic import Served, quantile, served_traffic
 from ml_assets.spec.alert import AlertRule
 from ml_assets_tests.conftest import AS_OF
 from ml_assets_tests.monitoring.answered import Answered
@@ -48,7 +48,7 @@ def test_histograms_add_up_whatever_the_minutes(answered: Answered) -> None:
     write(answered.store, *(minute(number, part.tolist(), errors=number) for number, part in enumerate(parts)))
     write(answered.store, minute(9, [5.0])._replace(latency="[1]", requests=99))  # of a release with other bounds
     answered.take(AS_OF)
-    found = served(answered.lake, "shop", AS_OF)
+    found = served_traffic(answered.lake, "shop", AS_OF)
     assert found.requests == 999
     assert found.error_rate == pytest.approx(3 / 999)
     for q, value in ((0.5, found.latency_p50_ms), (0.99, found.latency_p99_ms)):
@@ -56,14 +56,14 @@ def test_histograms_add_up_whatever_the_minutes(answered: Answered) -> None:
         place = int(np.searchsorted(edges, exact))
         assert value is not None
         assert edges[place - 1] <= value <= edges[place]
-    assert served(answered.lake, "shop", AS_OF - WEEK) == Served()
+    assert served_traffic(answered.lake, "shop", AS_OF - WEEK) == Served()
 
 
 def test_nothing_served_is_nothing_known(answered: Answered) -> None:
-    assert served(answered.lake, "shop", AS_OF) == Served()
+    assert served_traffic(answered.lake, "shop", AS_OF) == Served()
     write(answered.store, minute(0, []))
     answered.take(AS_OF)
-    assert served(answered.lake, "shop", AS_OF) == Served()
+    assert served_traffic(answered.lake, "shop", AS_OF) == Served()
 
 
 def test_what_was_lacking_is_a_share_of_the_answers(answered: Answered) -> None:
@@ -71,7 +71,7 @@ def test_what_was_lacking_is_a_share_of_the_answers(answered: Answered) -> None:
     twins = [first._replace(prediction_id=first.prediction_id[:-1] + "x", missing='["orders"]')]
     write(answered.store, *twins, second._replace(prediction_id=second.prediction_id[:-1] + "y", stale='["habits"]'))
     answered.take(AS_OF)
-    found = served(answered.lake, "shop", AS_OF)
+    found = served_traffic(answered.lake, "shop", AS_OF)
     assert (found.served, found.served_missing_share, found.served_stale_share) == (4, 0.25, 0.25)
 
 
