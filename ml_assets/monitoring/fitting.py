@@ -1,4 +1,4 @@
-"""Whether a monitor fits its model: what it names is measured, so that no trigger and no alert is silent for ever."""
+"""The check that a monitor fits its model: a rule on a number that is never measured would stay silent for ever."""
 
 from difflib import get_close_matches
 from typing import TYPE_CHECKING

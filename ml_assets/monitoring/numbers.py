@@ -31,7 +31,7 @@ OF_TEXT = ("unseen_share", "reference_unseen_share")
 
 
 def numbers(classes: Collection[str], features: Collection[str] | None, *, text: bool) -> list[str]:
-    """What an alert may name.
+    """The numbers that an alert may name.
 
     Args:
         classes: of the label, where they are several.

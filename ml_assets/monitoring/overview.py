@@ -102,7 +102,7 @@ class VerdictState:
 
 @dataclass(frozen=True)
 class ModelOverview:
-    """What stands of one model; None where there is none yet.
+    """The state of one model; None where there is none yet.
 
     Args:
         last_run: of its loop.
@@ -125,7 +125,7 @@ class ModelOverview:
 
 @dataclass(frozen=True)
 class Overview:
-    """What stands of the whole project.
+    """The state of the whole project.
 
     Args:
         models: by name.
@@ -159,7 +159,7 @@ def model_overview(
     last_run: RunState | None = None,
     candidate: CandidateState | None = None,
 ) -> ModelOverview:
-    """What the lake holds of a model, without its champion, who is asked of the registry.
+    """The state of a model in the lake, without its champion, which the registry knows.
 
     Args:
         lake: the tables.
@@ -180,7 +180,7 @@ def model_overview(
 
 
 def with_champions(lake: Lake, registry: Registry, models: Mapping[str, ModelOverview]) -> dict[str, ModelOverview]:
-    """The same models with their champions; the registry is asked only for those that have been released."""
+    """Add the champions of models; the registry is asked only for those that have been released."""
     released = [name for name in models if lake.version(ModelTables(name).champion) is not None]
     numbers = champions(registry, released)
     return {

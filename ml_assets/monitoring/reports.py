@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reports:
-    """What is seen of a champion at an as-of date.
+    """The three reports on a champion at an as-of date.
 
     Args:
         drift: None where there is no champion yet, nobody in the population, or the report is of another version.

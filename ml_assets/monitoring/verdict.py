@@ -52,7 +52,7 @@ class LedgerVerdict:
 
 @dataclass(frozen=True)
 class ReportSummary:
-    """What the reports of an as-of date say of the champion; None where they cannot tell.
+    """The evidence of the reports of an as-of date on the champion; None where they cannot tell.
 
     Args:
         drifted: feature → whether it drifted.
@@ -69,7 +69,7 @@ class ReportSummary:
 
 @dataclass(frozen=True)
 class DecisionState(Generic[V]):
-    """What earlier decisions left to the next one.
+    """The state that earlier decisions left to the next one.
 
     Args:
         champion: the version that answers; None before the first release.
@@ -191,7 +191,7 @@ def collect_evidence(
     direction: int,
     count_rows: Callable[[date], int],
 ) -> RetrainEvidence:
-    """What a policy may know at `as_of`: the loop and a replay decide on this.
+    """The evidence of a policy at `as_of`: the loop and a replay decide on this.
 
     Args:
         versions: that keep the champion.

@@ -70,7 +70,7 @@ class ReplayHistory:
         return self.models.store
 
     def evidence(self, spec: RetrainSpec, state: PolicyState, as_of: date) -> RetrainEvidence:
-        """What a policy may know at `as_of`, by the function of the loop."""
+        """The evidence of a policy at `as_of`, by the function of the loop."""
         mature = as_of - self.folder.spec.label.horizon
         members = self.index.members.items()
         return collect_evidence(
@@ -79,7 +79,7 @@ class ReplayHistory:
         )  # fmt: skip
 
     def _summary(self, spec: RetrainSpec, state: PolicyState, as_of: date) -> ReportSummary:
-        """What the loop's reports would say; what a policy does not ask for is not computed."""
+        """The summary that the loop's reports would give; what a policy does not ask for is not computed."""
         champion = state.champion
         if champion is None:
             return ReportSummary({})
@@ -125,7 +125,7 @@ class ReplayHistory:
         return _measure(self.store.fact("measured", *key, make=lambda: self._measured(champion, days, metric)))
 
     def estimate(self, champion: ReplayedModel, as_of: date, metric: str) -> Interval | None:
-        """The metric that calibrated scores of `as_of` let expect."""
+        """The metric to be expected from calibrated scores of `as_of`."""
         key = (champion.recipe, self.index.features[as_of], metric, self.monitor.performance.model_dump_json())
         return _measure(self.store.fact("estimated", *key, make=lambda: self._estimated(champion, as_of, metric)))
 
@@ -219,7 +219,7 @@ def _measure(found: dict[str, float] | None) -> Interval | None:
 
 
 def drift_reference(folder: ModelDefinition, spec: DriftSpec, trained: date, as_of: date) -> Reference:
-    """What the drift report of `as_of` compares with, where the champion was trained at `trained`.
+    """The reference of the drift report of `as_of`, where the champion was trained at `trained`.
 
     Args:
         folder: the model.

@@ -1,4 +1,4 @@
-"""What is there at each as-of date, taken once before anything is read: sizes, and what rows are a function of."""
+"""Sizes and fingerprints of the rows of each as-of date, taken once before anything is read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

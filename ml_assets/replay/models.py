@@ -111,7 +111,7 @@ class ReplayedModels:
         return weights
 
     def decide(self, candidate: ReplayedModel, champion: ReplayedModel | None) -> GateVerdict:
-        """Whether a candidate may ship, by the gates of the folder that need no latency."""
+        """Decide whether a candidate may ship, by the gates of the folder that need no latency."""
         left_out = {"machine", "features"}  # they say nothing of a policy
         gates = [gate for gate in self.folder.spec.gates if METRICS[gate.metric].source not in left_out]
         others = {"baseline": None, **({"champion": champion} if champion else {})}

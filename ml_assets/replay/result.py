@@ -1,4 +1,4 @@
-"""What a replay found: per policy every decision, and what it came to."""
+"""The result of a replay: every decision of each policy, and what came of them."""
 
 import math
 from collections.abc import Mapping
@@ -89,7 +89,7 @@ class Walk:
 
     @property
     def seconds(self) -> float:
-        """What the retrainings cost, each as measured when it was really done."""
+        """The duration of the retrainings, each as measured when it was really done."""
         return sum(step.training.seconds for step in self.retrainings if step.training)
 
     def values(self, metric: str) -> list[float | None]:

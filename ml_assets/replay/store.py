@@ -1,4 +1,4 @@
-"""What a replay keeps on disk: models, scores and measured facts, each under a name of everything it depends on.
+"""The files of a replay: models, scores and measured facts, each under a name of everything it depends on.
 
 A file appears whole or not at all (written beside, then renamed), so a replay that was killed at any moment is simply
 run again: what stands is never done twice, and never half.
@@ -43,7 +43,7 @@ class ReplayStore:
             return None
 
     def holds(self, *name: str) -> bool:
-        """Whether a file is there."""
+        """Return whether a file is there."""
         return self._path(*name).is_file()
 
     def remove(self, *name: str) -> None:
@@ -55,7 +55,13 @@ class ReplayStore:
         write_whole(self._path(*name), content, part=self.root / _WRITING / str(os.getpid()))
 
     def fact(self, kind: str, *parts: object, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - plain JSON
-        """What `make` gives, as plain JSON: computed once for the same `parts`, which have a stable `repr`."""
+        """The result of `make` as plain JSON: computed once for the same `parts`, which have a stable `repr`.
+
+        >>> from tempfile import mkdtemp
+        >>> store = ReplayStore(Path(mkdtemp()))
+        >>> [store.fact("sum", 1, 2, make=lambda: made) for made in (3, 4)]
+        [3, 3]
+        """
         name = f"{fingerprint_of(kind, *parts):016x}.json"
         content = self.read("facts", kind, name)
         if content is None:
@@ -64,7 +70,7 @@ class ReplayStore:
         return json.loads(content)
 
     def vector(self, kind: str, *parts: object, make: "Callable[[], NDArray[np.float64]]") -> "NDArray[np.float64]":
-        """The same for a vector of numbers."""
+        """The result of `make` as an array of numbers, computed once like a fact."""
         import numpy as np
 
         name = f"{fingerprint_of(kind, *parts):016x}.npy"

@@ -1,4 +1,4 @@
-"""What the model leans on, in two samples: does the same model still decide by the same features?
+"""Drift of attributions: in two samples, does the same model still decide by the same features?
 
 A feature's attribution is the mean change of the score when the feature is shuffled within the sample. It needs no
 labels, and any model that gives scores has it.
@@ -63,7 +63,7 @@ def attributions(model: "InferenceSession", X: "pd.DataFrame", seed: int) -> dic
 
 
 def compare(reference: Mapping[str, float], current: Mapping[str, float], limit: float | None) -> AttributionDrift:
-    """Attributions of the same features in two samples, against the least NDCG that is no drift."""
+    """Attributions of the same features in two samples, against the least NDCG that does not count as drift."""
     gain = ndcg(reference, current)
     order = sorted(reference, key=lambda name: (-reference[name], name))
     before, after = (_shares({name: values[name] for name in order}) for values in (reference, current))

@@ -68,6 +68,11 @@ def drift(
     procedure rejects those that it may. So a population that does not change has a report with any drift at all in
     at most `options.false_alarms` of the dates, however many features there are and however they hang together.
 
+    >>> import pyarrow as pa
+    >>> before, after = (pa.table({"age": [float(n + shift) for n in range(500)]}) for shift in (0, 400))
+    >>> drift(before, after, ["age"], [], DriftSpec()).drifted
+    ['age']
+
     Args:
         reference: a table, a frame, or `samples.open_stored` rows, of which a column at a time is in memory.
         current: the same.

@@ -154,7 +154,7 @@ def chi_square_p(reference: Counts, current: Counts) -> float | None:
 
 
 def pool_rare(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
-    """The same rows with all categories as one in which fewer than five rows are expected, in either sample.
+    """Pool the categories in which fewer than five rows are expected in either sample.
 
     For categories only: bins that the reference fixed have high totals where the current sample has many rows, so
     that to choose among them by their totals would be to choose the surprising ones.

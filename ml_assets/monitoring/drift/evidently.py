@@ -35,7 +35,7 @@ _NEVER = 1e9
 
 @dataclass(frozen=True)
 class SignificanceRule:
-    """What decides beside the limits of `spec`: the p-value up to which a difference is more than chance."""
+    """The second condition beside the limits of `spec`: the p-value up to which a difference is more than chance."""
 
     spec: "DriftSpec"
     chance: float

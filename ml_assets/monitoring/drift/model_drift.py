@@ -1,4 +1,4 @@
-"""What the champion makes of two samples: its scores, and what it leans on."""
+"""Drift as the champion sees it: its scores of two samples, and the features that it leans on."""
 
 import math
 from collections.abc import Iterator

@@ -23,7 +23,7 @@ _VERDICTS = {True: "drifted", False: "stable", None: "unknown"}
 
 @dataclass(frozen=True)
 class DriftPage:
-    """What a page shows.
+    """The contents of a page.
 
     Args:
         drift: every feature.

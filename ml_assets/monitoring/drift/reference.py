@@ -1,4 +1,4 @@
-"""What the population is compared with: the training sample, or the population at another as-of date."""
+"""The reference that the population is compared with: the training sample, or the population at another as-of date."""
 
 import contextlib
 from collections.abc import Iterator

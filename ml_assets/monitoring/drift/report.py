@@ -67,7 +67,7 @@ class DriftReport:
 
     @property
     def reference(self) -> str:
-        """What the population was compared with."""
+        """The reference that the population was compared with, in words."""
         return self.contents.reference
 
     @property
@@ -77,7 +77,7 @@ class DriftReport:
 
     @property
     def attribution(self) -> AttributionDrift | None:
-        """What the champion leans on; None without a reference."""
+        """The change of the features that the champion leans on; None without a reference."""
         return self.contents.attribution
 
     def metadata(self) -> dict[str, float | int | str]:

@@ -22,7 +22,7 @@ _NOTHING = 0
 
 @dataclass(frozen=True)
 class Contents:
-    """What a report says.
+    """The contents of a report.
 
     Args:
         features: feature → its numbers and verdict.

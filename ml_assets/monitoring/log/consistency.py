@@ -132,7 +132,7 @@ def _compare(
 
 
 def _offline(seen: pa.Table, entity: str, columns: FeatureColumns) -> pa.Table:
-    """What the offline store says, as a model sees it: float32 and text."""
+    """The features of the offline store, as a model sees them: float32 and text."""
     arrays = {"as_of": seen["as_of"], "entity": seen[entity].cast(pa.string())}
     for name in columns.numeric:
         value = seen[name].cast(pa.float32(), safe=False)
@@ -159,7 +159,7 @@ def _compared(columns: FeatureColumns) -> str:
 
 
 def _texts(columns: FeatureColumns) -> str:
-    """What to take out of a logged JSON object: every feature, as text."""
+    """The structure that DuckDB reads from a logged JSON object: every feature, as text."""
     return literal(json.dumps(dict.fromkeys(columns.all, "VARCHAR")))
 
 

@@ -27,7 +27,7 @@ _PLAIN: Mapping[object, pa.DataType] = {str: pa.string(), float: pa.float64(), i
 
 @dataclass(frozen=True)
 class Taken:
-    """What one call took.
+    """The result of one call.
 
     Args:
         rows: by table of the event store.

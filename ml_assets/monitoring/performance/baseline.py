@@ -1,4 +1,4 @@
-"""What a version promised: its evaluation, on test rows that it was not fitted on."""
+"""The evaluation of a version, on test rows that it was not fitted on: what later measurements are compared with."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field

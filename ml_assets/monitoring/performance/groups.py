@@ -30,7 +30,7 @@ MISSING = "(missing)"
 
 @dataclass(frozen=True)
 class MetricGroup:
-    """Whose numbers: the predictions of one version at one or several as-of dates, all of them or one slice.
+    """The predictions of one version at one or several as-of dates, all of them or one slice.
 
     `variant` is None for the batch of an as-of date; else they are answers that were served, under that name.
     """
@@ -119,7 +119,7 @@ def measure(group: MetricGroup, rows: LabelledScores, evaluated: Evaluated, spec
 def estimate(
     group: MetricGroup, p: "NDArray[np.float64]", evaluated: Evaluated, spec: PerformanceSpec
 ) -> list[MetricRow]:
-    """What the metrics of rows without labels are expected to be, if their scores are calibrated.
+    """The expected metrics of rows without labels, if their scores are calibrated.
 
     Args:
         group: whose rows.
@@ -142,7 +142,12 @@ _NO_THRESHOLD = "no evaluation says from which score on to act"
 def expected_metrics(
     p: "NDArray[np.float64]", threshold: float | None, spec: PerformanceSpec
 ) -> tuple[Mapping[str, Interval], str | None]:
-    """What scores let expect, and why they do not."""
+    """The metrics to be expected from scores, by name, or the reason why there are none.
+
+    >>> metrics, _ = expected_metrics(np.array([0.2, 0.4] * 50), None, PerformanceSpec(min_rows=100))
+    >>> round(metrics["base_rate"].estimate, 3)
+    0.3
+    """
     if len(p) < spec.min_rows:
         return {}, f"{len(p)} rows are fewer than min_rows {spec.min_rows}"
     try:

@@ -39,7 +39,7 @@ _ENGINE = 2  # raised when the same rows give other numbers: all reports are the
 
 @dataclass(frozen=True)
 class _Scored:
-    """What one version predicted: rows by as-of date, those to measure and those to estimate."""
+    """The predictions of one version: rows by as-of date that are measured, and dates that are estimated."""
 
     version: Version
     record: TrainingRecord
@@ -57,7 +57,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What goes into a report, what it is a function of, and what a person is to know about it."""
+    """The contents of a report before they are computed, their fingerprint, and notes for people."""
 
     versions: tuple[_Scored, ...]
     notes: tuple[str, ...]
@@ -68,7 +68,7 @@ class _Plan:
 def performance_report(
     lake: Lake, registry: Registry, folder: ModelDefinition, spec: PerformanceSpec, as_of: date, *, workers: int = 2
 ) -> PerformanceReport:
-    """What the predictions were worth, as far as it is known at `as_of`; kept in the lake, one row a number.
+    """The quality of predictions as far as it is known at `as_of`; kept in the lake, one row a number.
 
     Measured are the last `spec.window` scored dates whose labels are mature, and all that matured since the as-of date
     before; estimated the last ones whose labels are not. Nothing is computed where the same report stands already.
@@ -149,7 +149,7 @@ def _versions(
     measured: Sequence[date],
     estimated: Sequence[date],
 ) -> tuple[list[_Scored], list[str]]:
-    """Who predicted what. A prediction of a day whose labels its version was fitted on is no prediction."""
+    """The predictions of each version, without those of dates whose labels it was fitted on."""
     numbers = {row["model_version"] for row in found if row["as_of"] in {*measured, *estimated}}
     versions, notes = [], []
     for number in sorted(numbers):
@@ -167,7 +167,7 @@ def _versions(
 
 
 def _sliced(lake: Lake, folder: ModelDefinition, scored: _Scored) -> object:
-    """What the values of the slices are a function of."""
+    """Fingerprints of the views that hold the values of the slices."""
     if not folder.spec.slices or not scored.measured:
         return None
     views = (folder.population, *scored.record.features)

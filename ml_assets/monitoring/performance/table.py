@@ -30,7 +30,7 @@ PAST = timedelta(days=366)
 
 @dataclass(frozen=True)
 class PerformanceReport:
-    """What predictions were worth, as far as it is known at an as-of date.
+    """The quality of predictions as far as it is known at an as-of date.
 
     Args:
         as_of: `T`.

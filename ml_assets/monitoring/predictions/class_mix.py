@@ -1,4 +1,4 @@
-"""What a model of several classes names and what one of running text reads, beside the same of its own test rows.
+"""The classes that a model names and the words that it reads, beside the same of its own test rows.
 
 The reference is by the artifact that was not fitted on those rows: of words, too, the released one knows more of them.
 """
@@ -32,7 +32,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class ClassMix:
-    """What a model of several classes says; empty for another one.
+    """The shares of classes and of reviews; empty for a model of two classes.
 
     Args:
         classes: of each class, the share of entities that are `predicted` so, however sure the model is.

@@ -1,4 +1,4 @@
-"""What the features of a population lack at an as-of date: missing values by feature, stale entities by view."""
+"""Gaps in the features of a population at an as-of date: missing values by feature, stale entities by view."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,11 @@ class Share:
 
 
 def missing_shares(rows: pa.Table, features: Sequence[str]) -> tuple[Share, ...]:
-    """The share of rows without a value, by feature; infinite numbers count, as in the drift report."""
+    """The share of rows without a value, by feature; infinite numbers count, as in the drift report.
+
+    >>> missing_shares(pa.table({"age": [30.0, None]}), ["age"])
+    (Share(name='age', share=0.5),)
+    """
     return tuple(Share(name, _missing(rows[name])) for name in features)
 
 

@@ -38,7 +38,7 @@ _BINS = 20
 
 @dataclass(frozen=True)
 class _Plan:
-    """What goes into a report, and what it is a function of. `labelled` is the latest date with mature labels."""
+    """The inputs of a report, and its fingerprint. `labelled` is the latest date with mature labels."""
 
     version: Version
     record: TrainingRecord
@@ -51,7 +51,7 @@ class _Plan:
 def prediction_report(
     lake: Lake, registry: Registry, folder: ModelDefinition, as_of: date, *, workers: int = 2
 ) -> PredictionReport:
-    """What was predicted at `as_of`; kept in the lake, one row a date, and not computed where it stands already.
+    """The report of the predictions at `as_of`, one row of the lake; it is not computed where it stands already.
 
     Without predictions the report is empty and says so.
 

@@ -1,4 +1,4 @@
-"""What a prediction report says, and how it lies in the lake. `predictions.py` makes it."""
+"""The contents of a prediction report, and its table in the lake. `report.py` computes it."""
 
 from dataclasses import asdict, dataclass, fields
 from datetime import date
@@ -48,7 +48,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class PredictionReport:
-    """What was predicted at an as-of date; a number that cannot be had is None.
+    """The predictions of an as-of date in numbers; a number that cannot be had is None.
 
     Args:
         as_of: `T`.

@@ -1,4 +1,4 @@
-"""What servers did while the loop worked on an as-of date: how much, how fast, how often in vain."""
+"""The traffic of servers while the loop worked on an as-of date: volume, latency, errors."""
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
@@ -13,7 +13,7 @@ from ml_assets.storage.lake import Lake, fingerprint_of
 
 @dataclass(frozen=True)
 class Served:
-    """What was served; None where nothing was.
+    """The traffic of an as-of date; a number is None where nothing was served.
 
     Args:
         requests: all that were answered, whatever the answer.
@@ -42,7 +42,7 @@ class Served:
 
 
 def served_traffic(lake: Lake, folder: str, as_of: date) -> Served:
-    """What servers did while `as_of` was the as-of date that the loop worked on (the column `due`).
+    """The traffic of servers while `as_of` was the as-of date that the loop worked on (the column `due`).
 
     Not the calendar week before `as_of`: an alarm would come a week late, and history has no calendar week.
     """

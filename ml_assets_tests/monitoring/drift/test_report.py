@@ -113,7 +113,7 @@ def _read(tiny: Tiny, found: DriftReport) -> None:
 def test_nobody_in_the_population_withdraws_what_stood_there(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     champion, record = SimpleNamespace(tags={"sha256": "x"}, number=1), SimpleNamespace(version=0)
     monkeypatch.setattr(report_module, "champion_record", lambda *_: (champion, record))
-    monkeypatch.setattr(report_module, "prints", lambda *_: 1)
+    monkeypatch.setattr(report_module, "input_fingerprints", lambda *_: 1)
     monkeypatch.setattr(reference, "choose", lambda *_: SimpleNamespace(day=None))
 
     def nobody(*_: Any) -> Any:
