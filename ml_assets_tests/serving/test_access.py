@@ -10,13 +10,11 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from ml_assets.cli import app
-from ml_assets.commands import token
 from ml_assets.events.rows import Prediction
 from ml_assets.serving.api import create_api
 from ml_assets.serving.app import App
 from ml_assets.serving.route_scopes import ScopedRoute
 from ml_assets.serving.tokens import SCOPES, Scope, Tokens, digest
-from ml_assets.settings import Settings
 from ml_assets_tests.serving.process import serving
 from ml_assets_tests.serving.released import MODEL
 from ml_assets_tests.serving.served import INVOKE, PREDICT, ROW, Served, post, refused
@@ -197,11 +195,8 @@ def test_a_worker_that_replaces_another_does_not_open_what_was_closed(tmp_path: 
         assert "has gone" in server.health()["tokens"]
 
 
-def test_the_command_says_what_follows_when_the_last_token_is_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(token, "settings", lambda: Settings(data=tmp_path))
-    run = CliRunner().invoke
+def test_the_command_says_what_follows_when_the_last_token_is_removed(tmp_path: Path) -> None:
+    run = CliRunner(env={"ML_ASSETS_DATA": str(tmp_path)}).invoke
     assert "answers this machine only" in run(app, ["token", "list"]).stderr
     assert run(app, ["token", "add", "app", "--scope", "search"]).stdout.startswith("mla_")
     assert run(app, ["token", "add", "ops"]).exit_code == 0
