@@ -22,7 +22,10 @@ def parse_refs(features: Sequence[str]) -> list[FeatureRef]:
     """What names mean.
 
     Raises:
-        DeclarationError: one is no name, comes twice, or there is none.
+        DeclarationError: one is not a name, comes twice, or there is none.
+
+    >>> parse_refs(["churn/purchases", "churn/support:tickets"])[1]
+    FeatureRef(folder='churn', view='support', column='tickets')
     """
     refs = []
     for text in features:

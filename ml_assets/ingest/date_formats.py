@@ -17,7 +17,11 @@ _DAYS = (
 
 
 def date_formats(value: str) -> list[str]:
-    """The formats that read a date or time: several where day and month could change places, none for anything else."""
+    """The formats that read a date or time: several where day and month could change places, none for anything else.
+
+    >>> date_formats("31.12.2025"), date_formats("1/2/2025 10:30"), date_formats("soon")
+    (['%d.%m.%Y'], ['%d/%m/%Y %H:%M', '%m/%d/%Y %H:%M'], [])
+    """
     value = value.strip()
     time = _TIME.search(value)
     if time and time.end() < len(value):

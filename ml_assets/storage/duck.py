@@ -51,7 +51,10 @@ def memory(**settings: str | bool) -> Iterator[duckdb.DuckDBPyConnection]:
 @functools.cache
 def _database(process: int, settings: tuple[tuple[str, str | bool], ...]) -> duckdb.DuckDBPyConnection:  # noqa: ARG001 - a key
     # Without the cache of files: it would fill the memory that other queries, and other libraries, need.
-    return duckdb.connect(":memory:", config={"threads": 1, "enable_external_file_cache": False, **dict(settings)})
+    database = duckdb.connect(":memory:", config={"threads": 1, "enable_external_file_cache": False})
+    for name, value in settings:  # those of an extension are refused in `config`
+        database.execute(f"SET {name} = {literal(value)}").fetchall()
+    return database
 
 
 def outcome(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, object]) -> dict[str, str] | None:

@@ -43,7 +43,7 @@ class Lake:
 
     Args:
         root: a folder, or a URL that deltalake understands.
-        connect: opens a fresh in-memory DuckDB connection for each query.
+        connect: opens an in-memory DuckDB connection for each query.
         clock: seconds since 1970, by which files are ordered.
     """
 

@@ -91,8 +91,8 @@ def open_stored(lake: Lake, table: str, version: int | None = None, where: str =
         version: of the table; default: the last one.
         where: a condition that is trusted.
     """
-    with memory() as connection:
-        connection.execute("SET parquet_metadata_cache = true")  # of this connection: each column reads the same files
+    # Each column is a query of the same files. The setting is of a whole database, so it is one of its own.
+    with memory(parquet_metadata_cache=True) as connection:
         rows = f"(SELECT * FROM {lake.relation(connection, table, version)} WHERE {where})"
         ((count,),) = connection.sql(f"SELECT count(*) FROM {rows}").fetchall()
         yield Stored(connection, rows, int(count), lake.schema(table, version).names)
