@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ml_assets.commands.file_modes import hand_over
 from ml_assets.commands.project import Project
 from ml_assets.errors import DataError
 from ml_assets.spec.cadence import parse_date
 from ml_assets.storage.files import part_of
-from ml_assets.storage.tables import ModelTables
+from ml_assets.training.score import list_predicted_dates, stream_predictions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 What = Literal["predictions", "features", "training-set"]
 FORMATS = (".parquet", ".csv", ".csv.gz")
-
-_ROWS_AT_ONCE = 16_384
 
 
 def export(
@@ -45,10 +43,10 @@ def export(
     """
     project.model(model)
     require_free(to, overwrite=overwrite)
-    with _READERS[what](project, model, parse_date(as_of, "--as-of") if as_of else None, version) as (rows, told):
+    with _READERS[what](project, model, parse_date(as_of, "--as-of") if as_of else None, version) as (rows, title):
         count = write(rows, to, overwrite=overwrite)
     hand_over(to)
-    return f"{count:,} rows of {told} in {to}"
+    return f"{count:,} rows of {title} in {to}"
 
 
 def require_free(to: Path, *, overwrite: bool) -> None:
@@ -126,11 +124,11 @@ _Reader = Callable[[Project, str, date | None, int | None], AbstractContextManag
 
 @contextmanager
 def _predictions(project: Project, model: str, as_of: date | None, _: int | None) -> Iterator[Rows]:
-    lake, days = project.lake, _predicted(project.lake, model)
+    lake, days = project.lake, _predicted_dates(project.lake, model)
     day = as_of or days[-1]
     if day not in days:
         raise DataError(f"{model} has no predictions at {day}: there are those of {days[0]} to {days[-1]}")
-    with _selected(lake, ModelTables(model).predictions, None, f"WHERE as_of = DATE '{day}'") as rows:
+    with stream_predictions(lake, model, day) as rows:
         yield rows, f"predictions of {model} at {day}"
 
 
@@ -141,23 +139,22 @@ def _features(project: Project, model: str, as_of: date | None, version: int | N
     from ml_assets.features.store import refresh
 
     lake, folder = project.lake, project.folder(model)
-    kept, number = _record(project, model, version)
-    day = folder.spec.cadence.require(as_of) if as_of else _predicted(lake, model)[-1]
-    for view in (folder.population, *kept.features):
+    record, number = _record(project, model, version)
+    day = folder.spec.cadence.require(as_of) if as_of else _predicted_dates(lake, model)[-1]
+    for view in (folder.population, *record.features):
         refresh(lake, view, [day])
-    with stream_rows(lake, folder.population, day, kept.used) as rows:
+    with stream_rows(lake, folder.population, day, record.used) as rows:
         yield rows, f"features of {model} at {day}, as version {number} sees them"
 
 
 @contextmanager
 def _training_set(project: Project, model: str, as_of: date | None, version: int | None) -> Iterator[Rows]:
-    from ml_assets.training.dates import ROW, condition
+    from ml_assets.training.dates import stream
 
     if as_of is not None:
         raise DataError("a training set is that of a version: name it with --version in place of --as-of")
-    kept, number = _record(project, model, version)
-    among = condition(project.lake, kept.table, kept.as_of, kept.version)
-    with _selected(project.lake, kept.table, kept.version, f"WHERE {among} ORDER BY {ROW}") as rows:
+    record, number = _record(project, model, version)
+    with stream(project.lake, record.table, record.as_of, record.version) as rows:
         yield rows, f"the training set of {model} version {number}"
 
 
@@ -168,21 +165,11 @@ _READERS: Mapping[What, _Reader] = {
 }
 
 
-@contextmanager
-def _selected(lake: "Lake", table: str, version: int | None, where: str) -> "Iterator[pa.RecordBatchReader]":
-    with lake.connect() as connection:
-        query = f"SELECT * FROM {lake.relation(connection, table, version)} {where}"
-        rows: Any = connection.sql(query).to_arrow_reader(_ROWS_AT_ONCE)
-        yield rows
-
-
-def _predicted(lake: "Lake", model: str) -> list[date]:
-    """The as-of dates of the predictions."""
-    table, sql = ModelTables(model).predictions, "SELECT DISTINCT as_of FROM p ORDER BY as_of"
-    days: list[date] = [] if lake.version(table) is None else lake.query(sql, p=table)["as_of"].to_pylist()
-    if not days:
+def _predicted_dates(lake: "Lake", model: str) -> list[date]:
+    dates = list_predicted_dates(lake, model)
+    if not dates:
         raise DataError(f"{model} has predicted nothing yet: `ml-assets run {model}` does")
-    return days
+    return dates
 
 
 def _record(project: Project, model: str, version: int | None) -> "tuple[TrainingRecord, int]":
@@ -190,11 +177,13 @@ def _record(project: Project, model: str, version: int | None) -> "tuple[Trainin
     from ml_assets.training.record import record
 
     registry = project.registry
-    known = {found.number: found for found in registry.versions(model)}
+    versions = {version.number: version for version in registry.versions(model)}
     champion = registry.champion(model)
-    if not known or (version is None and champion is None):
-        raise DataError(f"{model} has no {'version' if not known else 'champion'} yet: `ml-assets run {model}` trains")
+    if not versions or (version is None and champion is None):
+        raise DataError(
+            f"{model} has no {'version' if not versions else 'champion'} yet: `ml-assets run {model}` trains"
+        )
     number = version if version is not None or champion is None else champion.number
-    if number is None or number not in known:
-        raise DataError(f"{model} has no version {number}: there are {', '.join(map(str, known))}")
-    return record(registry, known[number]), number
+    if number is None or number not in versions:
+        raise DataError(f"{model} has no version {number}: there are {', '.join(map(str, versions))}")
+    return record(registry, versions[number]), number

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from ml_assets.commands.project import Project
 from ml_assets.errors import DataError
 from ml_assets.ingest.ledger import quarantine_table
+from ml_assets.ingest.left_files import quarantined_reasons
 from ml_assets.storage.tables import ModelTables
 
 _SHOWN = 10  # reasons that are printed
@@ -52,8 +53,8 @@ def _outcomes(project: Project, model: str, progress: Callable[[int, int], None]
         )
         yield f"{model}/{spec.name}: {len(done.new_files)} read or tried again, {done.accepted} accepted"
         if done.in_quarantine:
-            rows = project.lake.query("SELECT reason FROM t ORDER BY file", t=quarantine_table(table)).to_pylist()
-            yield f"{len(rows)} in {quarantine_table(table)}:"
-            yield from (f"  {row['reason']}" for row in rows[:_SHOWN])
-            if len(rows) > _SHOWN:
-                yield f"  and {len(rows) - _SHOWN} more"
+            reasons = quarantined_reasons(project.lake, table)
+            yield f"{len(reasons)} in {quarantine_table(table)}:"
+            yield from (f"  {reason}" for reason in reasons[:_SHOWN])
+            if len(reasons) > _SHOWN:
+                yield f"  and {len(reasons) - _SHOWN} more"

@@ -54,6 +54,14 @@ def quarantine_reasons(lake: "Lake", table: str, shas: Iterable[str] | None = No
     return [Reason(**row) for row in lake.query(f"{sql} LIMIT {_SHOWN}", q=quarantine).to_pylist()]
 
 
+def quarantined_reasons(lake: "Lake", table: str) -> list[str]:
+    """Why each quarantined row of a table is there, in the order of its files."""
+    quarantine = ledger.quarantine_table(table)
+    if lake.version(quarantine) is None:
+        return []
+    return [*lake.query("SELECT reason FROM q ORDER BY file", q=quarantine)["reason"].to_pylist()]
+
+
 def without_rows(lake: "Lake", table: str) -> str:
     """Why a source has no rows, as the end of a sentence about it: which files lie there, and what became of them."""
     entries = ledger.committed_entries(lake, table)

@@ -5,6 +5,7 @@ readable, so each set does. What stands of a date is recorded under a fingerprin
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 from ml_assets.errors import OvertakenError
 from ml_assets.storage.duck import literal, quote
 from ml_assets.storage.lake import Lake
+from ml_assets.storage.stream import stream_rows
 from ml_assets.storage.tables import as_of_key
 
 ROW = "row_as_of"
@@ -154,6 +156,11 @@ def condition(lake: Lake, table: str, as_of: date, version: int | None) -> str:
         version: of the table; None: the current one.
     """
     return f"as_of = DATE {literal(as_of)}" if "as_of" in lake.schema(table, version).names else "true"
+
+
+def stream(lake: Lake, table: str, as_of: date, version: int) -> AbstractContextManager[pa.RecordBatchReader]:
+    """The rows of a training set with all their columns, by date, a batch at a time; see `read` for the arguments."""
+    return stream_rows(lake, table, f"{condition(lake, table, as_of, version)} ORDER BY {ROW}", version)
 
 
 def _days(lake: Lake, table: str, version: int) -> list[date]:

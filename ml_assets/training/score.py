@@ -1,6 +1,7 @@
 """Scores of a version with its own features, whatever the folder declares today."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -11,9 +12,11 @@ from ml_assets.documents.vocabulary import familiarity, vocabulary
 from ml_assets.errors import DataError
 from ml_assets.features.join import point_in_time
 from ml_assets.features.store import fingerprints, refresh
+from ml_assets.storage.duck import literal
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.memo import memo
 from ml_assets.storage.registry import Registry, Version
+from ml_assets.storage.stream import stream_rows
 from ml_assets.storage.tables import ModelTables
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.frame import features
@@ -196,3 +199,14 @@ def count_scored(lake: Lake, model: str, as_of: date) -> int:
     if lake.version(table) is None:
         return 0
     return int(lake.query("SELECT count(*) AS n FROM t WHERE as_of = $day", {"day": as_of}, t=table)["n"][0].as_py())
+
+
+def list_predicted_dates(lake: Lake, model: str) -> list[date]:
+    """The as-of dates that a model has predictions of, in order."""
+    table, sql = ModelTables(model).predictions, "SELECT DISTINCT as_of FROM p ORDER BY as_of"
+    return [] if lake.version(table) is None else lake.query(sql, p=table)["as_of"].to_pylist()
+
+
+def stream_predictions(lake: Lake, model: str, as_of: date) -> AbstractContextManager[pa.RecordBatchReader]:
+    """The predictions of a model at an as-of date, a batch at a time."""
+    return stream_rows(lake, ModelTables(model).predictions, f"as_of = DATE {literal(as_of)}")
