@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from ml_assets.commands import data, token
 from ml_assets.commands.environment import prepare
 from ml_assets.commands.interrupt import CODE, StoppedError, ctrl_c_pressed, listen, new_line, stopped_sentence
-from ml_assets.commands.progress import working
+from ml_assets.commands.progress import show_work
 from ml_assets.commands.screen import UnforeseenError, echo, keep_traceback, log_to, plain
 from ml_assets.commands.session import Session, settings_of
 from ml_assets.commands.writable import obstacle
@@ -80,7 +80,7 @@ def new(
     context: typer.Context, name: Annotated[str, typer.Argument(help="The model's name: letters, digits and _")]
 ) -> None:
     """Write a model folder that runs on its own small sample; edit its YAML and SQL."""
-    with working(f"writing {name}"):
+    with show_work(f"writing {name}"):
         from ml_assets.commands.new import new
 
         sentence = new(settings_of(context), name)
@@ -90,7 +90,7 @@ def new(
 @app.command()
 def status(json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False) -> None:
     """What stands: models, champions, last predictions, drift."""
-    with working("looking at what stands", "models", "looked at") as show:
+    with show_work("looking at what stands", "models", "looked at") as show:
         from ml_assets.commands.project import Project
         from ml_assets.commands.status import collect, say
 
@@ -124,7 +124,7 @@ def rollback(
 ) -> None:
     """Make another released version the champion; its successor is not promoted again by itself."""
     project = _project()
-    with working("rolling back"):
+    with show_work("rolling back"):
         from ml_assets.commands.rollback import rollback
 
         said = rollback(project, model, to, reason)
@@ -144,7 +144,7 @@ def export(
 ) -> None:
     """Write predictions, features or a training set to one file."""
     project = _project()
-    with working(f"exporting {what} of {model}"):
+    with show_work(f"exporting {what} of {model}"):
         from ml_assets.commands.export import export
 
         said = export(project, model, what, to, as_of=as_of, version=version, overwrite=overwrite)
@@ -186,7 +186,7 @@ def doctor(
     context: typer.Context, json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False
 ) -> None:
     """Check versions, databases, daemon, telemetry and disk; each finding with its remedy."""
-    with working("examining the installation", "checks", "done") as show:
+    with show_work("examining the installation", "checks", "done") as show:
         from ml_assets.commands.doctor import run_checks, say
 
         findings = run_checks(settings_of(context), show)
@@ -224,7 +224,7 @@ def serve(
 
 def _project() -> "Project":
     """The models, loaded: Dagster takes seconds to import, which `--help` need not pay."""
-    with working("loading the models"):
+    with show_work("loading the models"):
         from ml_assets.commands.project import Project
 
         project = Project(PROJECT)

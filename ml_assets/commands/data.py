@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ml_assets.commands.interrupt import typed_command
-from ml_assets.commands.progress import bar, working
+from ml_assets.commands.progress import bar, show_work
 from ml_assets.commands.samples import Sample, by_command
 from ml_assets.commands.screen import echo
 from ml_assets.commands.session import settings_of
@@ -74,9 +74,9 @@ def undo(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
 ) -> None:
     """Take a delivery back: its rows leave the table and the quarantine, and what it replaced comes back."""
-    with working("loading the models"):
+    with show_work("loading the models"):
         from ml_assets.commands.project import Project
-        from ml_assets.commands.undo import undo_delivery
+        from ml_assets.commands.undo_delivery import undo_delivery
 
         project = Project(PROJECT)
         _ = project.models

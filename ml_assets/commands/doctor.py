@@ -21,7 +21,7 @@ from ml_assets.commands.packages import packages
 from ml_assets.commands.progress import Show
 from ml_assets.commands.screen import echo
 from ml_assets.commands.telemetry_traces import traces
-from ml_assets.commands.titled_table import Line, put
+from ml_assets.commands.titled_table import Line, print_table
 from ml_assets.commands.writable import obstacle
 from ml_assets.redaction import redacted
 from ml_assets.settings import PROJECT, Settings
@@ -54,7 +54,7 @@ def say(findings: Sequence[Finding], *, as_json: bool) -> bool:
     if as_json:
         echo(json.dumps({"healthy": healthy, "findings": [asdict(finding) for finding in findings]}))
     else:
-        put("", table(findings))
+        print_table("", table(findings))
     return healthy
 
 

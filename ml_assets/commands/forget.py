@@ -14,9 +14,9 @@ from pathlib import Path
 import dagster as dg
 import typer
 
-from ml_assets.commands import history
+from ml_assets.commands import dagster_history
 from ml_assets.commands.model_places import ForgetRequest, ModelPlace, parts
-from ml_assets.commands.progress import Show, nobody, working
+from ml_assets.commands.progress import Show, nobody, show_work
 from ml_assets.commands.screen import echo
 from ml_assets.errors import DataError, MlAssetsError
 from ml_assets.settings import Settings
@@ -44,17 +44,17 @@ def forget(request: ForgetRequest, settings: Settings, defs: Path, *, yes: bool)
     """
     _require_name(request.model)
     with alone(settings, request.model), dg.DagsterInstance.get() as instance:
-        history.require_quiet(instance, request.model)
-        with working(f"looking for all that is of {request.model}"):
+        dagster_history.require_quiet(instance, request.model)
+        with show_work(f"looking for all that is of {request.model}"):
             found = parts(request, settings, defs, instance)
-        waiting = pending(settings, request.model)
+        waiting = pending_command(settings, request.model)
         if waiting not in {None, request.command}:
             require_whole(settings, request.model)
         if not any(part.what for part in found) and waiting is None:
             raise ForgetError(f"there is nothing of a model {request.model!r} here: see `ml-assets status`")
         if not yes:
             _ask(request, found, settings, waiting)
-        with working(f"deleting {request.model}", "parts", "deleted") as show:
+        with show_work(f"deleting {request.model}", "parts", "deleted") as show:
             delete(found, _note(settings, request.model), request.command, show)
     again = f"; `ml-assets run {request.model}` starts anew" if not request.remove else ""
     return f"{request.model} was {'removed' if request.remove else 'reset'}{again}"
@@ -78,7 +78,7 @@ def delete(found: Sequence[ModelPlace], note: Path, command: str, show: Show = n
         note.parent.rmdir()
 
 
-def pending(settings: Settings, model: str) -> str | None:
+def pending_command(settings: Settings, model: str) -> str | None:
     """The command that was begun for a model and not finished; None: there is none."""
     try:
         return str(json.loads(_note(settings, model).read_text(encoding="utf-8"))["command"])
@@ -89,7 +89,7 @@ def pending(settings: Settings, model: str) -> str | None:
 def interrupted_commands(settings: Settings) -> dict[str, str]:
     """Each model that was not wholly forgotten, and the command that finishes it."""
     notes = sorted((settings.state / "forgetting").glob("*.json"))
-    return {note.stem: command for note in notes if (command := pending(settings, note.stem))}
+    return {note.stem: command for note in notes if (command := pending_command(settings, note.stem))}
 
 
 def require_whole(settings: Settings, model: str) -> None:
@@ -98,7 +98,7 @@ def require_whole(settings: Settings, model: str) -> None:
     Raises:
         ForgetError: a reset of the model was interrupted.
     """
-    if command := pending(settings, model):
+    if command := pending_command(settings, model):
         raise ForgetError(f"`{command}` was interrupted: run it again first, it goes on where it stopped")
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from ml_assets.commands.outcome import show
-from ml_assets.commands.progress import bar, working
+from ml_assets.commands.progress import bar, show_work
 from ml_assets.commands.project import Project
 from ml_assets.commands.run import EndedError, run
 from ml_assets.commands.samples import Sample, of_model
@@ -65,7 +65,7 @@ def loop(project: Project, names: Sequence[str], as_of: str, *, as_json: bool) -
 
 def _run(project: Project, name: str, as_of: date | None, today: date) -> Summary:
     title = f"{name} {as_of}" if as_of else name
-    with working(title, within=f"{name}/") as progress:
+    with show_work(title, within=f"{name}/") as progress:
         return run(project, name, as_of, today, progress)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from ml_assets.commands import history
+from ml_assets.commands import dagster_history
 from ml_assets.settings import Settings
 from ml_assets.storage.registry import Registry
 
@@ -64,7 +64,7 @@ def parts(request: ForgetRequest, settings: Settings, defs: Path, instance: dg.D
         instance: Dagster's, for the runs and the event log.
     """
     model = request.model
-    remembered = history.of(instance, model)
+    remembered = dagster_history.find_history(instance, model)
     found = [
         _versions(request, settings),
         _releases(model, settings),
@@ -73,7 +73,9 @@ def parts(request: ForgetRequest, settings: Settings, defs: Path, instance: dg.D
         _tables(request, settings),
         *(_folder(name, path / model) for name, path in _derived(settings).items()),
         ModelPlace(
-            "runs", history.describe(remembered), lambda: history.forget(instance, model, remove=request.remove)
+            "runs",
+            dagster_history.describe(remembered),
+            lambda: dagster_history.forget(instance, model, remove=request.remove),
         ),
     ]
     if request.remove and not request.keep_files:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.markup import escape
 
 from ml_assets.commands.summary import Summary, numbers
-from ml_assets.commands.titled_table import Line, put
+from ml_assets.commands.titled_table import Line, print_table
 from ml_assets.settings import Settings
 
 _SHOWN = 3
@@ -16,7 +16,7 @@ _SHOWN = 3
 
 def show(summary: Summary, settings: Settings) -> None:
     """Print a table of the outcome."""
-    put(f"{summary.model} as of {summary.as_of}", lines(summary, settings))
+    print_table(f"{summary.model} as of {summary.as_of}", lines(summary, settings))
 
 
 def lines(summary: Summary, settings: Settings) -> list[Line]:

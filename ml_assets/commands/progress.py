@@ -83,7 +83,7 @@ class Work:
 
 
 @contextmanager
-def working(title: str, unit: str = "steps", kept: str = "done and kept", within: str = "") -> Iterator[Show]:
+def show_work(title: str, unit: str = "steps", kept: str = "done and kept", within: str = "") -> Iterator[Show]:
     """Show that something is being done, and what; the body is given a function of (step, done, all).
 
     Meanwhile what libraries write goes to the log, and Ctrl-C ends the body with a sentence that says what is done.
@@ -114,7 +114,7 @@ def working(title: str, unit: str = "steps", kept: str = "done and kept", within
 
 
 @contextmanager
-def displaying(title: str) -> Iterator[Show]:
+def display_work(title: str) -> Iterator[Show]:
     """The same for a command that listens to signals itself."""
     work = Work(title, "", "")
     with quiet() as screen, _displayed(work, screen):
@@ -124,7 +124,7 @@ def displaying(title: str) -> Iterator[Show]:
 @contextmanager
 def bar(title: str, unit: str = "files", kept: str = "written") -> Iterator[Callable[[int, int], None]]:
     """The same for work that has no steps; the body is given a function of (done, all)."""
-    with working(title, unit, kept) as show:
+    with show_work(title, unit, kept) as show:
         yield lambda done, total: show("", done, total)
 
 

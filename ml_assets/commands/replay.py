@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_assets.commands.progress import Show, working
+from ml_assets.commands.progress import Show, show_work
 from ml_assets.commands.project import Project
 from ml_assets.commands.screen import echo, plain
 from ml_assets.components.monitor import Monitor
@@ -67,7 +67,7 @@ def run(project: Project, name: str, asked: ReplayRequest, *, resume: bool, as_j
 
     started, root = time.perf_counter(), project.settings.replays / project.model(name).folder
     store = ReplayStore(root)
-    with working(f"replay {name}", within=f"the replay of {name}, ") as progress, _alone(name, root):
+    with show_work(f"replay {name}", within=f"the replay of {name}, ") as progress, _alone(name, root):
         from ml_assets.replay.plot import figure
 
         done = _replayed(project, name, _resumed(store, name, asked) if resume else asked, store, progress)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from ml_assets.commands import keeper
-from ml_assets.commands.progress import Show, displaying
+from ml_assets.commands.progress import Show, display_work
 from ml_assets.commands.services import Service
 from ml_assets.settings import PROJECT
 
@@ -87,5 +87,5 @@ def service_group(held: Sequence[int] = ()) -> Iterator[Running]:
     try:
         yield services
     finally:
-        with displaying("stopping") as show:
+        with display_work("stopping") as show:
             services.stop(show)

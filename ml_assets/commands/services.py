@@ -67,7 +67,7 @@ def mlflow(port: int, settings: Settings) -> Service:
     return Service("MLflow", command, f"http://{HOST}:{port}", "/health", log, quiet)
 
 
-def serving(port: int, settings: Settings) -> Service:
+def predictions(port: int, settings: Settings) -> Service:
     """The server of predictions."""
     command = (*_PYTHON, "ml_assets", "serve", "--host", HOST, "--port", str(port))
     return Service("Predictions", command, f"http://{HOST}:{port}", "/health", settings.dagster / "serve.log")

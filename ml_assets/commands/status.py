@@ -11,7 +11,7 @@ from ml_assets.commands.progress import Show, nobody
 from ml_assets.commands.project import Project
 from ml_assets.commands.screen import echo
 from ml_assets.commands.summary import numbers
-from ml_assets.commands.titled_table import Line, put
+from ml_assets.commands.titled_table import Line, print_table
 from ml_assets.components import Source
 from ml_assets.decisions.metric import headline
 from ml_assets.monitoring.overview import CandidateState, Overview, RunState, model_overview, with_champions
@@ -28,7 +28,7 @@ def say(overview: Overview, *, as_json: bool) -> None:
         echo(json.dumps(found, default=str))
     else:
         for title, lines in tables(found).items():
-            put(title, lines)
+            print_table(title, lines)
 
 
 def collect(project: Project, progress: Show = nobody) -> Overview:

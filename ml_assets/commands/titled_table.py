@@ -16,7 +16,7 @@ _FRAME = 7
 """Columns that borders and padding take."""
 
 
-def put(title: str, lines: Iterable[Line], console: "Console | None" = None) -> None:
+def print_table(title: str, lines: Iterable[Line], console: "Console | None" = None) -> None:
     """Print a table on standard output.
 
     A word that no cell can hold (an address, a path) stands below the table, where nothing cuts it: whoever copies it

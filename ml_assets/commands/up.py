@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 from ml_assets.commands.instance_lock import alone
 from ml_assets.commands.interrupt import CODE, new_line
-from ml_assets.commands.progress import Show, displaying
+from ml_assets.commands.progress import Show, display_work
 from ml_assets.commands.running import Running, service_group
 from ml_assets.commands.screen import echo
-from ml_assets.commands.services import UpError, dagster, mlflow, require_free, serving
+from ml_assets.commands.services import UpError, dagster, mlflow, predictions, require_free
 from ml_assets.settings import Settings
 
 _LOOK = 0.25
@@ -38,7 +38,7 @@ def up(settings: Settings, port: int, mlflow_port: int, serve_port: int) -> int:
     with alone(settings) as lock, _listening(told) as signals, service_group((lock,)) as services:
         for wanted in ports:
             require_free(wanted)
-        with displaying("starting") as show:
+        with display_work("starting") as show:
             lines = _begun(settings, (port, mlflow_port, serve_port), services, show)
             waiting = _awaited(services, told, show)
         for line in (*lines, *waiting):
@@ -62,7 +62,7 @@ def _begun(settings: Settings, ports: tuple[int, int, int], services: Running, s
         services.start(mlflow(mlflow_port, settings))
     else:
         lines.append(f"MLflow: {settings.tracking_uri} (MLFLOW_TRACKING_URI)")
-    services.start(serving(serve_port, settings))
+    services.start(predictions(serve_port, settings))
     return lines
 
 

@@ -13,9 +13,9 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
+from ml_assets.commands import dagster_history
 from ml_assets.commands import forget as forgotten
-from ml_assets.commands import history
-from ml_assets.commands.forget import ForgetError, forget, pending, require_whole
+from ml_assets.commands.forget import ForgetError, forget, pending_command, require_whole
 from ml_assets.commands.leftovers import orphans, remedies
 from ml_assets.commands.model_places import ForgetRequest, ModelPlace, _owners, discard, parts
 from ml_assets.errors import DataError
@@ -109,7 +109,7 @@ class World:
             online = store.sets(model), store.read(f"{model}@1", ["a"]) != [None]
         with EventStore(self.settings.event_store_url) as events:
             served = events.count(model)
-        registry, known = self.registry, history.of(self.instance, model)
+        registry, known = self.registry, dagster_history.find_history(self.instance, model)
         return {
             "files": sorted(str(path.relative_to(self.root)) for path in files if "mlruns" not in path.parts),
             "online": online, "served": served, "assets": len(known.assets), "champion": registry.champion(model),
@@ -226,7 +226,7 @@ def test_a_command_that_is_killed_at_any_part_ends_as_if_it_had_not_been(world: 
         note = other.settings.data / "forgetting" / "shop.json"
         with pytest.raises(KeyboardInterrupt):
             forgotten.delete(found, note, request_.command)
-        assert pending(other.settings, "shop") == request_.command
+        assert pending_command(other.settings, "shop") == request_.command
         with pytest.raises(ForgetError, match=re.escape(f"`{request_.command}` was interrupted: run it again")):
             require_whole(other.settings, "shop")
         assert remedies(other.settings, other.defs)["shop is half deleted"] == request_.command
@@ -234,7 +234,7 @@ def test_a_command_that_is_killed_at_any_part_ends_as_if_it_had_not_been(world: 
             forget(ForgetRequest("shop"), other.settings, other.defs, yes=True)
         other.delete(request_)
         assert other.state("shop") == expected, found[number].name
-        assert pending(other.settings, "shop") is None
+        assert pending_command(other.settings, "shop") is None
 
 
 def _copy(world: World, name: str) -> World:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from ml_assets.commands.outcome import champion, drift, lines, source
 from ml_assets.commands.summary import Summary, _rows
-from ml_assets.commands.titled_table import put
+from ml_assets.commands.titled_table import print_table
 from ml_assets.settings import Settings
 
 SETTINGS = Settings()
@@ -89,7 +89,7 @@ def test_what_drifted_is_named_and_a_model_without_a_monitor_is_watched_by_nobod
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_an_address_is_never_broken_in_two(columns: int) -> None:
     written = StringIO()
-    put("shop", lines(SUMMARY, SETTINGS), Console(file=written, width=columns))
+    print_table("shop", lines(SUMMARY, SETTINGS), Console(file=written, width=columns))
     assert any(ADDRESS in line for line in written.getvalue().splitlines()), written.getvalue()
     assert any(
         "http://127.0.0.1:3000/locations/ml_assets/asset-groups/shop" in line

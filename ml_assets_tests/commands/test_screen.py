@@ -17,7 +17,7 @@ from rich.markup import escape
 from ml_assets.commands import screen
 from ml_assets.commands.progress import Work
 from ml_assets.commands.screen import echo
-from ml_assets.commands.titled_table import put
+from ml_assets.commands.titled_table import print_table
 from ml_assets.serving.log import PlainFormatter
 from ml_assets.settings import PROJECT
 from ml_assets_tests.processes import environment
@@ -35,7 +35,7 @@ def test_what_is_printed_is_obeyed_by_no_terminal() -> None:
 
 def test_a_table_holds_any_text() -> None:
     screen = io.StringIO()
-    put(_HOSTILE.replace("[/]", ""), [(escape(_HOSTILE), escape(_HOSTILE))], Console(file=screen, width=70))
+    print_table(_HOSTILE.replace("[/]", ""), [(escape(_HOSTILE), escape(_HOSTILE))], Console(file=screen, width=70))
     assert not _OBEYED & {*screen.getvalue()}
     assert screen.getvalue().count("\\x1b") >= 2
 

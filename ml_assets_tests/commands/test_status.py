@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from ml_assets.commands.status import tables
-from ml_assets.commands.titled_table import put
+from ml_assets.commands.titled_table import print_table
 from ml_assets.ingest.ingest import ingest
 from ml_assets.ingest.source_state import SourceState, source_state
 from ml_assets.monitoring.drift.table import LatestDrift, latest_drift
@@ -84,7 +84,7 @@ def test_the_table_shows_a_model_of_which_nothing_is_known() -> None:
     }
     console = Console(width=80, file=io.StringIO())
     for title, lines in tables(found).items():
-        put(title, lines, console)
+        print_table(title, lines, console)
     assert isinstance(console.file, io.StringIO)
     assert "none yet" in console.file.getvalue()
     assert "x/defs.yaml:3: wrong" in console.file.getvalue()

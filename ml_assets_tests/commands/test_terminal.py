@@ -147,10 +147,10 @@ def test_every_command_is_tried_at_a_terminal() -> None:
 _WORK = """
 import os, sys, time, warnings
 from ml_assets.commands.environment import prepare
-from ml_assets.commands.progress import working
+from ml_assets.commands.progress import show_work
 from ml_assets.settings import read_settings
 prepare(read_settings())
-with working("churn 2026-11-29", within="churn/") as show:
+with show_work("churn 2026-11-29", within="churn/") as show:
     print("noise of a library"); warnings.warn("noise of a library"); os.write(2, b"noise of C")
     for step in range({steps}):
         show("features/purchases: month 3 of 9" if step % 2 else "[labels]", step if step > 2 else 0, 9 if step else 0)

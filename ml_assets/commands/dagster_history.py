@@ -30,7 +30,7 @@ class Remembered(NamedTuple):
     instigators: Sequence[InstigatorState]
 
 
-def of(instance: dg.DagsterInstance, model: str) -> Remembered:
+def find_history(instance: dg.DagsterInstance, model: str) -> Remembered:
     """What there is of a model."""
     names = {f"{model}_{kind}" for kind in _INSTIGATORS}
     return Remembered(
@@ -68,7 +68,7 @@ def forget(instance: dg.DagsterInstance, model: str, *, remove: bool) -> None:
 
     A run's key would keep its sensor from asking for the same run again, so the runs go as well.
     """
-    found = of(instance, model)
+    found = find_history(instance, model)
     if found.assets:
         instance.wipe_assets(found.assets)
     for run in found.runs:
