@@ -94,8 +94,8 @@ def status(json: Annotated[bool, typer.Option("--json", help="One JSON object")]
         from ml_assets.commands.project import Project
         from ml_assets.commands.status import collect, say
 
-        found = collect(Project(PROJECT), show)
-    say(found, as_json=json)
+        overview = collect(Project(PROJECT), show)
+    say(overview, as_json=json)
 
 
 @app.command()
@@ -112,8 +112,8 @@ def replay(
     project = _project()
     from ml_assets.commands.replay import ReplayRequest, read, run
 
-    asked = ReplayRequest(first, last, metric, read(policy or []))
-    run(project, model, asked, resume=resume, as_json=json)
+    request = ReplayRequest(first, last, metric, read(policy or []))
+    run(project, model, request, resume=resume, as_json=json)
 
 
 @app.command()
@@ -127,8 +127,8 @@ def rollback(
     with show_work("rolling back"):
         from ml_assets.commands.rollback import rollback
 
-        said = rollback(project, model, to, reason)
-    echo(said)
+        sentence = rollback(project, model, to, reason)
+    echo(sentence)
 
 
 @app.command()
@@ -147,8 +147,8 @@ def export(
     with show_work(f"exporting {what} of {model}"):
         from ml_assets.commands.export import export
 
-        said = export(project, model, what, to, as_of=as_of, version=version, overwrite=overwrite)
-    echo(said)
+        sentence = export(project, model, what, to, as_of=as_of, version=version, overwrite=overwrite)
+    echo(sentence)
 
 
 @app.command()

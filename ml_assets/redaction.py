@@ -85,12 +85,12 @@ class _Factory:
 
     def __call__(self, *args: Any, **more: Any) -> logging.LogRecord:  # noqa: ANN401 - the same
         record: logging.LogRecord = self._make(*args, **more)
-        said = record.getMessage()
-        if (shown := redacted(said)) != said:
-            record.msg, record.args = shown, ()
+        message = record.getMessage()
+        if (safe := redacted(message)) != message:
+            record.msg, record.args = safe, ()
         if record.exc_info and record.exc_info[1] is not None:
             quoted = "".join(traceback.format_exception(record.exc_info[1])).rstrip()
-            record.exc_text = shown if (shown := redacted(quoted)) != quoted else None
+            record.exc_text = safe if (safe := redacted(quoted)) != quoted else None
         return record
 
 
@@ -104,12 +104,12 @@ def _within(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
 
 def _secrets(url: str) -> set[str]:
     """The password of a URL and the secrets of its query, as they may be written."""
-    found = re.match(r"[^:/]+://([^:@/]*):(.+)@", url)
-    login = found.groups() if found and not re.match(r"\d{1,5}[/?]", found[2]) else None
+    login_match = re.match(r"[^:/]+://([^:@/]*):(.+)@", url)
+    login = login_match.groups() if login_match and not re.match(r"\d{1,5}[/?]", login_match[2]) else None
     plain = {login[1]} if login else set()
     plain |= {value for value in re.findall(r"[?&][^=&]*=([^&#]*)", url) if f"={value}" not in redacted(url)}
-    written = {form for value in plain for form in (value, unquote(value), quote(unquote(value), safe=""))}
+    forms = {form for value in plain for form in (value, unquote(value), quote(unquote(value), safe=""))}
     if login:
-        written.add(base64.b64encode(f"{unquote(login[0])}:{unquote(login[1])}".encode()).decode())
+        forms.add(base64.b64encode(f"{unquote(login[0])}:{unquote(login[1])}".encode()).decode())
     rest = redacted(url)
-    return {secret for secret in written if len(secret) >= _SHORTEST and secret not in rest}
+    return {secret for secret in forms if len(secret) >= _SHORTEST and secret not in rest}

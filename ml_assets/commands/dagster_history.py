@@ -68,13 +68,13 @@ def forget(instance: dg.DagsterInstance, model: str, *, remove: bool) -> None:
 
     A run's key would keep its sensor from asking for the same run again, so the runs go as well.
     """
-    found = find_history(instance, model)
-    if found.assets:
-        instance.wipe_assets(found.assets)
-    for run in found.runs:
+    history = find_history(instance, model)
+    if history.assets:
+        instance.wipe_assets(history.assets)
+    for run in history.runs:
         instance.delete_run(run.run_id)
     _forget_pools(instance, model)
-    for state in found.instigators:
+    for state in history.instigators:
         if remove:
             instance.delete_instigator_state(state.instigator_origin_id, state.selector_id)
         elif isinstance(data := state.instigator_data, SensorInstigatorData):

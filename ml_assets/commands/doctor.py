@@ -82,8 +82,8 @@ def examine(name: str, check: Check) -> Finding:
     try:
         return check()
     except Exception as error:  # noqa: BLE001 - the doctor reports whatever is broken, it does not break of it
-        said = redacted(" ".join(str(error).split()))[:400]
-        return Finding(name, "fail", f"{type(error).__name__}: {said}", "put right what the message names")
+        message = redacted(" ".join(str(error).split()))[:400]
+        return Finding(name, "fail", f"{type(error).__name__}: {message}", "put right what the message names")
 
 
 def python() -> Finding:
@@ -91,10 +91,12 @@ def python() -> Finding:
     from packaging.specifiers import SpecifierSet
 
     version = ".".join(map(str, sys.version_info[:3]))
-    wanted = str(metadata("ml-assets")["Requires-Python"])
-    if version in SpecifierSet(wanted):
+    supported = str(metadata("ml-assets")["Requires-Python"])
+    if version in SpecifierSet(supported):
         return Finding("python", "ok", version)
-    return Finding("python", "fail", f"{version}, and {wanted} is needed", "make the environment with another Python")
+    return Finding(
+        "python", "fail", f"{version}, and {supported} is needed", "make the environment with another Python"
+    )
 
 
 def telemetry() -> Finding:
@@ -113,15 +115,17 @@ def telemetry() -> Finding:
         if instance.telemetry_enabled:
             on.append("dagster.yaml does not say telemetry: {enabled: false}")
     if not on:
-        said = "off in dagster.yaml and for commands and readers of files; ONNX Runtime was imported and left no trace"
-        return Finding("telemetry", "ok", said)
+        sentence = (
+            "off in dagster.yaml and for commands and readers of files; ONNX Runtime was imported and left no trace"
+        )
+        return Finding("telemetry", "ok", sentence)
     return Finding("telemetry", "fail", ", ".join(on), "restore dagster.yaml; do not unset these variables")
 
 
 def disk(data: Path) -> Finding:
     """Whether there is room at the data folder, and whether it and the temporary folder can be written."""
-    if found := obstacle(data):
-        return Finding("disk", "fail", *found)
+    if problem := obstacle(data):
+        return Finding("disk", "fail", *problem)
     free = shutil.disk_usage(data).free / 1e9
     status: Status = "fail" if free < TOO_LITTLE else "warn" if free < LITTLE else "ok"
     remedy = "" if status == "ok" else "make room, or move the folder (ML_ASSETS_DATA)"
@@ -140,10 +144,10 @@ def drop_zone(incoming: Path) -> Finding:
 
 def file_modes(data: Path) -> Finding:
     """Whether others on this machine may read what the loop has written."""
-    found = others_may(data)
-    if not found:
+    paths = others_may(data)
+    if not paths:
         return Finding("file modes", "ok", f"nobody but this user may read {data}")
-    names = ", ".join(path.name for path in found)
+    names = ", ".join(path.name for path in paths)
     return Finding("file modes", "warn", f"others may enter or read {names} in {data}", f"`chmod -R go= {data}`")
 
 
@@ -202,10 +206,10 @@ def event_store(settings: Settings) -> Finding:
     with EventStore(settings.event_store_url) as store:
         if not store.exists:
             return Finding("event store", "ok", f"{store.name} is not there yet; the first server makes it")
-        found = store.health()
-    waiting = ", ".join(f"{rows} {name}" for name, rows in found.behind.items() if rows) or "nothing"
+        health = store.health()
+    waiting = ", ".join(f"{rows} {name}" for name, rows in health.behind.items() if rows) or "nothing"
     return Finding(
-        "event store", "ok", f"{store.name} answers, {found.size / 1e6:.1f} MB; the graph has yet to take {waiting}"
+        "event store", "ok", f"{store.name} answers, {health.size / 1e6:.1f} MB; the graph has yet to take {waiting}"
     )
 
 
@@ -254,11 +258,11 @@ def left_over(settings: Settings, defs: Path) -> Finding:
     """Whether something is left of models that have no folder any more."""
     from ml_assets.commands.leftovers import remedies
 
-    found = remedies(settings, defs)
-    if not found:
+    commands_of = remedies(settings, defs)
+    if not commands_of:
         return Finding("left over", "ok", "nothing of models without a folder")
-    commands = "; ".join(f"`{command}`" for command in found.values())
-    return Finding("left over", "warn", "; ".join(found), f"{commands}, or restore what is missing")
+    commands = "; ".join(f"`{command}`" for command in commands_of.values())
+    return Finding("left over", "warn", "; ".join(commands_of), f"{commands}, or restore what is missing")
 
 
 def table(findings: Sequence[Finding]) -> list[Line]:

@@ -25,8 +25,8 @@ def fail(result: dg.ExecuteInProcessResult, name: str) -> NoReturn:
         if event.is_step_failure and (error := event.step_failure_data.error) is not None:
             log = keep(error.to_string())
             step = f"{name}: {str(event.step_key).replace('__', '/').removeprefix(f'{name}/')}"
-            if (said := _foreseen(error)) is not None:
-                raise RunError(f"{step}: {said}")
+            if (message := _foreseen(error)) is not None:
+                raise RunError(f"{step}: {message}")
             where = f"; the traceback is in {log}" if log else ""
             raise UnforeseenError(f"{step}: {_innermost(error)}{where}")
     raise UnforeseenError(f"{name}: the run failed; `ml-assets up` shows why, and {log_path()}")
@@ -56,5 +56,5 @@ def _message(error: SerializableErrorInfo) -> str:
     """The message without the name of its class, and without what Dagster adds."""
     plain = error.message.split("\n\nStack Trace")[0].strip()
     before, _, after = plain.partition(": ")
-    named = bool(error.cls_name) and before.rpartition(".")[2] == error.cls_name
-    return " ".join((after if named else plain).split())
+    has_class_name = bool(error.cls_name) and before.rpartition(".")[2] == error.cls_name
+    return " ".join((after if has_class_name else plain).split())

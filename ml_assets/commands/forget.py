@@ -46,16 +46,16 @@ def forget(request: ForgetRequest, settings: Settings, defs: Path, *, yes: bool)
     with alone(settings, request.model), dg.DagsterInstance.get() as instance:
         dagster_history.require_quiet(instance, request.model)
         with show_work(f"looking for all that is of {request.model}"):
-            found = parts(request, settings, defs, instance)
+            places = parts(request, settings, defs, instance)
         waiting = pending_command(settings, request.model)
         if waiting not in {None, request.command}:
             require_whole(settings, request.model)
-        if not any(part.what for part in found) and waiting is None:
+        if not any(part.what for part in places) and waiting is None:
             raise ForgetError(f"there is nothing of a model {request.model!r} here: see `ml-assets status`")
         if not yes:
-            _ask(request, found, settings, waiting)
+            _ask(request, places, settings, waiting)
         with show_work(f"deleting {request.model}", "parts", "deleted") as show:
-            delete(found, _note(settings, request.model), request.command, show)
+            delete(places, _note(settings, request.model), request.command, show)
     again = f"; `ml-assets run {request.model}` starts anew" if not request.remove else ""
     return f"{request.model} was {'removed' if request.remove else 'reset'}{again}"
 

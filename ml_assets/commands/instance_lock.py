@@ -28,9 +28,9 @@ def alone(settings: Settings) -> Iterator[int]:
     path, until = settings.dagster / "up.lock", time.monotonic() + PATIENCE
     with path.open("ab") as file:
         while not _locked(file):
-            found = _holders(path)
-            if time.monotonic() > until or any(map(_is_up, found)):
-                raise UpError(_said(settings.data, path, found))
+            holders = _holders(path)
+            if time.monotonic() > until or any(map(_is_up, holders)):
+                raise UpError(_said(settings.data, path, holders))
             time.sleep(0.05)
         yield file.fileno()
 
@@ -53,12 +53,12 @@ def _said(data: Path, path: Path, found: list[int]) -> str:
 
 def _holders(path: Path) -> list[int]:
     """The processes that have a file open, as far as this user may know; none where there is no /proc."""
-    wanted, found = path.stat(), set[int]()
+    lock, pids = path.stat(), set[int]()
     for each in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):  # of another user, or gone
-            if os.path.samestat(each.stat(), wanted):
-                found.add(int(each.parts[2]))
-    return sorted(found - {os.getpid()})
+            if os.path.samestat(each.stat(), lock):
+                pids.add(int(each.parts[2]))
+    return sorted(pids - {os.getpid()})
 
 
 def _is_up(pid: int) -> bool:

@@ -99,8 +99,8 @@ def _watch(
 ) -> None:
     """End the process when Ctrl-C is pressed twice, or was pressed and the body goes on."""
     stopping = False
-    while said := _received(ours):
-        if signal.SIGINT in said:
+    while signals := _received(ours):
+        if signal.SIGINT in signals:
             if stopping:
                 end(sentence())
                 os._exit(CODE)

@@ -11,11 +11,11 @@ from ml_assets.storage.registry import Registry
 
 def orphans(settings: Settings, defs: Path) -> dict[str, list[str]]:
     """Each name that no model folder has, and where something of it is."""
-    found: dict[str, list[str]] = {}
+    places: dict[str, list[str]] = {}
     for name, where in _places(settings):
         if not (defs / name).is_dir():
-            found.setdefault(name, []).append(where)
-    return found
+            places.setdefault(name, []).append(where)
+    return places
 
 
 def remedies(settings: Settings, defs: Path) -> dict[str, str]:

@@ -39,20 +39,20 @@ def loop(project: Project, names: Sequence[str], as_of: str, *, as_json: bool) -
         The exit code: 0; 2 where a model failed for a reason that a user can put right, 1 where for another.
     """
     today = datetime.now(UTC).date()
-    day, chosen = parse_date(as_of, "--as-of") if as_of else None, _chosen(project, names)
-    for name in chosen if day else ():  # before anything is done
+    day, models = parse_date(as_of, "--as-of") if as_of else None, _chosen(project, names)
+    for name in models if day else ():  # before anything is done
         project.model(name).spec.cadence.require(day or today, today)
     broken = {} if names else project.broken
     answers: dict[str, Any] = {name: _said(DeclarationError(error)) for name, error in broken.items()}
     codes = [2 for _ in broken]
-    for name in chosen:
+    for name in models:
         try:
             _supply(project, name)
             summary = _run(project, name, day, today)
         except (MlAssetsError, UnforeseenError) as error:
             answers[name] = _said(error) | {"sources": _sources(project, name)}
             # A history that has ended is no fault of a command that names no model.
-            spared = isinstance(error, EndedError) and name not in names and len(chosen) > 1
+            spared = isinstance(error, EndedError) and name not in names and len(models) > 1
             codes.append(0 if spared else _CODES[isinstance(error, MlAssetsError)])
         else:
             answers[name] = summary.to_json()

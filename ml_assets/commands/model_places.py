@@ -65,7 +65,7 @@ def parts(request: ForgetRequest, settings: Settings, defs: Path, instance: dg.D
     """
     model = request.model
     remembered = dagster_history.find_history(instance, model)
-    found = [
+    places = [
         _versions(request, settings),
         _releases(model, settings),
         _online(model, settings),
@@ -79,10 +79,10 @@ def parts(request: ForgetRequest, settings: Settings, defs: Path, instance: dg.D
         ),
     ]
     if request.remove and not request.keep_files:
-        found.append(_folder("delivered files", settings.incoming / model))
+        places.append(_folder("delivered files", settings.incoming / model))
     if request.remove:
-        found += [_folder("model folder", defs / model)]
-    return found
+        places += [_folder("model folder", defs / model)]
+    return places
 
 
 def _derived(settings: Settings) -> dict[str, Path]:
@@ -96,9 +96,9 @@ def _versions(request: ForgetRequest, settings: Settings) -> ModelPlace:
     with registry.rewording_errors():
         versions = [version.number for version in registry.versions(request.model)]
         champion = registry.champion(request.model)
-        known = registry.has_model(request.model) if request.remove else bool(versions)
+        is_registered = registry.has_model(request.model) if request.remove else bool(versions)
     who = f", version {champion.number} is the champion" if champion else ""
-    what = f"{_count(len(versions), 'version')} in the registry{who}" if known or versions else ""
+    what = f"{_count(len(versions), 'version')} in the registry{who}" if is_registered or versions else ""
 
     def delete() -> None:
         registry.forget(request.model, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}", whole=request.remove)

@@ -36,14 +36,14 @@ class OwnOrigin:
 
 def refusal(scope: Scope) -> tuple[int, str] | None:
     """Why a request or a websocket is refused, as a status and a sentence; None if it is not."""
-    sent = headers(scope)
-    host = sent.get(b"host", b"")
+    received = headers(scope)
+    host = received.get(b"host", b"")
     if not is_own_name(host):
         return 403, f"Host {_text(host)}: this machine is answered only, ask for localhost or 127.0.0.1"
-    if found := foreign_page(scope, sent):
-        name, value = found
+    if page := foreign_page(scope, received):
+        name, value = page
         return 403, f"{name} {_text(value)}: pages of http://{host.decode()} may ask, and no others"
-    return _form(scope, sent) if scope["type"] == "http" else None
+    return _form(scope, received) if scope["type"] == "http" else None
 
 
 def _form(scope: Scope, sent: dict[bytes, bytes]) -> tuple[int, str] | None:

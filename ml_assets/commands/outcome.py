@@ -50,10 +50,10 @@ def source(name: str, row: Mapping[str, Any]) -> Iterator[str]:
     reasons = [f"quarantined, {_counted(each['rows'], 'row')}: {each['reason']}" for each in row["reasons"]]
     left = [f"left where it is: {_left(each)}" for each in row["refused"]]
     beside = [f"beside its `files`, and not read: {each}" for each in row["beside"]]
-    for found in (reasons, left, [f"warning: {each}" for each in row["warnings"]], beside):
-        yield from (f"  {escape(line)}" for line in found[:_SHOWN])
-        if len(found) > _SHOWN:
-            yield f"  … and {len(found) - _SHOWN:,} more: ml-assets run --json names them"
+    for notes in (reasons, left, [f"warning: {each}" for each in row["warnings"]], beside):
+        yield from (f"  {escape(line)}" for line in notes[:_SHOWN])
+        if len(notes) > _SHOWN:
+            yield f"  … and {len(notes) - _SHOWN:,} more: ml-assets run --json names them"
 
 
 def champion(summary: Summary) -> Iterator[str]:

@@ -14,7 +14,7 @@ def packages(lock: Path) -> Finding:
     if not lock.is_file():
         return Finding("packages", "warn", f"there is no {lock}", "run from a checkout to compare versions with it")
     locked, needed = locked_versions(lock.read_text(encoding="utf-8"))
-    installed = {_plain(found.name): found.version for found in distributions()}
+    installed = {_plain(distribution.name): distribution.version for distribution in distributions()}
     other = [
         f"{name} {installed[name]} (lock: {' or '.join(sorted(versions))})"
         for name, versions in sorted(locked.items())

@@ -206,13 +206,13 @@ def _drawing(work: Work, screen: IO[str], line: "Progress") -> Callable[[], None
 
 
 def _printing(work: Work, screen: IO[str]) -> Callable[[], None]:
-    last, said = float("-inf"), ""
+    last, printed = float("-inf"), ""
 
     def draw() -> None:
-        nonlocal last, said
+        nonlocal last, printed
         now, text = time.monotonic(), f"{work.title} {work.count} {work.now}"
-        if (text != said and now - last > _LOOK) or now - last >= _HEARTBEAT:
-            last, said = now, text
+        if (text != printed and now - last > _LOOK) or now - last >= _HEARTBEAT:
+            last, printed = now, text
             screen.write("  ".join(part for part in (work.title, work.count, work.elapsed, work.now) if part) + "\n")
             screen.flush()
 

@@ -33,8 +33,8 @@ def _outcomes(project: Project, model: str, progress: Callable[[int, int], None]
     from ml_assets.ingest.ingest import ingest
 
     model, _, name = model.partition("/")
-    found = [source.spec for source in project.sources(model) if source.spec.read == "documents"]
-    specs = [spec for spec in found if name in {"", spec.name}]
+    of_documents = [source.spec for source in project.sources(model) if source.spec.read == "documents"]
+    specs = [spec for spec in of_documents if name in {"", spec.name}]
     if not specs:
         raise DataError(
             f"{'/'.join(filter(None, (model, name)))} reads no documents: rows are corrected by delivering them again"

@@ -23,8 +23,8 @@ def rollback(project: Project, model: str, to: int | None, reason: str) -> str:
 
     registry = project.registry
     with registry.rewording_errors():
-        known = registry.has_model(model)
-    if not known:  # a folder that cannot be loaded keeps nobody from going back
+        is_registered = registry.has_model(model)
+    if not is_registered:  # a folder that cannot be loaded keeps nobody from going back
         project.model(model)
     now = datetime.now(UTC).replace(tzinfo=None)
     version = rollback(project.lake, registry, model, to=to, reason=reason, decided_at=now)

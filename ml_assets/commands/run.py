@@ -56,10 +56,10 @@ def run(project: Project, name: str, as_of: date | None, today: date, show: Show
         loop = _Loop(project, instance, name, show)
         loop.ingest()
         reached = reach(project.lake, project.folder(name), today)
-        chosen = as_of or _reached(name, reached)
-        loop.go_on(chosen)
+        day = as_of or _reached(name, reached)
+        loop.go_on(day)
     seconds = time.perf_counter() - started
-    return summarise(project, name, chosen, loop.metadata(), behind=_behind(reached, chosen), seconds=seconds)
+    return summarise(project, name, day, loop.metadata(), behind=_behind(reached, day), seconds=seconds)
 
 
 def _reached(name: str, reached: Reach) -> date:
@@ -117,11 +117,12 @@ class _Loop:
 
     def metadata(self) -> dict[str, dict[str, Any]]:
         """Asset → its metadata of this run."""
-        found = {}
+        values = {}
         for event in chain.from_iterable(result.get_asset_materialization_events() for result in self.results):
-            made = event.step_materialization_data.materialization
-            found["/".join(made.asset_key.path[1:])] = {key: value.value for key, value in made.metadata.items()}
-        return found
+            materialization = event.step_materialization_data.materialization
+            key = "/".join(materialization.asset_key.path[1:])
+            values[key] = {name: value.value for name, value in materialization.metadata.items()}
+        return values
 
     def _execute(
         self, job: dg.JobDefinition, *, raw: bool, as_of: date | None = None, only: list[dg.AssetKey] | None = None
@@ -189,8 +190,8 @@ def _alone(settings: Settings, name: str) -> Iterator[None]:
 
 def _bury(instance: dg.DagsterInstance, name: str) -> None:
     """Mark the runs of killed commands as failed: we hold the lock, so nobody is executing them."""
-    chosen = dg.RunsFilter(tags={CLI: name}, statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
-    for dead in instance.get_runs(filters=chosen):
+    in_progress = dg.RunsFilter(tags={CLI: name}, statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for dead in instance.get_runs(filters=in_progress):
         end_dead_run(instance, dead, "The process was killed; the next run went on from what it had finished.")
 
 

@@ -61,15 +61,15 @@ def quiet() -> Iterator[IO[str]]:
         Standard error as it was.
     """
     _flush()
-    kept, log = [os.dup(1), os.dup(2)], _opened()
+    originals, log = [os.dup(1), os.dup(2)], _opened()
     try:
         os.dup2(log, 1)
         os.dup2(log, 2)
-        with os.fdopen(os.dup(kept[1]), "w", encoding="utf-8", errors="replace") as screen:
+        with os.fdopen(os.dup(originals[1]), "w", encoding="utf-8", errors="replace") as screen:
             yield screen
     finally:
         _flush()
-        for number, original in enumerate(kept, start=1):
+        for number, original in enumerate(originals, start=1):
             os.dup2(original, number)
             os.close(original)
         os.close(log)

@@ -23,11 +23,11 @@ _IN_PROGRESS = dg.RunsFilter(statuses=[_GOING.QUEUED, _GOING.STARTING, _GOING.ST
 
 def say(overview: Overview, *, as_json: bool) -> None:
     """Print an overview: a table per model, or one JSON object."""
-    found = overview.to_json()
+    overview_json = overview.to_json()
     if as_json:
-        echo(json.dumps(found, default=str))
+        echo(json.dumps(overview_json, default=str))
     else:
-        for title, lines in tables(found).items():
+        for title, lines in tables(overview_json).items():
             print_table(title, lines)
 
 
@@ -48,8 +48,8 @@ def collect(project: Project, progress: Show = nobody) -> Overview:
             )
         in_progress = tuple(_run(record) for record in instance.get_run_records(_IN_PROGRESS, limit=100))
     progress("the registry", len(models), len(models))
-    known = with_champions(lake, project.registry, models)
-    return Overview(known, project.broken, _left_over(project), in_progress)
+    with_champion = with_champions(lake, project.registry, models)
+    return Overview(with_champion, project.broken, _left_over(project), in_progress)
 
 
 def _left_over(project: Project) -> dict[str, str]:
@@ -102,10 +102,10 @@ def tables(found: Mapping[str, Any]) -> dict[str, list[Line]]:
     from rich.markup import escape
 
     going = [f"{run['job']} {run['as_of'] or ''} {run['status'].lower()}" for run in found["runs"]["in_progress"]]
-    shown = {name: _lines(model) for name, model in found["models"].items()}
+    model_lines = {name: _lines(model) for name, model in found["models"].items()}
     left_out = {name: [("broken", error)] for name, error in found["broken"].items()}
     left_over = [("left over", f"{what}: `{command}`") for what, command in found["left_over"].items()]
-    whole = {**shown, **left_out, "runs": [("in progress", "\n".join(going) or "none"), *left_over]}
+    whole = {**model_lines, **left_out, "runs": [("in progress", "\n".join(going) or "none"), *left_over]}
     return {title: [(label, escape(text)) for label, text in lines] for title, lines in whole.items()}
 
 

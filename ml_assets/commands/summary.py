@@ -115,7 +115,7 @@ def summarise(
 
     lake, registry, folder = project.lake, project.registry, project.folder(name)
     version = candidate(lake, registry, folder, as_of)
-    found = report(lake, registry, folder, version)
+    evaluation = report(lake, registry, folder, version)
     champion = _champion(lake, registry, name)
     trained = metadata.get("model", {})
     return Summary(
@@ -126,10 +126,10 @@ def summarise(
         reason=str(trained.get("reason", "")),
         candidate=version.number,
         champion=champion,
-        not_champion=_not_champion(champion, found, metadata.get("champion", {})),
-        metrics=found.metrics,
-        best_possible=_best_possible(project, name, found),
-        gates=[asdict(gate) for gate in found.verdict.numbers],
+        not_champion=_not_champion(champion, evaluation, metadata.get("champion", {})),
+        metrics=evaluation.metrics,
+        best_possible=_best_possible(project, name, evaluation),
+        gates=[asdict(gate) for gate in evaluation.verdict.numbers],
         rows=_sources(project, name, as_of, metadata),
         predictions=count_scored(lake, name, as_of),
         predictions_table=ModelTables(name).predictions,
@@ -141,7 +141,7 @@ def summarise(
         mlflow=registry.link(version),
         seconds=seconds,
         label=str(metadata.get("labels", {}).get("label", "")),
-        suspected_leak=str(found.metadata().get("suspected_leak", "")),
+        suspected_leak=str(evaluation.metadata().get("suspected_leak", "")),
     )
 
 
@@ -153,8 +153,8 @@ def _champion(lake: Lake, registry: Registry, name: str) -> dict[str, Any] | Non
         return None
     answers = explain(lake, name, champion.number)
     since = None if answers.since is None else str(answers.since)
-    said = {"since": since, "decision": str(answers.decision), "reason": answers.reason}
-    return {"version": champion.number, "run_id": champion.run_id} | said
+    decision = {"since": since, "decision": str(answers.decision), "reason": answers.reason}
+    return {"version": champion.number, "run_id": champion.run_id} | decision
 
 
 def _not_champion(champion: dict[str, Any] | None, found: "Report", released: Mapping[str, Any]) -> str:
@@ -187,20 +187,20 @@ def _sources(
     project: Project, name: str, as_of: date, metadata: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
     """What came of each source."""
-    found = {}
+    sources = {}
     for spec in (source.spec for source in project.sources(name)):
-        found[spec.name] = row = _rows(metadata.get(f"raw/{spec.name}", {}))
+        sources[spec.name] = row = _rows(metadata.get(f"raw/{spec.name}", {}))
         if late := count_waiting(project.lake, ModelTables(name).raw(spec.name), spec, as_of):
             following = project.model(name).spec.cadence.step(as_of)
             row["warnings"].append(f"{late:,} documents arrived since {as_of}: {following} scores them")
-    return found
+    return sources
 
 
 def _verdict(lake: Lake, name: str, as_of: date) -> dict[str, str] | None:
     from ml_assets.monitoring.verdict import at
 
-    found = at(lake, name, as_of)
-    return None if found is None else {"action": found.action.value, "reason": found.reason}
+    verdict = at(lake, name, as_of)
+    return None if verdict is None else {"action": verdict.action.value, "reason": verdict.reason}
 
 
 def _drift(lake: Lake, name: str, as_of: date) -> dict[str, dict[str, Any]]:
@@ -217,10 +217,10 @@ def _best_possible(project: Project, name: str, found: "Report") -> float | None
 
     registry, model = project.registry, project.model(name)
     sample = of_model(model.path, model.spec)
-    known = registry.metrics(found.version.run_id).get("best_possible_roc_auc")
-    best_roc_auc = sample.best_roc_auc() if sample and known is None else None
+    recorded = registry.metrics(found.version.run_id).get("best_possible_roc_auc")
+    best_roc_auc = sample.best_roc_auc() if sample and recorded is None else None
     if best_roc_auc is None:
-        return known
+        return recorded
     dates, horizon = record(registry, found.version).split.test, model.spec.label.horizon
     best = best_roc_auc(project.settings.incoming / name, dates, horizon)
     if best is not None:

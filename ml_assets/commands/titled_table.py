@@ -27,18 +27,18 @@ def print_table(title: str, lines: Iterable[Line], console: "Console | None" = N
     from rich.text import Text
 
     console = console or Console()
-    found = [(plain(label), plain(text)) for label, text in lines]
-    width = console.width - max((Text.from_markup(label).cell_len for label, _ in found), default=0) - _FRAME
-    made = Table(title=plain(title) or None, title_justify="left", show_header=False, pad_edge=False)
-    made.add_column(style="bold", no_wrap=True)
-    made.add_column(overflow="fold")
+    cells = [(plain(label), plain(text)) for label, text in lines]
+    width = console.width - max((Text.from_markup(label).cell_len for label, _ in cells), default=0) - _FRAME
+    table = Table(title=plain(title) or None, title_justify="left", show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
     below: list[Line] = []
-    for label, text in found:
+    for label, text in cells:
         long = [word for word in re.split(r"\s+", text) if len(word) > width]
         for word in long:
             text = text.replace(word, "(below)")  # noqa: PLW2901 - what is left of it
-        made.add_row(label, text)
+        table.add_row(label, text)
         below += [(label, word) for word in long]
-    console.print(made)
+    console.print(table)
     for label, word in below:
         console.print(f"{label}: {word}", soft_wrap=True, highlight=False)

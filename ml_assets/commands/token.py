@@ -40,12 +40,12 @@ def remove(context: typer.Context, name: Annotated[str, typer.Argument(help="As 
 def show(context: typer.Context) -> None:
     """Names, scopes and dates."""
     tokens = _tokens(context)
-    known = tokens.read()
-    if known is None:
+    entries = tokens.read()
+    if entries is None:
         echo("There are no tokens: the server answers this machine only, and asks for none.", err=True)
-    elif not known:
+    elif not entries:
         echo(f"{tokens.path} holds no token: the server lets nobody in. {_OPENING.format(tokens.path)}", err=True)
-    for token in known or ():
+    for token in entries or ():
         echo(f"{token.name}\t{','.join(token.scopes)}\t{token.created}")
 
 

@@ -25,19 +25,19 @@ def undo_delivery(project: Project, source: str, file: str, *, yes: bool) -> Non
     model, _, name = source.partition("/")
     specs = {each.spec.name: each.spec for each in project.sources(model)}
     if name not in specs:
-        known = ", ".join(f"{model}/{each}" for each in sorted(specs))
-        raise DataError(f"no source {source!r}: write the model and the source, one of {known}")
+        choices = ", ".join(f"{model}/{each}" for each in sorted(specs))
+        raise DataError(f"no source {source!r}: write the model and the source, one of {choices}")
     table = ModelTables(model).raw(name)
-    found = last_delivery(project.lake, table, file)
-    came = "" if found.delivered is None else f", delivered at {found.delivered:%Y-%m-%d %H:%M:%S} UTC"
-    back = f" The rows of {', '.join(found.restored)} that it replaced come back." if found.restored else ""
+    delivery = last_delivery(project.lake, table, file)
+    came = "" if delivery.delivered is None else f", delivered at {delivery.delivered:%Y-%m-%d %H:%M:%S} UTC"
+    back = f" The rows of {', '.join(delivery.restored)} that it replaced come back." if delivery.restored else ""
     echo(
-        f"{found.file}{came}: {found.rows:,} rows of {table} and {found.quarantined:,} quarantined rows go.{back} "
-        "What was computed from them is computed again by the next run."
+        f"{delivery.file}{came}: {delivery.rows:,} rows of {table} and {delivery.quarantined:,} quarantined rows go."
+        f"{back} What was computed from them is computed again by the next run."
     )
     if not yes and not typer.confirm("Take it back?"):
         raise DataError("nothing was changed: say yes, or call with --yes")
-    undo(project.lake, table, specs[name], project.settings.incoming, found.sha)
+    undo(project.lake, table, specs[name], project.settings.incoming, delivery.sha)
     echo(
         f"taken back: the file stays where it is and is not read again until it is delivered again (changed, touched, "
         f"or under another name); next, `ml-assets run {model}`"

@@ -30,20 +30,20 @@ def up(settings: Settings, port: int, mlflow_port: int, serve_port: int) -> int:
     Raises:
         UpError: a port is taken, or another `up` runs on the same data.
     """
-    told = threading.Event()
+    stop = threading.Event()
     embedded = settings.mlflow_tracking_uri is None
     ports = (port, serve_port, mlflow_port) if embedded else (port, serve_port)
-    if twice := {wanted for wanted in ports if ports.count(wanted) > 1}:
+    if twice := {number for number in ports if ports.count(number) > 1}:
         raise UpError(f"port {min(twice)} is named twice: give --port, --mlflow-port and --serve-port one each")
-    with alone(settings) as lock, _listening(told) as signals, service_group((lock,)) as services:
-        for wanted in ports:
-            require_free(wanted)
+    with alone(settings) as lock, _listening(stop) as signals, service_group((lock,)) as services:
+        for number in ports:
+            require_free(number)
         with display_work("starting") as show:
             lines = _begun(settings, (port, mlflow_port, serve_port), services, show)
-            waiting = _awaited(services, told, show)
+            waiting = _awaited(services, stop, show)
         for line in (*lines, *waiting):
             echo(line)
-        code = watch(services, told)
+        code = watch(services, stop)
     if signal.SIGINT in signals:
         echo("ml-assets: stopped, and nothing is left running; `ml-assets up` starts it again", err=True)
         return CODE
@@ -118,8 +118,8 @@ def watch(services: Running, told: threading.Event) -> int:
     """Come back when told to stop (0) or when a service has ended (1)."""
     while not told.wait(_LOOK):
         for service in services.ended_services():
-            code, said = services.processes[service].returncode, service.log.read_text(errors="replace")[-_SHOWN:]
-            echo(f"{said}\nml-assets: {service.name} ended by itself (exit code {code}): see above", err=True)
+            code, output = services.processes[service].returncode, service.log.read_text(errors="replace")[-_SHOWN:]
+            echo(f"{output}\nml-assets: {service.name} ended by itself (exit code {code}): see above", err=True)
             return 1
     sys.stderr.write(f"{new_line()}ml-assets: stopping ...\n")
     return 0

@@ -18,8 +18,8 @@ def obstacle(data: Path) -> tuple[str, str] | None:
         remedy = "let this user write there, free space, or set ML_ASSETS_DATA to another folder"
         return f"the data folder {data} cannot be written ({why})", remedy
     if why := _failure(temporary):
-        said = f"{temporary}, the folder of temporary files, cannot be written ({why})"
-        return said, "free space there, or set TMPDIR to another folder"
+        sentence = f"{temporary}, the folder of temporary files, cannot be written ({why})"
+        return sentence, "free space there, or set TMPDIR to another folder"
     return None
 
 
