@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ml_assets.redaction import redacted
+from ml_assets.redaction import redact
 
 _LISTED = 5
 _LONGEST = 60
@@ -15,7 +15,7 @@ class MlAssetsError(Exception):
     """
 
     def __init__(self, *said: object) -> None:
-        super().__init__(*(redacted(part) if isinstance(part, str) else part for part in said))
+        super().__init__(*(redact(part) if isinstance(part, str) else part for part in said))
 
 
 class DeclarationError(MlAssetsError):
@@ -46,13 +46,17 @@ class OnlineStoreError(MlAssetsError):
     """The online store does not answer, or holds what cannot be read."""
 
 
-def shortened(text: str, most: int = _LONGEST) -> str:
+def shorten(text: str, most: int = _LONGEST) -> str:
     """The text, or its beginning and an ellipsis: `most` characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def listed(values: Iterable[object], most: int = _LISTED) -> str:
-    """Values for a message, however many and long they are: `'a', 'b' and 1,234 more`."""
-    texts = [shortened(repr(value)) for value in values]
+def list_values(values: Iterable[object], most: int = _LISTED) -> str:
+    """Values for a message, however many and long they are.
+
+    >>> list_values(["a", "b", "c"], 2)
+    "'a', 'b' and 1 more"
+    """
+    texts = [shorten(repr(value)) for value in values]
     more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more

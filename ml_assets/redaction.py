@@ -1,6 +1,6 @@
 """What of a text may be shown: no user, password, token or key of a URL, whoever quoted it.
 
-Errors, logs, tracebacks, Dagster's events, answers of the server and what commands print all go through `redacted`.
+Errors, logs, tracebacks, Dagster's events, answers of the server and what commands print all go through `redact`.
 """
 
 import base64
@@ -39,10 +39,10 @@ _KEY = re.compile(r"\bmla_[\w-]{20,}|\bA(?:KI|SI)A[0-9A-Z]{16}\b")
 _known: dict[str, None] = {}
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     """The text without the secrets of its URLs, and without those that `remember` was told.
 
-    >>> redacted("http://me:secret@host/x?token=abc&page=2 and host=db password=abc")
+    >>> redact("http://me:secret@host/x?token=abc&page=2 and host=db password=abc")
     'http://host/x?token=***&page=2 and host=db password=***'
     """
     for secret in _known:
@@ -86,11 +86,11 @@ class _Factory:
     def __call__(self, *args: Any, **more: Any) -> logging.LogRecord:  # noqa: ANN401 - the same
         record: logging.LogRecord = self._make(*args, **more)
         message = record.getMessage()
-        if (safe := redacted(message)) != message:
+        if (safe := redact(message)) != message:
             record.msg, record.args = safe, ()
         if record.exc_info and record.exc_info[1] is not None:
             quoted = "".join(traceback.format_exception(record.exc_info[1])).rstrip()
-            record.exc_text = safe if (safe := redacted(quoted)) != quoted else None
+            record.exc_text = safe if (safe := redact(quoted)) != quoted else None
         return record
 
 
@@ -107,9 +107,9 @@ def _secrets(url: str) -> set[str]:
     login_match = re.match(r"[^:/]+://([^:@/]*):(.+)@", url)
     login = login_match.groups() if login_match and not re.match(r"\d{1,5}[/?]", login_match[2]) else None
     plain = {login[1]} if login else set()
-    plain |= {value for value in re.findall(r"[?&][^=&]*=([^&#]*)", url) if f"={value}" not in redacted(url)}
+    plain |= {value for value in re.findall(r"[?&][^=&]*=([^&#]*)", url) if f"={value}" not in redact(url)}
     forms = {form for value in plain for form in (value, unquote(value), quote(unquote(value), safe=""))}
     if login:
         forms.add(base64.b64encode(f"{unquote(login[0])}:{unquote(login[1])}".encode()).decode())
-    rest = redacted(url)
+    rest = redact(url)
     return {secret for secret in forms if len(secret) >= _SHORTEST and secret not in rest}

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ml_assets.errors import DeclarationError
-from ml_assets.redaction import redacted, remember
+from ml_assets.redaction import redact, remember
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -56,11 +56,15 @@ def _root(text: object) -> object:
 
 def _link(text: object) -> object:
     """The address of a page, for whoever reads an alert or a report: without user and password."""
-    return redacted(text) if isinstance(text, str) else text
+    return redact(text) if isinstance(text, str) else text
 
 
 class Settings(BaseSettings):
-    """The settings table of the README; each field is `ML_ASSETS_<NAME>` unless it names its own variable."""
+    """The settings table of the README; each field is `ML_ASSETS_<NAME>` unless it names its own variable.
+
+    >>> Settings(data="/srv/loop", workers=4).incoming
+    PosixPath('/srv/loop/incoming')
+    """
 
     # An error that repeats what it was given would print a secret.
     model_config = SettingsConfigDict(env_prefix="ML_ASSETS_", frozen=True, hide_input_in_errors=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from ml_assets.decisions.alert import AlertEvent, Kind, MetricRule, RuleState, Severity, decide
-from ml_assets.redaction import redacted
+from ml_assets.redaction import redact
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.ledger import Ledger
 from ml_assets.storage.tables import ModelTables
@@ -212,7 +212,7 @@ def record_recovery(lake: Lake, folder: str, run_id: str, job: str, link: str, c
 
 
 def _first_line(error: str) -> str:
-    return redacted((error.strip().splitlines() or ["no message"])[0])[:_LINE]
+    return redact((error.strip().splitlines() or ["no message"])[0])[:_LINE]
 
 
 def _unrecovered(lake: Lake, folder: str, job: str) -> list[Alert]:

@@ -23,7 +23,7 @@ from ml_assets.commands.screen import echo
 from ml_assets.commands.telemetry_traces import traces
 from ml_assets.commands.titled_table import Line, print_table
 from ml_assets.commands.writable import obstacle
-from ml_assets.redaction import redacted
+from ml_assets.redaction import redact
 from ml_assets.settings import PROJECT, Settings
 from ml_assets.telemetry import OFF
 
@@ -82,7 +82,7 @@ def examine(name: str, check: Check) -> Finding:
     try:
         return check()
     except Exception as error:  # noqa: BLE001 - the doctor reports whatever is broken, it does not break of it
-        message = redacted(" ".join(str(error).split()))[:400]
+        message = redact(" ".join(str(error).split()))[:400]
         return Finding(name, "fail", f"{type(error).__name__}: {message}", "put right what the message names")
 
 
@@ -170,7 +170,7 @@ def mlflow(settings: Settings) -> Finding:
     from ml_assets.storage.registry import Registry
 
     Registry(uri).champion("doctor")
-    return Finding("mlflow", "ok", f"{redacted(uri)} answers")
+    return Finding("mlflow", "ok", f"{redact(uri)} answers")
 
 
 def _missing(uri: str) -> bool:
@@ -180,11 +180,11 @@ def _missing(uri: str) -> bool:
 
 def _server(uri: str) -> Finding:
     try:
-        with urlopen(f"{redacted(uri).rstrip('/')}/health", timeout=5):  # noqa: S310 - http or https, checked above
-            return Finding("mlflow", "ok", f"{redacted(uri)} answers")
+        with urlopen(f"{redact(uri).rstrip('/')}/health", timeout=5):  # noqa: S310 - http or https, checked above
+            return Finding("mlflow", "ok", f"{redact(uri)} answers")
     except (URLError, OSError) as error:
         remedy = "start the server, or put MLFLOW_TRACKING_URI right (unset: SQLite in the data folder)"
-        return Finding("mlflow", "fail", f"{redacted(uri)} does not answer: {error}", remedy)
+        return Finding("mlflow", "fail", f"{redact(uri)} does not answer: {error}", remedy)
 
 
 def online_store(settings: Settings) -> Finding:
@@ -193,10 +193,10 @@ def online_store(settings: Settings) -> Finding:
 
     url = settings.online_url
     if _missing(url):
-        return Finding("online store", "ok", f"{redacted(url)} is not there yet; the first run makes it")
+        return Finding("online store", "ok", f"{redact(url)} is not there yet; the first run makes it")
     with closing(open_store(url)) as store:
         store.ping()
-    return Finding("online store", "ok", f"{redacted(url)} answers")
+    return Finding("online store", "ok", f"{redact(url)} answers")
 
 
 def event_store(settings: Settings) -> Finding:

@@ -48,7 +48,11 @@ class ForgetRequest:
 
     @property
     def command(self) -> str:
-        """As it is typed."""
+        """As it is typed.
+
+        >>> ForgetRequest("churn", remove=True, keep_files=True).command
+        'ml-assets remove churn --keep-files'
+        """
         words = ["ml-assets", "remove" if self.remove else "reset", self.model]
         source = ["--source", self.source] if self.source else []
         return shlex.join(words + source + ["--keep-files"] * self.keep_files)

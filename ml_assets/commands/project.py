@@ -15,7 +15,7 @@ from ml_assets.components import Model, Source
 from ml_assets.components.load_error import cause
 from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.components.tree import FolderTree
-from ml_assets.errors import DeclarationError, listed
+from ml_assets.errors import DeclarationError, list_values
 from ml_assets.settings import Settings
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
@@ -72,7 +72,7 @@ class Project:
             raise DeclarationError(self.broken[name])
         if name not in self.models:
             near = get_close_matches(name, [*self.models, *self.broken], n=1)
-            meant = f"did you mean {near[0]}?" if near else f"there are {listed(sorted(self.models), 12)}"
+            meant = f"did you mean {near[0]}?" if near else f"there are {list_values(sorted(self.models), 12)}"
             raise DeclarationError(f"no model {name!r} in ml_assets/defs: {meant}")
         return self.models[name]
 

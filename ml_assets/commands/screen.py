@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from ml_assets.escaping import printable
-from ml_assets.redaction import redacted
+from ml_assets.redaction import redact
 
 _MOST = 4_000_000
 """Bytes after which the log is begun anew; the one before is kept as `.old`."""
@@ -38,7 +38,7 @@ def reveal(secret: str) -> None:
 
 def plain(text: object) -> str:
     """What a terminal prints and obeys nothing of, in as many lines as it has; no secret of a URL."""
-    return printable(redacted(str(text)), keep="\n\t")
+    return printable(redact(str(text)), keep="\n\t")
 
 
 def log_to(data: Path) -> Path:

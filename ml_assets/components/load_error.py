@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ml_assets.errors import DeclarationError, shortened
+from ml_assets.errors import DeclarationError, shorten
 from ml_assets.spec.load import FILE, with_line
 
 
@@ -12,7 +12,7 @@ def load_error(error: BaseException, folder: Path) -> str:
     message = cause(error).removeprefix("Invariant failed. Description: ")
     if str(folder) not in message and not re.match(rf"{re.escape(folder.name)}/\S+\.sql", message):
         message = with_line(f"{folder / FILE}: {message}")
-    return shortened(message, 600)
+    return shorten(message, 600)
 
 
 def cause(error: BaseException) -> str:

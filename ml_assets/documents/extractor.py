@@ -23,7 +23,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from ml_assets.documents.document import UnreadableError
-from ml_assets.errors import DeclarationError, shortened
+from ml_assets.errors import DeclarationError, shorten
 from ml_assets.spec.function_path import import_function
 
 _KINDS = (bool, int, float, str, date, datetime)
@@ -59,7 +59,7 @@ class Extractor:
 
     def failure(self, error: Exception) -> UnreadableError:
         """The error for a document over which the function failed."""
-        why = shortened(" ".join(f"{type(error).__name__}: {error}".split()), 200)
+        why = shorten(" ".join(f"{type(error).__name__}: {error}".split()), 200)
         return UnreadableError(
             "extractor", f"{self.path} fails on the document ({why}): correct it, then `ml-assets data retry`"
         )
@@ -79,7 +79,7 @@ def load_extractor(path: str) -> Extractor:
     except (NameError, TypeError) as error:
         raise _without_columns(path, f"cannot be resolved ({error})") from error
     if not (isinstance(facts, type) and is_dataclass(facts)):
-        raise _without_columns(path, f"is {shortened(repr(facts))}")
+        raise _without_columns(path, f"is {shorten(repr(facts))}")
     return Extractor(
         path, function, facts, {each.name: _column(path, each.name, hints[each.name]) for each in fields(facts)}
     )

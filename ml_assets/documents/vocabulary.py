@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, NamedTuple
 
-from ml_assets.errors import TrainingError, listed
+from ml_assets.errors import TrainingError, list_values
 from ml_assets.storage.manifest import named_inputs
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def vocabulary(onnx: bytes, columns: Sequence[str]) -> dict[str, frozenset[str]]
     graph = model.graph
     inputs = named_inputs([each.name for each in graph.input], {each.key: each.value for each in model.metadata_props})
     if unknown := [name for name in columns if name not in inputs]:
-        raise TrainingError(f"the model has no input {unknown[0]!r}: name some of {listed(inputs)}")
+        raise TrainingError(f"the model has no input {unknown[0]!r}: name some of {list_values(inputs)}")
     columns_by_input = {inputs[name]: name for name in columns}
     makers = {output: node for node in graph.node for output in node.output}
     vocabularies: dict[str, frozenset[str]] = {}

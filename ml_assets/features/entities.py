@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ml_assets.errors import DataError, DeclarationError, listed
+from ml_assets.errors import DataError, DeclarationError, list_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +20,7 @@ def to_arrow(entities: Any, names: list[str]) -> pa.Table:  # noqa: ANN401 - pan
     """
     for name in names:
         if name not in column_names(entities):
-            raise DataError(f"the entities have no column {name!r}: they have {listed(column_names(entities), 8)}")
+            raise DataError(f"the entities have no column {name!r}: they have {list_values(column_names(entities), 8)}")
     if isinstance(entities, pa.Table):
         return entities.select(names)
     return pa.table({name: pa.array(entities[name], from_pandas=True) for name in names})
@@ -43,7 +43,7 @@ def timestamp_column(entities: Any) -> str:  # noqa: ANN401 - pandas or Arrow
         candidates = [str(name) for name, kind in entities.dtypes.items() if getattr(kind, "kind", "") == "M"]
     if len(candidates) != 1:
         raise DataError(
-            f"the entities have {len(candidates)} columns of times ({listed(candidates) or 'none'}): "
+            f"the entities have {len(candidates)} columns of times ({list_values(candidates) or 'none'}): "
             "name the one that counts with timestamp="
         )
     return str(candidates[0])

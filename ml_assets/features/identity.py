@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.errors import DataError, listed
+from ml_assets.errors import DataError, list_values
 from ml_assets.storage.duck import quote
 
 _EXACT = {pa.float64(): 2**53, pa.float32(): 2**24, pa.float16(): 2**11}
@@ -49,13 +49,13 @@ def _whole(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     odd = numbers.filter(pc.invert(pc.and_(pc.is_finite(numbers), pc.equal(numbers, pc.floor(numbers)))))
     if len(odd):
         raise DataError(
-            f"{name!r} is {kind} and holds {listed(odd.slice(0, 3).to_pylist())}: only text and whole numbers identify "
-            f"an entity; write {cast(name, 'VARCHAR')} in the query"
+            f"{name!r} is {kind} and holds {list_values(odd.slice(0, 3).to_pylist())}: only text and whole numbers "
+            f"identify an entity; write {cast(name, 'VARCHAR')} in the query"
         )
     large = numbers.filter(pc.greater(pc.abs(numbers), float(_EXACT[kind])))
     if len(large):
         raise DataError(
-            f"{name!r} is {kind} and holds {listed(large.slice(0, 3).to_pylist())}, of which a {kind} has lost "
+            f"{name!r} is {kind} and holds {list_values(large.slice(0, 3).to_pylist())}, of which a {kind} has lost "
             f"digits: deliver the ids as text or integers (columns: {{{name}: string}} of the source reads CSV as text)"
         )
     return numbers.cast(pa.int64())
@@ -65,7 +65,7 @@ def _integers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     try:
         return column.cast(pa.int64())
     except pa.ArrowInvalid as error:
-        largest = listed([str(pc.max(column).as_py())])
+        largest = list_values([str(pc.max(column).as_py())])
         raise DataError(
             f"{name!r} is {column.type} and holds {largest}, which is not a whole number of 64 bits: write "
             f"{cast(name, 'VARCHAR')} in the query, which keeps every digit"

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.errors import DataError, listed, shortened
+from ml_assets.errors import DataError, list_values, shorten
 from ml_assets.spec.label_values import LABEL, WRITTEN, LabelValues
 
 _PAIRS = (("0", "1"), ("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))
@@ -44,8 +44,8 @@ def _classes(values: LabelValues, written: pa.ChunkedArray) -> pa.ChunkedArray:
         if value not in values.classes:
             near = get_close_matches(value, values.classes, n=1)
             meant = f"did you mean {near[0]!r}?" if near else "add it to label.classes, or return null for it"
-            classes = listed(values.classes, 8)
-            raise DataError(f"label {shortened(repr(value))} is not one of the classes {classes}: {meant}")
+            classes = list_values(values.classes, 8)
+            raise DataError(f"label {shorten(repr(value))} is not one of the classes {classes}: {meant}")
     return written
 
 
@@ -54,7 +54,7 @@ def _ones(values: LabelValues, written: pa.ChunkedArray, kind: pa.DataType) -> l
     texts = sorted(written.unique().to_pylist())
     if len(texts) > 2:
         raise DataError(
-            f"label holds {len(texts):,} different values ({listed(texts, 3)}): two classes are 0 and 1; for "
+            f"label holds {len(texts):,} different values ({list_values(texts, 3)}): two classes are 0 and 1; for "
             "three or more declare label.classes in defs.yaml"
         )
     if values.positive is not None:
@@ -63,8 +63,8 @@ def _ones(values: LabelValues, written: pa.ChunkedArray, kind: pa.DataType) -> l
     one = next((one for zero, one in _PAIRS if folded <= {zero, one}), None)
     if one is None:
         raise DataError(
-            f"label is {kind} ({listed(texts)}), and which value counts as 1 is not known: write "
-            f"label: {{positive: {shortened(texts[-1], 30)}}} in defs.yaml, or return the numbers 0 and 1"
+            f"label is {kind} ({list_values(texts)}), and which value counts as 1 is not known: write "
+            f"label: {{positive: {shorten(texts[-1], 30)}}} in defs.yaml, or return the numbers 0 and 1"
         )
     return [value for value in texts if value.lower() == one]
 

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.errors import DeclarationError, listed, shortened
+from ml_assets.errors import DeclarationError, list_values, shorten
 from ml_assets.storage.duck import memory
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class FeatureQuery:
         message, _, placed = str(error).partition("\n\nLINE ")
         line = placed.partition(":")[0]
         where = f"{self.where}:{line}" if line.isdigit() else self.where
-        return f"{where}: {shortened(' '.join(message.split()), 300)}"
+        return f"{where}: {shorten(' '.join(message.split()), 300)}"
 
 
 def check(sql: str, relations: Collection[str], *, where: str) -> FeatureQuery:
@@ -135,11 +135,11 @@ def require_names(columns: Sequence[str], where: str) -> None:
     """
     folded = Counter(name.lower() for name in columns)
     if repeated := [name for name in columns if folded[name.lower()] > 1]:
-        names = listed(dict.fromkeys(repeated))
+        names = list_values(dict.fromkeys(repeated))
         raise DeclarationError(f"{where} returns one name twice ({names}; case does not count): rename one of them")
     if odd := [name for name in columns if _UNWRITABLE.search(name) or len(name) > _LONGEST]:
         raise DeclarationError(
-            f"{where} returns a column {shortened(repr(odd[0]))}: a name has at most {_LONGEST} characters and no "
+            f"{where} returns a column {shorten(repr(odd[0]))}: a name has at most {_LONGEST} characters and no "
             'quotation mark ("), backslash or control character; rename it with AS'
         )
 
@@ -156,7 +156,7 @@ def _parse(sql: str, where: str) -> Any:  # noqa: ANN401 - JSON
         row = connection.execute("SELECT json_serialize_sql(?)", [_bare(sql)]).fetchone()
     tree = json.loads(row[0] if row else "{}")
     if tree.get("error"):
-        message, place = shortened(str(tree.get("error_message")), 200), _line(where, sql, tree.get("position"))
+        message, place = shorten(str(tree.get("error_message")), 200), _line(where, sql, tree.get("position"))
         raise DeclarationError(f"{place} is not a SELECT that DuckDB can parse: {message}")
     if len(tree["statements"]) != 1:
         raise DeclarationError(f"{where} holds {len(tree['statements'])} statements: write one SELECT")

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.errors import DataError, DeclarationError, listed
+from ml_assets.errors import DataError, DeclarationError, list_values
 from ml_assets.features.identity import exact_ids
 from ml_assets.features.join import feature_columns
 from ml_assets.features.store import refresh
@@ -166,7 +166,7 @@ def _chosen(view: View, names: Sequence[str] | None, held: Sequence[str]) -> lis
     for name in selected:
         if name not in held:
             near = get_close_matches(name, held, n=1)
-            hint = f"use {near[0]}" if near else f"it has {listed(held, 8)}"
+            hint = f"use {near[0]}" if near else f"it has {list_values(held, 8)}"
             raise DeclarationError(f"{view.table} has no column {name!r}: {hint}")
     return selected
 

@@ -4,7 +4,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from ml_assets.decisions.metric import METRICS, MULTICLASS, names, watchable
-from ml_assets.errors import DeclarationError, listed
+from ml_assets.errors import DeclarationError, list_values
 from ml_assets.monitoring.numbers import numbers, require_number
 from ml_assets.spec.monitor import MonitorSpec
 
@@ -22,7 +22,7 @@ def require_fitting(spec: MonitorSpec, folder: "ModelDefinition") -> None:
     _require_metric(spec, several=bool(classes))
     for feature in spec.drift.features if features is not None else ():
         if feature not in (features or ()):
-            near = get_close_matches(feature, features or (), n=1) or [listed(features or (), 8)]
+            near = get_close_matches(feature, features or (), n=1) or [list_values(features or (), 8)]
             raise DeclarationError(f"drift.features: {feature!r} is not a feature of the model: use {near[0]}")
     names = numbers(classes, features, text=folder.spec.text is not None)
     for rule in spec.alerts.judged:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 
 from ml_assets.decisions.metric import BINARY, METRICS, MULTICLASS, table_metrics
-from ml_assets.errors import DeclarationError, listed
+from ml_assets.errors import DeclarationError, list_values
 
 _OF_METRIC = ("evaluated", "measured", "low", "high", "drop", "served", "estimated", "estimated_drop")
 _OF_SCORES = ("mean", "p10", "p50", "p90", "acted")
@@ -68,5 +68,5 @@ def require_number(metric: str, known: Collection[str], *, complete: bool) -> No
     if metric in known or (metric.startswith("psi_") and not complete):
         return
     near = get_close_matches(metric, known, n=3, cutoff=0.5)
-    remedy = f"did you mean {' or '.join(near)}?" if near else f"there are {listed(sorted(known), 8)}"
+    remedy = f"did you mean {' or '.join(near)}?" if near else f"there are {list_values(sorted(known), 8)}"
     raise DeclarationError(f"alerts: no report has a number {metric!r}: {remedy}")

@@ -9,7 +9,7 @@ from ml_assets.decisions.metric import headline
 from ml_assets.ingest.source_state import SourceState, source_state
 from ml_assets.monitoring import verdict
 from ml_assets.monitoring.drift.table import LatestDrift, latest_drift
-from ml_assets.redaction import redacted
+from ml_assets.redaction import redact
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 from ml_assets.storage.tables import ModelTables
@@ -196,7 +196,7 @@ def champions(registry: Registry, models: Sequence[str]) -> dict[str, ChampionSt
             answers[model] = _champion(registry, model)
         except Exception as error:  # noqa: BLE001 - whatever the client of a tracking server raises; it is said, not hidden
             why = f"{registry.uri} does not answer ({' '.join(str(error).split())[:200]}): ml-assets doctor"
-            return dict.fromkeys(models, UnknownChampion(redacted(why)))
+            return dict.fromkeys(models, UnknownChampion(redact(why)))
     return answers
 
 

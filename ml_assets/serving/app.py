@@ -7,7 +7,7 @@ import time
 
 from ml_assets.errors import MlAssetsError
 from ml_assets.escaping import printable
-from ml_assets.redaction import redact_logs, redacted
+from ml_assets.redaction import redact, redact_logs
 from ml_assets.serving.api import create_api
 from ml_assets.serving.connection_limits import capacity
 from ml_assets.serving.http import VARIANT, GoneError, Message, Receive, Scope, Send, answer_json, refuse, release_body
@@ -156,5 +156,5 @@ def create() -> App:
     try:
         return App(Worker(read_settings()), FIRST_WORD)
     except MlAssetsError as error:
-        sys.stderr.write(f"ml-assets: {printable(redacted(str(error)))}\n")
+        sys.stderr.write(f"ml-assets: {printable(redact(str(error)))}\n")
         raise SystemExit(2) from error

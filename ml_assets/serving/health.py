@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from ml_assets.redaction import redacted
+from ml_assets.redaction import redact
 from ml_assets.serving.models.loading import variant_label
 from ml_assets.serving.services import Services
 
@@ -49,7 +49,7 @@ class Health:
             "tokens": services.guard.trouble,
             "worker": "; ".join(self._faults.values()),
         }
-        return {part: redacted(why) for part, why in (services.models.troubles() | parts).items() if why}
+        return {part: redact(why) for part, why in (services.models.troubles() | parts).items() if why}
 
     def unready_reason(self) -> str | None:
         """The reason why no request should be sent here; None: requests may."""

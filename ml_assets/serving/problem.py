@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from ml_assets.errors import MlAssetsError
-from ml_assets.redaction import redacted
+from ml_assets.redaction import redact
 
 _SHOWN = 100  # characters of a value that are repeated
 
@@ -38,7 +38,7 @@ class Problem(MlAssetsError):  # noqa: N818 - the term of RFC 9457
         value: object = msgspec.UNSET,
         retry_after: int | None = None,
     ) -> None:
-        detail = redacted(detail)
+        detail = redact(detail)
         super().__init__(f"{detail}: {remedy}")
         self.status = status
         self.retry_after = retry_after

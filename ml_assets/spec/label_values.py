@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ml_assets.errors import shortened
+from ml_assets.errors import shorten
 
 LABEL = "label"
 WRITTEN = "label_written"
@@ -29,6 +29,4 @@ class LabelValues:
 
 def mapping(pairs: Sequence[tuple[str, int]]) -> str:
     """`no → 0, yes → 1`, for people."""
-    return ", ".join(
-        f"{shortened(written, 30)} → {label}" for written, label in sorted(pairs, key=lambda pair: pair[1])
-    )
+    return ", ".join(f"{shorten(written, 30)} → {label}" for written, label in sorted(pairs, key=lambda pair: pair[1]))

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from ml_assets.errors import DeclarationError, shortened
+from ml_assets.errors import DeclarationError, shorten
 from ml_assets.spec.base import Declaration
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
@@ -114,7 +114,7 @@ class YamlDocument:
     def _refused(self, within: Sequence[str], item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
         keys, said = [*within, *item["loc"]], str(item["msg"]).removeprefix("Value error, ")
         given = item.get("input")
-        shown = "" if isinstance(given, dict) or str(given) in said else f" (got {shortened(repr(given), 80)})"
+        shown = "" if isinstance(given, dict) or str(given) in said else f" (got {shorten(repr(given), 80)})"
         # What is wrong with several fields together names them in the sentence only.
         named = [word for word in re.findall(r"\w+", said) if isinstance(given, dict) and word in given]
         field = ".".join(map(str, keys))

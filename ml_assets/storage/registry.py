@@ -14,7 +14,7 @@ from typing import Any
 
 from ml_assets.decisions.route import CHAMPION, Route
 from ml_assets.errors import RegistryError
-from ml_assets.redaction import redacted
+from ml_assets.redaction import redact
 from ml_assets.storage import artifacts as files_of
 from ml_assets.storage.model_version import PARENT, Run, Version, log, version_of
 from ml_assets.storage.tracking import EMBEDDED, client, latest_metrics, model_names, never_used, versions_with_alias
@@ -141,7 +141,7 @@ class Registry:
         except RegistryError:
             raise
         except Exception as error:
-            where, why = redacted(self.uri), redacted(f"{error}".split("\n", 1)[0])[:200]
+            where, why = redact(self.uri), redact(f"{error}".split("\n", 1)[0])[:200]
             raise RegistryError(f"the registry {where} does not answer ({why}): see `ml-assets doctor`") from error
 
     def has_model(self, model: str) -> bool:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_assets.errors import DeclarationError, listed
+from ml_assets.errors import DeclarationError, list_values
 from ml_assets.features.declarations import features, relations, require_different, view
 from ml_assets.features.view import TimedView, View
 from ml_assets.spec.model import ModelSpec
@@ -117,7 +117,7 @@ def require_features(names: Iterable[str], columns: Sequence[str], field: str) -
     for name in names:
         if name not in columns:
             near = get_close_matches(name, columns, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"features are {listed(columns, 8)}"
+            hint = f"did you mean {near[0]!r}?" if near else f"features are {list_values(columns, 8)}"
             raise DeclarationError(f"{field} names {name!r}, which is not a feature: {hint}")
 
 

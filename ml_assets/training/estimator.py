@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.errors import TrainingError, listed
+from ml_assets.errors import TrainingError, list_values
 from ml_assets.training.frame import FeatureColumns
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _require_known(path: str, given: Mapping[str, object], known: list[str] | No
         if name not in (known or ()):
             same = [other for other in known or () if other.lower() == name.lower()]
             near = same or get_close_matches(name, known or (), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it takes {listed(known or (), 8) or 'none'}"
+            hint = f"did you mean {near[0]!r}?" if near else f"it takes {list_values(known or (), 8) or 'none'}"
             raise TrainingError(f"{path} has no parameter {name!r}: {hint}")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_assets.errors import TrainingError, listed
+from ml_assets.errors import TrainingError, list_values
 from ml_assets.storage.manifest import FEATURES, MISSING, PROBABILITIES, tensors
 from ml_assets.training.converters import converters
 
@@ -106,7 +106,9 @@ def feed(model: "InferenceSession", X: "pd.DataFrame") -> "dict[str, NDArray[Any
     names, kinds = tensors(model), [tensor.type for tensor in model.get_inputs()]
     absent = sorted(names.keys() - set(X.columns))
     if absent:
-        raise TrainingError(f"the model asks for {listed(absent)}, which the rows lack: bring every declared feature")
+        raise TrainingError(
+            f"the model asks for {list_values(absent)}, which the rows lack: bring every declared feature"
+        )
     return {
         tensor: _tensor(X[name], words="string" in kind)
         for (name, tensor), kind in zip(names.items(), kinds, strict=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.errors import TrainingError, listed
+from ml_assets.errors import TrainingError, list_values
 from ml_assets.storage.scorer import normal
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def columns(rows: pa.Table, leave_out: Collection[str], text: Collection[str] = 
         field.name for field in fields if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
     )
     if strange := set(text) - set(words):
-        texts = listed(words, 8) or "there is none"
+        texts = list_values(words, 8) or "there is none"
         raise TrainingError(f"text names {min(strange)!r}, which is not a feature that holds text: {texts}")
     return FeatureColumns(
         tuple(field.name for field in fields if field.name not in words),

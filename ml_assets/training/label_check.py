@@ -6,7 +6,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_assets.errors import TrainingError, listed
+from ml_assets.errors import TrainingError, list_values
 from ml_assets.spec.label_values import LABEL, WRITTEN, mapping
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
@@ -75,7 +75,7 @@ def label_mapping(lake: Lake, folder: ModelDefinition, days: Sequence[date]) -> 
         l=table,
     ).to_pylist()
     if len(rows) > 2:
-        values = listed([row["written"] for row in rows], 3)
+        values = list_values([row["written"] for row in rows], 3)
         raise TrainingError(
             f"{folder.labels.query.where}: label holds {values}: two classes are 0 and 1; for three or more declare "
             "label.classes in defs.yaml"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ml_assets.errors import shortened
+from ml_assets.errors import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def drawable(name: str, most: int = 26) -> str:
     >>> drawable("price in $")
     'price in \\$'
     """
-    return shortened(" ".join(name.split()), most).replace("$", r"\$")
+    return shorten(" ".join(name.split()), most).replace("$", r"\$")
 
 
 def png(picture: "Figure") -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.errors import TrainingError, shortened
+from ml_assets.errors import TrainingError, shorten
 from ml_assets.training.frame import FeatureColumns
 
 if TYPE_CHECKING:
@@ -41,6 +41,4 @@ def _require(folder: "ModelDefinition", parameters: Mapping[str, Any]) -> None:
     except TrainingError as error:
         raise TrainingError(f"{where}: {error}") from error
     except (ValueError, TypeError) as error:
-        raise TrainingError(
-            f"{where}: {spec.estimator.type}: {shortened(' '.join(str(error).split()), 300)}"
-        ) from error
+        raise TrainingError(f"{where}: {spec.estimator.type}: {shorten(' '.join(str(error).split()), 300)}") from error

@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from ml_assets.errors import DataError, listed
+from ml_assets.errors import DataError, list_values
 from ml_assets.features.online.schema import Column, Schema, Value
 from ml_assets.features.online.store import OnlineStore
 
@@ -103,5 +103,7 @@ def _columns(schema: Schema, view: str, name: str | None) -> list[Column]:
     if not matching:
         ref = view if name is None else f"{view}:{name}"
         available = sorted({column.name for column in of_view} or {column.view for column in schema.columns})
-        raise DataError(f"the champion of {schema.folder} is not served with {ref!r}: there are {listed(available, 8)}")
+        raise DataError(
+            f"the champion of {schema.folder} is not served with {ref!r}: there are {list_values(available, 8)}"
+        )
     return matching

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ml_assets.documents.vocabulary import familiarity, vocabulary
-from ml_assets.errors import RegistryError, listed
+from ml_assets.errors import RegistryError, list_values
 from ml_assets.spec.names import REVIEW
 from ml_assets.storage.manifest import MISSING, PROBABILITIES, Manifest, tensors
 from ml_assets.storage.scorer import normal
@@ -62,7 +62,7 @@ class Artifact:
         self._session = _session(onnx, who)
         inputs = tensors(self._session)
         if inputs.keys() != set(self.names):
-            other = listed(sorted(inputs.keys() ^ set(self.names)))
+            other = list_values(sorted(inputs.keys() ^ set(self.names)))
             raise RegistryError(f"{who}: the artifact's inputs are not the manifest's: {other}")
         self._numbers = [inputs[column.name] for column in manifest.inputs if column.kind == "number"]
         self._texts = [(inputs[column.name], column.kind) for column in manifest.inputs if column.kind != "number"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from ml_assets.errors import MlAssetsError
-from ml_assets.redaction import redacted
+from ml_assets.redaction import redact
 from ml_assets.serving.models.releases import ReleasedRoute, Releases, Routes, VariantRelease
 from ml_assets.storage.registry import RegisteredRoute, Registry, Version
 
@@ -108,4 +108,4 @@ class Follower:
 
 
 def _line(error: Exception) -> str:
-    return redacted(f"{error}".split("\n", 1)[0])[:300] or type(error).__name__
+    return redact(f"{error}".split("\n", 1)[0])[:300] or type(error).__name__

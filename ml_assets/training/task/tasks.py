@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml_assets.decisions.metric import BINARY, MULTICLASS
-from ml_assets.errors import listed
+from ml_assets.errors import list_values
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.names import REVIEW
 from ml_assets.storage.duck import literal
@@ -156,7 +156,7 @@ class Multiclass(Task):
     @property
     def expected_labels(self) -> str:
         """See `Task`."""
-        return f"two or more of {listed(self.classes, 8)}"
+        return f"two or more of {list_values(self.classes, 8)}"
 
     def score(self, p: "Floats") -> "Floats":
         """The probability of the most probable class."""
