@@ -1,4 +1,4 @@
-"""What reading a file gives: a document of pages, and the limits within which it is read."""
+"""Documents: a file that was read as pages, and the limits within which it is read."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -71,7 +71,7 @@ class Document:
 
 @dataclass(frozen=True)
 class ReadingLimits:
-    """What a document may cost.
+    """Limits on the cost of reading a document.
 
     Args:
         size: bytes of a file.

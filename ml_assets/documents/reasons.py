@@ -1,4 +1,4 @@
-"""Why a document is taken for what it is: its terms that speak most for the class."""
+"""Reasons of a classification: the terms of a document that speak most for its class."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,9 +9,12 @@ def reasons(text: str, terms: Mapping[str, float], most: int = 5) -> tuple[str, 
     """The terms of a text that speak most for a class: coefficient times 1 + ln(tf), ties by the alphabet.
 
     Args:
-        text: as `features.normal` writes it: words and single blanks.
+        text: as `scorer.normal` writes it: words and single blanks.
         terms: term → coefficient, of the class; a term is a word, or words with a blank between.
         most: how many terms at the most.
+
+    >>> reasons("the lease of a tenant is a lease", {"lease": 1.0, "tenant": 2.0, "rider": 9.0})
+    ('tenant', 'lease')
     """
     words = text.split()
     counts = Counter(words)

@@ -1,4 +1,4 @@
-"""What may be asked of the search index, and the SQL that it becomes."""
+"""Filters and boosts of a search, and the SQL that they become."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping

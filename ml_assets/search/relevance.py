@@ -1,4 +1,4 @@
-"""How good a ranking is: nDCG, reciprocal rank and recall, with confidence intervals over queries."""
+"""Measures of a ranking: nDCG, reciprocal rank and recall, with confidence intervals over queries."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,6 +50,9 @@ def ndcg(ranked: Sequence[str], judgements: Judgements, k: int = 10) -> float:
         ranked: document ids, best first, each once.
         judgements: grades above zero by document id.
         k: how far down a reader looks.
+
+    >>> round(ndcg(["b", "a"], {"a": 1}), 3)
+    0.631
 
     Raises:
         DataError: nothing is relevant, so that no ranking is better than another; or an impossible grade or k.

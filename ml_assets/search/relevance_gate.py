@@ -1,4 +1,4 @@
-"""How well documents are found: questions made from what is known of them, asked of the search and of its parts.
+"""The relevance of the search: questions made from what is known of them, asked of the search and of its parts.
 
 Two sorts. *Known item*: some words of a document, without their order, as one who has read it remembers them. *Topic*:
 a class and a party; a document of both is meant, one of the party alone is related. They are a function of the

@@ -1,4 +1,4 @@
-"""What a search finds. Nothing heavy is imported here: a server describes it before anybody searches."""
+"""Results of a search. Nothing heavy is imported here: a server describes it before anybody searches."""
 
 from dataclasses import dataclass
 from datetime import datetime
