@@ -94,10 +94,12 @@ def given(*, mask: bool) -> Rows:
 
 def rows(texts: Sequence[str], labels: Sequence[str], source: Sequence[str], *, mask: bool) -> Rows:
     """Texts as rows; with `mask`, nothing of a row has seen the words that name the classes."""
-    from ml_assets.ingest.documents import row
+    from ml_assets.ingest.document_rows import DocumentRows
 
     seen = tuple(mask_class_words(text) for text in texts) if mask else tuple(texts)
-    raw = pa.concat_tables([row(document(text), f"{number:08}", None, NOW) for number, text in enumerate(seen)])
+    raw = pa.concat_tables(
+        [DocumentRows().row(document(text), f"{number:08}", None, NOW) for number, text in enumerate(seen)]
+    )
     named = folder().spec.label.classes
     return Rows(_features(raw), seen, np.array([named.index(label) for label in labels]), np.array(source))
 
