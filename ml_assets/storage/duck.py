@@ -53,7 +53,7 @@ def _database(process: int, settings: tuple[tuple[str, str | bool], ...]) -> duc
     # Without the cache of files: it would fill the memory that other queries, and other libraries, need.
     database = duckdb.connect(":memory:", config={"threads": 1, "enable_external_file_cache": False})
     for name, value in settings:  # those of an extension are refused in `config`
-        database.execute(f"SET {name} = {literal(value)}").fetchall()
+        database.execute(f"SET GLOBAL {name} = {literal(value)}").fetchall()
     return database
 
 
