@@ -50,8 +50,8 @@ def failure_sensor(folders: Severities) -> dg.SensorDefinition:
         if severity is None or run.tags.get("dagster/will_retry") == "true" or ATTEMPT in run.tags:
             return  # of an ingest that is tried again and again, the first failure was told
         steps = context.get_step_failure_events()
-        step, said = (steps[0].step_key, steps[0].step_failure_data.error) if steps else (None, None)
-        error = said.cause or said if said else None
+        step, failure = (steps[0].step_key, steps[0].step_failure_data.error) if steps else (None, None)
+        error = failure.cause or failure if failure else None
         line = error.message if error else context.failure_event.message or ""
         record_failed_run(
             lake.open(), folder, run.run_id, _work(run), step, line, _link(settings, run), _now(), severity=severity
@@ -129,8 +129,8 @@ def _link(settings: Settings, run: dg.DagsterRun) -> str:
 def _folder(run: dg.DagsterRun, folders: Severities) -> str:
     """Whose run it is: that of its assets, or of its job."""
     selected = {key.path[0] for key in run.asset_selection or ()}
-    named = selected or {run.job_name.removesuffix("_loop")}
-    return min(named & folders.keys(), default=PROJECT)
+    folder_names = selected or {run.job_name.removesuffix("_loop")}
+    return min(folder_names & folders.keys(), default=PROJECT)
 
 
 def _work(run: dg.DagsterRun) -> str:

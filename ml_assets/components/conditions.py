@@ -26,9 +26,9 @@ class AtDates(dg.AutomationCondition[dg.AssetKey]):
 
     def evaluate(self, context: "dg.AutomationContext[dg.AssetKey]") -> "dg.AutomationResult[dg.AssetKey]":
         """The named dates among the candidates."""
-        named = {str(day) for day in self.dates()}
-        chosen = context.candidate_subset.compute_intersection_with_partition_keys(named)
-        return dg.AutomationResult(context, true_subset=chosen)
+        keys = {str(day) for day in self.dates()}
+        subset = context.candidate_subset.compute_intersection_with_partition_keys(keys)
+        return dg.AutomationResult(context, true_subset=subset)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,21 +45,21 @@ class When(dg.AutomationCondition[dg.AssetKey]):
 
     def evaluate(self, context: "dg.AutomationContext[dg.AssetKey]") -> "dg.AutomationResult[dg.AssetKey]":
         """All candidates, or none."""
-        chosen = context.candidate_subset if self.true() else context.get_empty_subset()
-        return dg.AutomationResult(context, true_subset=chosen)
+        subset = context.candidate_subset if self.true() else context.get_empty_subset()
+        return dg.AutomationResult(context, true_subset=subset)
 
 
-def begins(due: Dates, stale: Dates) -> Condition:
+def when_stale(due: Dates, stale: Dates) -> Condition:
     """Of a feature view: run at the as-of date that is due, when it is not there or not what the sources say now.
 
     A run that failed is not repeated before new rows arrive. A blocking check of a source that failed stops the views
     that read it, and nothing else.
     """
-    lacking = _is.missing() | AtDates("stale", stale)
-    return AtDates("due", due) & lacking & _since_handled(lacking.newly_true() | _is.any_deps_updated()) & _ready()
+    outdated = _is.missing() | AtDates("stale", stale)
+    return AtDates("due", due) & outdated & _since_handled(outdated.newly_true() | _is.any_deps_updated()) & _ready()
 
 
-def follows(due: Dates, *, whether_or_not: dg.AssetKey | None = None) -> Condition:
+def when_upstream_new(due: Dates, *, whether_or_not: dg.AssetKey | None = None) -> Condition:
     """Run at the as-of date that is due when what it stands on is new there.
 
     Older dates are left alone: what a champion said then is what its performance report is about.
@@ -76,13 +76,13 @@ def follows(due: Dates, *, whether_or_not: dg.AssetKey | None = None) -> Conditi
     return AtDates("due", due) & new & ~missing & passed & _free()
 
 
-def follows_undated() -> Condition:
+def when_undated_upstream_new() -> Condition:
     """Run when what it stands on is new, of assets without as-of dates that stand on such."""
     new = _since_handled(_is.newly_missing() | _is.any_deps_updated())
     return new & _ready()
 
 
-def renews(lacking: Dates) -> Condition:
+def when_refresh_due(lacking: Dates) -> Condition:
     """Of online features: run where the store lacks a refresh, or records that it had.
 
     One that failed is tried again a day later.
@@ -91,7 +91,7 @@ def renews(lacking: Dates) -> Condition:
     return here & _since_handled(here.newly_true() | _is.cron_tick_passed("0 0 * * *")) & _free()
 
 
-def takes(waiting: Callable[[], bool]) -> Condition:
+def when_rows_wait(waiting: Callable[[], bool]) -> Condition:
     """Of the prediction log: run while rows wait, at most every five minutes, for a run costs more than they do."""
     often = _since_handled(_is.newly_missing() | _is.cron_tick_passed("*/5 * * * *"))
     return When("rows wait", waiting) & often & ~_is.in_progress()

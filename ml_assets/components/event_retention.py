@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from ml_assets.components.base import Result
-from ml_assets.components.conditions import follows_undated
+from ml_assets.components.conditions import when_undated_upstream_new
 from ml_assets.components.resources import SettingsResource, TreeResources
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def event_retention(model: "Model", resources: TreeResources) -> dg.AssetsDefini
         model.key("event_retention"),
         kind,
         deps=[model.key("prediction_log")],
-        automation_condition=follows_undated(),
+        automation_condition=when_undated_upstream_new(),
     )
     def event_retention(settings: SettingsResource) -> Result:
         """Rows of the event store that were taken and are older than `serve.retention` are deleted."""

@@ -5,7 +5,7 @@ from datetime import date
 import dagster as dg
 
 from ml_assets.components.base import Result, SpecComponent, as_of, only
-from ml_assets.components.conditions import begins
+from ml_assets.components.conditions import when_stale
 from ml_assets.components.metadata import table
 from ml_assets.components.model import Model
 from ml_assets.components.resources import LakeResource, TreeResources
@@ -43,7 +43,7 @@ class FeatureView(SpecComponent[ViewSpec]):
             description=self.spec.description or f"`{self.spec.sql}` as of a date",
             code_version=view.recipe,
             freshness=self.spec.freshness,
-            automation_condition=begins(due, stale),
+            automation_condition=when_stale(due, stale),
         )
         def features(context: dg.AssetExecutionContext, lake: LakeResource) -> Result:
             from ml_assets.features.store import describe, refresh  # pyarrow: not at load

@@ -16,8 +16,8 @@ LEAK = "suspected_leak"
 
 def checks(key: dg.AssetKey, gates: "Sequence[Gate]") -> list[dg.AssetCheckSpec]:
     """A blocking check for each gate. The leak is a warning: some labels can be told from one number."""
-    found = [dg.AssetCheckSpec(gate.name, asset=key, blocking=True, description=str(gate)) for gate in gates]
-    return [*found, dg.AssetCheckSpec(LEAK, asset=key, description="No feature alone ranks as if it knew the label")]
+    specs = [dg.AssetCheckSpec(gate.name, asset=key, blocking=True, description=str(gate)) for gate in gates]
+    return [*specs, dg.AssetCheckSpec(LEAK, asset=key, description="No feature alone ranks as if it knew the label")]
 
 
 def results(report: "Report") -> Iterator[dg.AssetCheckResult]:

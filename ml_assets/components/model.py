@@ -13,7 +13,7 @@ from ml_assets.components.conditions import Dates
 from ml_assets.components.event_retention import event_retention
 from ml_assets.components.metadata import picture, table
 from ml_assets.components.online_consistency import online_consistency
-from ml_assets.components.online_features import served
+from ml_assets.components.online_features import online_assets
 from ml_assets.components.prediction_log import prediction_log
 from ml_assets.components.provenance import files, tags
 from ml_assets.components.resources import LakeResource, RegistryResource, TreeResources
@@ -49,7 +49,7 @@ class Model(SpecComponent[ModelSpec]):
         return dg.Definitions(
             assets=[
                 *(asset(folder) for asset in loop),
-                *served(self, folder, due, resources),
+                *online_assets(self, folder, due, resources),
                 prediction_log(self, due, resources),
                 online_consistency(self, folder),
                 event_retention(self, resources),
@@ -68,8 +68,8 @@ class Model(SpecComponent[ModelSpec]):
         def dates() -> list[date]:
             from ml_assets.monitoring.verdict import next_as_of  # pyarrow: not at load
 
-            found = next_as_of(resources.lake, assembled(), datetime.now(UTC).date())
-            return [] if found is None else [found]
+            as_of_date = next_as_of(resources.lake, assembled(), datetime.now(UTC).date())
+            return [] if as_of_date is None else [as_of_date]
 
         return dates
 
@@ -127,9 +127,9 @@ class Model(SpecComponent[ModelSpec]):
         return model
 
     def _evaluation_report(self, folder: "ModelDefinition") -> dg.AssetsDefinition:
-        named = gates.checks(self.key("evaluation_report"), self.spec.gates)
+        checks = gates.checks(self.key("evaluation_report"), self.spec.gates)
 
-        @self._asset("evaluation_report", "scikitlearn", "mlflow", deps=[self.key("model")], checks=named)
+        @self._asset("evaluation_report", "scikitlearn", "mlflow", deps=[self.key("model")], checks=checks)
         def evaluation_report(
             context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
         ) -> Result:

@@ -10,7 +10,7 @@ import dagster as dg
 from ml_assets.components import reports
 from ml_assets.components.alerting import asset_link
 from ml_assets.components.base import Result, SpecComponent, as_of, only
-from ml_assets.components.conditions import Dates, follows
+from ml_assets.components.conditions import Dates, when_upstream_new
 from ml_assets.components.metadata import table
 from ml_assets.components.model import Model
 from ml_assets.components.policy_replay import policy_replay
@@ -44,17 +44,17 @@ class Monitor(SpecComponent[MonitorSpec]):
         model = only(self.siblings(tree, Model), self.path, "Model")
         folder, due = model.assemble(tree), model.due(tree)
         require_fitting(self.spec, folder)
-        made = (self._drift, self._performance, self._predictions, self._verdict, self._alerts)
+        assets = (self._drift, self._performance, self._predictions, self._verdict, self._alerts)
         return dg.Definitions(
-            assets=[*(asset(folder, due) for asset in made), policy_replay(self, folder)],
+            assets=[*(asset(folder, due) for asset in assets), policy_replay(self, folder)],
             sensors=[retrain_sensor(self.folder)],
         )
 
     def _drift(self, folder: "ModelDefinition", due: Dates) -> dg.AssetsDefinition:
         key, spec = self.key("drift_report"), self.spec.drift
-        named = [dg.AssetCheckSpec(name, asset=key) for name in reports.checks(spec)]
+        specs = [dg.AssetCheckSpec(name, asset=key) for name in reports.checks(spec)]
 
-        @self._report(folder, due, "drift_report", "evidently", deps=["predictions"], checks=named)
+        @self._report(folder, due, "drift_report", "evidently", deps=["predictions"], checks=specs)
         def drift_report(
             context: dg.AssetExecutionContext,
             lake: LakeResource,
@@ -122,10 +122,10 @@ class Monitor(SpecComponent[MonitorSpec]):
             """Retrain, wait, or suspect: the policy applied to what the reports say."""
             from ml_assets.monitoring import verdict
 
-            written = _written(as_of(context), lake, registry, settings, folder.name)
+            reports_of_date = _written(as_of(context), lake, registry, settings, folder.name)
             done = verdict.decide(
                 lake.open(), registry.open(), folder, retrain.policy,
-                written.summary(retrain.metric), as_of(context),
+                reports_of_date.summary(retrain.metric), as_of(context),
                 direction=METRICS[retrain.metric].direction, decided_at=_now(), workers=lake.workers,
             )  # fmt: skip
             return Result(metadata={**done.metadata(), "ledger": table(verdict.history(lake.open(), folder.name))})
@@ -147,10 +147,10 @@ class Monitor(SpecComponent[MonitorSpec]):
             day, of_verdict = as_of(context), verdict.numbers(lake.open(), folder.name, as_of(context))
             numbers = _written(day, lake, registry, settings, folder.name).numbers() | of_verdict
             link, rules = asset_link(settings.dagster_ui, self.key("alerts")), self._rules(lake, day, of_verdict)
-            told = evaluate(lake.open(), folder.name, rules, numbers, day, link=link, decided_at=_now())
-            said = [{"rule": alert.rule, "kind": str(alert.kind), "text": alert.text} for alert in told]
+            due_alerts = evaluate(lake.open(), folder.name, rules, numbers, day, link=link, decided_at=_now())
+            messages = [{"rule": alert.rule, "kind": str(alert.kind), "text": alert.text} for alert in due_alerts]
             watched = [{"rule": rule.name, "value": numbers.get(rule.metric, "not known")} for rule in rules]
-            return Result(metadata={"said": len(said), "alerts": table(said), "rules": table(watched)})
+            return Result(metadata={"said": len(messages), "alerts": table(messages), "rules": table(watched)})
 
         return alerts
 
@@ -183,7 +183,7 @@ class Monitor(SpecComponent[MonitorSpec]):
             deps=[self.key(dep) for dep in deps],
             cadence=folder.spec.cadence,
             freshness=self.spec.freshness,
-            automation_condition=follows(due, whether_or_not=self.key("prediction_log")),
+            automation_condition=when_upstream_new(due, whether_or_not=self.key("prediction_log")),
             **more,
         )
 

@@ -48,11 +48,11 @@ def check_names(written: Iterable[str]) -> list[str]:
     plain = [_plain(name) for name in written]
     free, names = Counter(plain), []
     for name in plain:
-        number, chosen = 1, name
-        while chosen in names or (number > 1 and chosen in free):
+        number, check = 1, name
+        while check in names or (number > 1 and check in free):
             number += 1
-            chosen = f"{name}_{number}"
-        names.append(chosen)
+            check = f"{name}_{number}"
+        names.append(check)
     return names
 
 

@@ -86,8 +86,8 @@ def _latest(connection: "Connection") -> set[int]:
     from sqlalchemy import func, select
 
     each = (Events.c.asset_key, Events.c.partition, Events.c.dagster_event_type)
-    chosen = select(func.max(Events.c.id)).where(Events.c.asset_key.is_not(None)).group_by(*each)
-    return {*connection.execute(chosen).scalars()}
+    query = select(func.max(Events.c.id)).where(Events.c.asset_key.is_not(None)).group_by(*each)
+    return {*connection.execute(query).scalars()}
 
 
 def _evaluated(connection: "Connection") -> dict[int, str]:
@@ -100,11 +100,11 @@ def _evaluated(connection: "Connection") -> dict[int, str]:
         select(func.max(Checks.c.id)).group_by(*each),
         select(func.max(Checks.c.id)).where(Checks.c.evaluation_event_storage_id.is_not(None)).group_by(*each),
     ]
-    found = dict[int, str]()
-    for chosen in newest:
-        rows = connection.execute(select(Checks.c.id, Checks.c.run_id).where(Checks.c.id.in_(chosen)))
-        found |= {row[0]: row[1] for row in rows}
-    return found
+    runs = dict[int, str]()
+    for ids in newest:
+        rows = connection.execute(select(Checks.c.id, Checks.c.run_id).where(Checks.c.id.in_(ids)))
+        runs |= {row[0]: row[1] for row in rows}
+    return runs
 
 
 def _forget(
@@ -115,11 +115,11 @@ def _forget(
     from sqlalchemy import delete, select
 
     events, checks, tags = schema.SqlEventLogStorageTable, schema.AssetCheckExecutionsTable, schema.AssetEventTagsTable
-    chosen = select(events.c.id, events.c.run_id, events.c.dagster_event_type).where(events.c.run_id.in_(runs))
-    rows, gone, kept = connection.execute(chosen).all(), list[int](), {*evaluated.values()}
-    left = kept & {*runs}
+    query = select(events.c.id, events.c.run_id, events.c.dagster_event_type).where(events.c.run_id.in_(runs))
+    rows, gone, remaining = connection.execute(query).all(), list[int](), {*evaluated.values()}
+    left = remaining & {*runs}
     for number, run, kind in rows:
-        if number in latest or (kind in _OF_CHECKS and run in kept):
+        if number in latest or (kind in _OF_CHECKS and run in remaining):
             left.add(run)
         else:
             gone.append(number)

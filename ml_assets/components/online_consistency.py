@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from ml_assets.components.base import Result
-from ml_assets.components.conditions import follows_undated
+from ml_assets.components.conditions import when_undated_upstream_new
 from ml_assets.components.metadata import check_result, table
 from ml_assets.components.resources import LakeResource, RegistryResource
 
@@ -29,7 +29,7 @@ def online_consistency(model: "Model", folder: "ModelDefinition") -> dg.AssetsDe
         "duckdb",
         deps=[model.key("prediction_log")],
         checks=[check],
-        automation_condition=follows_undated(),
+        automation_condition=when_undated_upstream_new(),
     )
     def online_consistency(lake: LakeResource, registry: RegistryResource) -> Result:
         """Feature vectors of the prediction log against the point-in-time join, of the last as-of dates."""

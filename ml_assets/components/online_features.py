@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ml_assets.components.base import Result, as_of
-from ml_assets.components.conditions import Condition, Dates, follows, renews
+from ml_assets.components.conditions import Condition, Dates, when_refresh_due, when_upstream_new
 from ml_assets.components.metadata import table
 from ml_assets.components.resources import LakeResource, RegistryResource, SettingsResource, TreeResources
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 Decorator = Callable[[Callable[..., Result]], dg.AssetsDefinition]
 
 
-def served(
+def online_assets(
     model: "Model", folder: "ModelDefinition", due: Dates, resources: TreeResources
 ) -> list[dg.AssetsDefinition]:
     """The assets of whichever champion stands at the as-of date that is due."""
-    follow = follows(due, whether_or_not=model.key("champion"))
-    renewed = follow | renews(_lacking(folder, resources))
+    follow = when_upstream_new(due, whether_or_not=model.key("champion"))
+    renewed = follow | when_refresh_due(_lacking(folder, resources))
     kind = "sqlite" if resources.settings.online_url.startswith("sqlite") else "redis"
     return [_predictions(model, folder, follow), _online_features(model, folder, kind, renewed)]
 
@@ -84,10 +84,10 @@ def _lacking(folder: "ModelDefinition", resources: TreeResources) -> Dates:
 
         try:
             with closing(open_store(resources.settings.online_url)) as store:
-                found = date_to_refresh(resources.lake, folder, store, datetime.now(UTC).date())
+                as_of_date = date_to_refresh(resources.lake, folder, store, datetime.now(UTC).date())
         except OnlineStoreError:  # it is away: a run would fail, and the other conditions are not to wait for it
             return []
-        return [] if found is None else [found]
+        return [] if as_of_date is None else [as_of_date]
 
     return dates
 

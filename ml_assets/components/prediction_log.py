@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ml_assets.components.base import Result
-from ml_assets.components.conditions import Dates, takes
+from ml_assets.components.conditions import Dates, when_rows_wait
 from ml_assets.components.metadata import check_result
 from ml_assets.components.resources import LakeResource, SettingsResource, TreeResources
 
@@ -27,7 +27,7 @@ def prediction_log(model: "Model", due: Dates, resources: TreeResources) -> dg.A
         "deltalake",
         deps=[model.key("online_features")],
         checks=[check],
-        automation_condition=takes(lambda: _waiting(resources.settings.event_store_url, model.folder)),
+        automation_condition=when_rows_wait(lambda: _waiting(resources.settings.event_store_url, model.folder)),
     )
     def prediction_log(lake: LakeResource, settings: SettingsResource) -> Result:
         """Predictions, outcomes, exposures, searches and traffic of servers, each row exactly once."""

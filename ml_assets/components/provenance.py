@@ -22,10 +22,10 @@ def files() -> dict[str, bytes]:
 def _commit() -> str | None:
     """The commit of the working tree, `-dirty` if it was changed since; None outside of git."""
     try:
-        found = subprocess.run(  # noqa: S603 - a fixed command
+        process = subprocess.run(  # noqa: S603 - a fixed command
             ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607 - git from the PATH
             capture_output=True, text=True, check=True, timeout=10,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None
-    return found.stdout.strip()
+    return process.stdout.strip()

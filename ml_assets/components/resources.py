@@ -67,10 +67,10 @@ class TreeResources:
         return cast("Settings", self._resource("settings", Settings))
 
     def _resource(self, name: str, kind: type[Any]) -> object:
-        found = self._resources.get(name)
-        if not isinstance(found, kind):
+        resource = self._resources.get(name)
+        if not isinstance(resource, kind):
             raise DeclarationError(f"the resource {name!r} is not a {kind.__name__}: see defs/resources.py")
-        return found
+        return resource
 
     @cached_property
     def _resources(self) -> dict[str, Any]:

@@ -36,22 +36,22 @@ class Cursor:
     @classmethod
     def read(cls, text: str | None) -> Self:
         """The cursor as Dagster kept it."""
-        kept = json.loads(text) if text else {}
-        asked = {name: (str(key), int(tries)) for name, (key, tries) in kept.get("asked", {}).items()}
-        return cls(kept.get("number", 0), kept.get("digests", {}), asked)
+        plain = json.loads(text) if text else {}
+        asked = {name: (str(key), int(tries)) for name, (key, tries) in plain.get("asked", {}).items()}
+        return cls(plain.get("number", 0), plain.get("digests", {}), asked)
 
     def write(self) -> str:
         """The cursor as Dagster keeps it."""
         return json.dumps({"number": self.number, "digests": dict(self.digests), "asked": dict(self.asked)})
 
-    def asked_for(self, key: str, tries: Mapping[str, int], found: Mapping[str, Listing]) -> Self:
+    def asked_for(self, key: str, tries: Mapping[str, int], listings: Mapping[str, Listing]) -> Self:
         """The cursor after a run was asked for that ingests the sources of `tries`."""
-        digests = {**self.digests, **{name: found[name].digest for name in found}}
+        digests = {**self.digests, **{name: listings[name].digest for name in listings}}
         asked = {**self.asked, **{name: (key, count) for name, count in tries.items()}}
         return replace(self, number=self.number + 1, digests=digests, asked=asked)
 
 
-def retried(
+def due_again(
     context: dg.SensorEvaluationContext, cursor: Cursor, raw: Mapping[str, dg.AssetKey], now: datetime
 ) -> dict[str, int]:
     """The sources whose last ingest failed and is due again, with how often it was asked for.
@@ -71,13 +71,13 @@ def _due(instance: dg.DagsterInstance, asset: dg.AssetKey, key: str, tries: int,
     records = instance.get_run_records(dg.RunsFilter(tags={"dagster/run_key": key}), limit=10)
     roots = [record.dagster_run.run_id for record in records]
     more = [instance.get_run_records(dg.RunsFilter(tags={"dagster/root_run_id": root}), limit=10) for root in roots]
-    runs = [*records, *(record for found in more for record in found)]
+    runs = [*records, *(record for retries in more for record in retries)]
     if not runs or any(record.dagster_run.status not in _ENDED for record in runs):
         return False
     last = max(runs, key=lambda record: record.create_timestamp)
     if last.dagster_run.status == dg.DagsterRunStatus.SUCCESS or last.end_time is None:
         return False
-    made = instance.get_latest_materialization_event(asset)
-    if made is not None and made.run_id in {record.dagster_run.run_id for record in runs}:
+    event = instance.get_latest_materialization_event(asset)
+    if event is not None and event.run_id in {record.dagster_run.run_id for record in runs}:
         return False
     return now.timestamp() - last.end_time >= min(_FIRST * 2.0 ** min(tries - 1, 10), _LONGEST)

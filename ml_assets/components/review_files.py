@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from ml_assets.components.base import Result
-from ml_assets.components.conditions import follows_undated
+from ml_assets.components.conditions import when_undated_upstream_new
 from ml_assets.components.resources import LakeResource, SettingsResource
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def review_files(
         model.key("review_files"),
         "duckdb",
         deps=[model.key("prediction_log")],
-        automation_condition=follows_undated(),
+        automation_condition=when_undated_upstream_new(),
     )
     def review_files(lake: LakeResource, settings: SettingsResource) -> Result:
         """Reviews that the source does not hold yet, as one file of its drop zone: labels of the next training."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from ml_assets.components.base import Result
-from ml_assets.components.conditions import takes
+from ml_assets.components.conditions import when_rows_wait
 from ml_assets.components.metadata import check_result, table
 from ml_assets.components.resources import LakeResource, SettingsResource, TreeResources
 
@@ -34,7 +34,7 @@ def search_index(model: "Model", folder: "ModelDefinition", resources: TreeResou
         "lancedb",
         deps=[*sources, model.key("predictions")],
         checks=[check],
-        automation_condition=takes(lambda: _behind(resources, folder, spec)),
+        automation_condition=when_rows_wait(lambda: _behind(resources, folder, spec)),
     )
     def search_index(lake: LakeResource, settings: SettingsResource) -> Result:
         """Documents by words and by meaning: what is new is added, what was withdrawn is gone, the rest stays."""

@@ -13,7 +13,7 @@ import dagster as dg
 
 from ml_assets.components.base import LOOP, partitions
 from ml_assets.components.resources import LakeResource, SettingsResource
-from ml_assets.components.retries import ATTEMPT, Cursor, retried
+from ml_assets.components.retries import ATTEMPT, Cursor, due_again
 from ml_assets.errors import DataError
 from ml_assets.ingest.listing import Listing, changed_sources, list_files
 
@@ -77,17 +77,17 @@ def data_sensor(folder: str, sources: "Sequence[SourceSpec]") -> dg.SensorDefini
     @dg.sensor(name=f"{folder}_data", target=dg.AssetSelection.assets(*raw.values()), **ALWAYS)
     def data(context: dg.SensorEvaluationContext, settings: SettingsResource) -> dg.SensorResult:
         """New or changed files are ingested; so are those of an ingest that failed, later and later."""
-        found, failed = _listings(sources, settings.incoming)
+        listings, failed = _listings(sources, settings.incoming)
         cursor = Cursor.read(context.cursor)
-        again = retried(context, cursor, raw, datetime.now(UTC))
-        new = [*changed_sources(cursor.digests, found), *(name for name in again if name in found)]
+        again = due_again(context, cursor, raw, datetime.now(UTC))
+        new = [*changed_sources(cursor.digests, listings), *(name for name in again if name in listings)]
         if not new and failed:
             raise DataError(". ".join(failed))  # a tick that failed is seen and told, and asks again
         if not new:
-            return dg.SensorResult(skip_reason=_unchanged(found), cursor=cursor.write())
-        names = [name for name in found if name in new]
+            return dg.SensorResult(skip_reason=_unchanged(listings), cursor=cursor.write())
+        names = [name for name in listings if name in new]
         number = cursor.number + 1
-        key = f"{folder}/data/{number}/" + "-".join(found[name].digest for name in names)
+        key = f"{folder}/data/{number}/" + "-".join(listings[name].digest for name in names)
         tries = {name: again.get(name, 0) + 1 for name in names}
         tags = {REASON: f"new files: {', '.join(names)}" if not again else f"tried again: {', '.join(names)}"}
         request = dg.RunRequest(
@@ -95,20 +95,20 @@ def data_sensor(folder: str, sources: "Sequence[SourceSpec]") -> dg.SensorDefini
             asset_selection=[raw[name] for name in names],
             tags=tags | ({ATTEMPT: str(max(tries.values()))} if max(tries.values()) > 1 else {}),
         )
-        return dg.SensorResult([request], cursor=cursor.asked_for(key, tries, found).write())
+        return dg.SensorResult([request], cursor=cursor.asked_for(key, tries, listings).write())
 
     return data
 
 
 def _listings(sources: "Sequence[SourceSpec]", incoming: Path) -> tuple[dict[str, Listing], list[str]]:
     """The files of each source; what keeps one from being listed keeps no other."""
-    found, failed = dict[str, Listing](), list[str]()
+    listings, failed = dict[str, Listing](), list[str]()
     for source in sources:
         try:
-            found[source.name] = list_files(source, incoming)
+            listings[source.name] = list_files(source, incoming)
         except DataError as error:
             failed.append(f"source {source.name}: {error}")
-    return found, failed
+    return listings, failed
 
 
 def retrain_sensor(folder: str) -> dg.SensorDefinition:
@@ -124,17 +124,17 @@ def retrain_sensor(folder: str) -> dg.SensorDefinition:
         """The last verdict is followed."""
         from ml_assets.monitoring.verdict import latest  # pyarrow: not at load
 
-        found = latest(lake.open(), folder)
-        if found is None:
+        verdict = latest(lake.open(), folder)
+        if verdict is None:
             return dg.SkipReason("no verdict yet")
-        if found.action != "retrain":
-            return dg.SkipReason(f"{found.action} at {found.as_of}: {found.reason}")
-        return retraining(folder, found)
+        if verdict.action != "retrain":
+            return dg.SkipReason(f"{verdict.action} at {verdict.as_of}: {verdict.reason}")
+        return retrain_request(folder, verdict)
 
     return retrain
 
 
-def retraining(folder: str, verdict: "LedgerVerdict") -> dg.RunRequest:
+def retrain_request(folder: str, verdict: "LedgerVerdict") -> dg.RunRequest:
     """The run that follows from a verdict: the same verdict gives the same key."""
     day = str(verdict.as_of)
     return dg.RunRequest(
@@ -156,5 +156,5 @@ def automation_sensor(folder: str) -> dg.AutomationConditionSensorDefinition:
     )
 
 
-def _unchanged(found: Mapping[str, Listing]) -> str:
-    return ", ".join(f"{name}: {seen.files} files, none new" for name, seen in found.items())
+def _unchanged(listings: Mapping[str, Listing]) -> str:
+    return ", ".join(f"{name}: {listed.files} files, none new" for name, listed in listings.items())

@@ -85,20 +85,20 @@ def _results(done: "Ingested", names: Sequence[str]) -> Iterator[dg.AssetCheckRe
     ]
     yield check_result("schema", passed=not drift, warning=True, metadata={"differences": table(drift)})
     for name, checked in zip(names, done.expectations, strict=True):
-        held = [note for note in done.held_back if checked.severity == "block" and checked.name in note.reason]
-        yield _result(name, checked, held)
+        notes = [note for note in done.held_back if checked.severity == "block" and checked.name in note.reason]
+        yield _result(name, checked, notes)
 
 
-def _result(name: str, checked: "Checked", held: "Sequence[Note]") -> dg.AssetCheckResult:
+def _result(name: str, checked: "Checked", notes: "Sequence[Note]") -> dg.AssetCheckResult:
     return check_result(
         name,
-        passed=checked.success and not held,
+        passed=checked.success and not notes,
         warning=checked.severity != "block",
         metadata={
             "values": checked.elements,
             "unexpected": checked.unexpected,
             "files_failed": checked.failed,
-            "held_back": table([{"file": note.file, "reason": note.reason} for note in held]),
+            "held_back": table([{"file": note.file, "reason": note.reason} for note in notes]),
             "examples": ", ".join(checked.examples) or "none",
         },
     )

@@ -57,12 +57,12 @@ def resolve_environment(value: Any) -> Any:  # noqa: ANN401 - whatever the YAML 
 
 
 def _variable(template: re.Match[str]) -> str:
-    found = _VARIABLE.fullmatch(template[1])
-    if not found:
+    match = _VARIABLE.fullmatch(template[1])
+    if not match:
         raise ValueError(
             f"{template[0]} is not understood: write {{{{ env.NAME }}}} or {{{{ env('NAME', 'default') }}}}"
         )
-    name, default = found[1] or found[3], found[5]
+    name, default = match[1] or match[3], match[5]
     text = os.environ.get(name, default)  # where a YAML is read, as the settings are
     if text is None:
         raise ValueError(f"{template[0]}: {name} is not set: set it, or write {{{{ env('{name}', 'a default') }}}}")
@@ -80,9 +80,9 @@ class Declaration(BaseModel):
         if isinstance(values, dict) and cls.model_config.get("extra") == "forbid":
             for field in values.keys() - cls.model_fields.keys():
                 near = get_close_matches(str(field), cls.model_fields, n=1)
-                known = ", ".join(sorted(cls.model_fields))
-                meant = f"did you mean {near[0]!r}? " if near else ""
-                raise ValueError(f"unknown field {field!r}: {meant}known fields are {known}")
+                fields = ", ".join(sorted(cls.model_fields))
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                raise ValueError(f"unknown field {field!r}: {hint}known fields are {fields}")
         return resolve_environment(values)
 
 
@@ -100,16 +100,16 @@ class Decides:
     what: Literal["fit", "rows", "evaluation", "nothing"]
 
 
-def deciding(spec: BaseModel, *what: str) -> dict[str, Any]:
+def fields_that_decide(spec: BaseModel, *what: str) -> dict[str, Any]:
     """The fields of a declaration that decide one of `what`, as plain JSON values; those of nested ones likewise."""
     plain = spec.model_dump(mode="json")
-    found = dict(plain) if "fit" in what else {}  # extra fields, such as the parameters of an estimator, bear no mark
+    fields = dict(plain) if "fit" in what else {}  # extra fields, such as the parameters of an estimator, bear no mark
     for name, field in type(spec).model_fields.items():
         mark = next((each.what for each in field.metadata if isinstance(each, Decides)), None)
         value = getattr(spec, name)
-        found.pop(name, None)
+        fields.pop(name, None)
         if mark is None and isinstance(value, BaseModel):
-            found[name] = deciding(value, *what)
+            fields[name] = fields_that_decide(value, *what)
         elif (mark or "fit") in what:
-            found[name] = plain[name]
-    return found
+            fields[name] = plain[name]
+    return fields

@@ -85,17 +85,17 @@ def problem(name: str, given: Iterable[str]) -> str | None:
         return f"{name} asks a database, and a source is files: use another expectation"
     if name not in KEYWORDS:
         near = get_close_matches(name, KEYWORDS, n=1)
-        meant = f"did you mean {near[0]}?" if near else "https://greatexpectations.io/expectations lists them"
-        return f"Great Expectations has no {name}: {meant}"
+        hint = f"did you mean {near[0]}?" if near else "https://greatexpectations.io/expectations lists them"
+        return f"Great Expectations has no {name}: {hint}"
     keywords = list(given)
-    known = [word.removesuffix("*") for word in KEYWORDS[name]]
+    parameters = [word.removesuffix("*") for word in KEYWORDS[name]]
     for keyword in keywords:
-        if keyword not in known and keyword not in COMMON:
-            near = get_close_matches(keyword, known, n=1)
-            meant = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known)}"
-            return f"{name} has no keyword {keyword!r}: {meant}"
-    lacking = [word[:-1] for word in KEYWORDS[name] if word.endswith("*") and word[:-1] not in keywords]
-    return f"{name} lacks {', '.join(lacking)}" if lacking else None
+        if keyword not in parameters and keyword not in COMMON:
+            near = get_close_matches(keyword, parameters, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(parameters)}"
+            return f"{name} has no keyword {keyword!r}: {hint}"
+    missing = [word[:-1] for word in KEYWORDS[name] if word.endswith("*") and word[:-1] not in keywords]
+    return f"{name} lacks {', '.join(missing)}" if missing else None
 
 
 def is_of_rows(name: str) -> bool:

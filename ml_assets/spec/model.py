@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from ml_assets.decisions.gate import Gate
 from ml_assets.decisions.metric import BINARY, METRICS, MULTICLASS, comparable, directions
-from ml_assets.spec.base import Decides, Declaration, Duration, deciding
+from ml_assets.spec.base import Decides, Declaration, Duration, fields_that_decide
 from ml_assets.spec.cadence import Cadence
 from ml_assets.spec.label_values import LabelValues
 from ml_assets.spec.names import REVIEW
@@ -130,15 +130,15 @@ class GateSpec(Declaration):
                 f"use one of {', '.join(sorted(comparable()))}"
             )
         limits = {"at_least", "at_most"} if self.against is None else {"at_most_worse", "at_least_better"}
-        given = {
+        bounds = {
             name
             for name in ("at_least", "at_most", "at_most_worse", "at_least_better")
             if getattr(self, name) is not None
         }
-        if len(given) != 1 or not given <= limits:
+        if len(bounds) != 1 or not bounds <= limits:
             kind = "with" if self.against else "without"
             raise ValueError(
-                f"a gate {kind} `against` has exactly one of {' or '.join(sorted(limits))}; got {sorted(given)}"
+                f"a gate {kind} `against` has exactly one of {' or '.join(sorted(limits))}; got {sorted(bounds)}"
             )
         return self
 
@@ -258,9 +258,9 @@ class ModelSpec(Declaration):
     @property
     def trains_on(self) -> str:
         """The part of the declaration that decides what a fit gives; the rows have a fingerprint of their own."""
-        return json.dumps(deciding(self, "fit"), sort_keys=True)
+        return json.dumps(fields_that_decide(self, "fit"), sort_keys=True)
 
     @property
     def judged_on(self) -> str:
         """The part that decides what an evaluation says."""
-        return json.dumps(deciding(self, "fit", "evaluation"), sort_keys=True)
+        return json.dumps(fields_that_decide(self, "fit", "evaluation"), sort_keys=True)

@@ -58,9 +58,9 @@ class Expectation(Declaration):
     @property
     def columns(self) -> list[str]:
         """The columns that the keywords name; empty for an expectation about the whole table."""
-        named = [self.kwargs.get(key) for key in ("column", "column_A", "column_B")]
+        columns = [self.kwargs.get(key) for key in ("column", "column_A", "column_B")]
         listed = [self.kwargs.get(key) or [] for key in ("column_list", "column_set")]
-        return [*(str(name) for name in named if name), *(str(name) for names in listed for name in names)]
+        return [*(str(name) for name in columns if name), *(str(name) for names in listed for name in names)]
 
     @property
     def name(self) -> str:

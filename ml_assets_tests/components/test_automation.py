@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from ml_assets.components.base import Result
-from ml_assets.components.conditions import begins, follows, renews
+from ml_assets.components.conditions import when_refresh_due, when_stale, when_upstream_new
 from ml_assets.components.old_runs import purge
 
 FIRST = date(2026, 1, 4)
@@ -48,7 +48,7 @@ class Graph:
 
     def _views(self) -> Iterator[Any]:
         for name in ("a", "b"):
-            condition = begins(lambda: self.state.due, lambda: self.state.stale)
+            condition = when_stale(lambda: self.state.due, lambda: self.state.stale)
 
             @dg.asset(name=f"view_{name}", deps=[f"raw_{name}"], partitions_def=WEEKS, automation_condition=condition)
             def view() -> None:
@@ -61,16 +61,18 @@ class Graph:
         @dg.asset(partitions_def=WEEKS)
         def champion() -> None: ...
 
-        condition = follows(lambda: self.state.due, whether_or_not=dg.AssetKey("champion"))
+        condition = when_upstream_new(lambda: self.state.due, whether_or_not=dg.AssetKey("champion"))
 
         @dg.asset(deps=["view_a", "view_b", champion], partitions_def=WEEKS, automation_condition=condition)
         def predictions() -> None: ...
 
-        @dg.asset(deps=[predictions], partitions_def=WEEKS, automation_condition=follows(lambda: self.state.due))
+        @dg.asset(
+            deps=[predictions], partitions_def=WEEKS, automation_condition=when_upstream_new(lambda: self.state.due)
+        )
         def report() -> None: ...
 
-        renewed = follows(lambda: self.state.due, whether_or_not=dg.AssetKey("champion"))
-        renewed |= renews(lambda: self.state.lacking)
+        renewed = when_upstream_new(lambda: self.state.due, whether_or_not=dg.AssetKey("champion"))
+        renewed |= when_refresh_due(lambda: self.state.lacking)
 
         @dg.asset(deps=["view_a", champion], partitions_def=WEEKS, automation_condition=renewed)
         def online() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ml_assets.components.conditions import follows, follows_undated, takes
+from ml_assets.components.conditions import when_rows_wait, when_undated_upstream_new, when_upstream_new
 from ml_assets_tests.components.test_automation import WEEKS
 
 DUE = date(2026, 1, 18)
@@ -21,7 +21,7 @@ class Ticks:
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance, self.cursor, self.waiting, self.fails = instance, None, False, False
 
-        @dg.asset(automation_condition=takes(lambda: self.waiting))
+        @dg.asset(automation_condition=when_rows_wait(lambda: self.waiting))
         def prediction_log() -> None:
             if self.fails:
                 raise ValueError("the log cannot be written")
@@ -30,12 +30,12 @@ class Ticks:
         @dg.asset(partitions_def=WEEKS)
         def predictions() -> None: ...
 
-        condition = follows(lambda: [DUE], whether_or_not=dg.AssetKey("prediction_log"))
+        condition = when_upstream_new(lambda: [DUE], whether_or_not=dg.AssetKey("prediction_log"))
 
         @dg.asset(deps=[predictions, prediction_log], partitions_def=WEEKS, automation_condition=condition)
         def report() -> None: ...
 
-        @dg.asset(deps=[prediction_log], automation_condition=follows_undated())
+        @dg.asset(deps=[prediction_log], automation_condition=when_undated_upstream_new())
         def consistency() -> None: ...
 
         self.assets: list[Any] = [prediction_log, predictions, report, consistency]

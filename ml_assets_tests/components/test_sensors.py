@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from ml_assets.components import retries
-from ml_assets.components.sensors import data_sensor, retraining
+from ml_assets.components.sensors import data_sensor, retrain_request
 from ml_assets.decisions.retrain import Action
 from ml_assets.errors import DataError
 from ml_assets.monitoring.verdict import LedgerVerdict
@@ -172,7 +172,7 @@ def test_an_ingest_that_failed_is_asked_for_again_later_and_later_until_it_succe
 def test_a_verdict_starts_one_run_that_says_why() -> None:
     day, at = dt.date(2026, 9, 20), dt.datetime(2026, 9, 20)  # noqa: DTZ001 - the lake's times are naive UTC
     verdict = LedgerVerdict(day, 1, Action.RETRAIN, "it drifted (2 of 2 in a row)", "[]", "{}", 0, at)
-    run = retraining("churn", verdict)
+    run = retrain_request("churn", verdict)
     assert (run.run_key, run.partition_key) == ("churn/retrain/2026-09-20", "2026-09-20")
     assert run.tags["reason"] == verdict.reason
-    assert retraining("churn", replace(verdict, reason="and more")).run_key == run.run_key
+    assert retrain_request("churn", replace(verdict, reason="and more")).run_key == run.run_key

@@ -55,16 +55,16 @@ def write(name: str, place: Place, end: date) -> Path:
     require_name(name)
     with hold_lock(place.incoming / ".new.lock"):
         require_free(name, place)
-        made = _folder(name, place.defs, end)
+        folder = _folder(name, place.defs, end)
         _sample(name, place.incoming, end)
-        return made.replace(place.defs / name)
+        return folder.replace(place.defs / name)
 
 
 def require_free(name: str, place: Place) -> None:
     """Refuse a name that a definition, files in the drop zone or tables in the lake have already."""
-    for taken in (path for path in (place.defs / name, place.defs / f"{name}.py") if path.exists()):
-        if not (taken.is_dir() and not any(taken.iterdir())):  # `dg scaffold defs` makes the folder first
-            raise DeclarationError(f"{taken} exists already: choose another name, or remove it first")
+    for other in (path for path in (place.defs / name, place.defs / f"{name}.py") if path.exists()):
+        if not (other.is_dir() and not any(other.iterdir())):  # `dg scaffold defs` makes the folder first
+            raise DeclarationError(f"{other} exists already: choose another name, or remove it first")
     for path in sorted((place.incoming / name).rglob("*")):
         if path.is_file() and path.name != _SAMPLE:
             raise DeclarationError(f"{path} waits for a model {name!r}: choose another name, or move the files away")
@@ -76,21 +76,21 @@ def require_free(name: str, place: Place) -> None:
 
 
 def _folder(name: str, defs: Path, end: date) -> Path:
-    made = _fresh(defs / f".{name}.new")
+    folder = _fresh(defs / f".{name}.new")
     for path, text in render(name, start_of(end)).items():
-        (made / path).parent.mkdir(parents=True, exist_ok=True)
-        (made / path).write_text(text, encoding="utf-8")
-    return made
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    return folder
 
 
 def _sample(name: str, incoming: Path, end: date) -> None:
-    made = _fresh(incoming / f".{name}.new")
+    folder = _fresh(incoming / f".{name}.new")
     for source, rows in sample(name, end).items():
-        (made / source).mkdir()
-        pq.write_table(rows, made / source / _SAMPLE)
+        (folder / source).mkdir()
+        pq.write_table(rows, folder / source / _SAMPLE)
     if (incoming / name).exists():  # what a killed command left: the folder was not there yet, so nobody has read it
         shutil.rmtree(incoming / name)
-    made.replace(incoming / name)
+    folder.replace(incoming / name)
 
 
 def _fresh(path: Path) -> Path:
