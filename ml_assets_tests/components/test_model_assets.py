@@ -1,0 +1,43 @@
+"""The assets of a model read what their upstream wrote, and refuse by name where it wrote nothing."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster_duckdb import DuckDBResource
+
+from ml_assets.components.model import Model
+from ml_assets.components.resources import LakeResource, RegistryResource
+from ml_assets.errors import TrainingError
+from ml_assets.spec.model import ModelSpec
+from ml_assets_tests.conftest import AS_OF, MODEL, Tiny, habits
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::DeprecationWarning")  # Dagster's own
+def test_each_asset_reads_its_upstream(tiny: Tiny, empty_registry: Path) -> None:
+    tiny.take_registry(empty_registry)
+    tiny.deliver("orders", habits(range(14, 30), seed=1))
+    folder, component = tiny.folder(), Model(ModelSpec(**MODEL), tiny.path)
+    loop = ("_training_set", "_model", "_evaluation_report", "_champion")
+    assets = {name: getattr(component, name)(folder) for name in loop}
+    registry = tiny.registry
+    resources = {
+        "lake": LakeResource(root=tiny.lake.root, workers=2, duckdb=DuckDBResource(database=":memory:")),
+        "registry": RegistryResource(uri=registry.uri, artifacts=registry.artifacts, ui=registry.ui),
+    }
+
+    def make(name: str) -> None:
+        dg.materialize([assets[name]], partition_key=str(AS_OF), resources=resources)
+
+    with pytest.raises(TrainingError, match=r"no training set of shop as of .*: materialize shop/training_set first"):
+        make("_model")
+    make("_training_set")
+    make("_model")
+    with pytest.raises(TrainingError, match="version 1 was not evaluated: materialize shop/evaluation_report first"):
+        make("_champion")
+    make("_evaluation_report")
+    make("_champion")
+    champion = registry.champion("shop")
+    assert champion is not None
+    assert (champion.number, champion.tags["verdict"]) == (1, "passed")
