@@ -14,12 +14,12 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import optimize
 
 _POINTS = 64
 _LONGEST = math.log(20.0)
 _SPREAD = 0.5
 """The mixture: 64 log ratios up to ln 20, weighted by a half normal of this spread."""
-_STEPS = 60
 _WIDEST = math.log(1e9)
 
 
@@ -76,9 +76,9 @@ def bound_ratio(stages: Sequence[RateStage], alpha: float) -> RatioBounds:
     Without an event nothing is known: the estimate is 1, the ends are 0 and infinity.
     """
     limit = math.log(1 / alpha)
-    low = _largest(lambda log_ratio: log_e_worse(stages, math.exp(log_ratio)) >= limit)
-    high = -_largest(lambda log_ratio: log_e_better(stages, math.exp(-log_ratio)) >= limit)
-    return RatioBounds(_estimate(stages), _exp(low), _exp(high))
+    low = _crossing(lambda log_ratio: log_e_worse(stages, math.exp(log_ratio)) - limit)
+    high = -_crossing(lambda log_ratio: log_e_better(stages, math.exp(-log_ratio)) - limit)
+    return RatioBounds(_estimate(stages), math.exp(low), math.exp(high))
 
 
 def log_e_slower(at_quantiles: Sequence[Sequence[RateStage]]) -> float:
@@ -140,23 +140,15 @@ def _estimate(stages: Sequence[RateStage]) -> float:
     if of_challenger in {0, events}:
         return 0.0 if of_challenger == 0 else math.inf
 
-    def expects_fewer(log_ratio: float) -> bool:
+    def surplus(log_ratio: float) -> float:
         odds = (math.exp(log_ratio) * each.share / (1 - each.share) for each in stages)
-        return sum(each.events * o / (1 + o) for each, o in zip(stages, odds, strict=True)) < of_challenger
+        return of_challenger - sum(each.events * o / (1 + o) for each, o in zip(stages, odds, strict=True))
 
-    return _exp(_largest(expects_fewer))
+    return math.exp(_crossing(surplus))
 
 
-def _largest(holds: Callable[[float], bool]) -> float:
-    """The largest log ratio for which something holds that holds below it, too; minus infinity where it never does."""
-    low, high = -_WIDEST, _WIDEST
-    if not holds(low):
+def _crossing(falling: Callable[[float], float]) -> float:
+    """The log ratio at which a falling function reaches 0; minus infinity where it is below everywhere."""
+    if falling(-_WIDEST) <= 0:
         return -math.inf
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
-
-
-def _exp(log_ratio: float) -> float:
-    return math.exp(log_ratio) if log_ratio < _WIDEST * (1 - 1e-9) else math.inf
+    return float(optimize.brentq(falling, -_WIDEST, _WIDEST, xtol=1e-12, rtol=1e-14))
