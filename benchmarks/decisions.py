@@ -1,0 +1,159 @@
+"""How often the decisions of traffic are wrong: simulated rollouts and experiments, with the code that ships.
+
+The textbook's z-test at each look stands beside it, as a peer.
+"""
+
+import time
+from collections.abc import Sequence
+from statistics import median
+
+import numpy as np
+
+from benchmarks import decisions_simulated as simulated
+from benchmarks.figure import Figure, figures
+from benchmarks.process import say
+from ml_assets.decisions.assignment import assign_variant, unit_point
+
+SIMULATIONS, QUICK = 2_000, 100
+UNITS = 1_000_000
+
+
+def measure(quick: bool) -> list[Figure]:
+    """False and missed decisions; in a quick run of so few simulations that no promise is compared."""
+    simulations = QUICK if quick else SIMULATIONS
+    parts = (_rates, _returning, _margins, _ratio, _means, _rollouts, _experiments, _assignment)
+    lines = [figure for part in parts for figure in part(simulations)]
+    if quick:
+        return [figures(each.name, each.unit, each.ours, each.peer) for each in lines]
+    return lines
+
+
+def _rates(simulations: int) -> list[Figure]:
+    say("rates of bad events, a look after every 1,000 and every 100 units")
+    equal, worse = (0.05, 0.05), (0.05, 0.09)
+    found = simulated.found_at(2, simulations, 60, 1_000, worse)
+    often = [simulated.found_at(3, simulations // 4, 1_000, 100, (rate, rate)) for rate in (0.05, 0.01)]
+    ramp = simulated.ramp(4, simulations), simulated.ramp(4, simulations, simulated.z_test)
+    return [
+        _share("equal challengers rolled back, 60 looks at 5 %", simulated.found_at(1, simulations, 60, 1_000, equal),
+               5.0, simulated.found_at(1, simulations, 60, 1_000, equal, simulated.z_test)),
+        _share("… 1,000 looks at 5 %", often[0], 5.0),
+        _share("… 1,000 looks at 1 %", often[1], 5.0),
+        figures(f"… while share and rate of both grow (z-test {100 * ramp[1]:.1f} %)", "%", [100 * ramp[0]], limit=5.0),
+        _share("5 → 9 % of errors found at a share of 10 %", found, at_least=99.0),
+        figures("… median look", "looks", [median(look for look in found if look)], limit=5.0),
+    ]  # fmt: skip
+
+
+def _returning(simulations: int) -> list[Figure]:
+    say("entities that come back")
+    ours = simulated.returning(5, simulations)
+    by_request = simulated.returning(5, simulations // 4, by_request=True)
+    return [
+        figures("equal challengers rolled back, returning entities", "%", [100 * ours], limit=5.0),
+        figures("… if requests were counted instead of entities", "%", [100 * by_request]),
+    ]
+
+
+def _margins(simulations: int) -> list[Figure]:
+    say("challengers that are worse by exactly the margin")
+    cases = (0.01, 0.01), (0.05, 0.01), (0.001, 0.005)
+    return [
+        figures(f"called within {margin:.1%} of {rate:.1%} at the margin", "%",
+                [100 * simulated.proven_at_margin(6, simulations, rate, margin)], limit=5.0)
+        for rate, margin in cases
+    ]  # fmt: skip
+
+
+def _ratio(simulations: int) -> list[Figure]:
+    say("shares of units")
+    wrong = simulated.mismatched(7, simulations, 0.10)
+    found = simulated.mismatched(8, simulations // 4, 0.09)
+    return [
+        _share("right shares called wrong, 1,000 looks", wrong, 1.0),
+        _share("10 → 9 % found within 100,000 units", found, at_least=99.0),
+    ]
+
+
+def _means(simulations: int) -> list[Figure]:
+    say("means of skewed values")
+
+    def score(random: np.random.Generator, size: int) -> np.ndarray:
+        return random.beta(2, 5, size)
+
+    def purchases(random: np.random.Generator, size: int) -> np.ndarray:
+        return (random.random(size) < 0.02) * random.lognormal(0, 1, size)
+
+    return [
+        figures(f"equal challengers called better by their {name}", "%",
+                [100 * simulated.means_called_better(9, simulations, draw)], limit=5.0)
+        for name, draw in (("score", score), ("purchases, 2 % buy", purchases))
+    ]  # fmt: skip
+
+
+def _rollouts(simulations: int) -> list[Figure]:
+    say("whole rollouts 10 → 50 → 100 %")
+    same = simulated.rolled_out(10, simulations)
+    at_margin = simulated.rolled_out(11, simulations, errors=0.02)
+    slow = simulated.rolled_out(12, simulations // 4, slower=1.5)
+    missing = simulated.rolled_out(13, simulations, disagreement=0.08)
+    return [
+        figures("whole rollouts: equal challengers rolled back", "%", [_ended(same, "roll_back")], limit=5.0),
+        figures("… promoted", "%", [_ended(same, "promote")], at_least=95.0),
+        figures("… promoted with errors at the margin", "%", [_ended(at_margin, "promote")], limit=5.0),
+        figures("… 1.5 times as slow rolled back", "%", [_ended(slow, "roll_back")], at_least=99.0),
+        figures("… feature missing (8 % disagree) rolled back", "%", [_ended(missing, "roll_back")], at_least=99.0),
+        figures("… units that it answered, median", "units", [median(units for *_, units in missing)], limit=400.0),
+    ]
+
+
+def _experiments(simulations: int) -> list[Figure]:
+    say("A/B tests of 14 days")
+    equal, better = (
+        simulated.tested(seed, simulations, rates) for seed, rates in ((14, (0.1, 0.1)), (15, (0.1, 0.115)))
+    )
+    covered = 100 * sum(holds for _, holds in [*equal, *better]) / (2 * simulations)
+    winners = [100 * sum(action == "winner" for action, _ in runs) / simulations for runs in (equal, better)]
+    return [
+        figures("A/B tests of equal variants with a winner", "%", winners[:1], limit=5.0),
+        figures("… of 10 and 11.5 % with the right one", "%", winners[1:], at_least=85.0),
+        figures("… whose interval holds the truth", "%", [covered], at_least=95.0),
+    ]
+
+
+def _assignment(_simulations: int) -> list[Figure]:
+    say(f"{UNITS:,} units")
+    started = time.process_time()
+    points = [unit_point("churn/rollout/7", str(unit)) for unit in range(UNITS)]
+    of_challenger = sum(assign_variant(point, {"challenger": 0.1}, "champion") == "challenger" for point in points)
+    spent = (time.process_time() - started) / UNITS * 1e6
+    errors = abs(of_challenger - 0.1 * UNITS) / (0.1 * 0.9 * UNITS) ** 0.5
+    return [
+        figures("one assignment", "µs", [spent], limit=2.0),
+        figures("share of a million units, off by", "standard errors", [errors], limit=4.0),
+    ]
+
+
+def _share(
+    name: str,
+    looks: Sequence[int | None],
+    limit: float | None = None,
+    peer: Sequence[int | None] = (),
+    at_least: float | None = None,
+) -> Figure:
+    """The share of runs that ended; a peer is shown, and the limit is then on our own number.
+
+    Args:
+        name: what was simulated.
+        looks: the look of each end; None where there was none.
+        limit: the most, in per cent.
+        peer: the same of the peer.
+        at_least: the least, in per cent.
+    """
+    if peer:
+        name += f" (z-test {100 * sum(look is not None for look in peer) / len(peer):.1f} %)"
+    return figures(name, "%", [100 * sum(look is not None for look in looks) / len(looks)], (), limit, at_least)
+
+
+def _ended(runs: Sequence[tuple[str, int, int]], action: str) -> float:
+    return 100 * sum(ended == action for ended, *_ in runs) / len(runs)
