@@ -1,0 +1,127 @@
+"""The next step of a rollout: what is believed, what is breached, what is still lacking, what is proven."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from benchmarks import decisions_simulated as simulated
+from ml_assets.decisions.guardrail import Guardrail, GuardrailEvidence, GuardrailStatus, judge_guardrail
+from ml_assets.decisions.rates import RateStage
+from ml_assets.decisions.rollout import RolloutAction, RolloutEvidence, RolloutPolicy, decide
+from ml_assets.decisions.sample_ratio import SampleCounts
+
+START = datetime(2026, 6, 1, tzinfo=UTC)
+LATER = START + timedelta(hours=2)
+ERRORS = Guardrail("errors", at_most_worse=0.01)
+POLICY = RolloutPolicy(guardrails=(ERRORS,))
+TENTH = SampleCounts((9_000, 1_000), (0.9, 0.1))
+HALF = SampleCounts((20_000, 20_000), (0.5, 0.5))
+
+
+def errors(*stages: RateStage) -> dict[str, GuardrailEvidence]:
+    return {"errors": GuardrailEvidence((stages,), 0.01)}
+
+
+QUIET = RolloutEvidence(0, START, (TENTH,), errors(RateStage(100, 10, 0.1)))
+
+
+def test_a_quiet_stage_advances() -> None:
+    verdict = decide(POLICY, QUIET, LATER)
+    assert (verdict.action, verdict.reason) == (
+        RolloutAction.ADVANCE,
+        "1,000 units in 2:00:00 at a share of 10 %: on to 50 %",
+    )
+
+
+def test_a_stage_waits_for_its_units_and_its_time() -> None:
+    few = replace(QUIET, exposures=(SampleCounts((4_500, 500), (0.9, 0.1)),))
+    verdict = decide(POLICY, few, START + timedelta(minutes=15))
+    assert verdict.action is RolloutAction.HOLD
+    assert verdict.reason == "500 of 1,000 units seen by the challenger; 0:45:00 left of the bake of 1:00:00"
+
+
+def test_a_breach_rolls_back_before_anything_is_waited_for() -> None:
+    bad = replace(QUIET, exposures=(SampleCounts((450, 50), (0.9, 0.1)),), guardrails=errors(RateStage(60, 30, 0.1)))
+    verdict = decide(POLICY, bad, START + timedelta(minutes=1))
+    assert verdict.action is RolloutAction.ROLL_BACK
+    assert "30 of 60 events are the challenger's" in verdict.reason
+
+
+def test_units_that_do_not_follow_the_shares_decide_nothing() -> None:
+    lost = replace(
+        QUIET, exposures=(SampleCounts((9_000, 600), (0.9, 0.1)),), guardrails=errors(RateStage(60, 30, 0.1))
+    )
+    verdict = decide(POLICY, lost, LATER)
+    assert verdict.action is RolloutAction.ERROR
+    assert verdict.reason.startswith("sample-ratio mismatch: 9,000 and 600 units at shares of 90% and 10%")
+
+
+def test_evidence_that_cannot_be_believed_decides_nothing() -> None:
+    verdict = decide(POLICY, replace(QUIET, faults=("the event store cannot be read",)), LATER)
+    assert (verdict.action, verdict.reason) == (RolloutAction.ERROR, "the event store cannot be read")
+
+
+def test_a_metric_that_was_not_measured_is_not_passed() -> None:
+    verdict = decide(POLICY, replace(QUIET, guardrails={}), LATER)
+    assert (verdict.action, verdict.reason) == (RolloutAction.HOLD, "errors was not measured")
+
+
+def test_the_last_stage_waits_until_the_margin_is_proven() -> None:
+    stages = RateStage(30, 3, 0.1), RateStage(10, 5, 0.5)
+    verdict = decide(POLICY, RolloutEvidence(1, START, (TENTH, HALF), errors(*stages)), LATER)
+    assert verdict.action is RolloutAction.HOLD
+    assert "more units prove it if nothing differs" in verdict.reason
+    stages = RateStage(100, 10, 0.1), RateStage(400, 200, 0.5)
+    verdict = decide(POLICY, RolloutEvidence(1, START, (TENTH, HALF), errors(*stages)), LATER)
+    assert verdict.action is RolloutAction.PROMOTE
+
+
+def test_the_units_that_are_lacking_prove_the_margin() -> None:
+    evidence = GuardrailEvidence(((RateStage(100, 10, 0.1),),), 0.01)
+    result = judge_guardrail(ERRORS, evidence, 0.5, 0.05, 0.05)
+    assert result.units is not None
+    events = round(result.units * 0.01)
+    more = GuardrailEvidence(((RateStage(100, 10, 0.1), RateStage(events, round(events / 2), 0.5)),), 0.01)
+    assert judge_guardrail(ERRORS, more, 0.5, 0.05, 0.05).status is GuardrailStatus.PROVEN
+
+
+@pytest.mark.parametrize("then", [RolloutAction.HOLD, RolloutAction.ROLL_BACK])
+def test_patience_ends_as_the_policy_says(then: RolloutAction) -> None:
+    few = replace(QUIET, exposures=(SampleCounts((900, 100), (0.9, 0.1)),))
+    verdict = decide(replace(POLICY, then=then), few, START + timedelta(days=8))
+    assert verdict.action is then
+    assert verdict.reason.startswith("nothing proven within 7 days, 0:00:00: 100 of 1,000 units")
+
+
+@pytest.mark.parametrize("stages", [(), (0.5,), (0.5, 0.1, 1.0), (0.0, 1.0), (0.5, 0.5, 1.0)])
+def test_stages_that_do_not_ascend_to_one_are_refused(stages: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="shares above 0 that ascend"):
+        RolloutPolicy(stages=stages)
+
+
+def test_other_mistakes_of_a_policy_are_refused() -> None:
+    with pytest.raises(ValueError, match="hold or roll_back"):
+        RolloutPolicy(then=RolloutAction.PROMOTE)
+    with pytest.raises(ValueError, match="either at_most_worse or at_most_times"):
+        Guardrail("errors")
+    with pytest.raises(ValueError, match="cannot be the challenger's"):
+        RateStage(3, 4, 0.1)
+    with pytest.raises(ValueError, match="compares nothing"):
+        RateStage(3, 1, 1.0)
+
+
+def test_simulated_rollouts_end_as_they_should() -> None:
+    """Few runs; `python -m benchmarks decisions` measures the rates."""
+    assert sum(action == "promote" for action, *_ in simulated.rolled_out(1, 10)) >= 9
+    assert {action for action, *_ in simulated.rolled_out(2, 10, errors=0.05)} == {"roll_back"}
+    assert {action for action, *_ in simulated.rolled_out(3, 10, slower=2.0)} == {"roll_back"}
+    assert {action for action, *_ in simulated.rolled_out(4, 10, disagreement=0.18)} == {"roll_back"}
+
+
+def test_simulated_looks_are_seldom_wrong() -> None:
+    wrong = simulated.found_at(1, 60, 60, 1_000, (0.05, 0.05))
+    assert sum(look is not None for look in wrong) <= 8  # of 60 at 5 %: more in 1 of 10,000
+    assert simulated.ramp(2, 30) <= 0.2
+    assert simulated.ramp(2, 30, simulated.z_test) == 1.0
+    assert all(simulated.found_at(3, 30, 60, 1_000, (0.05, 0.09)))
