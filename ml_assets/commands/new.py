@@ -12,8 +12,14 @@ from ml_assets.spec.cadence import last_sunday
 def new(settings: Settings, name: str, root: Path = PROJECT, today: date | None = None) -> str:
     """Write a model folder into the project at `root` and its sample into the drop zone; say what to do next.
 
+    Args:
+        settings: name the drop zone and the lake.
+        name: of the model, and so of its folder.
+        root: the project's folder.
+        today: the sample ends on the last Sunday up to this day.
+
     Raises:
-        DeclarationError: the name is no valid one, or is taken.
+        DeclarationError: the name is not valid, or is taken.
     """
     place = Place(root / "ml_assets" / "defs", settings.incoming, settings.lake)
     folder = write(name, place, last_sunday(today or datetime.now(UTC).date()))

@@ -23,6 +23,12 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def up(settings: Settings, port: int, mlflow_port: int, serve_port: int) -> int:
     """Run until Ctrl-C, SIGTERM or the end of a service; nothing that was started is left behind.
 
+    Args:
+        settings: what the services work on.
+        port: of Dagster's UI.
+        mlflow_port: of MLflow's UI; unused where a tracking server is configured.
+        serve_port: of the prediction server.
+
     Returns:
         The exit code: 130 after Ctrl-C, 0 if it was told to stop otherwise, 1 if a service ended by itself, and the
         others were then stopped.

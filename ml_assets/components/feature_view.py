@@ -27,7 +27,7 @@ class FeatureView(SpecComponent[ViewSpec]):
         model = only(self.siblings(tree, Model), self.path, "Model")
         sources = relations(self.folder, self.specs_beside(tree, SourceSpec))
         view = feature_view(self.folder, self.path, self.spec, model.spec.entity, sources)
-        due, resources = model.due(tree), TreeResources(tree)
+        due, resources = model.due_dates(tree), TreeResources(tree)
 
         def stale() -> list[date]:
             from ml_assets.features.store import stale_dates  # pyarrow: not at load

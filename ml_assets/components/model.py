@@ -45,7 +45,7 @@ class Model(SpecComponent[ModelSpec]):
         folder = self.assemble(tree)
         loop = (self._labels, self._training_set, self._model, self._evaluation_report, self._champion)
         sources, cron = self.specs_beside(tree, SourceSpec), self.spec.schedule
-        due, resources = self.due(tree), TreeResources(tree)
+        due, resources = self.due_dates(tree), TreeResources(tree)
         return dg.Definitions(
             assets=[
                 *(asset(folder) for asset in loop),
@@ -61,7 +61,7 @@ class Model(SpecComponent[ModelSpec]):
             sensors=[data_sensor(self.folder, sources), automation_sensor(self.folder)],
         )
 
-    def due(self, tree: dg.ComponentTree) -> Dates:
+    def due_dates(self, tree: dg.ComponentTree) -> Dates:
         """The as-of date that the loop works on, asked when a condition is evaluated."""
         assembled, resources = cache(lambda: self.assemble(tree)), TreeResources(tree)
 

@@ -42,7 +42,7 @@ class Monitor(SpecComponent[MonitorSpec]):
         """The reports with their checks, the verdict, the alerts, and the sensor that starts a retraining."""
         tree = context.component_tree
         model = only(self.siblings(tree, Model), self.path, "Model")
-        folder, due = model.assemble(tree), model.due(tree)
+        folder, due = model.assemble(tree), model.due_dates(tree)
         require_fitting(self.spec, folder)
         assets = (self._drift, self._performance, self._predictions, self._verdict, self._alerts)
         return dg.Definitions(

@@ -24,7 +24,14 @@ Decorator = Callable[[Callable[..., Result]], dg.AssetsDefinition]
 def online_assets(
     model: "Model", folder: "ModelDefinition", due: Dates, resources: TreeResources
 ) -> list[dg.AssetsDefinition]:
-    """The assets of whichever champion stands at the as-of date that is due."""
+    """The assets of whichever champion stands at the as-of date that is due.
+
+    Args:
+        model: the component, which names the assets.
+        folder: its declarations, checked as a whole.
+        due: gives the as-of date that the loop works on, when a condition is evaluated.
+        resources: those of the project, asked as late as that.
+    """
     follow = when_upstream_new(due, whether_or_not=model.key("champion"))
     renewed = follow | when_refresh_due(_lacking(folder, resources))
     kind = "sqlite" if resources.settings.online_url.startswith("sqlite") else "redis"

@@ -58,6 +58,12 @@ def due_again(
 
     Dagster never starts the same key twice and the cursor has moved on, so nobody else would. A run that failed by a
     blocking check has ingested: its files are held back until they, or the check, are others.
+
+    Args:
+        context: of the sensor's tick.
+        cursor: what was asked for before.
+        raw: source → its asset.
+        now: the moment of the tick, UTC.
     """
     try:
         instance = context.instance

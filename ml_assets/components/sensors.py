@@ -34,7 +34,11 @@ ALWAYS: dict[str, Any] = {"minimum_interval_seconds": EVERY, "default_status": d
 
 
 def loop_name(folder: str) -> str:
-    """The name of the job that runs a model's whole loop."""
+    """The name of the job that runs a model's whole loop.
+
+    >>> loop_name("churn")
+    'churn_loop'
+    """
     return f"{folder}_loop"
 
 

@@ -27,6 +27,6 @@ class LabelValues:
         return f"Outcome(classes={self.classes!r}, positive={self.positive!r})"
 
 
-def mapping(pairs: Sequence[tuple[str, int]]) -> str:
+def describe_mapping(pairs: Sequence[tuple[str, int]]) -> str:
     """`no → 0, yes → 1`, for people."""
     return ", ".join(f"{shorten(written, 30)} → {label}" for written, label in sorted(pairs, key=lambda pair: pair[1]))

@@ -159,7 +159,14 @@ def condition(lake: Lake, table: str, as_of: date, version: int | None) -> str:
 
 
 def stream(lake: Lake, table: str, as_of: date, version: int) -> AbstractContextManager[pa.RecordBatchReader]:
-    """The rows of a training set with all their columns, by date, a batch at a time; see `read` for the arguments."""
+    """The rows of a training set with all their columns, by date, a batch at a time.
+
+    Args:
+        lake: where the table is.
+        table: its name.
+        as_of: of the training set.
+        version: of the table.
+    """
     return stream_rows(lake, table, f"{condition(lake, table, as_of, version)} ORDER BY {ROW}", version)
 
 

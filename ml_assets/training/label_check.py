@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.errors import TrainingError, list_values
-from ml_assets.spec.label_values import LABEL, WRITTEN, mapping
+from ml_assets.spec.label_values import LABEL, WRITTEN, describe_mapping
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
 from ml_assets.training.definition import ModelDefinition
@@ -80,4 +80,4 @@ def label_mapping(lake: Lake, folder: ModelDefinition, days: Sequence[date]) -> 
             f"{folder.labels.query.where}: label holds {values}: two classes are 0 and 1; for three or more declare "
             "label.classes in defs.yaml"
         )
-    return mapping([(row["written"], row["label"]) for row in rows])
+    return describe_mapping([(row["written"], row["label"]) for row in rows])

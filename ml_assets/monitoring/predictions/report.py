@@ -76,7 +76,14 @@ def prediction_report(
 
 
 def read(lake: Lake, name: str, as_of: date, *, reused: bool = True) -> PredictionReport:
-    """The report of a folder at an as-of date, as it stands; empty, with the reason, where there is none."""
+    """The report of a folder at an as-of date, as it stands; empty, with the reason, where there is none.
+
+    Args:
+        lake: where it is kept.
+        name: the model's folder.
+        as_of: of the report.
+        reused: what the report says of itself: whether it had been made before.
+    """
     table = ModelTables(name).prediction_report
     if lake.record(table, as_of_key(as_of)) is None:
         return PredictionReport(as_of, reason=f"there is no prediction report of {name} for {as_of} yet")
