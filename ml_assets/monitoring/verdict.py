@@ -19,9 +19,8 @@ from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.ledger import Ledger
 from ml_assets.storage.registry import Registry
 from ml_assets.storage.tables import ModelTables
-from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
-from ml_assets.training.reach import reach
+from ml_assets.training.reach import known_until, reach
 from ml_assets.training.versions import RegisteredVersions, V, Versions
 
 

@@ -23,8 +23,9 @@ from ml_assets.replay.result import Replay, Step, Training, Walk
 from ml_assets.replay.store import ReplayStore
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.storage.lake import Lake
-from ml_assets.training.dataset import known_until, window
+from ml_assets.training.dataset import window
 from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.reach import known_until
 from ml_assets.training.split import Split, validation
 
 __all__ = ["Replay", "ReplayStore", "replay", "replayable_dates", "standard_policies"]

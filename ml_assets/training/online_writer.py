@@ -18,8 +18,8 @@ from ml_assets.features.store import refresh
 from ml_assets.features.view import TimedView, feature_set
 from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.registry import Registry
-from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.reach import known_until
 from ml_assets.training.score import champion_record, input_fingerprints
 
 

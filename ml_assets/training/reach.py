@@ -7,6 +7,7 @@ from ml_assets.errors import DataError
 from ml_assets.ingest.ingest import ingests
 from ml_assets.ingest.left_files import without_rows
 from ml_assets.storage.lake import Lake
+from ml_assets.storage.timestamps import FIRST
 from ml_assets.training.definition import ModelDefinition
 
 
@@ -61,3 +62,32 @@ def _last_event(lake: Lake, folder: ModelDefinition) -> date:
         (ingest.reached.date() for table in tables for ingest in ingests(lake, table) if ingest.reached),
         default=folder.spec.cadence.start,
     )
+
+
+def known_until(lake: Lake, folder: ModelDefinition, as_of: date, *, step: timedelta | None = None) -> date:
+    """Up to when the sources of the label are known at `as_of`.
+
+    A feed that stopped is no evidence that nothing happened: labels past its last event (and one `step`, by default of
+    the cadence, for a quiet feed) are not mature, whatever the date says.
+
+    Args:
+        lake: where the sources are.
+        folder: the model.
+        as_of: `T`.
+        step: how long a feed may be quiet; default: one step of the cadence.
+
+    Raises:
+        DataError: a source of the label has no rows yet.
+    """
+    last = []
+    for relation in folder.labels.relations:
+        arrived = ingests(lake, relation.table)
+        if not arrived:
+            raise DataError(f"source {folder.name}/{relation.name} {without_rows(lake, relation.table)}")
+        # A time after its delivery says nothing of how far a feed is known.
+        last.append(max((file.reached for file in arrived if file.reached), default=FIRST).date())
+    cadence = folder.spec.cadence
+    # Neither before the first as-of date, where nothing is mature, nor beyond the end of the calendar.
+    earlier = [max(day, cadence.start) for day in last if day < as_of]
+    after = [cadence.step(day) if step is None else day + step for day in earlier]
+    return min(as_of, *after) if earlier else as_of

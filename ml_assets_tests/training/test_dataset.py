@@ -19,8 +19,9 @@ from ml_assets.features import engine, store
 from ml_assets.features.store import refresh
 from ml_assets.storage.tables import as_of_key
 from ml_assets.training import dataset
-from ml_assets.training.dataset import ROW, build, find, known_until, read, refresh_labels, views
+from ml_assets.training.dataset import ROW, build, find, read, refresh_labels, views
 from ml_assets.training.frame import columns
+from ml_assets.training.reach import known_until
 from ml_assets_tests.conftest import AS_OF, FIRST, MODEL, QUERIES, Tiny
 
 HORIZON = timedelta(days=14)

@@ -15,8 +15,9 @@ from ml_assets.errors import TrainingError
 from ml_assets.features.store import refresh
 from ml_assets.storage.lake import Lake
 from ml_assets.training import dates
-from ml_assets.training.dataset import build, known_until, read, views
+from ml_assets.training.dataset import build, read, views
 from ml_assets.training.dates import ROW, SetRecord, condition, keep
+from ml_assets.training.reach import known_until
 from ml_assets.training.split import split
 from ml_assets_tests.conftest import AS_OF, Tiny
 

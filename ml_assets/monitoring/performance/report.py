@@ -23,9 +23,9 @@ from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.memo import memo
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.storage.tables import as_of_key
-from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.frame import features
+from ml_assets.training.reach import known_until
 from ml_assets.training.record import TrainingRecord, record
 from ml_assets.training.score import feature_rows
 

@@ -20,8 +20,8 @@ from ml_assets.monitoring.log.take import table
 from ml_assets.monitoring.performance.baseline import LabelledScores, entities
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake, fingerprint_of
-from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
+from ml_assets.training.reach import known_until
 
 if TYPE_CHECKING:
     import duckdb

@@ -21,9 +21,9 @@ from ml_assets.storage.lake import Lake, fingerprint_of
 from ml_assets.storage.memo import memo
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.storage.tables import ModelTables, as_of_key
-from ml_assets.training.dataset import known_until
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.evaluation import read_evaluation
+from ml_assets.training.reach import known_until
 from ml_assets.training.record import TrainingRecord, record
 from ml_assets.training.score import feature_rows, input_fingerprints
 
