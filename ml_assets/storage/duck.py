@@ -32,6 +32,7 @@ def memory(**settings: str | bool) -> Iterator[duckdb.DuckDBPyConnection]:
     What is registered and created as temporary is seen by this connection only, and gone with it. Opening a database
     takes 15 ms and a connection to one 0.3 ms, so a process has one for the same `settings`, which are DuckDB's own and
     hold for a whole database: they are given here, and no query sets one.
+    An internal error of DuckDB ends the queries that run on the same database; the next connection has another one.
 
     >>> with memory() as connection:
     ...     connection.sql("SELECT 1 + 1").fetchall()
