@@ -4,22 +4,17 @@ DuckDB parses the query, so what is checked here is what runs. Refused is everyt
 engine binds: the wall clock, chance, files, other catalogs, samples.
 """
 
-import atexit
 import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ml_assets.errors import DeclarationError, list_values, shorten
 from ml_assets.storage.duck import memory
-
-if TYPE_CHECKING:
-    import duckdb
 
 # DuckDB parses these as columns and only the binder makes them functions; two it calls consistent, which they are not.
 _CLOCKS = {
@@ -144,15 +139,8 @@ def require_names(columns: Sequence[str], where: str) -> None:
         )
 
 
-@cache  # opening one takes longer than ten queries to parse
-def _parser() -> "duckdb.DuckDBPyConnection":
-    opened = ExitStack()
-    atexit.register(opened.close)
-    return opened.enter_context(memory())
-
-
 def _parse(sql: str, where: str) -> Any:  # noqa: ANN401 - JSON
-    with _parser().cursor() as connection:
+    with memory() as connection:
         row = connection.execute("SELECT json_serialize_sql(?)", [_bare(sql)]).fetchone()
     tree = json.loads(row[0] if row else "{}")
     if tree.get("error"):
@@ -166,7 +154,7 @@ def _parse(sql: str, where: str) -> Any:  # noqa: ANN401 - JSON
 @cache
 def _impure() -> frozenset[str]:
     """Functions whose result is not a function of their arguments, as DuckDB itself declares them."""
-    with _parser().cursor() as connection:
+    with memory() as connection:
         rows = connection.execute(
             "SELECT function_name, stability, macro_definition FROM duckdb_functions()"
         ).fetchall()

@@ -27,14 +27,13 @@ READERS = max(1, (os.cpu_count() or 1) // LIMITS.threads)
 
 
 class DocumentFeatures:
-    """Readers in child processes, and DuckDB in memory; each is started by the first document that needs it."""
+    """Readers in child processes, each started by the first document that needs it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held = ExitStack()
         self._reader: DocumentReader | None = None
         self._extracting: DocumentReader | None = None
-        self._connection: Any = None
         self._rows: dict[tuple[str | None, tuple[RowQuery, ...]], DocumentRows] = {}
 
     def read(self, content: bytes) -> Document:
@@ -61,8 +60,7 @@ class DocumentFeatures:
         at = now - timedelta(seconds=1)  # known strictly before `now`
         rows = self._rows_of(manifest)
         tables = [rows.row(each, _NOBODY, None, at, self._facts(each.text, rows.extractor)) for each in documents]
-        with self._lock:
-            return [self._row(manifest, table, now) for table in tables]
+        return [_row(manifest, table, now) for table in tables]
 
     def close(self) -> None:
         """End the children and give everything back."""
@@ -82,28 +80,15 @@ class DocumentFeatures:
                 self._extracting = self._start(1)
         return self._extracting.extract(text, extractor)
 
-    def _row(self, manifest: Manifest, table: "pa.Table", now: datetime) -> dict[str, Any]:
-        """The features of a document; one for which a query returns no row is missing, and the answer says so."""
-        features: dict[str, Any] = {}
-        for query in manifest.documents:
-            sql, parameters = _statement(query, now)
-            self._connection.register(query.relation, table)
-            rows = self._connection.sql(sql, params=parameters).to_arrow_table().to_pylist()
-            features |= rows[0] if rows else {}
-        return features
-
     def _rows_of(self, manifest: Manifest) -> "DocumentRows":
         """With the extractor only where a query sees its facts: to find them takes longer than all the rest."""
         key = manifest.extract or None, manifest.documents
         with self._lock:
             if key not in self._rows:
                 from ml_assets.ingest.document_rows import DocumentRows
-                from ml_assets.storage.duck import memory
 
-                if self._connection is None:
-                    self._connection = self._held.enter_context(memory())
                 plain, whole = DocumentRows(), DocumentRows.of(manifest.extract or None)
-                seen = [[self._outcome(query, rows) for query in manifest.documents] for rows in (plain, whole)]
+                seen = [[_outcome(query, rows) for query in manifest.documents] for rows in (plain, whole)]
                 if None in seen[1]:
                     raise DeclarationError(
                         f"version {manifest.version} of {manifest.model} reads columns that no extractor of documents "
@@ -112,12 +97,28 @@ class DocumentFeatures:
                 self._rows[key] = plain if seen[0] == seen[1] else whole
             return self._rows[key]
 
-    def _outcome(self, query: RowQuery, rows: "DocumentRows") -> object:
-        """The columns that a query gives, or its error."""
-        from ml_assets.storage.duck import outcome
 
-        self._connection.register(query.relation, rows.shape.schema.empty_table())
-        return outcome(self._connection, *_statement(query, datetime(2000, 1, 1)))  # noqa: DTZ001 - naive UTC
+def _row(manifest: Manifest, table: "pa.Table", now: datetime) -> dict[str, Any]:
+    """The features of a document; one for which a query returns no row is missing, and the answer says so."""
+    from ml_assets.storage.duck import memory
+
+    features: dict[str, Any] = {}
+    with memory() as connection:  # one a document: an error of DuckDB's own over one file is not the next one's
+        for query in manifest.documents:
+            sql, parameters = _statement(query, now)
+            connection.register(query.relation, table)
+            rows = connection.sql(sql, params=parameters).to_arrow_table().to_pylist()
+            features |= rows[0] if rows else {}
+    return features
+
+
+def _outcome(query: RowQuery, rows: "DocumentRows") -> object:
+    """The columns that a query gives; None where it names what is not there."""
+    from ml_assets.storage.duck import memory, outcome
+
+    with memory() as connection:
+        connection.register(query.relation, rows.shape.schema.empty_table())
+        return outcome(connection, *_statement(query, datetime(2000, 1, 1)))  # noqa: DTZ001 - naive UTC
 
 
 def _statement(query: RowQuery, now: datetime) -> tuple[str, dict[str, Any]]:

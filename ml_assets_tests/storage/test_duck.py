@@ -10,12 +10,13 @@ _FATAL = "SELECT CAST(make_timestamp(-9223372036854775806 + range) AS VARCHAR) F
 
 
 def test_a_database_that_an_internal_error_ended_is_replaced() -> None:
-    with memory() as connection:
+    own = {"memory_limit": "1GiB"}  # a database of these settings is nobody else's in this process
+    with memory(**own) as connection:
         with pytest.raises(duckdb.InternalException):
             connection.sql(_FATAL).fetchall()
         with pytest.raises(duckdb.FatalException):
             connection.sql("SELECT 1").fetchall()
-    with memory() as connection:
+    with memory(**own) as connection:
         assert connection.sql("SELECT 1").fetchall() == [(1,)]
 
 

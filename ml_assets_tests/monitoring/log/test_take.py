@@ -127,7 +127,7 @@ def test_a_store_that_was_replaced_is_taken_from_its_beginning(lake: Lake, store
 def test_a_take_gathers_what_many_takes_left_in_their_order(lake: Lake, store: EventStore) -> None:
     made = filled(store, 1)
     take(lake, store, "churn", DUE)
-    now = [time.time() - 9 * 86_400]
+    now = [(time.time() // 86_400 - 9) * 86_400]  # from midnight: what follows is of one day
     before = Lake(lake.root, shared, lambda: now[0])
     rows = lake.query("SELECT * FROM t", t="churn/traffic")
     for _ in range(MOST):
