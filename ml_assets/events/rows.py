@@ -1,6 +1,6 @@
-"""The rows of the event store: predictions, exposures, outcomes, searches, traffic. A row is a plain tuple.
+"""The rows of the event store: predictions, exposures, failures, shadow answers, outcomes, searches, traffic.
 
-Each row names the model that it is about, because the graph takes each model's rows by themselves.
+A row is a plain tuple. Each names the model that it is about, because the graph takes each model's rows by themselves.
 """
 
 import json
@@ -61,28 +61,6 @@ class Prediction(NamedTuple):
     requested_at: int
     latency: int
     predicted: str | None = None
-
-
-class Exposure(NamedTuple):
-    """An entity was answered by a variant of an experiment. The first time stands; later ones change nothing.
-
-    Once its row is deleted (`EventStore.retain`), the entity is exposed anew: keep the earliest of what was exported.
-
-    Args:
-        model: the model's folder.
-        experiment: its name, unique for the model.
-        entity: who.
-        variant: by which arm.
-        prediction_id: of the first answer.
-        exposed_at: microseconds since 1970, UTC.
-    """
-
-    model: str
-    experiment: str
-    entity: str
-    variant: str
-    prediction_id: str
-    exposed_at: int
 
 
 class Outcome(NamedTuple):

@@ -23,7 +23,16 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from ml_assets.decisions.route import CHAMPION
-from ml_assets.events.rows import LONG, NAME, Exposure, Kind, Outcome, Prediction, Search, Traffic
+from ml_assets.events.exposures import Exposure, ShadowAnswer, VariantFailure
+from ml_assets.events.rows import (
+    LONG,
+    NAME,
+    Kind,
+    Outcome,
+    Prediction,
+    Search,
+    Traffic,
+)
 
 VERSION = "0002"
 """The layout that this release reads and writes."""
@@ -101,6 +110,25 @@ EVENTS: Mapping[Kind, EventKind] = {
             _whole("exposed_at"), UniqueConstraint("model", "experiment", "entity", "variant"),
         ),
         aged_by="exposed_at", log="exposures",
+    ),
+    VariantFailure: EventKind(
+        event_table(
+            "failures",
+            _key("model"), _key("experiment"), _key("entity", LONG), _key("variant"), _key("reason"),
+            _text("prediction_id"), _whole("failed_at"),
+            UniqueConstraint("model", "experiment", "entity", "variant", "reason"),
+        ),
+        aged_by="failed_at", log="failures",
+    ),
+    ShadowAnswer: EventKind(
+        event_table(
+            "shadows",
+            _text("prediction_id"), _key("model"), _key("experiment"), _key("entity", LONG), _text("variant"),
+            _key("version"), Column("score", _REAL, nullable=True), _text("decision", nullable=True),
+            _text("predicted", nullable=True), _whole("agrees"), _whole("latency"), _text("error", nullable=True),
+            _whole("answered_at"), UniqueConstraint("model", "experiment", "entity", "version"),
+        ),
+        aged_by="answered_at", log="shadows",
     ),
     Search: EventKind(
         event_table(

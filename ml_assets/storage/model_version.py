@@ -119,3 +119,35 @@ def log(client: Any, run_id: str, metrics: Mapping[str, float], parameters: Mapp
         metrics=[Metric(key, float(value), now, 0) for key, value in metrics.items()],
         params=[Param(key, str(value)) for key, value in (parameters or {}).items()],
     )
+
+
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Or MLflow's UI opens an experiment on its traces, of which there are none."""
+
+
+def ensure_experiment(client: Any, model: str, artifacts: str | None) -> str:  # noqa: ANN401 - mlflow's client
+    """The id of the experiment of a model, which is made, or taken out of the trash, where it is not there.
+
+    Args:
+        client: of MLflow.
+        model: the model's name.
+        artifacts: where experiments keep files; None = where the server says.
+    """
+    experiment = client.get_experiment_by_name(model)
+    if experiment is None:
+        location = f"{artifacts}/{model}" if artifacts else None
+        return str(client.create_experiment(model, artifact_location=location, tags=_KIND))
+    if experiment.lifecycle_stage == "deleted":  # by somebody in MLflow's UI: its name is taken all the same
+        client.restore_experiment(experiment.experiment_id)
+    for key, value in _KIND.items():
+        if experiment.tags.get(key) != value:
+            client.set_experiment_tag(experiment.experiment_id, key, value)
+    return str(experiment.experiment_id)
+
+
+def remove_orphans(client: Any, experiment: str, recipe: str) -> None:  # noqa: ANN401 - mlflow's client
+    """Remove what a run of the same recipe left that was killed, with its trials."""
+    for run in client.search_runs([experiment], f"tags.recipe = '{recipe}'"):
+        for child in client.search_runs([experiment], f"tags.`{PARENT}` = '{run.info.run_id}'"):
+            client.delete_run(child.info.run_id)
+        client.delete_run(run.info.run_id)

@@ -16,23 +16,23 @@ from ml_assets.decisions.route import CHAMPION, Route
 from ml_assets.errors import RegistryError
 from ml_assets.redaction import redact
 from ml_assets.storage import artifacts as files_of
-from ml_assets.storage.model_version import PARENT, Run, Version, log, version_of
-from ml_assets.storage.tracking import EMBEDDED, client, latest_metrics, model_names, never_used, versions_with_alias
+from ml_assets.storage.model_version import Run, Version, ensure_experiment, log, remove_orphans, version_of
+from ml_assets.storage.route_tag import TAG, RegisteredRoute, read_route, register_route, write_route
+from ml_assets.storage.tracking import (
+    EMBEDDED,
+    client,
+    latest_metrics,
+    model_names,
+    never_used,
+    tags_of_models,
+    version_of_number,
+    versions_with_alias,
+)
 
 __all__ = ["RegisteredRoute", "Registry", "Run", "Version"]
 
 _RELEASE = "release"  # the tag
 _INTENT = "ml_assets.moving"
-_KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Or MLflow's UI opens an experiment on its traces, of which there are none."""
-
-
-@dataclass(frozen=True)
-class RegisteredRoute:
-    """A route as the registry says it, with the versions of its variants by their names."""
-
-    route: Route
-    versions: Mapping[str, Version]
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,42 @@ class Registry:
         return version_of(versions[0]) if versions else None
 
     def routes(self) -> dict[str, RegisteredRoute]:
-        """The route of every model that has a champion: today, that one alone."""
-        champions = self.champions()
-        routes = {name: Route.of_champion(name, version.number) for name, version in champions.items()}
-        return {name: RegisteredRoute(route, {route.default.name: champions[name]}) for name, route in routes.items()}
+        """The route of every model that has a champion: what its tag says, else that one alone."""
+        champions, texts = self.champions(), self.tags(TAG)
+        return {
+            name: register_route(version, texts.get(name), self.find_version) for name, version in champions.items()
+        }
+
+    def route(self, model: str) -> Route | None:
+        """The route that a model's tag says, whoever is champion, in force or not; None: it has none.
+
+        Raises:
+            RegistryError: the tag is damaged.
+        """
+        return read_route(model, self.tags(TAG).get(model))
+
+    def set_route(self, route: Route) -> None:
+        """Tell servers who answers which share of a model's units; one atomic write."""
+        self._client.set_registered_model_tag(route.model, TAG, write_route(route))
+
+    def clear_route(self, model: str) -> None:
+        """Let the champion answer everything; may be called again."""
+        if model in self.tags(TAG):
+            self._client.delete_registered_model_tag(model, TAG)
+
+    def tags(self, key: str) -> dict[str, str]:
+        """Model → the value of its tag, of all models that have it."""
+        if self.uri.startswith(EMBEDDED):
+            return tags_of_models(self.uri, key)
+        models = self._client.search_registered_models(max_results=1000)
+        return {model.name: model.tags[key] for model in models if key in model.tags}
+
+    def find_version(self, model: str, number: int) -> Version | None:
+        """One version by its number; None where there is none."""
+        if self.uri.startswith(EMBEDDED):
+            row = version_of_number(self.uri, model, number)
+            return None if row is None else Version(model, number, *row)
+        return next((version for version in self.versions(model) if version.number == number), None)
 
     def champions(self) -> dict[str, Version]:
         """The champion of every model that has one; the embedded database is read without MLflow's 3 s."""
@@ -128,6 +160,12 @@ class Registry:
     def promote(self, version: Version, variant: str = CHAMPION) -> None:
         """Point the alias of a variant at a version."""
         self._client.set_registered_model_alias(version.model, variant, str(version.number))
+
+    def demote(self, model: str, variant: str) -> None:
+        """Take the alias of a variant away; may be called again."""
+        models = self._client.search_registered_models(f"name = '{model}'")
+        if models and variant in models[0].aliases:
+            self._client.delete_registered_model_alias(model, variant)
 
     @contextlib.contextmanager
     def rewording_errors(self) -> Iterator[None]:
@@ -189,8 +227,7 @@ class Registry:
 
     def intent(self, model: str) -> dict[str, Any] | None:
         """What was announced and not finished."""
-        models = self._client.search_registered_models(f"name = '{model}'")
-        text = models[0].tags.get(_INTENT) if models else None
+        text = self.tags(_INTENT).get(model)
         return None if text is None else dict(json.loads(text))
 
     def clear_intent(self, model: str) -> None:
@@ -242,32 +279,14 @@ class Registry:
     @contextlib.contextmanager
     def run(self, model: str, name: str, tags: Mapping[str, str]) -> Iterator[Run]:
         """A new training run. It is marked as failed when the body raises; what a killed one left is removed first."""
-        experiment = self._experiment(model)
-        self._remove_orphans(experiment, tags["recipe"])
+        experiment = ensure_experiment(self._client, model, self.artifacts)
+        remove_orphans(self._client, experiment, tags["recipe"])
         run_id = self._client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id
         try:
             yield Run(self.uri, self._client, model, experiment, run_id, dict(tags))
         except BaseException:
             self._client.set_terminated(run_id, "FAILED")
             raise
-
-    def _experiment(self, model: str) -> str:
-        experiment = self._client.get_experiment_by_name(model)
-        if experiment is None:
-            location = f"{self.artifacts}/{model}" if self.artifacts else None
-            return str(self._client.create_experiment(model, artifact_location=location, tags=_KIND))
-        if experiment.lifecycle_stage == "deleted":  # by somebody in MLflow's UI: its name is taken all the same
-            self._client.restore_experiment(experiment.experiment_id)
-        for key, value in _KIND.items():
-            if experiment.tags.get(key) != value:
-                self._client.set_experiment_tag(experiment.experiment_id, key, value)
-        return str(experiment.experiment_id)
-
-    def _remove_orphans(self, experiment: str, recipe: str) -> None:
-        for run in self._client.search_runs([experiment], f"tags.recipe = '{recipe}'"):
-            for child in self._client.search_runs([experiment], f"tags.`{PARENT}` = '{run.info.run_id}'"):
-                self._client.delete_run(child.info.run_id)
-            self._client.delete_run(run.info.run_id)
 
     @property
     def _client(self) -> Any:  # noqa: ANN401 - mlflow's client has no strict types

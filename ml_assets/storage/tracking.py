@@ -19,6 +19,8 @@ _ALIASES = (
     "SELECT name, version, run_id FROM registered_model_aliases JOIN model_versions USING (name, version) "
     "WHERE alias = ? ORDER BY name"
 )
+_VERSION = "SELECT run_id FROM model_versions WHERE name = ? AND version = ?"
+_MODEL_TAGS = "SELECT name, value FROM registered_model_tags WHERE key = ?"
 _TAGS = "SELECT key, value FROM model_version_tags WHERE name = ? AND version = ?"
 # Where it keeps absolute paths of what lies beside the database.
 _PATHS = (
@@ -98,6 +100,21 @@ def versions_with_alias(uri: str, alias: str) -> list[tuple[str, int, str, dict[
             return []
         rows = database.execute(_ALIASES, (alias,)).fetchall()
         return [(name, int(number), run, dict(database.execute(_TAGS, (name, number)))) for name, number, run in rows]
+
+
+def version_of_number(uri: str, model: str, number: int) -> tuple[str, dict[str, str]] | None:
+    """Run and tags of a version of the embedded database; None where there is none."""
+    with _reading(uri) as database:
+        row = None if database is None else database.execute(_VERSION, (model, number)).fetchone()
+        if database is None or row is None:
+            return None
+        return row[0], dict(database.execute(_TAGS, (model, number)))
+
+
+def tags_of_models(uri: str, key: str) -> dict[str, str]:
+    """Model → the value of its tag, of the models of the embedded database that have it."""
+    with _reading(uri) as database:
+        return {} if database is None else dict(database.execute(_MODEL_TAGS, (key,)))
 
 
 def model_names(uri: str) -> list[str]:

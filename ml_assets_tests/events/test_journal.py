@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from ml_assets.events.database import parse_url
+from ml_assets.events.exposures import Exposure
 from ml_assets.events.journal import Journal, JournalCounts
-from ml_assets.events.rows import Event, EventRefusedError, EventStoreError, Exposure, Outcome, Prediction
+from ml_assets.events.rows import Event, EventRefusedError, EventStoreError, Outcome, Prediction
 from ml_assets.events.store import EventStore
 from ml_assets.events.writer import SqliteWriter, Writer
 from ml_assets.settings import PROJECT

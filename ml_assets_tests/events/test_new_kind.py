@@ -17,43 +17,44 @@ from ml_assets.storage.lake import Lake
 from ml_assets_tests.serving.traffic import NOW, prediction, write
 
 
-class Failure(NamedTuple):
-    """A variant did not answer."""
+class Complaint(NamedTuple):
+    """Somebody complained about a variant."""
 
     model: str
     variant: str
     reason: str
-    failed_at: int
+    said_at: int
 
 
 @pytest.fixture
-def failures(monkeypatch: pytest.MonkeyPatch, url: str) -> Iterator[str]:
+def complaints(monkeypatch: pytest.MonkeyPatch, url: str) -> Iterator[str]:
     """A store of the release before, once this one has the kind."""
     with EventStore(url) as store:
         write(store, prediction())
     texts: list[Column[object]] = [Column(name, Text, nullable=False) for name in ("model", "variant", "reason")]
-    made = event_table("failures", *texts, schema._whole("failed_at"), UniqueConstraint("model", "failed_at"))
-    monkeypatch.setitem(EVENTS, Failure, EventKind(made, aged_by="failed_at", log="failures"))
+    made = event_table("complaints", *texts, schema._whole("said_at"), UniqueConstraint("model", "said_at"))
+    monkeypatch.setitem(EVENTS, Complaint, EventKind(made, aged_by="said_at", log="complaints"))
     yield url
     schema.METADATA.remove(made)
 
 
-def test_a_new_kind_needs_no_further_line(failures: str, tmp_path: Path) -> None:
+def test_a_new_kind_needs_no_further_line(complaints: str, tmp_path: Path) -> None:
     rows, lake = (
-        tuple(Failure("churn", "challenger", "slow", NOW + at) for at in range(3)),
+        tuple(Complaint("churn", "challenger", "slow", NOW + at) for at in range(3)),
         Lake(str(tmp_path / "lake")),
     )
-    with EventStore(failures) as store:
+    with EventStore(complaints) as store:
         write(store, *rows, *rows)
-        assert store.read_since(Failure, 0, 9, model="churn").rows == rows
-        assert store.count_behind("churn")["failures"] == 3
+        assert store.read_since(Complaint, 0, 9, model="churn").rows == rows
+        assert store.count_behind("churn")["complaints"] == 3
         assert take(lake, store, "churn", date(2026, 8, 30)).rows == {
-            "prediction_log": 1, "outcomes": 0, "exposures": 0, "searches": 0, "traffic": 0, "failures": 3
+            "prediction_log": 1, "outcomes": 0, "exposures": 0, "failures": 0, "shadows": 0, "searches": 0,
+            "traffic": 0, "complaints": 3,
         }  # fmt: skip
-        kept = lake.query("SELECT reason, epoch_us(failed_at) AS at FROM f", f=table("churn", Failure)).to_pylist()
-        assert kept == [{"reason": row.reason, "at": row.failed_at} for row in rows]
+        kept = lake.query("SELECT reason, epoch_us(said_at) AS at FROM f", f=table("churn", Complaint)).to_pylist()
+        assert kept == [{"reason": row.reason, "at": row.said_at} for row in rows]
         assert store.retain("churn", NOW + 2) == 3
-        assert store.read_since(Failure, 0, 9, model="churn").rows == rows[2:]
+        assert store.read_since(Complaint, 0, 9, model="churn").rows == rows[2:]
         store.forget("churn")
         assert store.count("churn") == 0
         assert store.find(Prediction, "none") is None

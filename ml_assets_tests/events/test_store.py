@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from ml_assets.errors import DeclarationError
+from ml_assets.events.exposures import Exposure
 from ml_assets.events.rows import (
     Event,
     EventRefusedError,
     EventStoreError,
-    Exposure,
     Outcome,
     Prediction,
     model_of,

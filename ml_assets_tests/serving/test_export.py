@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ from ml_assets.events.rows import EventStoreError, Outcome, Prediction, Traffic
 from ml_assets.events.schema import EVENTS
 from ml_assets.events.store import EventStore
 from ml_assets_tests.serving.traffic import NOW, minute, named, prediction, truth, write, writing
+
+
+def waiting(behind: Mapping[str, int]) -> dict[str, int]:
+    """The tables of which rows wait."""
+    return {table: rows for table, rows in behind.items() if rows}
 
 
 def test_a_reader_never_skips_or_repeats_a_row_while_writers_write(store: EventStore) -> None:
@@ -103,7 +109,7 @@ def test_a_mark_never_goes_back_and_health_says_how_far_behind_the_graph_is(stor
     store.mark_exported(Prediction, "churn", last - 1)
     assert store.exported_until(Prediction, "churn") == last
     found = store.health()
-    assert found.behind == {"predictions": 1, "exposures": 0, "outcomes": 0, "searches": 0, "traffic": 0}
+    assert waiting(found.behind) == {"predictions": 1}
     assert found.size > 4096
 
 
@@ -113,8 +119,8 @@ def test_each_model_is_taken_by_itself_and_one_that_nobody_takes_stays(store: Ev
     page = store.read_since(Prediction, 0, 3, model="churn")
     assert [row.entity for row in page.rows] == ["0", "2", "4"]
     store.mark_exported(Prediction, "churn", page.last)
-    assert store.count_behind("churn") == {"predictions": 2, "exposures": 0, "outcomes": 0, "searches": 0, "traffic": 1}
-    assert store.health().behind == {"predictions": 5, "exposures": 0, "outcomes": 0, "searches": 0, "traffic": 2}
+    assert waiting(store.count_behind("churn")) == {"predictions": 2, "traffic": 1}
+    assert waiting(store.health().behind) == {"predictions": 5, "traffic": 2}
     assert store.retain("retail", NOW + 100) == 0
     assert store.retain("churn", NOW + 100) == 3
     assert store.exported_until(Prediction, "retail") == 0

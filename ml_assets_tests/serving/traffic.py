@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
+from ml_assets.events.exposures import Exposure
 from ml_assets.events.journal import Journal
-from ml_assets.events.rows import Event, Exposure, Outcome, Prediction, Traffic, outcome, prediction_id
+from ml_assets.events.rows import Event, Outcome, Prediction, Traffic, outcome, prediction_id
 from ml_assets.events.store import EventStore
 from ml_assets.events.writer import Writer
 

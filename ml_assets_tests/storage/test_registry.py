@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
+from dataclasses import replace
 from datetime import date
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from ml_assets.decisions.route import Route, Variant
 from ml_assets.errors import RegistryError
 from ml_assets.storage.artifacts import ModelPackage
 from ml_assets.storage.files import part_of
 from ml_assets.storage.registry import Registry, Version
+from ml_assets.storage.route_tag import TAG, write_route
 from ml_assets.storage.tracking import follow
 from ml_assets_tests.processes import tracking
 
@@ -125,6 +128,12 @@ def test_a_tracking_server_keeps_and_gives_all_of_it(
         assert remote.read(champion.run_id, "a/b.txt") == b"c"
         assert [*(tmp_path / "temporary").iterdir()] == []
         assert (remote.models(), remote.is_new()) == (["loop"], False)
+        route = Route("loop", "1-1", (Variant("champion", 1, 0.9), Variant("challenger", 1, 0.1)))
+        remote.set_route(route)
+        assert (remote.route("loop"), remote.routes()["loop"].route) == (route, route)
+        assert remote.routes()["loop"].versions["challenger"].tags == champion.tags
+        remote.clear_route("loop")
+        assert remote.routes()["loop"].route == Route.of_champion("loop", 1)
         for _ in range(2):
             remote.forget("loop", "2026-11-29 12:00:00", whole=True)
         assert (remote.models(), remote.has_model("loop"), remote.is_new(), remote.champions()) == (
@@ -195,6 +204,40 @@ def test_a_promotion_and_a_rollback_move_one_alias(registry: Registry, onnx: byt
         champion = registry.champion("moved")
         assert champion is not None
         assert champion.number == version.number
+
+
+def test_a_route_is_followed_while_its_champion_is_the_champion(registry: Registry, onnx: bytes) -> None:
+    first, second = (trained(registry, onnx, "split", recipe) for recipe in ("r1", "r2"))
+    registry.promote(first)
+    assert registry.route("split") is None
+    assert registry.routes()["split"].route == Route.of_champion("split", 1)
+    route = Route(
+        "split", "split/2-1", (Variant("champion", 1, 0.9), Variant("challenger", 2, 0.1)), experiment="2-1/0",
+        shadow=0.1, limits=(900.0, 2e3, 9e3), tolerance=1.2, until=time.time() + 60,
+    )  # fmt: skip
+    registry.set_route(route)
+    assert registry.route("split") == route
+    registered = registry.routes()["split"]
+    assert (registered.route, {name: each.number for name, each in registered.versions.items()}) == (
+        route, {"champion": 1, "challenger": 2}
+    )  # fmt: skip
+    assert registered.versions["challenger"].run_id == second.run_id
+    registry.set_route(replace(route, variants=(route.default, Variant("challenger", 9, 0.1))))
+    assert list(registry.routes()["split"].versions) == ["champion"]  # there is no version 9
+    registry.promote(second)  # by hand
+    assert registry.routes()["split"].route == Route.of_champion("split", 2)
+    registry._client.set_registered_model_tag("split", TAG, "{")
+    assert registry.routes()["split"].route == Route.of_champion("split", 2)
+    with pytest.raises(RegistryError, match="delete it"):
+        registry.route("split")
+    registry.clear_route("split")
+    registry.clear_route("split")
+    assert registry.route("split") is None
+    registry.promote(first, "previous")
+    for _ in range(2):
+        registry.demote("split", "previous")
+    with pytest.raises(RegistryError, match="MLflow keeps 5000"):
+        write_route(replace(route, salt="x" * 5000))
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next_of_its_recipe(registry: Registry, onnx: bytes) -> None:

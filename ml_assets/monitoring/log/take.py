@@ -22,7 +22,12 @@ from ml_assets.storage.tables import ModelTables
 PAGE = 5_000
 """Rows in memory, and in one file of the lake: about 10 MB of features."""
 
-_PLAIN: Mapping[object, pa.DataType] = {str: pa.string(), float: pa.float64(), int: pa.int64()}
+_PLAIN: Mapping[object, pa.DataType] = {
+    str: pa.string(),
+    float: pa.float64(),
+    int: pa.int64(),
+    float | None: pa.float64(),
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Taken:
 
 
 def table(folder: str, kind: Kind) -> str:
-    """The lake table of a kind of row: `<folder>/prediction_log`, `outcomes`, `exposures`, `searches`, `traffic`.
+    """The lake table of a kind of row: `<folder>/prediction_log`, `outcomes`, `exposures` and so on.
 
     Its columns are those of the row, times as timestamps, and `due`: the as-of date that the loop worked on when the
     row was taken. Servers know the calendar only; the loop may be behind it, or on history.

@@ -22,6 +22,7 @@ from ml_assets_tests.processes import environment
 from ml_assets_tests.serving.traffic import NOW, exposure, minute, prediction, truth, write
 
 ALL = {"prediction_log": "prediction_id", "outcomes": "value", "exposures": "entity", "traffic": "worker"}
+NONE = ("failures", "shadows", "searches")
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def filled(store: EventStore, rows: int, since: int = 0) -> list[Prediction]:
 
 def counts(rows: int) -> dict[str, int]:
     """So many rows of each table that `filled` fills."""
-    return dict.fromkeys(ALL, rows) | {"searches": 0}
+    return dict.fromkeys(ALL, rows) | dict.fromkeys(NONE, 0)
 
 
 def values(lake: Lake, table: str) -> list[str]:
@@ -59,7 +60,9 @@ def test_rows_come_as_they_were_written_with_types_of_their_own(lake: Lake, stor
     bare = prediction("b")._replace(as_of=None, missing='["profile"]', stale=None, decision=None)
     write(store, row, bare, truth(row.prediction_id), exposure("a"), minute(latency="[1,0,2]"))
     done = take(lake, store, "churn", DUE)
-    assert done.rows == {"prediction_log": 2, "outcomes": 1, "exposures": 1, "searches": 0, "traffic": 1}
+    assert done.rows == dict.fromkeys(NONE, 0) | {
+        "prediction_log": 2, "outcomes": 1, "exposures": 1, "traffic": 1
+    }  # fmt: skip
     first, second = lake.query("SELECT * FROM t", t="churn/prediction_log").to_pylist()
     at = datetime(2025, 10, 9, 8, 53, 20)  # noqa: DTZ001 - the lake's times are naive UTC
     assert first == row._asdict() | {"as_of": date(2026, 8, 30), "requested_at": at, "day": at.date(), "due": DUE}
@@ -95,13 +98,8 @@ def test_each_call_takes_what_is_new_in_pages(lake: Lake, store: EventStore) -> 
     stamped = lake.query("SELECT due, count(*) AS n FROM t GROUP BY due ORDER BY due", t="churn/traffic").to_pylist()
     assert stamped == [{"due": DUE, "n": 20}, {"due": None, "n": 3}]
     assert set(store.count_behind("churn").values()) == {0}
-    assert store.count_behind("retail") == {
-        "predictions": 23,
-        "exposures": 0,
-        "outcomes": 0,
-        "searches": 0,
-        "traffic": 23,
-    }
+    behind = {name: rows for name, rows in store.count_behind("retail").items() if rows}
+    assert behind == {"predictions": 23, "traffic": 23}
 
 
 def test_what_was_taken_and_is_old_is_deleted_and_not_missed(lake: Lake, store: EventStore) -> None:

@@ -1,0 +1,87 @@
+"""What a folder declares of an experiment: an A/B test of released versions on a business metric."""
+
+import math
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from ml_assets.decisions.experiment import ExperimentPolicy
+from ml_assets.decisions.route import CHAMPION
+from ml_assets.spec.base import Declaration, Duration
+from ml_assets.spec.rollout import GuardrailSpec
+
+_NAME = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
+SCORE = "score"
+"""The primary metric that every model has: its own score."""
+
+
+class ArmSpec(Declaration):
+    """A variant of an experiment."""
+
+    version: int | Literal["champion", "previous"] = Field(description="A released version, or an alias")
+    share: float = Field(gt=0, lt=1, description="Of the units")
+
+
+class PrimaryMetricSpec(Declaration):
+    """What an experiment is decided by: one value of each unit."""
+
+    metric: str = Field(min_length=1, max_length=100, description="`score`, or the kind of an outcome")
+    better: Literal["higher", "lower"] = Field("higher", description="Which way is better")
+    window: Duration = Field("7d", validate_default=True, description="Outcomes so long after the first exposure count")
+    cap: float | None = Field(None, gt=0, description="Larger values count as this one: a single sale decides nothing")
+    cuped: bool = Field(False, description="Take out what the champion's batch score explains")
+
+
+class ExperimentSpec(Declaration):
+    """An A/B test."""
+
+    name: str = Field(pattern=_NAME, max_length=40, description="Lowercase letters, digits and single _")
+    variants: dict[str, ArmSpec] = Field(
+        default={"a": ArmSpec(version="champion", share=0.5), "b": ArmSpec(version="previous", share=0.5)},
+        description="Name → version and share; the first one is the control",
+    )
+    unit: Literal["entity", "request"] = Field("entity", description="What is assigned, and counted once")
+    salt: str | None = Field(None, max_length=200, description="Another one draws other units; `<folder>/<name>`")
+    start: datetime | None = Field(None, description="From when on; at once")
+    duration: Duration = Field("14d", validate_default=True, description="From the start to the last day")
+    minimum: Duration = Field("7d", validate_default=True, description="Time before a winner may be named")
+    sample: int = Field(1000, ge=1, description="Units that each variant needs")
+    level: float = Field(0.05, gt=0, lt=1, description="Probability of calling a difference that does not exist")
+    primary: PrimaryMetricSpec = Field(description="What decides")
+    guardrails: tuple[GuardrailSpec, ...] = Field((), description="Limits that the other variants keep")
+    detect: float | None = Field(None, gt=0, description="The smallest effect that matters, in the metric's unit")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if len(self.variants) < 2:
+            raise ValueError(f"variants: {len(self.variants)}: an experiment compares two or more")
+        total = math.fsum(arm.share for arm in self.variants.values())
+        if not math.isclose(total, 1.0, abs_tol=1e-9):
+            raise ValueError(f"variants: their shares add up to {total:g}, not to 1")
+        if self.minimum > self.duration:
+            raise ValueError(f"minimum: {self.minimum} is longer than the duration of {self.duration}")
+        control = next(iter(self.variants.values()))
+        if control.version != CHAMPION:
+            raise ValueError("variants: the first one is the control: give it `version: champion`")
+        return self
+
+    @property
+    def policy(self) -> ExperimentPolicy:
+        """The policy that `decisions` applies."""
+        return ExperimentPolicy(
+            duration=self.duration,
+            minimum=self.minimum,
+            sample=self.sample,
+            level=self.level,
+            direction=1 if self.primary.better == "higher" else -1,
+            detect=self.detect,
+        )
+
+    def full_salt(self, folder: str) -> str:
+        """What units are assigned by.
+
+        Args:
+            folder: the model's.
+        """
+        return self.salt or f"{folder}/{self.name}"
