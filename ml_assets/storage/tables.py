@@ -75,6 +75,20 @@ class ModelTables:
         return f"{self.model}/champion"
 
     @property
+    def rollout(self) -> str:
+        """The ledger of rollouts."""
+        return f"{self.model}/rollout"
+
+    @property
+    def rollout_offers(self) -> str:
+        """The ledger of candidates that wait for their rollout."""
+        return f"{self.model}/rollout_offers"
+
+    def experiment(self, name: str) -> str:
+        """The ledger of an experiment."""
+        return f"{self.model}/experiments/{name}"
+
+    @property
     def online_features(self) -> str:
         """The ledger of writes to the online store."""
         return f"{self.model}/online_features"
