@@ -188,17 +188,43 @@ def parse_documents(text: str, where: str) -> Iterator[YamlDocument]:
     ({'drift': 0.3, 'every': '28d'}, 2)
 
     Raises:
-        DeclarationError: it is not valid YAML; the message names the line.
+        DeclarationError: it is not valid YAML, or a key stands twice; the message names the line.
     """
     loader = _Loader(text)
     try:
         while loader.check_node():
             node = loader.get_node()
+            _require_single_keys(node, where)
             yield YamlDocument(where, loader.construct_document(node), node)
     except yaml.YAMLError as error:
         raise DeclarationError(_unreadable(where, error)) from error
     finally:
         loader.dispose()
+
+
+def _require_single_keys(root: yaml.Node, where: str) -> None:
+    """Refuse a key that stands twice in one mapping: PyYAML would take the last one, without a word."""
+    nodes, seen = [root], set[int]()
+    while nodes:
+        node = nodes.pop()
+        if id(node) in seen:  # an alias may stand for what it is within
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            _require_single(node, where)
+            nodes += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+
+
+def _require_single(node: yaml.MappingNode, where: str) -> None:
+    lines: dict[str, int] = {}
+    for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]:
+        line = key.start_mark.line + 1
+        if key.value in lines:
+            said = f"{key.value!r} stands on line {lines[key.value]} already: keep one of them"
+            raise DeclarationError(f"{where}:{line}: {said}")
+        lines[key.value] = line
 
 
 def parse_policy(text: str, where: str) -> RetrainSpec:
