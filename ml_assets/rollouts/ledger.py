@@ -73,7 +73,16 @@ class RolloutStep:
 
         A stage that began anew has another one, so that nothing of before is counted with it.
         """
-        return f"{self.rollout}/{self.began}"
+        return stage_name(self.rollout, self.began)
+
+
+def stage_name(rollout: str, began: int) -> str:
+    """The name of a stage in the event store.
+
+    >>> stage_name("7-1", 3)
+    '7-1/3'
+    """
+    return f"{rollout}/{began}"
 
 
 def ledger(model: str) -> Ledger[RolloutStep]:
