@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
-from sqlalchemy import Connection, Row, Table, delete, func, select, text
+from sqlalchemy import Connection, Row, Select, Table, delete, func, select, text
 
 from ml_assets.events.database import (
     as_store_errors,
@@ -152,6 +152,15 @@ class EventStore:
         query = select(table).where(table.c.prediction_id == prediction_id).order_by(table.c.sequence)
         with as_store_errors(self._url), self._begin() as connection:
             return tuple(Outcome._make(row[1:]) for row in connection.execute(query))
+
+    def select(self, query: Select[Any]) -> list[tuple[Any, ...]]:
+        """The rows of a query over the tables of `events.schema`, for the modules beside this one.
+
+        Raises:
+            EventStoreError: the database does not answer.
+        """
+        with as_store_errors(self._url), self._begin() as connection:
+            return [tuple(row) for row in connection.execute(query)]
 
     def mark_exported(self, kind: Kind, model: str, sequence: int) -> None:
         """Say that the graph has all rows of a model up to `sequence` for good: they may be deleted.
