@@ -64,7 +64,7 @@ def _figures(found: dict[str, list[Measured]], rows: int, *, promised: bool) -> 
         figures("the page, against Evidently", "kB", page["ours"], page["evidently"]),
         figures(
             f"a row: {rows:,} (ours) against {rows // SMALLER:,} (peer)", "µs",
-            *([1e6 * seconds for seconds in side] for side in growth), linear,
+            [1e6 * seconds for seconds in growth[0]], [1e6 * seconds for seconds in growth[1]], linear,
         ),
     ]  # fmt: skip
 

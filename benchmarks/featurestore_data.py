@@ -69,7 +69,7 @@ def generate(customers: int, thinned: int) -> dict[str, Any]:
     for every in {1, thinned}:
         duckdb.sql(f"COPY ({_rows(customers, every)}) TO '{entities(every)}' (FORMAT parquet)")
     _compute()
-    return {"rows": customers * DAYS, "past": duckdb.sql(_past()).fetchall()[0][0]}
+    return {"rows": customers * DAYS, "past": duckdb.execute(_past()).fetchall()[0][0]}
 
 
 def _ingest(customers: int) -> None:

@@ -90,6 +90,7 @@ def _fill(opened: "FeatureStore", url: str) -> None:
     from ml_assets.features.online.store import open_store
 
     last = duckdb.sql(f"SELECT {ENTITY}, {', '.join(FEATURES)} FROM '{features()}' WHERE event_timestamp = '{LAST}'")
+    assert last is not None
     rows = last.to_arrow_table()
     schema = schema_of(SET, ENTITY, rows.schema, {VIEW: (FEATURES, timedelta(days=TTL_DAYS))})
     online = open_store(url)

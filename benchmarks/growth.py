@@ -202,9 +202,9 @@ def _figures(history: History, of: str, *, promised: bool) -> list[Figure]:
         history.train()
 
     nothing_new()
-    lines = [(FILES, "files"), (COUNT, "s"), (INGEST, "s"), (NOTHING, "s")]
+    lines: list[tuple[float, str]] = [(FILES, "files"), (COUNT, "s"), (INGEST, "s"), (NOTHING, "s")]
     names = ["files of what servers wrote", "a count over the prediction log", "an ingest", "a run with nothing new"]
-    values = [[files], count, ingested, _seconds(nothing_new, 3)]
+    values: list[list[float]] = [[files], count, ingested, _seconds(nothing_new, 3)]
     rest = [("bytes of what servers wrote", size), ("bytes of raw tables", raw[1]), ("bytes of training sets", sets[1])]
     return [
         figures(f"{of}: {name}", unit, value, limit=most if promised else None)

@@ -69,8 +69,9 @@ def _model(project: "Project", as_of: date) -> None:
     from ml_assets.components.provenance import files, tags
     from ml_assets.settings import read_settings
     from ml_assets.training.dataset import build, refresh_labels
+    from ml_assets.training.publish import manifest
     from ml_assets.training.release import history, release
-    from ml_assets.training.report import report
+    from ml_assets.training.report import read_report, report
     from ml_assets.training.train import candidate, train
 
     lake, registry, folder, workers = project.lake, project.registry, project.folder(NAME), read_settings().workers
@@ -80,10 +81,10 @@ def _model(project: "Project", as_of: date) -> None:
     made = train(lake, registry, folder, built, tags=tags("none"), files=files())
     registry.link(made.version)
     report(lake, registry, folder, candidate(lake, registry, folder, as_of), workers=workers).metadata()
-    version = candidate(lake, registry, folder, as_of)
-    verdict = report(lake, registry, folder, version, workers=workers).verdict
+    judged = read_report(registry, folder, candidate(lake, registry, folder, as_of))
     now = datetime.now(UTC).replace(tzinfo=None)
-    release(lake, registry, version, verdict, as_of=as_of, decided_at=now)
+    kept = manifest(lake, registry, folder, judged)
+    release(lake, registry, judged.version, judged.verdict, manifest=kept, as_of=as_of, decided_at=now)
     history(lake, NAME)
 
 

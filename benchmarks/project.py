@@ -45,7 +45,7 @@ def timed(work: Callable[[], object]) -> dict[str, float]:
 def fill(command: str, **options: object) -> None:
     """Fill the drop zone of a model, as `ml-assets data <command>` does, without a progress bar."""
     from ml_assets.commands.samples import by_command
-    from ml_assets.settings import PROJECT
+    from ml_assets.settings import PROJECT, read_settings
 
     sample = by_command(PROJECT / "ml_assets" / "defs")[command]
-    sample.fill()(sample.zone(), **options)
+    sample.fill()(sample.zone(read_settings().incoming), **options)

@@ -189,7 +189,7 @@ def judge(documents: int, each: int) -> dict[str, Any]:
     searched = index()
     searched.update(tables(documents, _SEED), embedder=fit((d.text for d in truth), sample=SAMPLE))
     asked = questions(truth, each, _SEED + 1)
-    found = {mode: evaluate(searched, asked, mode=mode) for mode in ("hybrid", "bm25", "vector")}  # type: ignore[arg-type]
+    found = {mode: evaluate(searched, asked, mode=mode) for mode in ("hybrid", "bm25", "vector")}
     kinds = dict.fromkeys(query.kind for query in asked)
     return {
         "ndcg": {mode: _plain(each_.mean("ndcg")) for mode, each_ in found.items()},

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -60,7 +60,7 @@ class Side:
 
         server.await_until(answers)
 
-    def require_scores(self, server: Server, expected: list[float]) -> None:
+    def require_scores(self, server: Server, expected: Sequence[float]) -> None:
         """Refuse a server that answers something else than the others.
 
         Raises:

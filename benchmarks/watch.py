@@ -43,9 +43,12 @@ def looks(files: int) -> dict[str, Any]:
     for number in range(files):
         (zone / f"{number:06}.csv").write_text("a\n")
     sensor = data_sensor("shop", [SourceSpec(name="orders", files="shop/*.csv", event_time="made_at")])
-    cursor, seconds = None, []
+    cursor: str | None = None
+    seconds = []
     for _ in range(LOOKS):
         started = time.perf_counter()
-        cursor = sensor(dg.build_sensor_context(cursor=cursor)).cursor or cursor
+        tick = sensor(dg.build_sensor_context(cursor=cursor))
+        assert isinstance(tick, dg.SensorResult)
+        cursor = tick.cursor or cursor
         seconds.append(time.perf_counter() - started)
     return {"seconds": seconds}

@@ -53,7 +53,7 @@ def reported(url: str, model: str, folder: Path) -> int:
     of.score(weeks(*range(-6, 1)))
     with EventStore(url) as store, answering(of, folder) as answered:
         ids = [row.prediction_id for row in answered.answer(weeks(-2)[0])]
-        rows = _read(store, Outcome, model)
+        rows = (row for row in _read(store, Outcome, model) if isinstance(row, Outcome))
         moved = (row._replace(model="shop", prediction_id=ids[at % len(ids)]) for at, row in enumerate(rows))
         while page := tuple(islice(moved, _PAGE)):
             write(answered.store, *page)

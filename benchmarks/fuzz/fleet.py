@@ -113,5 +113,5 @@ async def _control(port: int, until: float, found: Findings) -> None:
         given = [*answers(got or b"")]
         if len(given) != 1 or given[0].fault() or given[0].status not in {200, 503}:
             kinds = [answer.kind() for answer in given]
-            found.fault(f"a request that is right gets {kinds or got} after {time.monotonic() - began:.1f} s", b"")
+            found.fault(f"a request that is right gets {kinds or got!r} after {time.monotonic() - began:.1f} s", b"")
         await asyncio.sleep(1)

@@ -7,6 +7,7 @@ import io
 import json
 import lzma
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,7 +45,7 @@ _ENDINGS = (
     ".csv.zst", ".txt", ".parquet.gz", ".csv.csv",
 )  # fmt: skip
 
-_PACKED = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+_PACKED: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def good(by: Chance, number: int) -> Delivered:
 def bad(by: Chance) -> Delivered:
     """A file that is wrong somewhere, most of the time."""
     content, ending = by.choice((_spoilt_csv, _edged_csv, _spoilt_lines, _spoilt_parquet, _odd_parquet, _corpus))(by)
-    packing = by.choice((None, None, None, None, *_PACKED))
+    packing = by.choice(("", "", "", "", *_PACKED))
     if packing and ending in {".csv", ".jsonl"}:
         content, ending = _PACKED[packing](content), ending + packing
         content = spoilt(by, content) if by.random() < 0.3 else content

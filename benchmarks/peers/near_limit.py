@@ -1,5 +1,8 @@
 """The least that takes and gives the same JSON: Starlette, msgspec, ONNX Runtime; no limits, no lookups, no log."""
 
+from types import GenericAlias
+from typing import Any
+
 import msgspec
 import numpy as np
 from starlette.applications import Starlette
@@ -23,10 +26,10 @@ class Answer(msgspec.Struct):
 
 
 Row = msgspec.defstruct("Row", [(name, float) for name in NAMES])
-Rows = msgspec.defstruct("Rows", [("instances", list[Row])])
+Rows = msgspec.defstruct("Rows", [("instances", GenericAlias(list, (Row,)))])
 
 _model = onnx()
-_decoder = msgspec.json.Decoder(Rows)
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Rows)
 _encoder = msgspec.json.Encoder()
 
 

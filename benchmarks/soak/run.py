@@ -174,19 +174,19 @@ def _on_sqlite(folder: Path) -> Iterator[Place]:
     folder.mkdir()
     with _disk(folder / "disk", "600m") as disk:
         events = f"sqlite:///{disk}/events.db"
-        with _served(folder, ML_ASSETS_EVENT_STORE=events) as place:
+        with _served(folder, events) as place:
             yield Place(place.server, place.data, place.redis, disk=disk)
 
 
 @contextmanager
 def _on_postgres(folder: Path, made: Cluster) -> Iterator[Place]:
     folder.mkdir()
-    with _served(folder, ML_ASSETS_EVENT_STORE=made.url) as place:
+    with _served(folder, made.url) as place:
         yield Place(place.server, place.data, place.redis, cluster=made)
 
 
 @contextmanager
-def _served(folder: Path, **variables: str) -> Iterator[Place]:
+def _served(folder: Path, events: str) -> Iterator[Place]:
     """Two workers over a registry with a champion, and a Redis of their own."""
     data = folder / "data"
     data.mkdir()
@@ -194,7 +194,7 @@ def _served(folder: Path, **variables: str) -> Iterator[Place]:
     shelf.release(shelf.train(0.0), 0.0)
     with redis(folder / "redis") as store:
         fill_redis(store)
-        with serving(data, workers=_WORKERS, ML_ASSETS_ONLINE_STORE=store.url, **variables) as server:
+        with serving(data, workers=_WORKERS, ML_ASSETS_ONLINE_STORE=store.url, ML_ASSETS_EVENT_STORE=events) as server:
             place = Place(server, data, store)
             until = time.monotonic() + 60
             while not _well(place):
