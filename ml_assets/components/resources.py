@@ -62,6 +62,11 @@ class TreeResources:
         return cast("LakeResource", self._resource("lake", LakeResource)).open()
 
     @property
+    def registry(self) -> Registry:
+        """The registry of the resource `registry`."""
+        return cast("RegistryResource", self._resource("registry", RegistryResource)).open()
+
+    @property
     def settings(self) -> Settings:
         """The resource `settings`."""
         return cast("Settings", self._resource("settings", Settings))

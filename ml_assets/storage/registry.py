@@ -118,12 +118,16 @@ class Registry:
         return next((version for version in self.versions(model) if version.number == number), None)
 
     def champions(self) -> dict[str, Version]:
-        """The champion of every model that has one; the embedded database is read without MLflow's 3 s."""
+        """The champion of every model that has one."""
+        return self.versions_of_alias(CHAMPION)
+
+    def versions_of_alias(self, alias: str) -> dict[str, Version]:
+        """Model → the version that an alias names; the embedded database is read without MLflow's 3 s."""
         if self.uri.startswith(EMBEDDED):
-            rows = versions_with_alias(self.uri, CHAMPION)
+            rows = versions_with_alias(self.uri, alias)
             return {name: Version(name, number, run, tags) for name, number, run, tags in rows}
         models = self._client.search_registered_models(max_results=1000)
-        numbers = {model.name: model.aliases[CHAMPION] for model in models if CHAMPION in model.aliases}
+        numbers = {model.name: model.aliases[alias] for model in models if alias in model.aliases}
         return {name: self.version(name, int(number)) for name, number in numbers.items()}
 
     def glance(self, model: str) -> tuple[Version, dict[str, float]] | None:

@@ -94,6 +94,11 @@ class ModelTables:
         return f"{self.model}/online_features"
 
     @property
+    def online_variants(self) -> str:
+        """The ledger of such writes for versions beside the champion."""
+        return f"{self.model}/online_variants"
+
+    @property
     def alerts(self) -> str:
         """The outbox of alerts."""
         return f"{self.model}/alerts"

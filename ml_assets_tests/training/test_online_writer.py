@@ -27,7 +27,13 @@ from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.definition import ModelDefinition, assemble
 from ml_assets.training.frame import FeatureColumns
-from ml_assets.training.online_writer import OnlineWriteResult, date_to_refresh, date_to_write, write_online
+from ml_assets.training.online_writer import (
+    OnlineWriter,
+    OnlineWriteResult,
+    date_to_refresh,
+    date_to_write,
+    write_champion,
+)
 from ml_assets.training.record import TrainingRecord as Kept
 from ml_assets.training.split import Split
 from ml_assets_tests.conftest import AS_OF, FIRST, MODEL, QUERIES, SOURCES, Tiny
@@ -49,10 +55,15 @@ class Champion(Registry):
         return Version(model, self.number, "run", {}) if self.features else None
 
     def read(self, run_id: str, path: str) -> bytes | None:
-        views, ttls = zip(*((item.view, item.ttl.total_seconds()) for item in self.features), strict=True)
-        split, columns = Split(*[(FIRST,)] * 3), FeatureColumns((), ())
         assert (run_id, path) == ("run", "training.json")
-        return Kept("customer", "t", 0, FIRST, split, columns, views, ttls, {}, {}).to_json()
+        return recorded(self.features)
+
+
+def recorded(features: tuple[TimedView, ...]) -> bytes:
+    """The file that says of a version that it was trained on these views."""
+    views, ttls = zip(*((item.view, item.ttl.total_seconds()) for item in features), strict=True)
+    split, columns = Split(*[(FIRST,)] * 3), FeatureColumns((), ())
+    return Kept("customer", "t", 0, FIRST, split, columns, views, ttls, {}, {}).to_json()
 
 
 @dataclass
@@ -79,9 +90,8 @@ class Served:
 
     def write(self, as_of: date = AS_OF, champion: Champion | None = None) -> OnlineWriteResult:
         self.ticks.append(self.ticks[-1] + timedelta(seconds=1))
-        return write_online(
-            self.shop.lake, champion or self.champion, self.folder, self.store, as_of, written_at=self.ticks[-1]
-        )
+        writer = OnlineWriter(self.shop.lake, self.folder, self.store, as_of, self.ticks[-1])
+        return write_champion(writer, champion or self.champion)
 
     def ledger(self) -> list[tuple[date, str, int]]:
         rows = self.shop.lake.query("SELECT * FROM o ORDER BY written_at", o=ledger("shop").table).to_pylist()
