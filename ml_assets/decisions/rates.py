@@ -95,6 +95,25 @@ def log_e_slower(at_quantiles: Sequence[Sequence[RateStage]]) -> float:
     return _log_sum_exp(np.array(logs)) - math.log(len(logs))
 
 
+def log_e_above(events: int, trials: int, rate: float) -> float:
+    """Evidence that events are more frequent than `rate`: the logarithm of an e-value, by the same mixture.
+
+    Args:
+        events: how many of the trials had one.
+        trials: all of them.
+        rate: between 0 and 1.
+
+    >>> round(log_e_above(20, 1_000, 0.01), 6) > 0 > round(log_e_above(10, 1_000, 0.01), 6)
+    True
+    """
+    log_ratios, log_weights = _mixture()
+    possible = rate * np.exp(log_ratios) < 1
+    log_ratios, exponents = log_ratios[possible], log_weights[possible].copy()
+    exponents += events * log_ratios
+    exponents += (trials - events) * (np.log1p(-rate * np.exp(log_ratios)) - np.log1p(-rate))
+    return _log_sum_exp(exponents) if len(exponents) else 0.0
+
+
 def log_e_disagreeing(disagreeing: int, compared: int, expected: float) -> float:
     """Evidence that two versions disagree more often than `expected`: the logarithm of an e-value.
 

@@ -4,12 +4,20 @@ It may be asked as often as one likes: every number that it looks at holds at al
 believed, is a guardrail breached, has the stage been looked at long enough, are the margins proven.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from ml_assets.decisions.doubts import (
+    ControlEvidence,
+    EvidenceDoubt,
+    Reaction,
+    Reactions,
+    doubt_assignment,
+    doubt_control,
+    doubt_traffic,
+)
 from ml_assets.decisions.guardrail import (
     Guardrail,
     GuardrailEvidence,
@@ -17,11 +25,13 @@ from ml_assets.decisions.guardrail import (
     GuardrailStatus,
     judge_guardrail,
 )
-from ml_assets.decisions.sample_ratio import SampleCounts, log_e_mismatch
+from ml_assets.decisions.sample_ratio import SampleCounts
 from ml_assets.decisions.verdict import Verdict
 
-_MISMATCH = 0.01
-"""The level of the sample-ratio test."""
+SHADOW_STAGE = -1
+"""The number of the stage in which the challenger answers in shadow only."""
+_IN_SHADOW = "disagreement"
+"""The guardrail that is counted without traffic of the challenger's own."""
 
 
 class RolloutAction(StrEnum):
@@ -48,6 +58,8 @@ class RolloutPolicy:
         level: probability of a false rollback in the whole rollout, shared by all guardrails.
         proof: probability of a false proof, of each guardrail.
         prove_each_stage: margins are proven at each stage, not only at the last one before promotion.
+        shadow: how long the challenger answers in shadow only, before the first stage.
+        reactions: what follows where the evidence is doubtful.
     """
 
     stages: tuple[float, ...] = (0.1, 0.5, 1.0)
@@ -59,6 +71,8 @@ class RolloutPolicy:
     level: float = 0.05
     proof: float = 0.05
     prove_each_stage: bool = False
+    shadow: timedelta = timedelta()
+    reactions: Reactions = field(default_factory=Reactions)
 
     def __post_init__(self) -> None:
         """Refuse stages that do not ascend to 1."""
@@ -76,11 +90,15 @@ class RolloutEvidence:
     """What was counted of a rollout up to now.
 
     Args:
-        stage: the number of the stage, from 0.
+        stage: the number of the stage, from 0; `SHADOW_STAGE`.
         entered: when it began.
         exposures: units at their first exposure, champion first, by stage up to this one.
         guardrails: metric → what was counted; a metric that could not be counted is left out.
         faults: why the evidence cannot be believed, in sentences: a log that cannot be read, a lease that has ended.
+        sampled: units that the challenger answered in this stage; None: those that met it here first.
+        repeated: units of this stage that both variants answered.
+        idle: time since the last unit was exposed.
+        control: the champion's own answers since the stage began; None: not known.
     """
 
     stage: int
@@ -88,6 +106,17 @@ class RolloutEvidence:
     exposures: tuple[SampleCounts, ...]
     guardrails: Mapping[str, GuardrailEvidence] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
+    sampled: int | None = None
+    repeated: int = 0
+    idle: timedelta = timedelta()
+    control: ControlEvidence | None = None
+
+    @property
+    def units(self) -> int:
+        """The units that the challenger has answered in this stage."""
+        if self.sampled is not None:
+            return self.sampled
+        return self.exposures[-1].units[-1] if self.exposures else 0
 
 
 RolloutVerdict = Verdict[RolloutAction, GuardrailResult]
@@ -103,65 +132,87 @@ def decide(policy: RolloutPolicy, evidence: RolloutEvidence, now: datetime) -> R
     '1,000 units in 2:00:00 at a share of 10 %: on to 50 %'
     """
     results = _judge(policy, evidence)
+    action, reasons = _conclude(policy, evidence, results, now)
+    return Verdict(action, "; ".join([*reasons, *_reasons(_doubts(policy, evidence), Reaction.WARN)]), results)
 
-    def conclude(action: RolloutAction, reason: str) -> RolloutVerdict:
-        return Verdict(action, reason, results)
 
-    if faults := _faults(evidence):
-        return conclude(RolloutAction.ERROR, "; ".join(faults))
-    if breached := [each.reason for each in results if each.status is GuardrailStatus.BREACHED]:
-        return conclude(RolloutAction.ROLL_BACK, "; ".join(breached))
+def _conclude(
+    policy: RolloutPolicy, evidence: RolloutEvidence, results: tuple[GuardrailResult, ...], now: datetime
+) -> tuple[RolloutAction, list[str]]:
+    """The action and its reasons, in the order in which they weigh."""
+    broken = doubt_control(evidence.control)
+    in_order = (
+        (RolloutAction.ERROR, [*evidence.faults]),
+        (RolloutAction.ROLL_BACK, _reasons(_doubts(policy, evidence), Reaction.ROLL_BACK)),
+        (RolloutAction.ERROR, _reasons(_doubts_of_counts(policy, evidence), Reaction.HOLD)),
+        (RolloutAction.ROLL_BACK, [each.reason for each in results if each.status is GuardrailStatus.BREACHED]),
+        (RolloutAction.ERROR, [broken] if broken else []),
+    )
+    for action, reasons in in_order:
+        if reasons:
+            return action, reasons
     lacking = _lacking(policy, evidence, results, now)
     if not lacking:
-        return conclude(*_next(policy, evidence, now))
+        return _next(policy, evidence, now)
     if now - evidence.entered >= policy.patience:
-        return conclude(policy.then, f"nothing proven within {policy.patience}: {'; '.join(lacking)}")
-    return conclude(RolloutAction.HOLD, "; ".join(lacking))
+        return policy.then, [f"nothing proven within {policy.patience}: {'; '.join(lacking)}"]
+    return RolloutAction.HOLD, lacking
+
+
+def _doubts_of_counts(policy: RolloutPolicy, evidence: RolloutEvidence) -> list[EvidenceDoubt]:
+    return doubt_assignment(policy.reactions, evidence.exposures, evidence.repeated)
+
+
+def _doubts_of_traffic(policy: RolloutPolicy, evidence: RolloutEvidence) -> list[EvidenceDoubt]:
+    return doubt_traffic(policy.reactions, evidence.idle)
+
+
+def _doubts(policy: RolloutPolicy, evidence: RolloutEvidence) -> list[EvidenceDoubt]:
+    return [*_doubts_of_counts(policy, evidence), *_doubts_of_traffic(policy, evidence)]
+
+
+def _reasons(doubts: list[EvidenceDoubt], reaction: Reaction) -> list[str]:
+    return [each.reason for each in doubts if each.reaction is reaction]
 
 
 def _judge(policy: RolloutPolicy, evidence: RolloutEvidence) -> tuple[GuardrailResult, ...]:
+    """Every guardrail; while nobody sees the challenger's answers, those that need no traffic of its own."""
     alpha = policy.level / max(1, len(policy.guardrails))
-    share = policy.stages[evidence.stage]
+    share = policy.stages[max(0, evidence.stage)]
+    unseen = evidence.stage == SHADOW_STAGE
     return tuple(
         judge_guardrail(each, evidence.guardrails.get(each.metric), share, alpha, policy.proof)
         for each in policy.guardrails
+        if not unseen or each.metric == _IN_SHADOW
     )
-
-
-def _faults(evidence: RolloutEvidence) -> list[str]:
-    """Why nothing can be decided."""
-    faults = list(evidence.faults)
-    log_e = log_e_mismatch(evidence.exposures)
-    if log_e >= math.log(1 / _MISMATCH):
-        last = evidence.exposures[-1]
-        faults.append(
-            f"sample-ratio mismatch: {' and '.join(f'{units:,}' for units in last.units)} units at shares of "
-            f"{' and '.join(f'{share:.0%}' for share in last.shares)} (e-value {math.exp(min(log_e, 700)):.3g}): "
-            "the assignment or the log is broken"
-        )
-    return faults
 
 
 def _lacking(
     policy: RolloutPolicy, evidence: RolloutEvidence, results: tuple[GuardrailResult, ...], now: datetime
 ) -> list[str]:
     """What the stage still waits for."""
-    units = evidence.exposures[-1].units[-1] if evidence.exposures else 0
-    last = evidence.stage >= len(policy.stages) - 2
     lacking = [each.reason for each in results if each.status is GuardrailStatus.UNKNOWN]
-    if units < policy.sample:
-        lacking.append(f"{units:,} of {policy.sample:,} units seen by the challenger")
-    if now - evidence.entered < policy.bake:
-        lacking.append(f"{policy.bake - (now - evidence.entered)} left of the bake of {policy.bake}")
-    if last or policy.prove_each_stage:
+    lacking += _reasons(_doubts_of_traffic(policy, evidence), Reaction.HOLD)
+    if evidence.stage == SHADOW_STAGE:
+        return [*lacking, *_left(policy.shadow, "answers in shadow", now - evidence.entered)]
+    if evidence.units < policy.sample:
+        lacking.append(f"{evidence.units:,} of {policy.sample:,} units seen by the challenger")
+    lacking += _left(policy.bake, "bake", now - evidence.entered)
+    if policy.prove_each_stage or evidence.stage >= len(policy.stages) - 2:
         open_margins = (each for each in results if each.needed and each.status is GuardrailStatus.OPEN)
         lacking += [each.reason for each in open_margins]
     return lacking
 
 
-def _next(policy: RolloutPolicy, evidence: RolloutEvidence, now: datetime) -> tuple[RolloutAction, str]:
-    following = policy.stages[evidence.stage + 1]
-    seen = f"{evidence.exposures[-1].units[-1]:,} units in {now - evidence.entered}"
-    reason = f"{seen} at a share of {policy.stages[evidence.stage]:.0%}: on to {following:.0%}"
+def _left(needed: timedelta, what: str, passed: timedelta) -> list[str]:
+    return [f"{needed - passed} left of the {what} of {needed}"] if passed < needed else []
+
+
+def _next(policy: RolloutPolicy, evidence: RolloutEvidence, now: datetime) -> tuple[RolloutAction, list[str]]:
+    following, passed = policy.stages[evidence.stage + 1], now - evidence.entered
+    if evidence.stage == SHADOW_STAGE:
+        seen = f"{passed} of answers in shadow"
+    else:
+        seen = f"{evidence.units:,} units in {passed} at a share of {policy.stages[evidence.stage]:.0%}"
     action = RolloutAction.PROMOTE if following == 1 else RolloutAction.ADVANCE
-    return action, reason.replace("%", " %")
+    return action, [f"{seen}: on to {following:.0%}".replace("%", " %")]

@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from ml_assets.decisions.doubts import Reaction, Reactions
 from ml_assets.decisions.guardrail import Guardrail
 from ml_assets.decisions.rollout import RolloutAction, RolloutPolicy
 from ml_assets.spec.base import Declaration, Duration
@@ -19,8 +20,6 @@ PAIRED = ("log_loss", "brier", "accuracy")
 
 _LOOKS = 3
 """A lease outlives so many measurements."""
-
-Reaction = Literal["hold", "roll_back", "warn"]
 
 
 class GuardrailSpec(Declaration):
@@ -68,9 +67,9 @@ class ShadowSpec(Declaration):
 class ReactionSpec(Declaration):
     """What follows where the evidence is doubtful."""
 
-    sample_ratio: Reaction = Field("hold", description="The variants do not get their shares")
-    no_traffic: Reaction = Field("hold", description="Nobody was exposed for 24 h")
-    multiple_exposures: Reaction = Field("hold", description="Units that both variants answered within a stage")
+    sample_ratio: Reaction = Field(Reaction.HOLD, description="The variants do not get their shares")
+    no_traffic: Reaction = Field(Reaction.HOLD, description="Nobody was exposed for 24 h")
+    multiple_exposures: Reaction = Field(Reaction.HOLD, description="Units that both variants answered within a stage")
 
 
 class RolloutSpec(Declaration):
@@ -130,6 +129,8 @@ class RolloutSpec(Declaration):
             level=self.level,
             proof=self.proof,
             prove_each_stage=self.prove == "each",
+            shadow=self.shadow.first or timedelta(),
+            reactions=Reactions(**self.on.model_dump()),
         )
 
     @property
