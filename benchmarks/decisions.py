@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from statistics import median
 
-import numpy as np
-
+from benchmarks import decisions_intervals as intervals
 from benchmarks import decisions_simulated as simulated
+from benchmarks import decisions_threshold as threshold
 from benchmarks.figure import Figure, figures
 from benchmarks.process import say
 from ml_assets.decisions.assignment import assign_variant, unit_point
@@ -21,7 +21,9 @@ UNITS = 1_000_000
 def measure(quick: bool) -> list[Figure]:
     """False and missed decisions; in a quick run of so few simulations that no promise is compared."""
     simulations = QUICK if quick else SIMULATIONS
-    parts = (_rates, _returning, _margins, _ratio, _means, _rollouts, _experiments, _assignment)
+    parts = (
+        _rates, _returning, _margins, _ratio, _means, _intervals, _rollouts, _threshold, _experiments, _assignment,
+    )  # fmt: skip
     lines = [figure for part in parts for figure in part(simulations)]
     if quick:
         return [figures(each.name, each.unit, each.ours, each.peer) for each in lines]
@@ -32,13 +34,17 @@ def _rates(simulations: int) -> list[Figure]:
     say("rates of bad events, a look after every 1,000 and every 100 units")
     equal, worse = (0.05, 0.05), (0.05, 0.09)
     found = simulated.found_at(2, simulations, 60, 1_000, worse)
-    often = [simulated.found_at(3, simulations // 4, 1_000, 100, (rate, rate)) for rate in (0.05, 0.01)]
+    often = ((0.05, 0.1), (0.01, 0.1), (0.001, 0.1), (0.05, 0.5))
     ramp = simulated.ramp(4, simulations), simulated.ramp(4, simulations, simulated.z_test)
     return [
         _share("equal challengers rolled back, 60 looks at 5 %", simulated.found_at(1, simulations, 60, 1_000, equal),
                5.0, simulated.found_at(1, simulations, 60, 1_000, equal, simulated.z_test)),
-        _share("… 1,000 looks at 5 %", often[0], 5.0),
-        _share("… 1,000 looks at 1 %", often[1], 5.0),
+        *(
+            _share(f"… 1,000 looks at {100 * rate:g} %, share {100 * share:g} %",
+                   simulated.found_at(3, simulations, 1_000, 100, (rate, rate), share=share), 5.0,
+                   simulated.found_at(3, simulations // 4, 1_000, 100, (rate, rate), simulated.z_test, share))
+            for rate, share in often
+        ),
         figures(f"… while share and rate of both grow (z-test {100 * ramp[1]:.1f} %)", "%", [100 * ramp[0]], limit=5.0),
         _share("5 → 9 % of errors found at a share of 10 %", found, at_least=99.0),
         figures("… median look", "looks", [median(look for look in found if look)], limit=5.0),
@@ -48,7 +54,7 @@ def _rates(simulations: int) -> list[Figure]:
 def _returning(simulations: int) -> list[Figure]:
     say("entities that come back")
     ours = simulated.returning(5, simulations)
-    by_request = simulated.returning(5, simulations // 4, by_request=True)
+    by_request = simulated.returning(5, simulations, by_request=True)
     return [
         figures("equal challengers rolled back, returning entities", "%", [100 * ours], limit=5.0),
         figures("… if requests were counted instead of entities", "%", [100 * by_request]),
@@ -59,7 +65,7 @@ def _margins(simulations: int) -> list[Figure]:
     say("challengers that are worse by exactly the margin")
     cases = (0.01, 0.01), (0.05, 0.01), (0.001, 0.005)
     return [
-        figures(f"called within {margin:.1%} of {rate:.1%} at the margin", "%",
+        figures(f"worse by {100 * margin:g} points than {100 * rate:g} %, the margin, and called within it", "%",
                 [100 * simulated.proven_at_margin(6, simulations, rate, margin)], limit=5.0)
         for rate, margin in cases
     ]  # fmt: skip
@@ -68,7 +74,7 @@ def _margins(simulations: int) -> list[Figure]:
 def _ratio(simulations: int) -> list[Figure]:
     say("shares of units")
     wrong = simulated.mismatched(7, simulations, 0.10)
-    found = simulated.mismatched(8, simulations // 4, 0.09)
+    found = simulated.mismatched(8, simulations, 0.09)
     return [
         _share("right shares called wrong, 1,000 looks", wrong, 1.0),
         _share("10 → 9 % found within 100,000 units", found, at_least=99.0),
@@ -77,17 +83,31 @@ def _ratio(simulations: int) -> list[Figure]:
 
 def _means(simulations: int) -> list[Figure]:
     say("means of skewed values")
-
-    def score(random: np.random.Generator, size: int) -> np.ndarray:
-        return random.beta(2, 5, size)
-
-    def purchases(random: np.random.Generator, size: int) -> np.ndarray:
-        return (random.random(size) < 0.02) * random.lognormal(0, 1, size)
-
     return [
         figures(f"equal challengers called better by their {name}", "%",
                 [100 * simulated.means_called_better(9, simulations, draw)], limit=5.0)
-        for name, draw in (("score", score), ("purchases, 2 % buy", purchases))
+        for name, draw in (("score", intervals.score), ("purchases, 2 % buy", intervals.purchases))
+    ]  # fmt: skip
+
+
+def _intervals(simulations: int) -> list[Figure]:
+    say("intervals that are shown")
+    ratios = [(share, rate, ratio) for share in (0.1, 0.5) for rate, ratio in ((0.02, 0.5), (0.05, 1.0), (0.05, 1.8))]
+    means = [
+        ("score", intervals.score, 2 / 7, 1.1),
+        ("capped purchases", intervals.capped_purchases, intervals.CAPPED_MEAN, 2.0),
+    ]
+    return [
+        *(
+            figures(f"ratio of rates {ratio:g}, share {100 * share:g} %: its interval holds it at all looks", "%",
+                    [100 - 100 * intervals.missed_ratio(16, simulations, share, rate, ratio)], at_least=95.0)
+            for share, rate, ratio in ratios
+        ),
+        *(
+            figures(f"mean {name} × {factor:g}, share {100 * share:g} %: its interval holds it at all looks", "%",
+                    [100 - 100 * intervals.missed_mean(17, simulations, share, draw, mean, factor)], at_least=95.0)
+            for share in (0.1, 0.5) for name, draw, mean, factor in means
+        ),
     ]  # fmt: skip
 
 
@@ -95,7 +115,7 @@ def _rollouts(simulations: int) -> list[Figure]:
     say("whole rollouts 10 → 50 → 100 %")
     same = simulated.rolled_out(10, simulations)
     at_margin = simulated.rolled_out(11, simulations, errors=0.02)
-    slow = simulated.rolled_out(12, simulations // 4, slower=1.5)
+    slow = simulated.rolled_out(12, simulations, slower=1.5)
     missing = simulated.rolled_out(13, simulations, disagreement=0.08)
     return [
         figures("whole rollouts: equal challengers rolled back", "%", [_ended(same, "roll_back")], limit=5.0),
@@ -104,6 +124,17 @@ def _rollouts(simulations: int) -> list[Figure]:
         figures("… 1.5 times as slow rolled back", "%", [_ended(slow, "roll_back")], at_least=99.0),
         figures("… feature missing (8 % disagree) rolled back", "%", [_ended(missing, "roll_back")], at_least=99.0),
         figures("… units that it answered, median", "units", [median(units for *_, units in missing)], limit=400.0),
+    ]
+
+
+def _threshold(simulations: int) -> list[Figure]:
+    say("the same by a rule of thresholds")
+    same, bad = (threshold.rolled_out(seed, simulations, errors) for seed, errors in ((18, 0.01), (19, 0.02)))
+    ended = [100 * runs.count(action) / simulations for runs, action in ((same, "roll_back"), (bad, "promote"))]
+    return [
+        figures("a rule of thresholds, two bad looks in a row: equal challengers rolled back", "%", ended[:1]),
+        figures("… promoted with a feature missing, which it cannot see", "%", [100 - ended[0]]),
+        figures("… promoted with errors at the margin", "%", ended[1:]),
     ]
 
 

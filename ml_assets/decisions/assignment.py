@@ -6,6 +6,7 @@ the upper end, so a challenger whose share grows keeps every unit that it has an
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 _BYTES = 8
 
@@ -20,8 +21,15 @@ def unit_point(salt: str, unit: str) -> float:
     >>> round(unit_point("churn/rollout/7", "customer-000123"), 12)
     0.367331428987
     """
-    digest = hashlib.sha256(f"{salt}|{unit}".encode()).digest()
-    return int.from_bytes(digest[:_BYTES], "big") / 2.0 ** (8 * _BYTES)
+    state = _salted(salt).copy()
+    state.update(unit.encode())
+    return int.from_bytes(state.digest()[:_BYTES], "big") / 2.0 ** (8 * _BYTES)
+
+
+@lru_cache(maxsize=256)
+def _salted(salt: str) -> "hashlib._Hash":
+    """The state of the hash once it has read the salt, which all units of a rollout share."""
+    return hashlib.sha256(f"{salt}|".encode())
 
 
 def assign_variant(point: float, shares: Mapping[str, float], default: str) -> str:

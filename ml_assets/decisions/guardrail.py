@@ -77,7 +77,8 @@ class GuardrailResult:
         status: what follows.
         log_e: the logarithm of the e-value for "the challenger is worse".
         limit: the logarithm of the e-value at which that is a breach.
-        ratio: the challenger's rate divided by the champion's; None where there are several limits or no event.
+        ratio: the challenger's rate divided by the champion's, in an interval that holds the truth at all looks with
+            probability 1 - proof; None where there are several limits.
         needed: how many times the champion's rate the margin allows; None where nothing has to be proven.
         units: more units that a proof takes if the two do not differ; None where it is not asked for or not in reach.
         reason: in one sentence.
@@ -115,7 +116,7 @@ def judge_guardrail(
     status = GuardrailStatus.PROVEN if proven else GuardrailStatus.BREACHED if log_e >= limit else GuardrailStatus.OPEN
     lacking = needed is not None and status is GuardrailStatus.OPEN
     units = _units_to_prove(evidence, share, needed, proof) if lacking and needed else None
-    ratio = bound_ratio(evidence.counts[0], proof) if len(evidence.counts) == 1 else None
+    ratio = bound_ratio(evidence.counts[0], proof / 2) if len(evidence.counts) == 1 else None
     reason = _sentence(guardrail, evidence, status, ratio, units)
     return GuardrailResult(guardrail.metric, status, log_e, limit, ratio, needed, units, reason)
 
