@@ -61,12 +61,14 @@ class ExperimentEvidence:
         exposures: units at their first exposure, in the order of the variants, control first.
         differences: variant → its mean of the primary metric minus the control's; without a variant that has no value.
         faults: why the evidence cannot be believed, in sentences.
+        lacking: what a difference that is not there waits for, in sentences.
     """
 
     started: datetime
     exposures: SampleCounts
     differences: Mapping[str, Difference] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,12 +142,22 @@ def _units_to_detect(effect: float, difference: Difference, level: float) -> int
     return units_for_means(effect, difference.error**2 * difference.units / 2, level * (1 - _RUNNING), _POWER)
 
 
+def describe_mismatch(counts: SampleCounts) -> str | None:
+    """A sentence where the units of the variants do not follow their shares; None where they do.
+
+    >>> describe_mismatch(SampleCounts((5_000, 4_300), (0.5, 0.5)))
+    'sample-ratio mismatch: 5,000 and 4,300 units (e-value 6.8e+09)'
+    """
+    log_e = log_e_mismatch([counts])
+    if log_e < math.log(1 / _MISMATCH):
+        return None
+    units = " and ".join(f"{each:,}" for each in counts.units)
+    return f"sample-ratio mismatch: {units} units (e-value {math.exp(min(log_e, 700)):.3g})"
+
+
 def _faults(evidence: ExperimentEvidence) -> list[str]:
-    faults, log_e = list(evidence.faults), log_e_mismatch([evidence.exposures])
-    if log_e >= math.log(1 / _MISMATCH):
-        units = " and ".join(f"{each:,}" for each in evidence.exposures.units)
-        faults.append(f"sample-ratio mismatch: {units} units (e-value {math.exp(min(log_e, 700)):.3g})")
-    return faults
+    mismatch = describe_mismatch(evidence.exposures)
+    return [*evidence.faults, *([mismatch] if mismatch and mismatch not in evidence.faults else [])]
 
 
 def _lacking(policy: ExperimentPolicy, evidence: ExperimentEvidence, now: datetime) -> list[str]:
@@ -155,4 +167,4 @@ def _lacking(policy: ExperimentPolicy, evidence: ExperimentEvidence, now: dateti
         lacking.append(f"{fewest:,} of {policy.sample:,} units in the smallest variant")
     if running < policy.minimum:
         lacking.append(f"{policy.minimum - running} left of the minimum of {policy.minimum}")
-    return lacking
+    return [*lacking, *evidence.lacking]

@@ -65,7 +65,8 @@ def adjusted_difference(champion: PairedMoments, challenger: PairedMoments) -> D
         return (moments.y - slope * moments.x) / moments.units
 
     def variance(moments: PairedMoments) -> float:
-        return moments.variance_of_y + slope**2 * moments.variance_of_x - 2 * slope * moments.covariance
+        explained = 2 * slope * moments.covariance - slope**2 * moments.variance_of_x
+        return max(0.0, moments.variance_of_y - explained)  # of a covariate that says all, rounding leaves less than 0
 
     error = math.sqrt(variance(champion) / champion.units + variance(challenger) / challenger.units)
     return Difference(mean(challenger) - mean(champion), error, both.units)

@@ -61,6 +61,11 @@ class ExperimentSpec(Declaration):
             raise ValueError(f"variants: their shares add up to {total:g}, not to 1")
         if self.minimum > self.duration:
             raise ValueError(f"minimum: {self.minimum} is longer than the duration of {self.duration}")
+        if self.primary.metric != SCORE and self.primary.window >= self.duration:
+            raise ValueError(
+                f"primary.window: no unit's {self.primary.window} pass within the duration of {self.duration}: "
+                "shorten the window, or lengthen the duration"
+            )
         control = next(iter(self.variants.values()))
         if control.version != CHAMPION:
             raise ValueError("variants: the first one is the control: give it `version: champion`")

@@ -84,6 +84,11 @@ class ModelTables:
         """The ledger of candidates that wait for their rollout."""
         return f"{self.model}/rollout_offers"
 
+    @property
+    def turns(self) -> str:
+        """The ledger of whose turn it is: of one rollout or experiment at a time."""
+        return f"{self.model}/turns"
+
     def experiment(self, name: str) -> str:
         """The ledger of an experiment."""
         return f"{self.model}/experiments/{name}"
