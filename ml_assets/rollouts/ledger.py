@@ -4,10 +4,12 @@ A step is claimed by a record of its number in the same transaction as its row: 
 step one writes it, and the others read what it wrote.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
+from ml_assets.errors import LakeError
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.ledger import Ledger
 from ml_assets.storage.tables import ModelTables
@@ -90,6 +92,47 @@ def ledger(model: str) -> Ledger[RolloutStep]:
     return Ledger(ModelTables(model).rollout, RolloutStep, ("at", "step"))
 
 
+def last_step(lake: Lake, model: str) -> RolloutStep | None:
+    """The step that is in force; None: there never was a rollout."""
+    return ledger(model).last(lake)
+
+
+def open_step(lake: Lake, model: str) -> RolloutStep | None:
+    """The last step of the rollout that is running; None: none is."""
+    step = last_step(lake, model)
+    return step if step is not None and step.is_open else None
+
+
+def steps_of(lake: Lake, model: str, rollout: str) -> list[RolloutStep]:
+    """The steps of one rollout, in order."""
+    return [step for step in ledger(model).history(lake) if step.rollout == rollout]
+
+
+def counted_stages(steps: Sequence[RolloutStep]) -> list[RolloutStep]:
+    """The steps with which the stages began whose counts hold: one that began anew takes the place of the last.
+
+    Args:
+        steps: of one rollout, in order.
+    """
+    stages = list[RolloutStep]()
+    for step in steps:
+        if step.action == "restart" and stages:
+            stages[-1] = step
+        elif step.action in {"start", "advance"}:
+            stages.append(step)
+    return stages
+
+
+def time_after(last: RolloutStep | None, now: datetime) -> datetime:
+    """When a step is taken: never earlier than the one before it, for the clocks of machines differ.
+
+    Args:
+        last: the step before; None: there is none.
+        now: by this machine's clock, naive UTC.
+    """
+    return now if last is None else max(now, last.at + timedelta(microseconds=1))
+
+
 def claim(lake: Lake, model: str, row: RolloutStep) -> RolloutStep:
     """Take a step, unless another process has taken it; the row that stands.
 
@@ -98,8 +141,33 @@ def claim(lake: Lake, model: str, row: RolloutStep) -> RolloutStep:
         model: the model's name.
         row: the step.
     """
-    key = f"rollout={row.rollout} step={row.step}"
-    ledger(model).append(lake, row, records={key: 1})
+    ledger(model).append(lake, row, records={_key(row): 1})
     where = "rollout = $rollout AND step = $step"
     stands = ledger(model).last(lake, where, rollout=row.rollout, step=row.step)
     return stands or row
+
+
+def claim_start(lake: Lake, model: str, row: RolloutStep, last: RolloutStep | None) -> RolloutStep:
+    """Take the first step of a rollout, unless another process has begun one; the first step that stands.
+
+    Two rollouts have different first steps: what both would claim is the place after the last one.
+
+    Args:
+        lake: where the ledger is.
+        model: the model's name.
+        row: the step.
+        last: the last step of the rollout before; None: there was none.
+    """
+    place = f"start after={'nothing' if last is None else _key(last)}"
+    try:
+        ledger(model).append(lake, row, records={_key(row): 1, place: 1})
+    except LakeError:  # another rollout was begun there, or the lake cannot be written
+        if lake.record(ModelTables(model).rollout, place) is None:
+            raise
+    after = datetime.min if last is None else last.at  # noqa: DTZ901 - the lake's times are naive UTC
+    starts = [step for step in ledger(model).history(lake) if step.action == "start" and step.at > after]
+    return starts[0] if starts else row
+
+
+def _key(row: RolloutStep) -> str:
+    return f"rollout={row.rollout} step={row.step}"

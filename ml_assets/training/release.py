@@ -135,13 +135,13 @@ def promote(
     complete(lake, registry, version.model)
     before = registry.champion(version.model)
     if before is not None and before.number == version.number and _decided(lake, version):
-        _note_manual(lake, before, as_of, decided_at)
+        note_manual(lake, before, as_of, decided_at)
         return ReleaseEntry(before, False, f"version {before.number} is the champion already")
     why = obstacle(lake, registry, version, verdict)
     if why is not None:
         if before is None:
             return ReleaseEntry(None, False, f"there is no champion yet: {why}")
-        _note_manual(lake, before, as_of, decided_at)
+        note_manual(lake, before, as_of, decided_at)
         return ReleaseEntry(before, False, f"version {before.number} stays: {why}")
     registry.promote(version)
     previous = before.number if before and before.number != version.number else None
@@ -229,7 +229,15 @@ def _decided(lake: Lake, version: Version) -> bool:
     )
 
 
-def _note_manual(lake: Lake, champion: Version, as_of: date, decided_at: datetime) -> None:
+def note_manual(lake: Lake, champion: Version, as_of: date, decided_at: datetime) -> None:
+    """Write down that somebody moved the alias by hand, where the ledger does not say who is the champion.
+
+    Args:
+        lake: where the ledger is.
+        champion: of the registry.
+        as_of: the date of the decision.
+        decided_at: now, naive UTC.
+    """
     past = history(lake, champion.model)
     if past and past[-1]["version"] != champion.number:
         key = f"by hand={champion.number} after={past[-1]['decided_at']}"
@@ -262,6 +270,15 @@ def complete(lake: Lake, registry: Registry, model: str) -> Version | None:
         date.fromisoformat(intent["as_of"]), version.number, version.run_id, previous, intent["reason"], "{}",
         datetime.fromisoformat(intent["decided_at"]), "rolled back" if version.number < previous else "chosen",
     )  # fmt: skip
-    append(lake, model, row, f"moved={intent['decided_at']}")
+    append(lake, model, row, moved_key(row.decided_at))
     registry.clear_intent(model)
     return version
+
+
+def moved_key(decided_at: datetime) -> str:
+    """The key under which the ledger records a move of the champion by a person.
+
+    >>> moved_key(datetime(2026, 6, 1, 2))
+    'moved=2026-06-01T02:00:00'
+    """
+    return f"moved={decided_at.isoformat()}"

@@ -45,7 +45,7 @@ def rollback(
     _require_released(version)
     registry.announce(model, {
         "version": version.number, "previous": champion.number, "reason": " ".join(reason.split())[:1000],
-        "as_of": str(_now(lake, model, decided_at)), "decided_at": decided_at.isoformat(),
+        "as_of": str(reached_as_of(lake, model, decided_at)), "decided_at": decided_at.isoformat(),
     })  # fmt: skip
     complete(lake, registry, model)
     return version
@@ -81,8 +81,14 @@ def _require_released(version: Version) -> None:
         )
 
 
-def _now(lake: Lake, model: str, decided_at: datetime) -> date:
-    """The as-of date that the loop has reached: its ledger and its predictions say it."""
+def reached_as_of(lake: Lake, model: str, decided_at: datetime) -> date:
+    """The as-of date that the loop has reached: its ledger and its predictions say it.
+
+    Args:
+        lake: where both are.
+        model: the model's name.
+        decided_at: the moment whose date it is where neither says anything, naive UTC.
+    """
     days = [row["since"] for row in history(lake, model)]
     if lake.version(ModelTables(model).predictions) is not None:
         (last,) = lake.query("SELECT max(as_of) AS day FROM p", p=ModelTables(model).predictions)["day"].to_pylist()

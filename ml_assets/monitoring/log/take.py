@@ -52,6 +52,21 @@ def table(folder: str, kind: Kind) -> str:
     return f"{folder}/{EVENTS[kind].log}"
 
 
+def taken_until(lake: Lake, store: EventStore, folder: str, kind: Kind) -> int:
+    """The sequence of the event store up to which the lake has the rows of a model.
+
+    Args:
+        lake: where the rows are.
+        store: where later ones wait.
+        folder: the model.
+        kind: of the rows.
+
+    Raises:
+        EventStoreError: the event store does not answer.
+    """
+    return lake.record(table(folder, kind), f"events of {store.identity}") or 0
+
+
 def take(lake: Lake, store: EventStore, folder: str, due: date | None, *, limit: int = PAGE) -> Taken:
     """Take all rows of a model that the lake does not have, and write small files of closed days as one.
 
@@ -74,7 +89,7 @@ def take(lake: Lake, store: EventStore, folder: str, due: date | None, *, limit:
 
 def _take(lake: Lake, store: EventStore, folder: str, kind: Any, due: date | None, limit: int) -> int:  # noqa: ANN401 - each kind has its own page
     name, key, count = table(folder, kind), f"events of {store.identity}", 0
-    last = lake.record(name, key) or 0
+    last = taken_until(lake, store, folder, kind)
     while (page := store.read_since(kind, last, limit, model=folder)).rows:
         lake.append(name, _rows(kind, page.rows, due), records={key: page.last})
         last, count = page.last, count + len(page.rows)

@@ -1,0 +1,162 @@
+"""A challenger earns its traffic in stages, and what is measured of it decides each of them."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from ml_assets.decisions.route import CHALLENGER, CHAMPION, PREVIOUS, Route, Variant
+from ml_assets.errors import TrainingError
+from ml_assets.events.store import EventStore
+from ml_assets.rollouts.rollout import promote_by_hand, resume, roll_back_by_hand
+from ml_assets.training.release import history
+from ml_assets_tests.rollouts.scene import MODEL, START, Scene
+
+
+def test_a_good_challenger_becomes_the_champion_in_stages(scene: Scene) -> None:
+    first = scene.started()
+    assert (first.rollout, first.share, first.control, first.challenger) == ("7-1", 0.1, 6, 7)
+    assert scene.registry.served == {"champion 6": 0.9, "challenger 7": 0.1}
+    scene.ask(12_000)
+    scene.tick(after=timedelta(minutes=40))
+    second = scene.tick(after=timedelta(minutes=40))
+    assert second
+    assert (second.action, second.share, second.experiment) == ("advance", 0.5, "7-1/2")
+    scene.ask(12_000)
+    scene.tick(after=timedelta(minutes=40))
+    promoted = scene.tick(after=timedelta(minutes=40))
+    assert promoted
+    assert promoted.action == "promote"
+    assert scene.registry.served == {"champion 7": 1.0, "previous 6": 0.0}
+    assert scene.registry.aliases == {CHAMPION: 7, PREVIOUS: 6}
+    (row,) = history(scene.lake, MODEL)
+    assert (row["version"], row["previous"], row["decision"]) == (7, 6, "promoted")
+    scene.tick(after=timedelta(days=15))
+    assert scene.registry.served == {"champion 7": 1.0}
+    assert scene.actions == ["start", "hold", "advance", "hold", "promote"]
+
+
+def test_a_failing_challenger_is_rolled_back(scene: Scene) -> None:
+    scene.started()
+    scene.ask(3_000, challenger=0.3)
+    step = scene.tick()
+    assert step
+    assert step.action == "roll_back"
+    assert "events are the challenger's" in step.reason
+    assert scene.registry.served == {"champion 6": 1.0}
+    assert scene.registry.aliases == {CHAMPION: 6}
+    assert scene.tick() == step, "its end is applied again, and nothing else happens"
+
+
+def test_without_traffic_a_stage_is_held(scene: Scene) -> None:
+    scene.started()
+    step = scene.tick(after=timedelta(minutes=30))
+    assert step
+    assert (step.action, step.share) == ("hold", 0.1)
+    assert "0 of 1,000 units seen by the challenger" in step.reason
+
+
+def test_a_rollout_waits_until_the_champion_has_answered(scene: Scene) -> None:
+    scene.answer(99)
+    scene.offer()
+    beginning = scene.begin()
+    assert beginning.step is None
+    assert "has answered 99 of the 100 times" in beginning.reason
+    scene.answer()
+    assert scene.begin().step
+
+
+def test_the_newest_candidate_is_next_and_none_replaces_a_running_one(scene: Scene) -> None:
+    scene.started()
+    scene.offer(5)
+    scene.offer(8)
+    assert scene.begin().reason.startswith("rollout 7-1 is running")
+    scene.ask(3_000, challenger=0.3)
+    scene.tick()
+    beginning = scene.begin()
+    assert beginning.step
+    assert beginning.step.challenger == 8
+    roll_back_by_hand(scene.lake, scene.known, MODEL, reason="no", actor="ada", now=scene.now)
+    assert scene.begin().reason == "no candidate waits for its rollout"
+
+
+def test_a_rollout_waits_for_an_experiment(scene: Scene) -> None:
+    scene.answer()
+    scene.offer()
+    scene.registry.text = Route(MODEL, "s", (Variant(CHAMPION, 6, 0.5), Variant("b", 5, 0.5)), experiment="price")
+    assert scene.begin().reason == "version 7 waits until experiment price has ended"
+    assert scene.registry.text.experiment == "price"
+
+
+def test_a_lease_is_renewed_while_somebody_watches(scene: Scene) -> None:
+    scene.started()
+    first = scene.registry.text
+    assert first
+    scene.tick(after=timedelta(minutes=5))
+    assert scene.registry.text == first
+    scene.tick(after=timedelta(minutes=20))
+    assert scene.registry.text == replace(first, until=(first.until or 0) + 25 * 60)
+
+
+def test_a_stage_begins_anew_after_nobody_watched(scene: Scene) -> None:
+    scene.started()
+    scene.ask(2_000, challenger=0.05)
+    step = scene.tick(after=timedelta(hours=5))
+    assert step
+    assert (step.action, step.experiment) == ("restart", "7-1/1")
+    assert step.reason == "nobody watched from 2026-06-01 13:00 to 2026-06-01 17:00 UTC: the stage begins anew"
+    assert step.salt == "shop/7-1", "units keep their variant"
+    measurement = scene.measure()
+    assert measurement
+    assert [stage.experiment for stage in measurement.stages] == ["7-1/1"]
+    assert measurement.counts[0].exposed == {}
+
+
+def test_a_stage_begins_anew_in_another_event_store(scene: Scene) -> None:
+    first = scene.started()
+    scene.store.close()
+    for file in scene.root.glob("events.db*"):
+        file.unlink()
+    scene.store = EventStore(f"sqlite:///{scene.root}/events.db")
+    step = scene.tick()
+    assert step
+    assert (step.action, step.store != first.store) == ("restart", True)
+    assert step.reason.startswith("the event store is another one")
+    again = scene.tick()
+    assert again
+    assert again.action == "hold"
+
+
+def test_a_rollout_is_closed_where_somebody_moved_the_champion(scene: Scene) -> None:
+    scene.started()
+    scene.registry.aliases[CHAMPION] = 5
+    step = scene.tick()
+    assert step
+    assert step.action == "close"
+    assert step.reason.startswith("version 5 is the champion, not version 6")
+    assert scene.registry.served == {"champion 5": 1.0}
+
+
+def test_steps_follow_each_other_whatever_the_clocks_say(scene: Scene) -> None:
+    scene.started()
+    scene.now = START - timedelta(hours=2)
+    scene.tick()
+    scene.tick()
+    moments = [step.at for step in scene.steps]
+    assert moments == sorted(set(moments))
+    assert [step.step for step in scene.steps] == [0, 1, 2]
+
+
+def test_people_end_promote_and_resume(scene: Scene) -> None:
+    scene.started()
+    with pytest.raises(TrainingError, match="a reason is needed"):
+        resume(scene.lake, scene.known, MODEL, reason=" ", actor="ada", now=scene.now)
+    again = resume(scene.lake, scene.known, MODEL, reason="hash put right", actor="ada", now=scene.now)
+    assert (again.action, again.salt, again.experiment) == ("restart", "shop/7-1/1", "7-1/1")
+    assert scene.registry.text
+    assert scene.registry.text.salt == again.salt
+    promoted = promote_by_hand(scene.lake, scene.known, MODEL, reason="it repairs it", actor="ada", now=scene.now)
+    assert (promoted.actor, scene.registry.aliases[CHAMPION]) == ("ada", 7)
+    with pytest.raises(TrainingError, match="no rollout is running"):
+        roll_back_by_hand(scene.lake, scene.known, MODEL, reason="late", actor="ada", now=scene.now)
+    assert CHALLENGER not in scene.registry.aliases
