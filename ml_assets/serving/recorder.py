@@ -54,6 +54,16 @@ class Recorder:
         if self._log_predictions:
             await self.record(rows)
 
+    async def record_answers(self, predictions: Sequence[Event], measured: Sequence[Event]) -> None:
+        """Record answers, and what was measured of them, in one transaction; the latter always is.
+
+        Raises:
+            Problem: they are not recorded, so they may not be answered.
+        """
+        rows = [*predictions, *measured] if self._log_predictions else measured
+        if rows:
+            await self.record(rows)
+
     async def record(self, rows: Sequence[Event]) -> None:
         """Record events.
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from ml_assets.documents.document import Document
 from ml_assets.events.rows import LONG
 from ml_assets.serving.json_body import Decoder
 from ml_assets.serving.models.artifact import Value
@@ -30,13 +31,15 @@ class RequestRows(msgspec.Struct, gc=False):
 
     Args:
         entities: of each row; None where the request names none.
-        values: of each row, in the order of the manifest; None: to be read from the online store, or out of `texts`.
+        values: of each row, in the order of the manifest; None: to be read from the online store, or out of documents.
         texts: documents that were sent as text, an entity each.
+        documents: that were read from files, an entity each.
     """
 
     entities: Sequence[str | None]
     values: Sequence[Sequence[Value]] | None
     texts: Sequence[str] | None = None
+    documents: Sequence[Document] | None = None
 
 
 class Requests:

@@ -12,6 +12,8 @@ from ml_assets.serving.models.lookups import Lookups
 from ml_assets.serving.models.releases import Releases
 from ml_assets.serving.recorder import Recorder
 from ml_assets.serving.tokens import Tokens
+from ml_assets.serving.variants.measures import Measures
+from ml_assets.serving.variants.trials import TrialThreads
 from ml_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,9 +29,12 @@ class Services:
         self.lookups = Lookups(settings.online_url)
         self.models = LoadedModels(self.releases, self.lookups)
         self.model = self.models.model  # looked up once, not by each request
+        self.route = self.models.route
         self.metrics = Metrics()
         self.documents = DocumentFeatures()
         self.lanes = Lanes()
+        self.trials = TrialThreads()
+        self.measures = Measures()
         self.events = EventStore(settings.event_store_url)
         self.recorder = Recorder(self.events, log_predictions=settings.log_predictions)
         self.features_as_of: dict[str, Any] = {}
@@ -48,5 +53,5 @@ class Services:
     async def close(self) -> None:
         """Write what waits and give everything back."""
         await self.recorder.close()
-        for service in (self.lookups, self.documents, self.lanes, self.events):
+        for service in (self.lookups, self.documents, self.lanes, self.trials, self.events):
             service.close()

@@ -71,8 +71,8 @@ async def receive_document(services: Services, scope: Any, receive: Receive) -> 
     return body.removeprefix(BOM), False
 
 
-async def read_upload(services: Services, model: ServedModel, content: bytes) -> tuple[RequestRows, list[ModelInput]]:
-    """The one document that was sent, and what the model sees of it.
+async def read_upload(services: Services, content: bytes) -> RequestRows:
+    """The one document that was sent.
 
     Its name is not looked at: nothing is ever written under it, and what a file is its content says.
 
@@ -85,11 +85,11 @@ async def read_upload(services: Services, model: ServedModel, content: bytes) ->
         document, name = await services.lanes.reading.run(_read, services, content)
     except UnreadableError as error:
         raise _unreadable(error, "file") from None
-    return RequestRows([name], None), await _seen(services, model, [document])
+    return RequestRows([name], None, documents=[document])
 
 
-async def inputs_from_texts(services: Services, model: ServedModel, documents: Sequence[str]) -> list[ModelInput]:
-    """The model's inputs of documents that were sent as text.
+def read_texts(documents: Sequence[str]) -> list[Document]:
+    """Documents that were sent as text.
 
     Raises:
         Problem: one has more pages than a file may have.
@@ -102,10 +102,17 @@ async def inputs_from_texts(services: Services, model: ServedModel, documents: S
             )  # fmt: skip
     read = [tuple(Page(page, "text", 1.0) for page in text.split("\f")) for text in documents]
     sizes = [len(text.encode("utf-8", "replace")) for text in documents]
-    return await _seen(services, model, [Document("text", *each) for each in zip(sizes, read, strict=True)])
+    return [Document("text", *each) for each in zip(sizes, read, strict=True)]
 
 
-async def _seen(services: Services, model: ServedModel, documents: Sequence[Document]) -> list[ModelInput]:
+async def inputs_from_documents(
+    services: Services, model: ServedModel, documents: Sequence[Document]
+) -> list[ModelInput]:
+    """The model's inputs of documents.
+
+    Raises:
+        Problem: too many are being read; or nothing can be found in one.
+    """
     try:
         rows = await services.lanes.describing.run(services.documents.features, model.manifest, documents)
     except UnreadableError as error:

@@ -26,17 +26,23 @@ def probability(spend: float, n: float, shift: float = 0.0) -> float:
 
 
 @cache
-def onnx(shift: float = 0.0) -> bytes:
-    """P = sigmoid(spend + n + shift); a missing number is 0, the text is not looked at."""
+def onnx(shift: float = 0.0, features: tuple[Input, ...] = INPUTS) -> bytes:
+    """P = sigmoid(spend + n + shift); a missing number is 0, the text is not looked at.
+
+    Args:
+        shift: that is added.
+        features: two numbers, and what is not looked at.
+    """
     from onnx import TensorProto, helper
 
     number, text = TensorProto.FLOAT, TensorProto.STRING
     inputs = [
-        helper.make_tensor_value_info(each.name, text if each.kind == "text" else number, [None, 1]) for each in INPUTS
+        helper.make_tensor_value_info(each.name, text if each.kind == "text" else number, [None, 1])
+        for each in features
     ]
     nodes, summed = [], []
     zero = helper.make_tensor("zero", number, [1], [0.0])
-    for i, each in enumerate(INPUTS[:2]):
+    for i, each in enumerate([each for each in features if each.kind == "number"]):
         nodes += [
             helper.make_node("IsNaN", [each.name], [f"hole{i}"]),
             helper.make_node("Where", [f"hole{i}", "zero", each.name], [f"number{i}"]),

@@ -1,4 +1,4 @@
-"""A route goes from the registry over the follower to the worker, with named variants; today there is one."""
+"""A route goes from the registry over the follower to the worker, with named variants."""
 
 import json
 import time
@@ -13,10 +13,12 @@ from ml_assets.serving.models.follower import Follower
 from ml_assets.serving.models.releases import Releases, Routes
 from ml_assets.storage.registry import RegisteredRoute, Version
 from ml_assets_tests.serving import released
-from ml_assets_tests.serving.released import MODEL
+from ml_assets_tests.serving.released import ENTITY, MODEL
 from ml_assets_tests.serving.served import INVOKE, ROW, Served
 
 CANARY = Route(MODEL, "rollout 7", (Variant("champion", 1, 0.9), Variant("challenger", 2, 0.1)))
+UNITS = {"champion": "c1", "challenger": "c5"}
+"""Customers by the variant that they are assigned to."""
 
 
 class Shelf:
@@ -81,20 +83,19 @@ def test_each_variant_answers_from_its_release_and_is_counted_by_its_name(tmp_pa
     Follower(registry, Releases.at(tmp_path)).look()
     served = Served(tmp_path)
     with served.client:
-        services = served.worker.services
-        services.model = lambda name: services.models.routes[name].models[variant]  # what an assignment will choose
-        (answer,) = served.predict({"instances": [ROW]})
+        row = {**ROW, ENTITY: UNITS[variant]}
+        (answer,) = served.predict({"instances": [row]})
         version = CANARY.variants[variant == "challenger"].version
         assert (answer["variant"], answer["model_version"]) == (variant, version)
         assert answer["score"] == pytest.approx(released.probability(0.5, 1, version), abs=1e-6)
         refusal = served.predict({"instances": [{"n": "many"}]})
         assert refusal["status"] == 422
-        asked = served.client.post(INVOKE, json={"instances": [ROW]})
+        asked = served.client.post(INVOKE, json={"instances": [row]})
         assert asked.json()["predictions"] == [answer["score"]]
         assert served.client.get(f"/models/{MODEL}/ping").status_code == 200  # of the model, not of a variant
     assert {row.variant for row in served.events(Prediction)} == {variant}
     counts = {row.variant: (row.requests, row.refused) for row in served.events(Traffic)}
-    assert counts == ({"champion": (4, 1)} if variant == "champion" else {"champion": (1, 0), "challenger": (3, 1)})
+    assert counts == ({"champion": (4, 1)} if variant == "champion" else {"champion": (2, 1), "challenger": (2, 0)})
 
 
 def test_what_is_wrong_with_a_variant_is_named_by_it_and_forgotten_with_it(tmp_path: Path) -> None:

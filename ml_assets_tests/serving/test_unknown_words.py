@@ -7,7 +7,6 @@ import pytest
 
 from ml_assets.serving.models.artifact import Artifact
 from ml_assets.serving.models.model import Classified, ModelInput, ServedModel
-from ml_assets.serving.request import RequestRows
 from ml_assets.spec.names import REVIEW
 from ml_assets.storage.manifest import Input, Manifest
 from ml_assets_tests.documents.test_vocabulary import exported
@@ -51,7 +50,7 @@ def test_the_answer_says_so_and_the_limit_is_declared(onnx: bytes) -> None:
     texts = [ModelInput((1.0, "x", "Σύμβαση καθαρισμού", None))]
     for limit, decision in ((0.5, REVIEW), (1.0, None)):
         model = ServedModel("1", Artifact(manifest(onnx, limit), onnx), 0.0, "champion")
-        (answer,), _ = model.answers(RequestRows(["a"], None), texts, 0)
+        (answer,), _ = model.answers(["a"], texts, 0)
         assert isinstance(answer, Classified)
         assert (answer.unseen_share, answer.decision) == (1.0, decision or answer.predicted)
 

@@ -75,11 +75,16 @@ class Artifact:
         scores: list[float] = (probabilities.max(axis=1) if self._classes else probabilities[:, 1]).tolist()
         return scores
 
-    def answer(self, rows: Sequence[Sequence[Value]]) -> list[Decision]:
-        """Score and decision of each row; of several classes also the one that the score is the probability of."""
+    def answer(self, rows: Sequence[Sequence[Value]], run: Any = None) -> list[Decision]:  # noqa: ANN401 - onnxruntime has no types
+        """Score and decision of each row; of several classes also the one that the score is the probability of.
+
+        Args:
+            rows: as of `score`.
+            run: options of ONNX Runtime by which another thread may end the run; None: nobody does.
+        """
+        probabilities = self._probabilities(rows, run)
         if not self._classes:
-            return [Decision(score, self.decide(score)) for score in self.score(rows)]
-        probabilities = self._probabilities(rows)
+            return [Decision(score, self.decide(score)) for score in probabilities[:, 1].tolist()]
         best, scores = probabilities.argmax(axis=1).tolist(), probabilities.max(axis=1).tolist()
         return [self._named(score, self._classes[nr], row) for score, nr, row in zip(scores, best, rows, strict=True)]
 
@@ -90,7 +95,7 @@ class Artifact:
         sure = score >= limits.review_below and words.enough(limits.review_words, limits.review_unseen)
         return Decision(score, name if sure else REVIEW, name, words.unseen)
 
-    def _probabilities(self, rows: Sequence[Sequence[Value]]) -> Any:  # noqa: ANN401 - an array, [rows, classes]
+    def _probabilities(self, rows: Sequence[Sequence[Value]], run: Any = None) -> Any:  # noqa: ANN401 - an array, [rows, classes]
         split, count = len(self._numbers), len(rows)
         # None becomes NaN; what does not fit a float32 was refused with the request.
         table = np.array([row[:split] for row in rows] if self._texts else rows, dtype=np.float32)
@@ -99,7 +104,7 @@ class Artifact:
         for i, (name, kind) in enumerate(self._texts, start=split):
             words = [_WRITTEN[kind](row[i]) for row in rows]
             feed[name] = np.array(words, dtype=object).reshape(count, 1)
-        (probabilities,) = self._session.run([PROBABILITIES], feed)
+        (probabilities,) = self._session.run([PROBABILITIES], feed, run)
         return probabilities
 
     def decide(self, score: float) -> str:

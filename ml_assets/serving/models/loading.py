@@ -13,6 +13,7 @@ from ml_assets.serving.models.artifact import Artifact
 from ml_assets.serving.models.lookups import Lookups
 from ml_assets.serving.models.model import ServedModel
 from ml_assets.serving.models.releases import ReleasedRoute, Releases, Routes, VariantRelease
+from ml_assets.serving.models.split import TrafficSplit, make_split
 from ml_assets.serving.problem import Problem, unavailable
 from ml_assets.storage.manifest import Manifest
 
@@ -26,14 +27,18 @@ class LoadedRoute:
     Args:
         route: as the registry says it.
         models: name of the variant → the model that answers; the default variant has one.
+        default: the model that answers by default.
+        split: of the units among the variants; None: the default variant answers everything.
     """
 
     route: Route
     models: Mapping[str, ServedModel]
-    default: ServedModel = field(init=False)
+    default: ServedModel = field(init=False, compare=False)
+    split: TrafficSplit | None = field(init=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "default", self.models[self.route.default.name])  # looked up once, not by requests
+    def __post_init__(self) -> None:  # worked out once, not by requests
+        object.__setattr__(self, "default", self.models[self.route.default.name])
+        object.__setattr__(self, "split", make_split(self.route, self.models))
 
 
 def variant_label(model: str, variant: str) -> str:
@@ -69,9 +74,17 @@ class LoadedModels:
         Raises:
             Problem: there is none here, or not yet.
         """
+        return self.route(name).default
+
+    def route(self, name: str) -> LoadedRoute:
+        """The route of a model.
+
+        Raises:
+            Problem: there is none here, or not yet.
+        """
         route = self.routes.get(name)
         if route is not None:
-            return route.default
+            return route
         if trouble := self.refusals().get((name, CHAMPION)):
             raise unavailable("no-release", f"{name} has no release that this server can load: {trouble}")
         self.require_loaded(name)
@@ -166,7 +179,9 @@ class LoadedModels:
         }
         loaded = {variant: model for variant, model in models.items() if model is not None}
         if released.route.default.name in loaded:
-            self.routes[name] = LoadedRoute(released.route, loaded)
+            route = LoadedRoute(released.route, loaded)
+            if route != self.routes.get(name):
+                self.routes[name] = route
 
     async def _variant(
         self, name: str, variant: str, release: VariantRelease, held: ServedModel | None

@@ -4,16 +4,17 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ml_assets.documents.reasons import reasons
 from ml_assets.events.rows import Prediction, prediction_id
 from ml_assets.features.online.schema import OnlineRecord, Schema, stale_views
-from ml_assets.serving.models.artifact import Artifact, Value
+from ml_assets.serving.models.artifact import Artifact, Decision, Value
 from ml_assets.serving.problem import Problem
-from ml_assets.serving.request import RequestRows, Requests
+from ml_assets.serving.request import Requests
+from ml_assets.storage.manifest import Input
 from ml_assets.storage.scorer import normal
 
 
@@ -25,7 +26,7 @@ class Answer(msgspec.Struct, omit_defaults=False, gc=False):
         score: P(label = 1).
         decision: the declared band that the score falls into.
         model_version: which version answered.
-        variant: under which name: `champion`.
+        variant: that the row was assigned to: `champion`.
         features_as_of: the as-of date of the features; null where they came with the request.
         missing: features without a value.
         stale: feature views past their TTL.
@@ -70,6 +71,22 @@ class ModelInput(msgspec.Struct, gc=False):
     stale: tuple[str, ...] = ()
 
 
+class AnswerLabels(NamedTuple):
+    """What is said of answers beside what the model says.
+
+    Args:
+        variant: that the rows were assigned to, whoever answers.
+        ids: of the answers, one for each row.
+        requested: when the request came, microseconds since 1970.
+        latency: microseconds from then to the scores.
+    """
+
+    variant: str
+    ids: Sequence[str]
+    requested: int
+    latency: int
+
+
 class ServedModel:
     """A release that answers.
 
@@ -99,8 +116,7 @@ class ServedModel:
         Raises:
             Problem: it holds nothing of some.
         """
-        if None in records:
-            raise self._unknown([who for who, record in zip(entities, records, strict=True) if record is None])
+        self.require_records(entities, records)
         then = datetime.fromtimestamp(now, UTC).replace(tzinfo=None)
         return [
             ModelInput(
@@ -110,33 +126,70 @@ class ServedModel:
             if record is not None
         ]
 
+    def require_records(self, entities: Sequence[str], records: Sequence[OnlineRecord | None]) -> None:
+        """Return if there is a record of each entity.
+
+        Raises:
+            Problem: the online store holds nothing of some.
+        """
+        if None in records:
+            raise self._unknown([who for who, record in zip(entities, records, strict=True) if record is None])
+
     def answers(
-        self, rows: RequestRows, seen: Sequence[ModelInput], began: int
+        self, entities: Sequence[str | None], seen: Sequence[ModelInput], began: int
     ) -> tuple[list[Answer], list[Prediction]]:
         """Scores, decisions, and what is recorded of them.
 
         Args:
-            rows: of the request.
+            entities: of the rows.
             seen: what the model sees of each.
             began: when the request came, nanoseconds since 1970.
         """
         decisions = self.artifact.answer([row.values for row in seen])
         now = time.time_ns()
-        latency, requested = (now - began) // 1000, began // 1000
+        ids = [prediction_id(self.manifest.model, now) for _ in seen]
+        labels = AnswerLabels(self.variant, ids, began // 1000, (now - began) // 1000)
+        return self.label(entities, seen, decisions, labels)
+
+    def label(
+        self,
+        entities: Sequence[str | None],
+        seen: Sequence[ModelInput],
+        decisions: Sequence[Decision],
+        labels: AnswerLabels,
+    ) -> tuple[list[Answer], list[Prediction]]:
+        """Answers, and what is recorded of them.
+
+        Args:
+            entities: of the rows.
+            seen: what the model saw of each.
+            decisions: what it said.
+            labels: what else is said of the answers.
+        """
         answers, predictions = [], []
-        for entity, row, (score, decision, predicted, unseen) in zip(rows.entities, seen, decisions, strict=True):
-            missing, who = self._missing(row.values), prediction_id(self.manifest.model, now)
-            common = (who, score, decision, self.manifest.version, self.variant, row.as_of, missing, row.stale)
+        manifest, variant, requested, latency = self.manifest, labels.variant, labels.requested, labels.latency
+        for who, entity, row, (score, decision, predicted, unseen) in zip(
+            labels.ids, entities, seen, decisions, strict=True
+        ):
+            missing = self._missing(row.values)
+            common = (who, score, decision, manifest.version, variant, row.as_of, missing, row.stale)
             classified = predicted and Classified(*common, predicted, self._reasons(row, predicted), unseen)
             answers.append(classified or Answer(*common))
             features = msgspec.json.encode(dict(zip(self.artifact.names, row.values, strict=True))).decode()
             predictions.append(
                 Prediction(
-                    who, self.manifest.model, self.version, self.variant, entity, row.as_of, score, decision, features,
+                    who, manifest.model, self.version, variant, entity, row.as_of, score, decision, features,
                     _json_list(missing), _json_list(row.stale), requested, latency, predicted,
                 )
             )  # fmt: skip
         return answers, predictions
+
+    def picker_from(self, inputs: Sequence[Input]) -> Callable[[Sequence[Any]], Sequence[Value]] | None:
+        """A function from the values of other inputs to those of this version; None: some are not among them."""
+        kinds = {column.name: column.kind for column in inputs}
+        if any(kinds.get(column.name) != column.kind for column in self.manifest.inputs):
+            return None
+        return _picker(list(kinds), self.artifact.names)
 
     def _reasons(self, row: ModelInput, predicted: str) -> tuple[str, ...]:
         texts = [row.values[at] or "" for at in self._texts]

@@ -32,12 +32,13 @@ async def invocations(services: Services, name: str, scope: Any, receive: Receiv
         receive: of ASGI.
     """
     began = time.time_ns()
-    model = services.model(name)
+    route = services.route(name)
+    model = route.default
     scope[VARIANT] = model.variant
     kind, body = await read_json_content(scope, receive, CSV)
     table = tables.rows_from_csv(model, body) if kind == CSV else tables.rows_from_json(model, body)
     # Through the types of the model: what is wrong is refused in the words of `predict`.
     rows = model.requests.convert(table.rows, table.place)
-    answers = await answer_rows(services, model, rows, began)
+    answers = await answer_rows(services, route, rows, scope, began)
     predictions: list[float | str] = [one.predicted if isinstance(one, Classified) else one.score for one in answers]
     return msgspec.json.encode(Predictions(predictions, [one.prediction_id for one in answers]))

@@ -1,18 +1,20 @@
 """`POST /models/{model}/predict`: rows in, answers out, each of them recorded before it is sent."""
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from ml_assets.serving.content import JSON, media_type, read_json_content
 from ml_assets.serving.http import VARIANT, Receive
-from ml_assets.serving.models.model import Answer, Answers, ModelInput, ServedModel
+from ml_assets.serving.models.loading import LoadedRoute
+from ml_assets.serving.models.model import Answer, Answers, ServedModel
 from ml_assets.serving.request import RequestRows
 from ml_assets.serving.services import Services
 from ml_assets.serving.tokens import Scope
-from ml_assets.serving.uploads import inputs_from_texts, read_upload, receive_document
+from ml_assets.serving.uploads import read_upload, receive_document
+from ml_assets.serving.variants.answers import SplitRequest
+from ml_assets.serving.variants.rows import VariantRows, read_inputs
 
 SCOPE: Scope = "predict"
 """The scope that a token needs, whether a request comes through FastAPI or past it."""
@@ -34,62 +36,56 @@ async def predict(services: Services, name: str, scope: Any, receive: Receive) -
         GoneError: nobody waits for it any more.
     """
     began = time.time_ns()
-    model = services.model(name)
+    route = services.route(name)
+    model = route.default
     scope[VARIANT] = model.variant
     if model.manifest.documents and media_type(scope) not in JSON:
         body, is_file = await receive_document(services, scope, receive)
-        if is_file:
-            rows, inputs = await read_upload(services, model, body)
-            return _ENCODER.encode(Answers(await answer_inputs(services, model, rows, inputs, began)))
+        rows = await read_upload(services, body) if is_file else model.requests.decode(body)
     else:
         _, body = await read_json_content(scope, receive)
-    rows = model.requests.decode(body)
-    return _ENCODER.encode(Answers(await answer_rows(services, model, rows, began)))
+        rows = model.requests.decode(body)
+    return _ENCODER.encode(Answers(await answer_rows(services, route, rows, scope, began)))
 
 
-async def answer_rows(services: Services, model: ServedModel, rows: RequestRows, began: int) -> list[Answer]:
+async def answer_rows(
+    services: Services,
+    route: LoadedRoute,
+    rows: RequestRows,
+    scope: Any,  # noqa: ANN401 - of ASGI
+    began: int,
+) -> list[Answer]:
     """Answer the rows of a request, and record the answers.
 
     Args:
         services: of the process.
-        model: that answers.
+        route: of the model.
         rows: of the request.
-        began: when it came, nanoseconds since 1970.
+        scope: of ASGI, which is told the variant that was asked.
+        began: when the request came, nanoseconds since 1970.
 
     Raises:
-        Problem: a store does not answer, or an entity is not known.
+        Problem: a store does not answer, an entity is not known, or a document cannot be read.
     """
-    if rows.texts is not None:
-        inputs = await inputs_from_texts(services, model, rows.texts)
-    elif rows.values is None:
-        entities = [entity for entity in rows.entities if entity is not None]
-        records = await services.lookups.read(model.manifest.feature_set, entities, model.manifest.entity)
-        inputs = model.inputs_from_records(entities, records, began / 1e9)
+    split = route.split
+    if split is not None and began <= split.last:
+        answers = await SplitRequest(services, split, VariantRows(services, split, rows, began), began).answer(scope)
     else:
-        inputs = [ModelInput(values) for values in rows.values]
-    return await answer_inputs(services, model, rows, inputs, began)
-
-
-async def answer_inputs(
-    services: Services, model: ServedModel, rows: RequestRows, inputs: Sequence[ModelInput], began: int
-) -> list[Answer]:
-    """Answer what the model sees of rows, and record the answers.
-
-    Args:
-        services: of the process.
-        model: that answers.
-        rows: of the request.
-        inputs: what the model sees of each row.
-        began: when the request came, nanoseconds since 1970.
-    """
-    if model.manifest.documents:  # milliseconds for each, in which nobody else would be answered
-        answers, events = await services.lanes.describing.run(model.answers, rows, inputs, began)
-    else:
-        answers, events = model.answers(rows, inputs, began)
-    await services.recorder.record_predictions(events)
-    metrics, name, version = services.metrics, model.manifest.model, model.version
+        answers = await _answer_by_default(services, route.default, rows, began)
+    metrics, name = services.metrics, route.route.model
     for answer in answers:
+        version = str(answer.model_version)
         metrics.observe_answer(name, version, answer.variant, answer.score, answer.decision)
         if answer.missing or answer.stale:
             metrics.count_missing(name, version, answer.variant, answer.missing, answer.stale)
+    return answers
+
+
+async def _answer_by_default(services: Services, model: ServedModel, rows: RequestRows, began: int) -> list[Answer]:
+    inputs = await read_inputs(services, model, rows, began)
+    if model.manifest.documents:  # milliseconds for each, in which nobody else would be answered
+        answers, events = await services.lanes.describing.run(model.answers, rows.entities, inputs, began)
+    else:
+        answers, events = model.answers(rows.entities, inputs, began)
+    await services.recorder.record_predictions(events)
     return answers

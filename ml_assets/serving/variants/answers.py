@@ -1,0 +1,149 @@
+"""The answers to a request whose rows are split among variants."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ml_assets.events.rows import Prediction, prediction_id
+from ml_assets.serving.http import VARIANT
+from ml_assets.serving.models.model import Answer, AnswerLabels, ModelInput, ServedModel
+from ml_assets.serving.models.split import TrafficSplit
+from ml_assets.serving.problem import Problem
+from ml_assets.serving.services import Services
+from ml_assets.serving.variants.measures import EXPOSED, FAILED, AssignedRow, Measured, answer_marks
+from ml_assets.serving.variants.rows import VariantRows
+
+_LOG = logging.getLogger("ml_assets.serving")
+_REQUEST = "request"
+
+
+class SplitRequest:
+    """One request whose rows are split.
+
+    Rows of a variant are answered together. What another variant than the default one does not answer, the default one
+    does: the client sees no failure, and the row stays the other variant's in what is measured.
+
+    Args:
+        services: of the process.
+        split: of the route.
+        rows: of the request.
+        began: when it came, nanoseconds since 1970.
+    """
+
+    def __init__(self, services: Services, split: TrafficSplit, rows: VariantRows, began: int) -> None:
+        self._services = services
+        self._split = split
+        self._rows = rows
+        self._began = began
+        self._ids = [prediction_id(split.route.model, began) for _ in rows.rows.entities]
+        self._assigned: list[AssignedRow] = []
+        self._answers: dict[int, tuple[Answer, Prediction]] = {}
+        self._failed: set[int] = set()
+
+    async def answer(self, scope: Any) -> list[Answer]:  # noqa: ANN401 - of ASGI
+        """Answer and record all rows; the variant that was asked is written into the scope.
+
+        Raises:
+            Problem: a store does not answer, an entity is not known, or a document cannot be read.
+        """
+        await self._rows.read()
+        self._assigned = await self._assign()
+        places = self._places()
+        if len(places) == 1:
+            scope[VARIANT] = next(iter(places))
+        try:
+            await self._answer_all(places)
+        except Exception as error:
+            await self._record_failure(error)
+            raise
+        return await self._record()
+
+    async def _assign(self) -> list[AssignedRow]:
+        split, default = self._split, self._split.default.variant
+        units = self._ids if split.route.unit == _REQUEST else self._rows.rows.entities
+        answerable = await self._rows.answerable()
+        return [
+            AssignedRow(unit, split.assign(unit)) if possible and unit is not None else AssignedRow(None, default)
+            for unit, possible in zip(units, answerable, strict=True)
+        ]
+
+    def _places(self) -> dict[str, list[int]]:
+        """The places of the rows of each variant."""
+        places: dict[str, list[int]] = {}
+        for at, row in enumerate(self._assigned):
+            places.setdefault(row.variant, []).append(at)
+        return places
+
+    async def _answer_all(self, places: dict[str, list[int]]) -> None:
+        own = places.pop(self._split.default.variant, [])
+        tries = [self._answer_by_other(variant, some) for variant, some in places.items()]
+        if own:
+            tries.append(self._answer_by_default(own))  # last: the others' threads are at work meanwhile
+        await (tries[0] if len(tries) == 1 else asyncio.gather(*tries))
+        for variant, some in places.items():
+            if self._failed.intersection(some):
+                await self._answer_by_default(some, variant)
+
+    async def _answer_by_other(self, variant: str, places: Sequence[int]) -> None:
+        """Let another variant answer. Whatever it raises, the request is answered all the same."""
+        model, split = self._split.others[variant], self._split
+        try:
+            seen = await self._rows.inputs(variant, places)
+            labels = self._labels(variant, places)
+            answered = await self._services.trials.answers(model, self._entities(places), seen, labels, split.deadline)
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors derive from nothing else
+            _LOG.warning("%s (%s): %s", split.route.model, variant, error or type(error).__name__)
+            self._failed.update(places)
+        else:
+            self._answers.update(zip(places, zip(*answered, strict=True), strict=True))
+
+    async def _answer_by_default(self, places: Sequence[int], variant: str | None = None) -> None:
+        default = self._split.default
+        seen = await self._rows.inputs(default.variant, places)
+        if default.manifest.documents:  # milliseconds for each, as without a split
+            lane = self._services.lanes.describing
+            answered = await lane.run(self._score, default, places, seen, variant or default.variant)
+        else:
+            answered = self._score(default, places, seen, variant or default.variant)
+        self._answers.update(zip(places, zip(*answered, strict=True), strict=True))
+
+    def _score(
+        self, model: ServedModel, places: Sequence[int], seen: Sequence[ModelInput], variant: str
+    ) -> tuple[list[Answer], list[Prediction]]:
+        decisions = model.artifact.answer([row.values for row in seen])
+        return model.label(self._entities(places), seen, decisions, self._labels(variant, places))
+
+    def _labels(self, variant: str, places: Sequence[int]) -> AnswerLabels:
+        """The labels of rows that are answered now."""
+        ids = [self._ids[at] for at in places]
+        return AnswerLabels(variant, ids, self._began // 1000, (time.time_ns() - self._began) // 1000)
+
+    def _entities(self, places: Sequence[int]) -> list[str | None]:
+        return [self._rows.rows.entities[at] for at in places]
+
+    async def _record(self) -> list[Answer]:
+        """Write what is known of the answers, in one transaction."""
+        answered = [self._answers[at] for at in range(len(self._ids))]
+        measured = self._measured()
+        for at, (row, (_, prediction)) in enumerate(zip(self._assigned, answered, strict=True)):
+            marks = answer_marks(self._split, row.variant, prediction, failed=at in self._failed)
+            measured.add(row, marks, prediction.prediction_id, prediction.requested_at)
+        await self._services.recorder.record_answers([prediction for _, prediction in answered], measured.rows)
+        measured.remember()
+        return [answer for answer, _ in answered]
+
+    async def _record_failure(self, error: Exception) -> None:
+        """Write that units of the default variant got no answer, or it would look better than one that is replaced."""
+        if isinstance(error, Problem) and error.status < 500:
+            return
+        measured, default = self._measured(), self._split.default.variant
+        for row in self._assigned:
+            if row.variant == default:
+                measured.add(row, EXPOSED | FAILED, "", self._began // 1000)
+        if measured.rows and await self._services.recorder.probe(measured.rows):
+            measured.remember()
+
+    def _measured(self) -> Measured:
+        return Measured(self._split, self._services.measures.units(self._split))

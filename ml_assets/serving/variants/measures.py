@@ -1,0 +1,125 @@
+"""What is written of the answers of a split: to which variant a unit was exposed, and what went wrong with it.
+
+Each is written once a unit, so a decision counts units, not requests: who comes back counts once. The store keeps the
+first row of each key; what a process has written it does not write again.
+"""
+
+from typing import NamedTuple
+
+from ml_assets.events.exposures import ERROR, FAILURES, MISSING, SLOW, Exposure, VariantFailure
+from ml_assets.events.rows import Event, Prediction
+from ml_assets.serving.models.split import TrafficSplit
+
+_MOST = 50_000  # units of a stage that a process remembers: about 8 MB
+
+# Marks of a unit are bits: that it was exposed, and each kind of failure.
+EXPOSED = 1
+_BITS = {reason: 2 << at for at, reason in enumerate(FAILURES)}
+_SLOW_BITS = tuple(_BITS[reason] for reason in SLOW)
+FAILED = _BITS[ERROR]
+
+
+class AssignedRow(NamedTuple):
+    """A row of a request, and who was to answer it.
+
+    Args:
+        unit: that is counted; None: it is not, because it has no name, or not every variant could answer it.
+        variant: that was assigned.
+    """
+
+    unit: str | None
+    variant: str
+
+
+class MeasuredUnits:
+    """The units of one stage that this process has measured, with their marks.
+
+    Args:
+        stage: what tells it from another one.
+    """
+
+    def __init__(self, stage: object) -> None:
+        self.stage = stage
+        self._marks: dict[str, int] = {}
+
+    def new_marks(self, unit: str, marks: int) -> int:
+        """Those that are not written of a unit."""
+        return marks & ~self._marks.get(unit, 0)
+
+    def remember(self, unit: str, marks: int) -> None:
+        """Marks of a unit are on disk. Where there are too many units, the one that came first is forgotten."""
+        self._marks[unit] = self._marks.get(unit, 0) | marks
+        if len(self._marks) > _MOST:
+            del self._marks[next(iter(self._marks))]
+
+
+class Measures:
+    """The units that this process has measured, by model."""
+
+    def __init__(self) -> None:
+        self._units: dict[str, MeasuredUnits] = {}
+
+    def units(self, split: TrafficSplit) -> MeasuredUnits:
+        """Those of the stage of a split; with other shares or another salt, units are measured anew."""
+        route = split.route
+        stage = (route.experiment, route.salt, route.variants)
+        units = self._units.get(route.model)
+        if units is None or units.stage != stage:
+            units = self._units[route.model] = MeasuredUnits(stage)
+        return units
+
+
+class Measured:
+    """What is to be written of the answers to one request, beside the answers.
+
+    Args:
+        split: of the route.
+        units: of its stage.
+    """
+
+    def __init__(self, split: TrafficSplit, units: MeasuredUnits) -> None:
+        self.rows: list[Event] = []
+        self._split = split
+        self._units = units
+        self._marks: list[tuple[str, int]] = []
+
+    def add(self, row: AssignedRow, marks: int, prediction_id: str, at: int) -> None:
+        """Write marks of the unit of a row, as far as they are new.
+
+        Args:
+            row: as it was assigned.
+            marks: of its answer.
+            prediction_id: of the answer; empty where there is none.
+            at: when the request came, microseconds since 1970.
+        """
+        experiment, unit = self._split.route.experiment, row.unit
+        if experiment is None or unit is None or not (new := self._units.new_marks(unit, marks)):
+            return
+        key = (self._split.route.model, experiment, unit, row.variant)
+        if new & EXPOSED:
+            self.rows.append(Exposure(*key, prediction_id, at))
+        self.rows += [VariantFailure(*key, reason, prediction_id, at) for reason, bit in _BITS.items() if new & bit]
+        self._marks.append((unit, new))
+
+    def remember(self) -> None:
+        """All rows are on disk."""
+        for unit, marks in self._marks:
+            self._units.remember(unit, marks)
+
+
+def answer_marks(split: TrafficSplit, variant: str, prediction: Prediction, *, failed: bool) -> int:
+    """The marks of an answer: that its unit was exposed, and what went wrong.
+
+    Args:
+        split: of the route.
+        variant: that was assigned.
+        prediction: what is recorded of the answer.
+        failed: another variant answered than the one that was assigned.
+    """
+    marks = EXPOSED | FAILED if failed else EXPOSED
+    if prediction.missing and not failed:
+        marks |= _BITS[MISSING]
+    for bit, limit in zip(_SLOW_BITS, split.limits[variant], strict=False):  # no limits: latency is not measured
+        if prediction.latency > limit:
+            marks |= bit
+    return marks
