@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Select, Table, distinct, func, select
 
 from ml_assets.events.exposures import Exposure, ShadowAnswer, VariantFailure
+from ml_assets.events.rows import Prediction
 from ml_assets.events.schema import EVENTS
 from ml_assets.events.store import EventStore
 
@@ -67,6 +68,18 @@ def count_traffic(store: EventStore, model: str, experiments: Sequence[str]) -> 
         )
         for name in experiments
     )  # fmt: skip
+
+
+def last_answer(store: EventStore, model: str) -> int:
+    """The number of a model's last answer in the event store: it grows while somebody asks; 0 before the first.
+
+    Raises:
+        EventStoreError: the database does not answer.
+    """
+    table = EVENTS[Prediction].table
+    own = select(table.c.sequence).where(table.c.model == model).order_by(table.c.sequence.desc()).limit(1)
+    rows = store.select(own)
+    return int(rows[0][0]) if rows else 0
 
 
 def _disagreeing(shadows: tuple[int, int] | None) -> int:
