@@ -97,6 +97,12 @@ def when_rows_wait(waiting: Callable[[], bool]) -> Condition:
     return When("rows wait", waiting) & often & ~_is.in_progress()
 
 
+def when_hour_passed(goes_on: Callable[[], bool]) -> Condition:
+    """Of an experiment: run at once, and every hour while it goes on."""
+    hourly = _since_handled(_is.newly_missing() | _is.cron_tick_passed("0 * * * *"))
+    return When("it goes on", goes_on) & hourly & ~_is.in_progress()
+
+
 def _since_handled(new: Condition) -> Condition:
     """Also what was so before the first look: Dagster's `since_last_handled` forgets it."""
     return new.since(_is.newly_requested() | _is.newly_updated())

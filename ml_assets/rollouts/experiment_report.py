@@ -109,6 +109,23 @@ class ExperimentReport:
         low, high = effect.low / mean, effect.high / mean
         return f", {effect.estimate / mean:+.1%} of the mean of {self.variants[0].name} ({low:+.1%} to {high:+.1%})"
 
+    def rows(self) -> list[dict[str, object]]:
+        """A row for each variant, for people."""
+        effects = {each.name: each.interval for each in self.effects}
+
+        def difference(name: str) -> str:
+            effect = effects.get(name)
+            return "" if effect is None else f"{effect.estimate:+.4g} ({effect.low:+.4g} to {effect.high:+.4g})"
+
+        return [
+            {
+                "variant": each.name, "version": each.version, "share": f"{each.share:.0%}", "exposed": each.exposed,
+                "units": each.units, "mean": "" if each.mean is None else f"{each.mean:.4g}",
+                "difference": difference(each.name), "lift": self.lift(each.name).removeprefix(", "),
+            }
+            for each in self.variants
+        ]  # fmt: skip
+
     def to_json(self) -> str:
         """The text that `read_report` takes."""
         return msgspec.json.encode(self).decode()

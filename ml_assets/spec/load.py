@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from ml_assets.errors import DeclarationError, shorten
 from ml_assets.spec.base import Declaration
+from ml_assets.spec.experiment import ExperimentSpec
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
 from ml_assets.spec.source import SourceSpec
@@ -27,6 +28,7 @@ FILE = "defs.yaml"
 COMPONENTS = "ml_assets.components"
 KINDS: dict[str, type[Declaration]] = {
     "Source": SourceSpec, "FeatureView": ViewSpec, "Model": ModelSpec, "Monitor": MonitorSpec,
+    "Experiment": ExperimentSpec,
 }  # fmt: skip
 """The component types, and what their `attributes` are."""
 

@@ -20,6 +20,7 @@ class MemoryRegistry:
     versions: dict[int, Version] = field(default_factory=lambda: {each: released(each) for each in (6, 7)})
     number: int = 6
     tag_text: str | None = None
+    model: str = "churn"
 
     def champion(self, model: str) -> Version | None:
         return self.find_version(model, self.number)
@@ -28,7 +29,7 @@ class MemoryRegistry:
         return self.versions.get(number)
 
     def routes(self) -> dict[str, RegisteredRoute]:
-        return {"churn": register_route(self.versions[self.number], self.tag_text, self.find_version)}
+        return {self.model: register_route(self.versions[self.number], self.tag_text, self.find_version)}
 
     def route(self, model: str) -> Route | None:
         return self.routes()[model].route if self.tag_text else None
