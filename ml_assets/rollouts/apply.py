@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ml_assets.decisions.route import CHALLENGER, PREVIOUS, Route
 from ml_assets.errors import TrainingError
-from ml_assets.rollouts.ledger import RolloutStep, last_step, steps_of
+from ml_assets.rollouts.ledger import RolloutStep, last_step, steps_of, turn_of
 from ml_assets.rollouts.routes import (
     belongs_to,
     current_route,
@@ -21,6 +21,7 @@ from ml_assets.rollouts.routes import (
     split_route,
     to_seconds,
 )
+from ml_assets.rollouts.turns import end_turn
 from ml_assets.spec.rollout import RolloutSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
@@ -51,10 +52,12 @@ def apply_step(lake: Lake, registry: Registry, model: str, *, now: datetime) -> 
         return None
     if step.is_open:
         _split(registry, model, step, max(now, step.at))
-    elif step.action == "promote":
+        return step
+    if step.action == "promote":
         _promote(lake, registry, model, step, now)
     else:
         _end(lake, registry, model, step)
+    end_turn(lake, model, turn_of(step.rollout), now)
     return step
 
 
@@ -95,7 +98,7 @@ def _shadow(registry: Registry, model: str, step: RolloutStep, now: datetime) ->
     wanted = champion is not None and champion.number == step.challenger and now < shadow_end(step) and route.shadow > 0
     if not wanted:
         _clear(registry, model, step, current)
-    elif current != route and not (owner_of(current) and current and current.default == route.default):
+    elif current != route and owner_of(current) is None:
         registry.set_route(route)
 
 

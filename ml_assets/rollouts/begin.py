@@ -5,12 +5,14 @@ from datetime import datetime
 
 from ml_assets.decisions.gate import GateAction
 from ml_assets.decisions.rollout import SHADOW_STAGE
+from ml_assets.errors import DataError, MlAssetsError, RegistryError, TrainingError
 from ml_assets.events.store import EventStore
 from ml_assets.rollouts.apply import apply_step
 from ml_assets.rollouts.baseline import FEWEST, RolloutBaseline, measure_champion
-from ml_assets.rollouts.ledger import RolloutStep, claim_start, last_step, ledger, time_after
+from ml_assets.rollouts.disagreement import expected_disagreement
+from ml_assets.rollouts.ledger import RolloutStep, claim_start, is_of_rollout, last_step, ledger, time_after, turn_of
 from ml_assets.rollouts.offers import RolloutOffer, next_offer, refuse_offer
-from ml_assets.rollouts.routes import current_route, owner_of, to_seconds
+from ml_assets.rollouts.turns import TurnTakenError, end_turn, take_turn, turn_holder
 from ml_assets.spec.rollout import RolloutSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
@@ -54,79 +56,94 @@ def begin(
     Raises:
         EventStoreError: the event store does not answer.
     """
-    last, waiting, champion = (
-        last_step(lake, folder.name),
-        next_offer(lake, folder.name),
-        registry.champion(folder.name),
-    )
+    last, waiting = last_step(lake, folder.name), next_offer(lake, folder.name)
+    champion = registry.champion(folder.name)
     if last is not None and last.is_open:
         return Beginning(last, f"rollout {last.rollout} is running: {last.reason}")
     if waiting is None or champion is None:
         return Beginning(None, "no candidate waits for its rollout")
-    if (name := running_experiment(registry, folder.name, now)) is not None:
-        return Beginning(None, f"version {waiting.version} waits until experiment {name} has ended")
     version = registry.version(folder.name, waiting.version)
-    if (why := _refusal(lake, registry, folder, version, waiting, workers)) is not None:
-        refuse_offer(lake, folder.name, waiting, why)
-        return Beginning(None, f"version {version.number} is refused: {why}")
-    baseline = measure_champion(lake, store, folder.name, champion.number, unit=spec.unit, now=now)
-    if baseline.answers < FEWEST:
-        return Beginning(None, _too_quiet(version, champion, baseline))
-    baseline = _complete(lake, registry, folder, spec, baseline, champion, version, workers)
-    row = _first(lake, folder.name, spec, baseline, champion, version, waiting, store.identity, actor, now)
-    stands = claim_start(lake, folder.name, row, last)
+    try:
+        rollout = _take_turn(lake, folder.name, waiting, now)
+        baseline = measure_champion(lake, store, folder.name, champion.number, unit=spec.unit, now=now)
+        _require_answers(champion, version, baseline)
+        _require_good(lake, registry, folder, champion, version, waiting, workers)
+        baseline = _complete(lake, registry, folder, spec, baseline, champion, version, workers)
+    except _RefusedError as error:
+        refuse_offer(lake, folder.name, waiting, str(error))
+        return Beginning(None, f"version {version.number} is refused: {error}")
+    except (DataError, RegistryError, TrainingError, TurnTakenError) as error:
+        return Beginning(None, f"version {version.number} waits: {error}")
+    row = _first(folder.name, rollout, spec, baseline, champion, version, waiting, store.identity, actor, now)
+    at = time_after(last, row.at)
+    stands = claim_start(lake, folder.name, replace(row, at=at, began_at=at), last)
+    if stands.rollout != rollout:  # another process began one of a newer offer
+        end_turn(lake, folder.name, turn_of(rollout), now)
+        take_turn(lake, folder.name, turn_of(stands.rollout), now)
     apply_step(lake, registry, folder.name, now=now)
     return Beginning(stands, stands.reason)
 
 
-def running_experiment(registry: Registry, model: str, now: datetime) -> str | None:
-    """The experiment that has the traffic of a model; None: none has."""
-    route = current_route(registry, model)
-    return owner_of(route) if route is not None and route.is_in_force(to_seconds(now)) else None
+class _RefusedError(MlAssetsError):
+    """An offer is not good any more, now that its turn has come."""
 
 
-def _refusal(
-    lake: Lake, registry: Registry, folder: ModelDefinition, version: Version, waiting: RolloutOffer, workers: int
-) -> str | None:
-    """Why an offer is not begun although it was good when it was made; None: nothing speaks against it."""
-    champion = registry.champion(folder.name)
-    if champion is not None and champion.number == version.number:
-        return "it is the champion already"
+def _take_turn(lake: Lake, model: str, waiting: RolloutOffer, now: datetime) -> str:
+    """The name of the rollout, once it is its turn."""
+    past = ledger(model).history(lake)
+    attempt = 1 + sum(step.action == "start" and step.challenger == waiting.version for step in past)
+    rollout = f"{waiting.version}-{attempt}"
+    holder = turn_holder(lake, model) or ""
+    if is_of_rollout(holder) and holder != turn_of(rollout):  # of one that was killed before its first step
+        end_turn(lake, model, holder, now)
+    take_turn(lake, model, turn_of(rollout), now)
+    return rollout
+
+
+def _require_answers(champion: Version, version: Version, baseline: RolloutBaseline) -> None:
+    """Wait until there is enough to make limits of."""
+    if baseline.answers < FEWEST:
+        raise TrainingError(
+            f"version {champion.number}, the champion, has answered {baseline.answers} of the {FEWEST} times that the "
+            f"limits are made of; without traffic `ml-assets rollback {version.model} --to {version.number} "
+            "--reason …` makes it the champion"
+        )
+
+
+def _require_good(
+    lake: Lake, registry: Registry, folder: ModelDefinition, champion: Version, version: Version,
+    waiting: RolloutOffer, workers: int,
+) -> None:  # fmt: skip
+    """Refuse what was good when it was offered, and is not beside the champion of today."""
+    if champion.number == version.number:
+        raise _RefusedError("it is the champion already")
     if not waiting.gated:
-        return None
+        return
     from ml_assets.training.report import report
 
     verdict = report(lake, registry, folder, version, workers=workers).verdict
-    if verdict.action is not GateAction.SHIP:
-        return verdict.reason
-    return obstacle(lake, registry, version, verdict)
-
-
-def _too_quiet(version: Version, champion: Version, baseline: RolloutBaseline) -> str:
-    return (
-        f"version {version.number} waits: version {champion.number}, the champion, has answered {baseline.answers} of "
-        f"the {FEWEST} times that its limits are made of; without traffic `ml-assets rollback {version.model} --to "
-        f"{version.number} --reason …` makes it the champion"
-    )
+    why = verdict.reason if verdict.action is not GateAction.SHIP else obstacle(lake, registry, version, verdict)
+    if why is not None:
+        raise _RefusedError(why)
 
 
 def _complete(
     lake: Lake, registry: Registry, folder: ModelDefinition, spec: RolloutSpec, baseline: RolloutBaseline,
     champion: Version, version: Version, workers: int,
 ) -> RolloutBaseline:  # fmt: skip
-    _ = (lake, registry, champion, version, workers)
+    """The baseline with what the declaration and the test rows say."""
     after = spec.shadow_after(folder.spec.label.horizon).total_seconds()
-    return replace(baseline, shadow_after=after)
+    if all(each.metric != "disagreement" for each in spec.guardrails):
+        return replace(baseline, shadow_after=after)
+    expected = expected_disagreement(lake, registry, folder, champion, version, workers=workers)
+    return replace(baseline, shadow_after=after, disagreement=expected)
 
 
 def _first(
-    lake: Lake, model: str, spec: RolloutSpec, baseline: RolloutBaseline, champion: Version, version: Version,
+    model: str, rollout: str, spec: RolloutSpec, baseline: RolloutBaseline, champion: Version, version: Version,
     waiting: RolloutOffer, store: str, actor: str, now: datetime,
 ) -> RolloutStep:  # fmt: skip
-    past = ledger(model).history(lake)
-    attempt = 1 + sum(step.action == "start" and step.challenger == version.number for step in past)
-    at, rollout = time_after(past[-1] if past else None, max(now, waiting.at)), f"{version.number}-{attempt}"
-    stage = SHADOW_STAGE if spec.shadow.first else 0
+    at, stage = max(now, waiting.at), SHADOW_STAGE if spec.shadow.first else 0
     return RolloutStep(
         rollout=rollout, step=0, at=at, actor=actor, action="start", stage=stage,
         share=0.0 if stage == SHADOW_STAGE else spec.stages[0], reason=waiting.reason, control=champion.number,

@@ -18,6 +18,8 @@ Action = Literal["start", "advance", "promote", "hold", "roll_back", "error", "r
 """What a step did: a rollout began; on to the next stage; champion; nothing, a measurement; the end; nothing can be
 decided; the stage begins anew; the late verdict confirmed the promotion; the rollout ended without one."""
 
+_TURN = "rollout "
+
 OPEN: frozenset[str] = frozenset({"start", "advance", "hold", "error", "restart"})
 """The actions after which a rollout goes on."""
 
@@ -167,6 +169,20 @@ def claim_start(lake: Lake, model: str, row: RolloutStep, last: RolloutStep | No
     after = datetime.min if last is None else last.at  # noqa: DTZ901 - the lake's times are naive UTC
     starts = [step for step in ledger(model).history(lake) if step.action == "start" and step.at > after]
     return starts[0] if starts else row
+
+
+def turn_of(rollout: str) -> str:
+    """How a rollout is called among the turns of its model.
+
+    >>> turn_of("7-1"), is_of_rollout(turn_of("7-1")), is_of_rollout("experiment price")
+    ('rollout 7-1', True, False)
+    """
+    return f"{_TURN}{rollout}"
+
+
+def is_of_rollout(holder: str) -> bool:
+    """Whether who has the turn is a rollout."""
+    return holder.startswith(_TURN)
 
 
 def _key(row: RolloutStep) -> str:

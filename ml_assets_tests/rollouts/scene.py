@@ -85,6 +85,9 @@ class SmallRegistry:
         self._write()
         self.text = None
 
+    def read(self, _: str, __: str) -> bytes | None:
+        return None
+
     def announce(self, _: str, intent: Mapping[str, Any]) -> None:
         self._write()
         self.announced = json.loads(json.dumps(intent))

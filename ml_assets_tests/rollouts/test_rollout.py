@@ -9,6 +9,7 @@ from ml_assets.decisions.route import CHALLENGER, CHAMPION, PREVIOUS, Route, Var
 from ml_assets.errors import TrainingError
 from ml_assets.events.store import EventStore
 from ml_assets.rollouts.rollout import promote_by_hand, resume, roll_back_by_hand
+from ml_assets.rollouts.turns import TurnTakenError, end_turn, take_turn
 from ml_assets.training.release import history
 from ml_assets_tests.rollouts.scene import MODEL, START, Scene
 
@@ -83,9 +84,29 @@ def test_the_newest_candidate_is_next_and_none_replaces_a_running_one(scene: Sce
 def test_a_rollout_waits_for_an_experiment(scene: Scene) -> None:
     scene.answer()
     scene.offer()
-    scene.registry.text = Route(MODEL, "s", (Variant(CHAMPION, 6, 0.5), Variant("b", 5, 0.5)), experiment="price")
-    assert scene.begin().reason == "version 7 waits until experiment price has ended"
+    take_turn(scene.lake, MODEL, "experiment price", START)
+    assert scene.begin().reason.startswith(
+        "version 7 waits: shop: rollout 7-1 cannot begin while experiment price runs"
+    )
+    end_turn(scene.lake, MODEL, "experiment price", START)
+    assert scene.begin().step
+    with pytest.raises(TurnTakenError, match="experiment price cannot begin while rollout 7-1 runs"):
+        take_turn(scene.lake, MODEL, "experiment price", START)
+    roll_back_by_hand(scene.lake, scene.known, MODEL, reason="no", actor="ada", now=scene.now)
+    take_turn(scene.lake, MODEL, "experiment price", START)
+
+
+def test_the_shadow_after_a_promotion_leaves_the_route_of_an_experiment_alone(scene: Scene) -> None:
+    scene.started()
+    promote_by_hand(scene.lake, scene.known, MODEL, reason="it repairs it", actor="ada", now=scene.now)
+    shadow = scene.registry.text
+    assert shadow
+    scene.registry.text = Route(MODEL, "s", (Variant(CHAMPION, 7, 0.5), Variant("b", 5, 0.5)), experiment="price")
+    scene.tick()
     assert scene.registry.text.experiment == "price"
+    scene.registry.text = None
+    scene.tick()
+    assert scene.registry.text == shadow
 
 
 def test_a_lease_is_renewed_while_somebody_watches(scene: Scene) -> None:
