@@ -33,7 +33,8 @@ def purchases(random: np.random.Generator, units: int) -> np.ndarray:
 
 def capped_purchases(random: np.random.Generator, units: int) -> np.ndarray:
     """The same with a cap, as an experiment on money declares one."""
-    return np.minimum(purchases(random, units), _CAP)
+    values: np.ndarray = np.minimum(purchases(random, units), _CAP)
+    return values
 
 
 def missed_ratio(seed: int, simulations: int, share: float, rate: float, ratio: float) -> float:

@@ -13,6 +13,7 @@ from ml_assets.commands.progress import bar, show_work
 from ml_assets.commands.samples import Sample, by_command
 from ml_assets.commands.screen import echo
 from ml_assets.commands.session import settings_of
+from ml_assets.commands.simulation.challenger import Fault
 from ml_assets.errors import DeclarationError
 from ml_assets.settings import PROJECT
 
@@ -65,6 +66,35 @@ def retry(
         outcomes = read_again(Project(PROJECT), model, progress)
     for outcome in outcomes:
         echo(outcome)
+
+
+@app.command()
+def traffic(
+    model: Annotated[str, typer.Argument(help="The model's folder; a server answers for it")],
+    challenger: Annotated[
+        Fault | None, typer.Option(help="Make a released version with this fault and offer it to the rollout first")
+    ] = None,
+    effect: Annotated[
+        float, typer.Option(help="Share by which other variants than the champion raise conversions", min=-1)
+    ] = 0.0,
+    minutes: Annotated[float, typer.Option(help="How long", min=0.01)] = 5.0,
+    rate: Annotated[float, typer.Option(help="Requests a second", min=0.1, max=10_000)] = 50.0,
+    delay: Annotated[float, typer.Option(help="Seconds until an outcome is known, at the median", min=0)] = 20.0,
+    url: Annotated[str, typer.Option(help="Of the server")] = "http://127.0.0.1:8000",
+    token: Annotated[str, typer.Option(help="Of a server that asks for one", envvar="ML_ASSETS_TOKEN")] = "",
+    seed: Annotated[int, typer.Option(help="Of who asks when, and of the truth")] = 0,
+) -> None:
+    """Drive a running server: customers who return, late outcomes of known truth, a challenger of known fault."""
+    with show_work("loading the models"):
+        from ml_assets.commands.project import Project
+        from ml_assets.commands.simulation.driver import TrafficPlan
+        from ml_assets.commands.traffic import traffic
+
+        project = Project(PROJECT)
+        _ = project.models
+    plan = TrafficPlan(url.rstrip("/"), model, "", rate, 60 * minutes, effect, delay, token, seed)
+    for line in traffic(project, plan, challenger):
+        echo(line)
 
 
 @app.command()
