@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from ml_assets.decisions import experiment, rollout
-from ml_assets.decisions.guardrail import Guardrail, GuardrailEvidence
+from ml_assets.decisions.guardrail import Guardrail, GuardrailEvidence, log_e_within
 from ml_assets.decisions.means import Batch, Moments, sequence_bounds, stratified_difference
-from ml_assets.decisions.rates import RateStage, log_e_better, log_e_worse
+from ml_assets.decisions.rates import RateStage, log_e_worse
 from ml_assets.decisions.sample_ratio import SampleCounts, log_e_mismatch
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
@@ -129,8 +129,11 @@ def proven_at_margin(seed: int, simulations: int, rate: float, margin: float) ->
     wrong = 0
     for simulation in range(simulations):
         seen = looks(np.random.default_rng([seed, simulation]), 80, 500, lambda _: 0.1, lambda _: (rate, rate + margin))
-        ratio, limit = (rate + margin) / rate, math.log(1 / ALPHA)
-        wrong += any(log_e_better(stages, ratio) >= limit for stages, _, _ in seen)
+        ratio, limit, guardrail = (rate + margin) / rate, math.log(1 / ALPHA), Guardrail("errors", margin)
+        wrong += any(
+            log_e_within(guardrail, GuardrailEvidence((tuple(stages),), rate, units), ratio) >= limit
+            for stages, _, units in seen
+        )
     return wrong / simulations
 
 
@@ -240,7 +243,9 @@ def _evidence(stages: list[_Counts]) -> rollout.RolloutEvidence:
         START,
         tuple(SampleCounts((int(each.units[0]), int(each.units[1])), (1 - each.share, each.share)) for each in stages),
         {
-            "errors": GuardrailEvidence((tuple(each.stage(each.errors) for each in stages),), ERRORS),
+            "errors": GuardrailEvidence(
+                (tuple(each.stage(each.errors) for each in stages),), ERRORS, sum(int(each.units[1]) for each in stages)
+            ),
             "latency": GuardrailEvidence(
                 tuple(tuple(each.stage(each.slow[limit]) for each in stages) for limit in range(3)), 0.05
             ),

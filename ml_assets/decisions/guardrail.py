@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from ml_assets.decisions.rates import (
     RateStage,
     RatioBounds,
     bound_ratio,
+    log_e_below,
     log_e_better,
     log_e_slower,
     log_e_worse,
@@ -57,10 +60,12 @@ class GuardrailEvidence:
     Args:
         counts: for each limit of the metric the stages: one for a rate, three (p50, p95, p99) for latency.
         champion_rate: the champion's rate before the rollout, frozen at its start; above 0.
+        challenger_units: units that the challenger answered, with and without an event; 0: that was not counted.
     """
 
     counts: tuple[tuple[RateStage, ...], ...]
     champion_rate: float
+    challenger_units: int = 0
 
     @property
     def events(self) -> int:
@@ -112,10 +117,10 @@ def judge_guardrail(
         return GuardrailResult(guardrail.metric, GuardrailStatus.UNKNOWN, 0.0, limit, None, None, None, reason)
     log_e = log_e_slower(evidence.counts) if len(evidence.counts) > 1 else log_e_worse(evidence.counts[0])
     needed = _tolerated_ratio(guardrail, evidence)
-    proven = needed is not None and log_e_better(evidence.counts[0], needed) >= math.log(1 / proof)
+    proven = needed is not None and log_e_within(guardrail, evidence, needed) >= math.log(1 / proof)
     status = GuardrailStatus.PROVEN if proven else GuardrailStatus.BREACHED if log_e >= limit else GuardrailStatus.OPEN
     lacking = needed is not None and status is GuardrailStatus.OPEN
-    units = _units_to_prove(evidence, share, needed, proof) if lacking and needed else None
+    units = _units_to_prove(guardrail, evidence, share, needed, proof) if lacking and needed else None
     ratio = bound_ratio(evidence.counts[0], proof / 2) if len(evidence.counts) == 1 else None
     reason = _sentence(guardrail, evidence, status, ratio, units)
     return GuardrailResult(guardrail.metric, status, log_e, limit, ratio, needed, units, reason)
@@ -128,13 +133,40 @@ def _tolerated_ratio(guardrail: Guardrail, evidence: GuardrailEvidence) -> float
     return (evidence.champion_rate + guardrail.at_most_worse) / evidence.champion_rate
 
 
-def _units_to_prove(evidence: GuardrailEvidence, share: float, ratio: float, proof: float) -> int | None:
-    """More units at this share after which the margin is proven, if the two variants have the same rate."""
+def log_e_within(guardrail: Guardrail, evidence: GuardrailEvidence, ratio: float) -> float:
+    """Evidence that the margin is kept, the mean of two e-values, and so an e-value itself.
+
+    One compares the two variants, and needs events. The other looks at the challenger alone: a rate below the margin is
+    worse by less than the margin, whatever the champion's is. Without it nothing were ever proven of a model that does
+    not fail.
+    """
+    log_e = log_e_better(evidence.counts[0], ratio)
+    if not evidence.challenger_units or guardrail.at_most_worse is None:
+        return log_e
+    events = sum(stage.challenger_events for stage in evidence.counts[0])
+    alone = log_e_below(events, evidence.challenger_units, guardrail.at_most_worse)
+    return float(np.logaddexp(log_e, alone)) - math.log(2)
+
+
+def _units_to_prove(
+    guardrail: Guardrail, evidence: GuardrailEvidence, share: float, ratio: float, proof: float
+) -> int | None:
+    """More units at this share after which the margin is proven, if the two variants have the same rate.
+
+    Args:
+        guardrail: the limit.
+        evidence: what was counted.
+        share: the challenger's share now.
+        ratio: the margin as a ratio of the two rates.
+        proof: of a false proof at any look.
+    """
 
     def proves(units: int) -> bool:
         events = round(units * evidence.champion_rate)
-        more = RateStage(events, round(events * share), share)
-        return log_e_better([*evidence.counts[0], more], ratio) >= math.log(1 / proof)
+        stages = (*evidence.counts[0], RateStage(events, round(events * share), share))
+        answered = evidence.challenger_units and evidence.challenger_units + round(units * share)
+        more = GuardrailEvidence((stages,), evidence.champion_rate, answered)
+        return log_e_within(guardrail, more, ratio) >= math.log(1 / proof)
 
     high = 1_000
     while not proves(high):

@@ -125,6 +125,26 @@ def log_e_disagreeing(disagreeing: int, compared: int, expected: float) -> float
     return log_e_worse([RateStage(compared, disagreeing, expected)])
 
 
+def log_e_below(events: int, units: int, rate: float) -> float:
+    """Evidence that a share of units with an event is below `rate`, by itself: the logarithm of an e-value.
+
+    The likelihood ratio against `rate`, mixed evenly over all rates below it (Robbins, "Statistical methods related to
+    the law of the iterated logarithm", 1970). It needs no event: nothing in 2,000 units speaks against one in 200.
+
+    Args:
+        events: units with the event.
+        units: all units, with and without it.
+        rate: between 0 and 1.
+
+    >>> round(math.exp(log_e_below(events=0, units=1_000, rate=0.005)), 1)
+    29.8
+    """
+    shares = (np.arange(_POINTS) + 0.5) / _POINTS
+    without = max(units, events) - events
+    exponents = events * np.log(shares) + without * (np.log1p(-rate * shares) - math.log1p(-rate))
+    return _log_sum_exp(exponents) - math.log(_POINTS)
+
+
 def _log_e(stages: Sequence[RateStage], ratio: float, sign: float) -> float:
     """The mixture, over `ln ratio + sign · λ`, of likelihood ratios against `ln ratio`, multiplied over the stages."""
     log_ratios, log_weights = _mixture()

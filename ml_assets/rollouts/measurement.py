@@ -180,9 +180,10 @@ def count_guardrails(
     def failures(reason: str) -> tuple[RateStage, ...]:
         return tuple(_rate_stage(stage.share, each.failures.get(reason, {})) for stage, each in seen)
 
+    answered = sum(each.first.get(CHALLENGER, 0) for _, each in seen)
     evidence: dict[str, GuardrailEvidence] = {
-        "errors": GuardrailEvidence((failures(ERROR),), baseline.error_rate),
-        "missing": GuardrailEvidence((failures(MISSING),), baseline.missing_rate),
+        "errors": GuardrailEvidence((failures(ERROR),), baseline.error_rate, answered),
+        "missing": GuardrailEvidence((failures(MISSING),), baseline.missing_rate, answered),
     }
     if baseline.latency:
         evidence["latency"] = GuardrailEvidence(tuple(failures(reason) for reason in SLOW), 0.05)

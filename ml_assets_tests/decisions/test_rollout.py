@@ -125,3 +125,28 @@ def test_simulated_looks_are_seldom_wrong() -> None:
     assert simulated.ramp(2, 30) <= 0.2
     assert simulated.ramp(2, 30, simulated.z_test) == 1.0
     assert all(simulated.found_at(3, 30, 60, 1_000, (0.05, 0.09)))
+
+
+def test_a_model_that_never_fails_is_proven_by_its_own_units() -> None:
+    """Without an event nothing can be compared: such a rollout would have been held for ever."""
+    none = GuardrailEvidence(((RateStage(0, 0, 0.1),),), 1e-5)
+    kept = judge_guardrail(Guardrail("errors", at_most_worse=0.005), none, 0.5, 0.0125, 0.05)
+    assert kept.status is GuardrailStatus.OPEN
+    few, enough = (
+        judge_guardrail(
+            Guardrail("errors", at_most_worse=0.005), replace(none, challenger_units=units), 0.5, 0.0125, 0.05
+        )
+        for units in (500, 1_200)
+    )
+    assert few.status is GuardrailStatus.OPEN
+    assert few.units is not None
+    assert 1_000 < few.units < 1_400
+    assert enough.status is GuardrailStatus.PROVEN
+
+
+def test_a_failing_challenger_is_not_proven_by_its_own_units() -> None:
+    failing = GuardrailEvidence(((RateStage(30, 12, 0.1),),), 0.01, 1_200)
+    assert (
+        judge_guardrail(Guardrail("errors", at_most_worse=0.005), failing, 0.1, 0.0125, 0.05).status
+        is not GuardrailStatus.PROVEN
+    )
