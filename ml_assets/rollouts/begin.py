@@ -56,9 +56,11 @@ def begin(
     Raises:
         EventStoreError: the event store does not answer.
     """
-    last, waiting = last_step(lake, folder.name), next_offer(lake, folder.name)
+    # In this order: an offer that another process began in between is seen as a rollout that is running.
+    waiting, last = next_offer(lake, folder.name), last_step(lake, folder.name)
     champion = registry.champion(folder.name)
     if last is not None and last.is_open:
+        apply_step(lake, registry, folder.name, now=now)  # whoever began it may have been killed
         return Beginning(last, f"rollout {last.rollout} is running: {last.reason}")
     if waiting is None or champion is None:
         return Beginning(None, "no candidate waits for its rollout")

@@ -18,7 +18,7 @@ from ml_assets.rollouts.ledger import RolloutStep, ledger
 from ml_assets.rollouts.offers import offer_version
 from ml_assets.rollouts.rollout import Beginning, Measurement, apply_step, begin, measure, take_step
 from ml_assets.spec.rollout import GuardrailSpec, RolloutSpec, ShadowSpec
-from ml_assets.storage.lake import Lake
+from ml_assets.storage.lake import Lake, Rows
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.definition import ModelDefinition
 
@@ -40,21 +40,38 @@ def version(number: int) -> Version:
 
 
 @dataclass
-class SmallRegistry:
-    """Aliases, one route, and what was announced; it may be killed before or after a write."""
+class Fate:
+    """The process is killed before the write of a number, to the lake or the registry; None: never."""
 
-    aliases: dict[str, int] = field(default_factory=lambda: {CHAMPION: 6})
-    text: Route | None = None
-    announced: dict[str, Any] | None = None
-    writes: int = 0
     kill_at: int | None = None
+    writes: int = 0
 
-    def _write(self) -> None:
-        """Be killed before the write of that number."""
+    def write(self) -> None:
         if self.kill_at is not None and self.writes >= self.kill_at:
             self.kill_at = None
             raise KilledError
         self.writes += 1
+
+
+@dataclass(frozen=True)
+class MortalLake(Lake):
+    """A lake whose writer may be killed."""
+
+    fate: Fate = field(default_factory=Fate)
+
+    def append(self, table: str, rows: Rows, *, records: Mapping[str, int] | None = None) -> int:
+        self.fate.write()
+        return super().append(table, rows, records=records)
+
+
+@dataclass
+class SmallRegistry:
+    """Aliases, one route, and what was announced; who writes may be killed."""
+
+    fate: Fate = field(default_factory=Fate)
+    aliases: dict[str, int] = field(default_factory=lambda: {CHAMPION: 6})
+    text: Route | None = None
+    announced: dict[str, Any] | None = None
 
     def version(self, _: str, number: int) -> Version:
         return version(number)
@@ -66,37 +83,37 @@ class SmallRegistry:
         return version(self.aliases[CHAMPION]) if CHAMPION in self.aliases else None
 
     def promote(self, promoted: Version, variant: str = CHAMPION) -> None:
-        self._write()
+        self.fate.write()
         self.aliases[variant] = promoted.number
 
     def demote(self, _: str, variant: str) -> None:
         if variant in self.aliases:
-            self._write()
+            self.fate.write()
             del self.aliases[variant]
 
     def route(self, _: str) -> Route | None:
         return self.text
 
     def set_route(self, route: Route) -> None:
-        self._write()
+        self.fate.write()
         self.text = route
 
     def clear_route(self, _: str) -> None:
-        self._write()
+        self.fate.write()
         self.text = None
 
     def read(self, _: str, __: str) -> bytes | None:
         return None
 
     def announce(self, _: str, intent: Mapping[str, Any]) -> None:
-        self._write()
+        self.fate.write()
         self.announced = json.loads(json.dumps(intent))
 
     def intent(self, _: str) -> dict[str, Any] | None:
         return self.announced
 
     def clear_intent(self, _: str) -> None:
-        self._write()
+        self.fate.write()
         self.announced = None
 
     @property
@@ -126,7 +143,7 @@ class Scene:
     asked: int = 0
 
     def __post_init__(self) -> None:
-        self.lake = Lake(str(self.root / "lake"))
+        self.lake = MortalLake(str(self.root / "lake"), fate=self.registry.fate)
         self.store = EventStore(f"sqlite:///{self.root}/events.db", patience=30.0)
 
     @property
