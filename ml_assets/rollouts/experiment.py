@@ -12,20 +12,23 @@ from ml_assets.decisions.route import CHAMPION, PREVIOUS, Route, Variant
 from ml_assets.errors import MlAssetsError
 from ml_assets.rollouts.experiment_ledger import ExperimentStep, ExperimentStepAction, claim, ledger
 from ml_assets.rollouts.experiment_report import ExperimentReport, make_report
+from ml_assets.rollouts.ledger import is_of_rollout, open_step
+from ml_assets.rollouts.offers import offer_version
 from ml_assets.rollouts.outcomes import read_units
 from ml_assets.rollouts.turns import end_turn, take_turn
 from ml_assets.rollouts.turns import ledger as turns
 from ml_assets.spec.experiment import ExperimentSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
+from ml_assets.storage.route_tag import ENDED
 from ml_assets.training.release import history
+from ml_assets.training.rollback import reached_as_of
 
 LEASE = timedelta(days=1)
 """Nobody has looked for so long: the control answers everything."""
 
-ENDED = "ml_assets.experiment."
-"""A tag of the versions of an experiment that has ended; its name follows. Servers tell its value: the verdict."""
-
+_KILLED = timedelta(minutes=10)
+"""A rollout takes its first step so soon after its turn, or was killed."""
 _LONGEST = 300  # characters of a verdict that servers tell
 
 
@@ -85,6 +88,7 @@ def begin(
         raise ExperimentError(f"experiment {spec.name} of {model} begins at {start:%Y-%m-%d %H:%M} UTC")
     _require_own_name(registry, model, spec.name)
     versions = _released_versions(lake, registry, model, spec)
+    _free_turn(lake, model, now)
     take_turn(lake, model, holder(spec.name), now)
     first = ExperimentStep(
         experiment=spec.name, step=0, at=now, actor=actor, action="start", winner=None, started=now,
@@ -217,7 +221,26 @@ def _close(lake: Lake, registry: Registry, model: str, step: ExperimentStep, now
         version = registry.find_version(model, number)
         if version is not None and not verdict.items() <= version.tags.items():
             registry.tag(version, **verdict)
+    if step.winner is not None and step.version_of[step.winner] != step.control:
+        _offer(lake, registry, model, step, step.version_of[step.winner])
     end_turn(lake, model, holder(step.experiment), now)
+
+
+def _offer(lake: Lake, registry: Registry, model: str, step: ExperimentStep, number: int) -> None:
+    """A winner never becomes the champion by itself: its rollout begins when its gates pass beside today's champion."""
+    version = registry.find_version(model, number)
+    if version is not None:
+        as_of, actor = reached_as_of(lake, model, step.at), holder(step.experiment)
+        offer_version(lake, version, as_of=as_of, at=step.at, actor=actor, reason=step.reason)
+
+
+def _free_turn(lake: Lake, model: str, now: datetime) -> None:
+    """Give back the turn of a rollout that was killed before its first step, and never came again."""
+    turn = turns(model).last(lake)
+    if turn is None or not is_of_rollout(turn.holder) or now - turn.at < _KILLED:
+        return
+    if open_step(lake, model) is None:
+        end_turn(lake, model, turn.holder, now)
 
 
 def _require_own_name(registry: Registry, model: str, name: str) -> None:

@@ -14,6 +14,7 @@ from ml_assets.serving.health import HealthReport, Ready
 from ml_assets.serving.http import PROBLEM
 from ml_assets.serving.problem import Problem, server_error
 from ml_assets.serving.route_scopes import ScopedRoute, require_no_token, require_scope
+from ml_assets.serving.routes.assignment import UNIT_SCHEMA, assign
 from ml_assets.serving.routes.invocations import invocations
 from ml_assets.serving.routes.lineage import lineage
 from ml_assets.serving.routes.models import Models, details, summary
@@ -28,6 +29,7 @@ _ABOUT = """Answers of the released champions, with features from the online sto
 Each answer has a `prediction_id`; it was recorded before it was sent, can be traced to the rows that trained the model,
 and judged by the outcomes that are posted under it."""
 _READ = (401, 403, 404, 503)
+_ASSIGN = (401, 403, 404, 409, 422, 503)
 _WRITE = (400, 401, 403, 404, 408, 413, 415, 422, 503)
 
 
@@ -114,6 +116,18 @@ def _questions(app: FastAPI, worker: Worker) -> None:
     async def of_prediction(prediction_id: str) -> Response:
         """Prediction → version → MLflow run → Dagster run → tables and their versions, and the feature values."""
         return _json(msgspec.json.encode(await lineage(worker.services, prediction_id)))
+
+    unit = {"in": "query", "name": "unit", "required": True, "schema": UNIT_SCHEMA, "example": "c000017"}
+
+    @app.get(
+        "/experiments/{name}/assignment", summary="The variant of a unit, for products that call no model",
+        response_class=Response, dependencies=require_scope(worker.services.guard, SCOPE),
+        responses=documents.answers("Assignment", "Assigned, and recorded", *_ASSIGN),
+        openapi_extra={"parameters": [unit]},
+    )  # fmt: skip
+    async def assignment(request: Request, name: str) -> Response:
+        """The same for a unit for ever; it is recorded as an exposure before it is answered."""
+        return _json(await assign(worker.services, name, request.query_params.get("unit", "")))
 
     numbers = {"description": "The numbers", "content": {"text/plain": {"schema": {"type": "string"}}}}
 

@@ -24,7 +24,7 @@ def answers(name: str, description: str, *refused: int) -> dict[int | str, dict[
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Error responses by their status."""
-    content = {"application/problem+json": {"schema": schema_ref("Problem")}}
+    content = {_PROBLEM: {"schema": schema_ref("Problem")}}
     return {status: {"description": _MEANS[status], "content": content} for status in statuses}
 
 
@@ -43,11 +43,12 @@ def complete_document(document: dict[str, Any], models: Sequence[ServedModel], *
                 route["requestBody"]["content"] |= _FILES
             if path.endswith("/invocations"):
                 route["requestBody"]["content"]["text/csv"]["schema"] = csv_schema(models)
-            if "requestBody" not in route:
+            if "requestBody" not in route and _PROBLEM not in route["responses"].get("422", {}).get("content", {}):
                 route["responses"].pop("422", None)  # FastAPI's own: a name in a path is always one
     return document
 
 
+_PROBLEM = "application/problem+json"
 _FILE = {"type": "string", "format": "binary", "description": "PDF, PNG, JPEG, TIFF, Word, HTML, e-mail or text"}
 _FORM = {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}
 _FILES = {"multipart/form-data": {"schema": _FORM}, **{kind: {"schema": _FILE} for kind in FILES}}
@@ -58,6 +59,7 @@ _MEANS = {
     401: "No token that this server knows",
     403: "The token is good for something else, or there are no tokens and this is another machine",
     404: "Nothing of that name is here",
+    409: "The experiment does not run: the detail is its verdict",
     408: "The body did not come",
     413: "Too many rows or bytes",
     415: "A media type, a charset or a content encoding that is not understood",

@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
+from ml_assets.events.rows import NAME
 from ml_assets.serving.health import HealthReport, Ready
 from ml_assets.serving.models.model import Answer, Answers, Classified, ServedModel
+from ml_assets.serving.routes.assignment import UNIT_SCHEMA, Assignment
 from ml_assets.serving.routes.invocations import Predictions
 from ml_assets.serving.routes.lineage import LineageOfPrediction, LineageOfSearch
 from ml_assets.serving.routes.models import Model, Models
@@ -22,6 +24,8 @@ _WORDS: Schema = {"type": "array", "items": _TEXT}
 _WHOLE: Schema = {"type": "integer"}
 _INDEX: Schema = {"type": ["array", "null"]}
 _VALUE: Schema = {"type": ["number", "string", "boolean", "null"]}
+_WHOM = {"prediction_id", "experiment", "unit"}
+_NO_NUL = r"^[^\x00]*$"
 _ID = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
 
@@ -63,8 +67,8 @@ _FIXED: dict[str, Schema] = {
     "Lineage": {"anyOf": [schema_ref("LineageOfPrediction"), schema_ref("LineageOfSearch")]},
 }  # fmt: skip
 _TYPES: list[Any] = [
-    Answers, Answer, Classified, Outcomes, Accepted, Predictions, SearchRequest, SearchResponse, Models, Model,
-    HealthReport, Ready, LineageOfPrediction, LineageOfSearch,
+    Answers, Answer, Assignment, Classified, Outcomes, Accepted, Predictions, SearchRequest, SearchResponse, Models,
+    Model, HealthReport, Ready, LineageOfPrediction, LineageOfSearch,
 ]  # fmt: skip
 
 
@@ -88,20 +92,26 @@ def schemas(models: Sequence[ServedModel]) -> dict[str, Schema]:
 
 
 def _outcome_schema(plain: Schema, models: Sequence[ServedModel]) -> Schema:
-    """An outcome: of kind `label` what its model predicts, of another kind anything."""
+    """An outcome, of kind `label` what its model predicts, of another kind anything; or one of a unit."""
     names = "|".join(re.escape(model.manifest.model) for model in models) or "[A-Za-z0-9_]+"
-    properties = plain["properties"]
-    kind, any_id = properties["kind"], {**properties["prediction_id"], "pattern": f"^({names})\\.{_ID}$"}
-    other = (
-        {"prediction_id": any_id, "kind": {**kind, "not": {"const": "label"}}} if models else {"prediction_id": any_id}
-    )
-    forms = [{**plain, "properties": properties | other, "required": [*plain["required"], *["kind"][: len(models)]]}]
+    both = {name: schema for name, schema in plain["properties"].items() if name not in _WHOM}
+    kind, any_id = both["kind"], {**_TEXT, "maxLength": NAME, "pattern": f"^({names})\\.{_ID}$"}
+    other = both | ({"kind": {**kind, "not": {"const": "label"}}} if models else {})
+    required = [*plain["required"], *["kind"][: len(models)]]
+
+    def form(properties: Schema, needed: Sequence[str], **more: object) -> Schema:
+        return {**plain, "properties": properties, "required": [*needed], **more}
+
+    name, unit = {**_TEXT, "minLength": 1, "maxLength": NAME, "pattern": _NO_NUL}, UNIT_SCHEMA
+    whom = {"experiment": name, "unit": unit}
+    forms = [form(other | {"prediction_id": any_id}, [*required, "prediction_id"])]
+    forms.append(form(both | whom, [*plain["required"], *whom], title="Of a unit of an experiment"))
     for model in models:
         own = {**any_id, "pattern": f"^{re.escape(model.manifest.model)}\\.{_ID}$"}
         truth: Schema = {"enum": [*model.manifest.classes] if model.manifest.classes else [0, 1, False, True]}
-        label = {"prediction_id": own, "kind": {"const": "label", "default": "label"}, "value": truth}
-        forms.append({**plain, "title": f"{model.manifest.model}: label", "properties": properties | label})
-    return forms[0] if len(forms) == 1 else {"anyOf": forms}
+        label = both | {"prediction_id": own, "kind": {"const": "label", "default": "label"}, "value": truth}
+        forms.append(form(label, [*plain["required"], "prediction_id"], title=f"{model.manifest.model}: label"))
+    return {"anyOf": forms}
 
 
 def csv_schema(models: Sequence[ServedModel]) -> Schema:

@@ -12,6 +12,9 @@ from ml_assets.storage.model_version import Version
 TAG = "ml_assets.route"
 """The tag. Its text is one atomic write of MLflow; it names versions, never aliases."""
 
+ENDED = "ml_assets.experiment."
+"""A tag of the versions of an experiment that has ended: its name follows. Servers tell its value: the verdict."""
+
 _LONGEST = 5_000  # characters of a tag of a registered model
 
 
@@ -21,6 +24,12 @@ class RegisteredRoute:
 
     route: Route
     versions: Mapping[str, Version]
+
+    @property
+    def ended(self) -> dict[str, str]:
+        """Experiments of its versions that have ended, each with its verdict."""
+        tags = [tag for version in self.versions.values() for tag in version.tags.items()]
+        return {name.removeprefix(ENDED): verdict for name, verdict in tags if name.startswith(ENDED)}
 
 
 def register_route(

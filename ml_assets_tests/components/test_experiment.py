@@ -1,7 +1,6 @@
 """An experiment is an asset of its folder: it begins by itself, shows what is known, and says why it cannot begin."""
 
 import shutil
-from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +16,6 @@ from ml_assets.components.templates.folder import render
 from ml_assets.components.tree import FolderTree
 from ml_assets.rollouts.turns import end_turn, take_turn
 from ml_assets.settings import PROJECT
-from ml_assets.storage.duck import memory
 from ml_assets.storage.lake import Lake
 from ml_assets_tests.components.test_conformance import quiet
 from ml_assets_tests.rollouts.registered import MemoryRegistry, released
@@ -39,13 +37,6 @@ class Shelf(RegistryResource):
 
     def open(self) -> Any:
         return REGISTRY
-
-
-class Duck(DuckDBResource):
-    """DuckDB as the lake opens it."""
-
-    def get_connection(self) -> AbstractContextManager[Any]:
-        return memory()
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +68,7 @@ def test_it_is_an_asset_of_the_folder_that_runs_by_itself_and_not_of_the_loop(tr
 
 
 def _materialize(tree: FolderTree, root: Path) -> dg.ExecuteInProcessResult:
-    lake = LakeResource(root=str(root), workers=1, duckdb=Duck(database=":memory:"))
+    lake = LakeResource(root=str(root), workers=1, duckdb=DuckDBResource(database=":memory:"))
     shelf = Shelf(uri="", artifacts=None, ui="")
     with quiet():
         asset = tree.build_defs_at_path("late").get_assets_def(KEY)

@@ -11,7 +11,6 @@ import pytest
 
 from ml_assets.rollouts import experiment
 from ml_assets.rollouts.experiment import (
-    ENDED,
     LEASE,
     ExperimentError,
     begin,
@@ -21,9 +20,13 @@ from ml_assets.rollouts.experiment import (
 )
 from ml_assets.rollouts.experiment_ledger import ExperimentStep, claim, ledger
 from ml_assets.rollouts.experiment_report import read_report
+from ml_assets.rollouts.ledger import turn_of
+from ml_assets.rollouts.offers import ledger as offers
+from ml_assets.rollouts.offers import next_offer
 from ml_assets.rollouts.turns import TurnTakenError, take_turn, turn_holder
 from ml_assets.spec.experiment import ExperimentSpec
 from ml_assets.storage.lake import Lake
+from ml_assets.storage.route_tag import ENDED
 from ml_assets_tests.rollouts.registered import MemoryRegistry, released
 from ml_assets_tests.rollouts.simulated_users import START, Users, fill, spec
 
@@ -55,6 +58,10 @@ def test_servers_follow_an_experiment_from_its_first_row_to_its_winner(tmp_path:
     assert report is not None
     assert report.recommendation == last.reason
     assert step(lake, registry, 9) == last
+    offer = next_offer(lake, "churn")
+    assert offer is not None
+    assert (offer.version, offer.actor, offer.gated, offer.reason) == (7, "experiment price", True, last.reason)
+    assert len(offers("churn").history(lake)) == 1
     assert list_experiments(lake, "churn") == [last]
 
 
@@ -89,6 +96,12 @@ def test_an_experiment_waits_for_a_rollout(tmp_path: Path) -> None:
     with pytest.raises(TurnTakenError, match="while rollout 8-1 runs"):
         step(lake, MemoryRegistry())
     assert ledger("churn", "price").last(lake) is None
+
+
+def test_the_turn_of_a_rollout_that_never_took_a_step_is_given_back(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    take_turn(lake, "churn", turn_of("8-1"), START - timedelta(minutes=11))
+    assert step(lake, MemoryRegistry()).action == "start"
 
 
 def test_a_person_ends_it_once_and_for_a_reason(tmp_path: Path) -> None:

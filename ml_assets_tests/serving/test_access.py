@@ -26,6 +26,7 @@ HOST = "http://127.0.0.1:8000"
 ASKED: dict[str, Scope | None] = {
     "POST /models/{model}/predict": "predict",
     "POST /models/{model}/invocations": "predict",
+    "GET /experiments/{name}/assignment": "predict",
     "POST /search": "search",
     "POST /outcomes": "outcomes",
     "GET /models": "read",

@@ -86,7 +86,7 @@ class Follower:
                     else:
                         unfetched.setdefault(name, {})[variant] = _line(error)
             if one.route.default.name in releases:
-                models[name] = ReleasedRoute(one.route, releases)
+                models[name] = ReleasedRoute(one.route, releases, one.ended)
         return Routes(models, self.clock(), None, unfetched)
 
     def _release(self, version: Version, held: VariantRelease | None) -> VariantRelease:

@@ -93,6 +93,11 @@ class LoadedModels:
             f"released are {', '.join(self.routes) or 'none yet'}", field="model", value=name,
         )  # fmt: skip
 
+    def ended_experiments(self) -> dict[str, tuple[str, str]]:
+        """Experiment that has ended → its model, and its verdict; those whose versions do not answer are forgotten."""
+        routes = self._known.models.items()
+        return {name: (model, verdict) for model, route in routes for name, verdict in route.ended.items()}
+
     def defaults(self) -> list[ServedModel]:
         """The models that answer by default, one of each route."""
         return [route.default for route in self.routes.values()]

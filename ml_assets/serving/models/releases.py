@@ -40,10 +40,12 @@ class ReleasedRoute(msgspec.Struct, frozen=True):
     Args:
         route: as the registry says it.
         releases: name of the variant → its release; the default variant has one.
+        ended: experiments of these versions that have ended, each with its verdict.
     """
 
     route: Route
     releases: dict[str, VariantRelease]
+    ended: dict[str, str] = {}
 
     @property
     def default(self) -> VariantRelease:

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import msgspec
 
 from ml_assets.events.rows import LONG, EventRefusedError, Outcome, outcome
+from ml_assets.events.unit_outcomes import unit_outcome_id
 from ml_assets.serving.content import read_json_content
 from ml_assets.serving.http import Receive
 from ml_assets.serving.json_body import Decoder
 from ml_assets.serving.models.model import ServedModel
 from ml_assets.serving.problem import Problem
+from ml_assets.serving.routes.assignment import model_of_experiment
 from ml_assets.serving.services import Services
 
 ROWS = 1000
@@ -23,25 +25,30 @@ AHEAD = timedelta(minutes=5)
 
 _NO_NUL = r"^[^\x00]*$"  # which Postgres keeps in no text
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=_NO_NUL)]
+_Unit = Annotated[str, msgspec.Meta(min_length=1, max_length=LONG, pattern=_NO_NUL)]
 _Source = Annotated[str, msgspec.Meta(max_length=100, pattern=_NO_NUL)]
 
 
 class Said(msgspec.Struct, forbid_unknown_fields=True):
-    """An outcome as a client sends it.
+    """An outcome as a client sends it, of an answer, or of a unit of an experiment.
 
     Args:
-        prediction_id: of the answer.
         value: the truth: a number, true or false, or a word. Of kind `label`, what the model predicts: 0, 1, false or
             true; of several classes, one of them.
         observed_at: when it became true, with a time zone, not in the future. The latest is in force, whatever comes
             last; the same said again changes nothing.
+        prediction_id: of the answer.
+        experiment: of the unit, where no answer of a model is known.
+        unit: that the experiment assigned.
         kind: of what: `label` is the truth that the model predicts.
         source: who says so; two sources do not correct each other.
     """
 
-    prediction_id: _Name
     value: float | bool | Annotated[str, msgspec.Meta(max_length=300)]
     observed_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    prediction_id: _Name | None = None
+    experiment: _Name | None = None
+    unit: _Unit | None = None
     kind: _Name = "label"
     source: _Source = ""
 
@@ -80,7 +87,7 @@ def _row(services: Services, report: Said, number: int, now: int) -> Outcome:
     try:
         value = report.value if isinstance(report.value, str) else float(report.value)
         row = outcome(
-            report.prediction_id, report.kind, value, source=report.source, received_at=now,
+            _answer(services, report, field), report.kind, value, source=report.source, received_at=now,
             observed_at=_observed(report.observed_at, now, f"{field}.observed_at"),
         )  # fmt: skip
     except EventRefusedError as error:
@@ -99,6 +106,19 @@ def _row(services: Services, report: Said, number: int, now: int) -> Outcome:
     if report.kind == "label":
         _require_label(model, report.value, f"{field}.value")
     return row
+
+
+def _answer(services: Services, report: Said, field: str) -> str:
+    """The id of the answer, or the one that a unit of an experiment has."""
+    of_unit = report.experiment is not None and report.unit is not None
+    if (report.prediction_id is None) != of_unit or (report.experiment is None) != (report.unit is None):
+        raise Problem(
+            422, "invalid-field", "an outcome is of an answer, or of a unit of an experiment",
+            "send prediction_id, or experiment and unit", field=f"{field}.prediction_id", value=report.prediction_id,
+        )  # fmt: skip
+    if report.experiment is None or report.unit is None:
+        return report.prediction_id or ""
+    return unit_outcome_id(model_of_experiment(services, report.experiment), report.experiment, report.unit)
 
 
 def _require_label(model: ServedModel, value: float | bool | str, field: str) -> None:
