@@ -22,6 +22,7 @@ from ml_assets.components.search_index import search_index
 from ml_assets.components.sensors import automation_sensor, data_sensor, loop_job, loop_schedule
 from ml_assets.components.templates.scaffold import ModelScaffolder
 from ml_assets.spec.model import ModelSpec
+from ml_assets.spec.rollout import RolloutSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
 
@@ -43,12 +44,14 @@ class Model(SpecComponent[ModelSpec]):
         """The assets of the loop, its job and its schedule."""
         tree = context.component_tree
         folder = self.assemble(tree)
-        loop = (self._labels, self._training_set, self._model, self._evaluation_report, self._champion)
+        loop = (self._labels, self._training_set, self._model, self._evaluation_report)
+        offered = bool(self.specs_beside(tree, RolloutSpec))
         sources, cron = self.specs_beside(tree, SourceSpec), self.spec.schedule
         due, resources = self.due_dates(tree), TreeResources(tree)
         return dg.Definitions(
             assets=[
                 *(asset(folder) for asset in loop),
+                self._champion(folder, offered=offered),
                 *online_assets(self, folder, due, resources),
                 prediction_log(self, due, resources),
                 online_consistency(self, folder),
@@ -148,12 +151,14 @@ class Model(SpecComponent[ModelSpec]):
 
         return evaluation_report
 
-    def _champion(self, folder: "ModelDefinition") -> dg.AssetsDefinition:
+    def _champion(self, folder: "ModelDefinition", *, offered: bool = False) -> dg.AssetsDefinition:
+        """The champion; where a rollout is declared, a candidate is offered to it."""
         upstream, window = self.key("evaluation_report"), self.spec.freshness
 
         @self._asset("champion", "mlflow", "deltalake", deps=[upstream], freshness=window)
         def champion(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
             """The version that answers by default, and the ledger of who did from when to when and why."""
+            from ml_assets.rollouts.offers import offer
             from ml_assets.training.publish import manifest
             from ml_assets.training.release import history, release
             from ml_assets.training.report import read_report
@@ -161,7 +166,7 @@ class Model(SpecComponent[ModelSpec]):
 
             store, versions, day = lake.open(), registry.open(), as_of(context)
             report = read_report(versions, folder, candidate(store, versions, folder, day))
-            done = release(
+            done = (offer if offered else release)(
                 store, versions, report.version, report.verdict, manifest=manifest(store, versions, folder, report),
                 as_of=day, decided_at=datetime.now(UTC).replace(tzinfo=None),
             )  # fmt: skip

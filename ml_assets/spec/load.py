@@ -19,6 +19,7 @@ from ml_assets.spec.base import Declaration
 from ml_assets.spec.experiment import ExperimentSpec
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.monitor import MonitorSpec, RetrainSpec
+from ml_assets.spec.rollout import RolloutSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
 
@@ -28,7 +29,7 @@ FILE = "defs.yaml"
 COMPONENTS = "ml_assets.components"
 KINDS: dict[str, type[Declaration]] = {
     "Source": SourceSpec, "FeatureView": ViewSpec, "Model": ModelSpec, "Monitor": MonitorSpec,
-    "Experiment": ExperimentSpec,
+    "Rollout": RolloutSpec, "Experiment": ExperimentSpec,
 }  # fmt: skip
 """The component types, and what their `attributes` are."""
 

@@ -1,0 +1,148 @@
+"""The sensor that watches a rollout: it measures, takes what follows at once, and asks for what people look at."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Self
+
+import dagster as dg
+from pydantic import BaseModel
+
+from ml_assets.components.resources import LakeResource, RegistryResource, SettingsResource
+from ml_assets.components.sensors import ALWAYS, REASON
+
+if TYPE_CHECKING:
+    from ml_assets.rollouts.incident import Rollback
+    from ml_assets.rollouts.ledger import RolloutStep
+    from ml_assets.rollouts.watch import RolloutLook
+    from ml_assets.spec.rollout import RolloutSpec
+
+
+class RolloutCursor(BaseModel):
+    """What was asked for last; a cursor that is lost asks again, and Dagster starts no run of the same key twice.
+
+    Args:
+        step: of the ledger whose picture was asked for.
+        rollback: whose page was asked for.
+        version: whose rollout was to begin.
+        answers: the number of the last answer of servers by then.
+        asked_at: when, naive UTC.
+    """
+
+    step: str = ""
+    rollback: str = ""
+    version: int = 0
+    answers: int = -1
+    asked_at: datetime = datetime.min  # noqa: DTZ901 - naive UTC, as the lake's times
+
+    @classmethod
+    def read(cls, text: str | None) -> Self:
+        """The cursor as Dagster kept it."""
+        return cls.model_validate_json(text) if text else cls()
+
+
+def rollout_sensor(
+    folder: str, spec: "RolloutSpec", rollout_key: dg.AssetKey, incident_key: dg.AssetKey
+) -> dg.SensorDefinition:
+    """Look at a rollout every 15 s: the statistics hold at all looks, and a breach does not wait for a run.
+
+    Args:
+        folder: the model's name.
+        spec: as declared.
+        rollout_key: of the asset that shows it, and begins it.
+        incident_key: of the asset that tells of a rollback.
+    """
+
+    @dg.sensor(name=f"{folder}_rollout", target=dg.AssetSelection.assets(rollout_key, incident_key), **ALWAYS)
+    def rollout(
+        context: dg.SensorEvaluationContext, lake: LakeResource, registry: RegistryResource, settings: SettingsResource
+    ) -> dg.SensorResult:
+        """The rollout is measured; a step is taken at once, and its picture asked for."""
+        from ml_assets.events.counts import last_answer
+        from ml_assets.events.store import EventStore
+        from ml_assets.rollouts.incident import last_rollback
+        from ml_assets.rollouts.watch import look
+
+        now, cursor = datetime.now(UTC).replace(tzinfo=None), RolloutCursor.read(context.cursor)
+        with EventStore(settings.event_store_url) as store:
+            found = look(lake.open(), registry.open(), store, folder, actor="sensor", now=now)
+            answers = last_answer(store, folder) if found.waiting else 0
+        requests = [
+            request_step(folder, rollout_key, cursor, found.step),
+            request_page(folder, incident_key, cursor, last_rollback(lake.open(), folder)),
+            request_beginning(folder, rollout_key, cursor, found, answers, now, spec.every),
+        ]
+        run_requests = [each for each in requests if each]
+        skip = None if run_requests else found.reason
+        return dg.SensorResult(run_requests, skip_reason=skip, cursor=cursor.model_dump_json())
+
+    return rollout
+
+
+def request_step(
+    folder: str, key: dg.AssetKey, cursor: RolloutCursor, step: "RolloutStep | None"
+) -> dg.RunRequest | None:
+    """The run that shows a step of the ledger, unless it was asked for.
+
+    Args:
+        folder: the model's name.
+        key: of the asset.
+        cursor: is told what is asked for.
+        step: the last one.
+    """
+    name = f"{step.rollout}/{step.step}" if step else ""
+    if step is None or name == cursor.step:
+        return None
+    cursor.step = name
+    tags = {REASON: f"rollout {step.rollout}: {step.action}, {step.reason}"}
+    return dg.RunRequest(run_key=f"{folder}/rollout/{name}", asset_selection=[key], tags=tags)
+
+
+def request_page(
+    folder: str, key: dg.AssetKey, cursor: RolloutCursor, rollback: "Rollback | None"
+) -> dg.RunRequest | None:
+    """The run that writes the page of a rollback, whoever rolled back, unless it was asked for.
+
+    Args:
+        folder: the model's name.
+        key: of the asset.
+        cursor: is told what is asked for.
+        rollback: the last one.
+    """
+    name = f"{rollback.name} {rollback.at.isoformat()}" if rollback else ""
+    if rollback is None or name == cursor.rollback:
+        return None
+    cursor.rollback = name
+    tags = {REASON: f"version {rollback.version} was rolled back: {rollback.reason}"}
+    return dg.RunRequest(run_key=f"{folder}/incident/{name}", asset_selection=[key], tags=tags)
+
+
+def request_beginning(
+    folder: str,
+    key: dg.AssetKey,
+    cursor: RolloutCursor,
+    found: "RolloutLook",
+    answers: int,
+    now: datetime,
+    every: timedelta,
+) -> dg.RunRequest | None:
+    """The run that begins the rollout whose turn it is.
+
+    Its gates are asked again, which takes longer than a look may. One that has to wait is tried again once servers have
+    answered more, for that is what most wait for.
+
+    Args:
+        folder: the model's name.
+        key: of the asset.
+        cursor: is told what is asked for.
+        found: the look.
+        answers: the number of the last answer of servers.
+        now: naive UTC.
+        every: how often at the most.
+    """
+    waiting = found.waiting
+    if waiting is None:
+        return None
+    if waiting.version == cursor.version and (answers == cursor.answers or now - cursor.asked_at < every):
+        return None
+    cursor.version, cursor.answers, cursor.asked_at = waiting.version, answers, now
+    run_key = f"{folder}/rollout/begin/{waiting.version}/{waiting.at.isoformat()}/{answers}"
+    return dg.RunRequest(run_key=run_key, asset_selection=[key], tags={REASON: found.reason})
