@@ -49,7 +49,8 @@ class Health:
             "tokens": services.guard.trouble,
             "worker": "; ".join(self._faults.values()),
         }
-        return {part: redact(why) for part, why in (services.models.troubles() | parts).items() if why}
+        reasons = self._variants_not_asked() | services.models.troubles() | parts
+        return {part: redact(why) for part, why in reasons.items() if why}
 
     def unready_reason(self) -> str | None:
         """The reason why no request should be sent here; None: requests may."""
@@ -68,6 +69,11 @@ class Health:
             self._faults[task] = f"{task}: {type(error).__name__}: {error}"
         else:
             self._faults.pop(task, None)
+
+    def _variants_not_asked(self) -> dict[str, str]:
+        """The variants that only fail, so that the default one answers for them."""
+        splits = [route.split for route in self._services.models.routes.values() if route.split is not None]
+        return {f"model {variant_label(*key)}": why for key, why in self._services.trials.troubles(splits).items()}
 
     def _lost_features(self) -> str | None:
         """The reasons why features of entities may be missing that were written."""

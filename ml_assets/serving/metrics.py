@@ -38,6 +38,10 @@ class Metrics:
             "ml_assets_missing_features", "Features without a value", [*variant, "feature"], registry=registry
         )
         self._stale = Counter("ml_assets_stale_views", "Views past their TTL", [*variant, "view"], registry=registry)
+        self._dropped = Counter(
+            "ml_assets_shadows_dropped", "Rows that no shadow answered, because too many waited", ["model"],
+            registry=registry,
+        )  # fmt: skip
         self._degraded = Gauge(
             "ml_assets_degraded", "1 while a part does not work", ["part"], multiprocess_mode="livemax",
             registry=registry,
@@ -99,6 +103,10 @@ class Metrics:
             self._child("_missing", model, version, variant, feature).inc()
         for view in stale:
             self._child("_stale", model, version, variant, view).inc()
+
+    def count_dropped_shadows(self, model: str, rows: int) -> None:
+        """Count rows that were to be answered in shadow, and are not."""
+        self._child("_dropped", model).inc(rows)
 
     def set_degraded(self, part: str, *, now: bool) -> None:
         """Say whether a part does not work."""

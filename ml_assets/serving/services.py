@@ -12,7 +12,9 @@ from ml_assets.serving.models.lookups import Lookups
 from ml_assets.serving.models.releases import Releases
 from ml_assets.serving.recorder import Recorder
 from ml_assets.serving.tokens import Tokens
+from ml_assets.serving.variants.crashes import CrashWatch
 from ml_assets.serving.variants.measures import Measures
+from ml_assets.serving.variants.shadows import Shadows
 from ml_assets.serving.variants.trials import TrialThreads
 from ml_assets.settings import Settings
 
@@ -27,16 +29,18 @@ class Services:
         self.guard = Authenticator(Tokens(settings.tokens), mark_path())
         self.releases = Releases.at(settings.state)
         self.lookups = Lookups(settings.online_url)
-        self.models = LoadedModels(self.releases, self.lookups)
+        self.crashes = CrashWatch(self.releases.folder / "trying")
+        self.models = LoadedModels(self.releases, self.lookups, self.crashes)
         self.model = self.models.model  # looked up once, not by each request
         self.route = self.models.route
         self.metrics = Metrics()
         self.documents = DocumentFeatures()
         self.lanes = Lanes()
-        self.trials = TrialThreads()
+        self.trials = TrialThreads(self.crashes)
         self.measures = Measures()
         self.events = EventStore(settings.event_store_url)
         self.recorder = Recorder(self.events, log_predictions=settings.log_predictions)
+        self.shadows = Shadows(self.recorder, TrialThreads(self.crashes, 1), self.metrics.count_dropped_shadows)
         self.features_as_of: dict[str, Any] = {}
         """Feature set → as of when the online store holds it."""
         self._search = settings.search
@@ -52,6 +56,8 @@ class Services:
 
     async def close(self) -> None:
         """Write what waits and give everything back."""
+        await self.models.close()
+        await self.shadows.close()
         await self.recorder.close()
         for service in (self.lookups, self.documents, self.lanes, self.trials, self.events):
             service.close()

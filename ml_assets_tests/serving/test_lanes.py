@@ -94,8 +94,9 @@ def test_files_that_take_long_keep_nothing_else_waiting(served: Served, monkeypa
         assert served.client.get(f"/predictions/{identity}/lineage").status_code == 200
         refused(post(served, "/search", b"{}"), 503, "search-index")  # there is none here, and it was looked for
         served.worker.services.models.routes.clear()
+        served.worker.services.models._models.clear()
         served.worker.services.models._seen = -1.0  # a release is loaded meanwhile
-        served.worker.services.models._trouble.clear()
+        served.worker.services.models._loader.troubles.clear()
         while served.client.post(PREDICT, json={"instances": [ROW]}).status_code != 200:
             assert time.monotonic() - began < 10
             time.sleep(0.05)

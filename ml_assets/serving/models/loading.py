@@ -7,15 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ml_assets.decisions.route import CHAMPION, Route
-from ml_assets.documents.extractor import load_extractor
 from ml_assets.errors import RegistryError
-from ml_assets.serving.models.artifact import Artifact
+from ml_assets.serving.models.loader import Key, ReleaseLoader
 from ml_assets.serving.models.lookups import Lookups
 from ml_assets.serving.models.model import ServedModel
 from ml_assets.serving.models.releases import ReleasedRoute, Releases, Routes, VariantRelease
 from ml_assets.serving.models.split import TrafficSplit, make_split
 from ml_assets.serving.problem import Problem, unavailable
-from ml_assets.storage.manifest import Manifest
+from ml_assets.serving.variants.crashes import CrashWatch
 
 _SILENT = 15.0  # seconds without a word of the follower
 
@@ -28,17 +27,19 @@ class LoadedRoute:
         route: as the registry says it.
         models: name of the variant → the model that answers; the default variant has one.
         default: the model that answers by default.
+        refused: variants that cannot be loaded.
         split: of the units among the variants; None: the default variant answers everything.
     """
 
     route: Route
     models: Mapping[str, ServedModel]
+    refused: frozenset[str] = frozenset()
     default: ServedModel = field(init=False, compare=False)
     split: TrafficSplit | None = field(init=False, compare=False)
 
     def __post_init__(self) -> None:  # worked out once, not by requests
         object.__setattr__(self, "default", self.models[self.route.default.name])
-        object.__setattr__(self, "split", make_split(self.route, self.models))
+        object.__setattr__(self, "split", make_split(self.route, self.models, self.refused))
 
 
 def variant_label(model: str, variant: str) -> str:
@@ -56,17 +57,19 @@ class LoadedModels:
     Args:
         releases: on the disk of the server.
         lookups: the online store, whose features a new version may have to wait for.
+        crashes: of releases that ended the process that tried them.
     """
 
-    def __init__(self, releases: Releases, lookups: Lookups) -> None:
+    def __init__(self, releases: Releases, lookups: Lookups, crashes: CrashWatch) -> None:
         self._releases = releases
-        self._lookups = lookups
+        self._loader = ReleaseLoader(releases, lookups, crashes)
         self.routes: dict[str, LoadedRoute] = {}
+        self._models: dict[Key, ServedModel] = {}
         self._known = Routes()
         self._seen = -1.0
         self._unread: str | None = None
-        self._trouble: dict[tuple[str, str], str] = {}
         self._settled = asyncio.Event()
+        self._loading: asyncio.Task[None] | None = None
 
     def model(self, name: str) -> ServedModel:
         """The default variant of a model.
@@ -132,7 +135,9 @@ class LoadedModels:
     def refusals(self) -> dict[tuple[str, str], str]:
         """Model and variant → why it has no release here, or not its newest."""
         unfetched = self._known.unfetched.items()
-        return {(name, variant): why for name, some in unfetched for variant, why in some.items()} | self._trouble
+        return {
+            (name, variant): why for name, some in unfetched for variant, why in some.items()
+        } | self._loader.troubles
 
     def troubles(self) -> dict[str, str]:
         """Name of a variant for `/health` → why it does not answer with its newest version."""
@@ -151,77 +156,96 @@ class LoadedModels:
         return self._unread or self._known.trouble
 
     async def follow(self) -> None:
-        """Take up what the follower wrote since the last look."""
-        await self._take_up()
+        """Take up what the follower wrote since the last look.
+
+        What is loaded already changes at once: a rollback waits for no release. What has to be loaded is loaded
+        meanwhile; only a worker that has not answered yet waits for it.
+        """
+        if self._read():
+            self._publish()
+            await self._begin_loading()
         routes = self._known
         if routes.models or routes.asked or routes.trouble or self._unread:
             self._settled.set()
 
-    async def _take_up(self) -> None:
+    def _read(self) -> bool:
+        """Read the routes; false: nobody wrote any since the last look, or they are damaged."""
         changed = self._releases.last_change()
         if changed == self._seen:
-            return
+            return False
         try:
             self._known, self._unread = self._releases.routes(), None
         except RegistryError as error:
             self._unread = str(error)
-            return
+            return False
         self._seen = changed
-        for name, route in self._known.models.items():
-            await self._take(name, route)
-        current = {(name, variant) for name, route in self._known.models.items() for variant in route.releases}
-        self._trouble = {key: why for key, why in self._trouble.items() if key in current}
+        return True
+
+    async def close(self) -> None:
+        """Load nothing more."""
+        if self._loading is not None:
+            self._loading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._loading
+
+    def _publish(self) -> None:
+        """Swap the routes for those that are known, with the models that are loaded."""
+        for name, released in self._known.models.items():
+            if (name, released.route.default.name) in self._models:
+                route = self._route(name, released)
+                if route != self.routes.get(name):
+                    self.routes[name] = route
         if self._known.trouble is None:  # else it is the registry that is away, not the model
             for name in self.routes.keys() - self._known.models.keys():
                 del self.routes[name]
 
-    async def _take(self, name: str, released: ReleasedRoute) -> None:
-        """Swap a pointer, once new releases are loaded and verified; until then the old ones answer."""
-        current = self.routes[name].models if name in self.routes else {}
-        models = {
-            variant: await self._variant(name, variant, release, current.get(variant))
-            for variant, release in released.releases.items()
-        }
-        loaded = {variant: model for variant, model in models.items() if model is not None}
-        if released.route.default.name in loaded:
-            route = LoadedRoute(released.route, loaded)
-            if route != self.routes.get(name):
-                self.routes[name] = route
+    def _route(self, name: str, released: ReleasedRoute) -> LoadedRoute:
+        models, refused = dict[str, ServedModel](), set[str]()
+        for variant, release in released.releases.items():
+            key = name, variant
+            if key in self._models:
+                models[variant] = self._models[key]
+            if self._loader.is_refused(key, release):
+                refused.add(variant)
+        return LoadedRoute(released.route, models, frozenset(refused))
 
-    async def _variant(
-        self, name: str, variant: str, release: VariantRelease, held: ServedModel | None
-    ) -> ServedModel | None:
-        """The model of a release, or the one that is held while it cannot be loaded yet; None: there is none."""
-        key = name, variant
-        if held is not None and held.release == release.release:
-            self._trouble.pop(key, None)
-            return held
-        try:
-            manifest = await asyncio.to_thread(self._releases.manifest, release.release)
-            waits = held is not None and await self._waits(held.manifest.feature_set, manifest.feature_set)
-            loaded = None if waits else await asyncio.to_thread(self._load, variant, release, manifest)
-        except Exception as error:  # noqa: BLE001 - of one model; ONNX Runtime's errors derive from nothing else
-            stays = "" if held is None else f"version {held.version} stays: "
-            self._trouble[key] = f"{stays}version {release.version} cannot be loaded: {error or type(error).__name__}"
-            return held
-        if loaded is None:
-            self._trouble[key] = f"version {release.version} waits for its online features ({name}/online_features)"
-            return held
-        self._trouble.pop(key, None)
-        return loaded
+    async def _begin_loading(self) -> None:
+        if self._loading is not None and self._loading.done():
+            self._loading.result()  # what nobody expects is said by the worker
+            self._loading = None
+        if self._loading is None:
+            self._loading = asyncio.get_running_loop().create_task(self._load())
+        if not self._settled.is_set():
+            await self._loading
 
-    def _load(self, variant: str, release: VariantRelease, manifest: Manifest) -> ServedModel:
-        if manifest.extract:
-            load_extractor(manifest.extract)  # a request is not to find out that it cannot be imported
-        artifact = Artifact(manifest, self._releases.artifact(manifest))
-        return ServedModel(release.release, artifact, release.since, variant)
+    async def _load(self) -> None:
+        """Load what the routes name; each is in force as soon as it is loaded and verified."""
+        for name, released in [*self._known.models.items()]:
+            for variant, release in released.releases.items():
+                await self._take((name, variant), release, released.route.default.name)
+        current = {(name, variant) for name, route in self._known.models.items() for variant in route.releases}
+        self._loader.forget(current)
+        self._models = {key: model for key, model in self._models.items() if key in current}
 
-    async def _waits(self, old: str, new: str) -> bool:
-        """Tell whether the online store holds the features of the old version only: then the new one comes later.
+    async def _take(self, key: Key, release: VariantRelease, default: str) -> None:
+        """Swap the model of a variant, once its release is loaded and verified; until then the old one answers."""
+        (name, variant), held = key, self._models.get(key)
+        champion = None if variant == default else self._models.get((name, default))
+        if champion is not None and self._loader.find_crashes(key, release):
+            self._models.pop(key, None)
+        elif held is not None and held.release == release.release:
+            self._loader.accept(key)
+            return
+        elif variant == default or champion is not None:  # which could answer for it
+            model = self._relabel(key, release) or await self._loader.load(key, release, held, champion)
+            if model is not None:
+                self._models[key] = model
+        self._publish()
 
-        It does as well while the store cannot say so.
-        """
-        if old == new:
-            return False
-        dates = await self._lookups.probe([old, new])
-        return not dates or (dates[old] is not None and dates[new] is None)
+    def _relabel(self, key: Key, release: VariantRelease) -> ServedModel | None:
+        """A release that answers as another variant already: a challenger that became champion is not loaded again."""
+        for (name, _), model in self._models.items():
+            if name == key[0] and model.release == release.release:
+                self._loader.accept(key)
+                return ServedModel(release.release, model.artifact, release.since, key[1])
+        return None

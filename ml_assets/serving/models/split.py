@@ -1,7 +1,7 @@
 """The split of a route in a worker: to which variant a unit is assigned, and what is measured of its answer."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,20 +26,26 @@ class TrafficSplit:
     Args:
         route: as the registry says it.
         default: answers by default, and for another variant that fails.
-        others: name of each other variant → its model.
+        others: name of each other variant → its model; None: it is refused here, so the default one answers for it.
         deadline: seconds after which the default variant answers for another one.
         last: nanoseconds since 1970 up to which units are split.
         limits: name of a variant → the latencies beyond which its answers are slow, microseconds.
+        models: name of each variant → its model.
+        stage: what tells the stage of a rollout from another one: what was seen in one says nothing of the next.
+        splits: false: the other variants answer in shadow only.
         pickers: name of each other variant → what makes its inputs of an instance for the default one; None: an
             instance does not hold all of them.
     """
 
     route: Route
     default: ServedModel
-    others: Mapping[str, ServedModel]
+    others: Mapping[str, ServedModel | None]
     deadline: float = field(init=False)
     last: float = field(init=False)
     limits: Mapping[str, tuple[float, ...]] = field(init=False)
+    models: Mapping[str, ServedModel | None] = field(init=False)
+    stage: object = field(init=False)
+    splits: bool = field(init=False)
     pickers: Mapping[str, Picker | None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,7 +57,10 @@ class TrafficSplit:
                 route.default.name: route.limits,
                 **{name: tuple(limit * route.tolerance for limit in route.limits) for name in self.others},
             },
-            "pickers": {name: model.picker_from(inputs) for name, model in self.others.items()},
+            "models": {route.default.name: self.default, **self.others},
+            "stage": (route.experiment, route.salt, route.variants),
+            "splits": any(route.shares.values()),
+            "pickers": {name: model and model.picker_from(inputs) for name, model in self.others.items()},
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
@@ -59,22 +68,34 @@ class TrafficSplit:
     def assign(self, unit: str) -> str:
         """The variant of a unit."""
         route = self.route
+        if not self.splits:
+            return route.default.name
         return assign_variant(unit_point(route.salt, unit), route.shares, route.default.name)
 
+    def is_shadowed(self, unit: str) -> bool:
+        """Tell whether the other variants answer a unit in shadow; drawn apart from who answers it."""
+        return self.route.shadow > 0 and unit_point(f"{self.route.salt}|shadow", unit) < self.route.shadow
 
-def make_split(route: Route, models: Mapping[str, ServedModel]) -> TrafficSplit | None:
-    """The split of a route; None where the default variant answers everything.
 
-    Nobody is split while a variant is missing here, or another version answers in its place: units of one arm would be
-    answered by the other, and those who compare them would not know.
+def make_split(route: Route, models: Mapping[str, ServedModel], refused: Collection[str] = ()) -> TrafficSplit | None:
+    """The split of a route; None where the default variant answers everything, and no other in shadow.
+
+    Nobody is split while a variant is still missing here, or another version answers in its place: units of one arm
+    would be answered by the other, and those who compare them would not know. A variant that is refused is no reason:
+    that it fails is what is to be known.
 
     Args:
         route: as the registry says it.
         models: name of the variant → its model, as far as they are loaded.
+        refused: variants that are not loaded, because they cannot be.
     """
-    if len(route.variants) == 1 or not any(route.shares.values()):
+    if not (any(route.shares.values()) or (route.shares and route.shadow and route.experiment)):
         return None
-    for variant in route.variants:
-        if variant.name not in models or models[variant.name].manifest.version != variant.version:
-            return None
-    return TrafficSplit(route, models[route.default.name], {name: models[name] for name in route.shares})
+    loaded = {
+        variant.name: models[variant.name]
+        for variant in route.variants
+        if variant.name in models and models[variant.name].manifest.version == variant.version
+    }
+    if route.default.name not in loaded or any(name not in loaded and name not in refused for name in route.shares):
+        return None
+    return TrafficSplit(route, loaded[route.default.name], {name: loaded.get(name) for name in route.shares})

@@ -1,7 +1,6 @@
 """The answers to a request whose rows are split among variants."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,10 +11,11 @@ from ml_assets.serving.models.model import Answer, AnswerLabels, ModelInput, Ser
 from ml_assets.serving.models.split import TrafficSplit
 from ml_assets.serving.problem import Problem
 from ml_assets.serving.services import Services
-from ml_assets.serving.variants.measures import EXPOSED, FAILED, AssignedRow, Measured, answer_marks
+from ml_assets.serving.variants.measures import EXPOSED, FAILED, SHADOWED, AssignedRow, Measured, answer_marks
 from ml_assets.serving.variants.rows import VariantRows
+from ml_assets.serving.variants.shadows import ShadowRows
+from ml_assets.serving.variants.trials import TrialRows
 
-_LOG = logging.getLogger("ml_assets.serving")
 _REQUEST = "request"
 
 
@@ -63,6 +63,8 @@ class SplitRequest:
     async def _assign(self) -> list[AssignedRow]:
         split, default = self._split, self._split.default.variant
         units = self._ids if split.route.unit == _REQUEST else self._rows.rows.entities
+        if not split.splits:
+            return [AssignedRow(unit, default) for unit in units]
         answerable = await self._rows.answerable()
         return [
             AssignedRow(unit, split.assign(unit)) if possible and unit is not None else AssignedRow(None, default)
@@ -88,13 +90,11 @@ class SplitRequest:
 
     async def _answer_by_other(self, variant: str, places: Sequence[int]) -> None:
         """Let another variant answer. Whatever it raises, the request is answered all the same."""
-        model, split = self._split.others[variant], self._split
         try:
             seen = await self._rows.inputs(variant, places)
-            labels = self._labels(variant, places)
-            answered = await self._services.trials.answers(model, self._entities(places), seen, labels, split.deadline)
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors derive from nothing else
-            _LOG.warning("%s (%s): %s", split.route.model, variant, error or type(error).__name__)
+            rows = TrialRows(self._entities(places), seen, self._labels(variant, places))
+            answered = await self._services.trials.answers(self._split, variant, rows)
+        except Exception:  # noqa: BLE001 - ONNX Runtime's errors derive from nothing else; the breaker logs them
             self._failed.update(places)
         else:
             self._answers.update(zip(places, zip(*answered, strict=True), strict=True))
@@ -132,7 +132,28 @@ class SplitRequest:
             measured.add(row, marks, prediction.prediction_id, prediction.requested_at)
         await self._services.recorder.record_answers([prediction for _, prediction in answered], measured.rows)
         measured.remember()
+        if self._split.route.shadow and self._split.route.experiment:
+            self._offer_shadows([prediction for _, prediction in answered])
         return [answer for answer, _ in answered]
+
+    def _offer_shadows(self, predictions: Sequence[Prediction]) -> None:
+        """Let the other variants answer units that were drawn, once each."""
+        split, measured = self._split, self._services.measures.units(self._split)
+        drawn = [
+            at
+            for at, row in enumerate(self._assigned)
+            if row.unit is not None
+            and at not in self._failed
+            and measured.new_marks(row.unit, SHADOWED)
+            and split.is_shadowed(row.unit)
+        ]
+        for variant in split.models:
+            places = [at for at in drawn if self._assigned[at].variant != variant]
+            units = [str(self._assigned[at].unit) for at in places]
+            rows = ShadowRows(split, variant, self._rows, places, units, [predictions[at] for at in places])
+            if places and self._services.shadows.offer(rows):
+                for unit in units:
+                    measured.remember(unit, SHADOWED)
 
     async def _record_failure(self, error: Exception) -> None:
         """Write that units of the default variant got no answer, or it would look better than one that is replaced."""

@@ -12,11 +12,12 @@ from ml_assets.serving.models.split import TrafficSplit
 
 _MOST = 50_000  # units of a stage that a process remembers: about 8 MB
 
-# Marks of a unit are bits: that it was exposed, and each kind of failure.
+# Marks of a unit are bits: that it was exposed, each kind of failure, and that it was answered in shadow.
 EXPOSED = 1
 _BITS = {reason: 2 << at for at, reason in enumerate(FAILURES)}
 _SLOW_BITS = tuple(_BITS[reason] for reason in SLOW)
 FAILED = _BITS[ERROR]
+SHADOWED = 2 << len(FAILURES)
 
 
 class AssignedRow(NamedTuple):
@@ -61,11 +62,10 @@ class Measures:
 
     def units(self, split: TrafficSplit) -> MeasuredUnits:
         """Those of the stage of a split; with other shares or another salt, units are measured anew."""
-        route = split.route
-        stage = (route.experiment, route.salt, route.variants)
-        units = self._units.get(route.model)
-        if units is None or units.stage != stage:
-            units = self._units[route.model] = MeasuredUnits(stage)
+        model = split.route.model
+        units = self._units.get(model)
+        if units is None or units.stage != split.stage:
+            units = self._units[model] = MeasuredUnits(split.stage)
         return units
 
 
@@ -93,7 +93,9 @@ class Measured:
             at: when the request came, microseconds since 1970.
         """
         experiment, unit = self._split.route.experiment, row.unit
-        if experiment is None or unit is None or not (new := self._units.new_marks(unit, marks)):
+        if not self._split.splits or experiment is None or unit is None:
+            return
+        if not (new := self._units.new_marks(unit, marks)):
             return
         key = (self._split.route.model, experiment, unit, row.variant)
         if new & EXPOSED:

@@ -88,12 +88,15 @@ class VariantRows:
         for name, model in self._split.others.items():
             if not self._online:
                 answerable = [one and self._reads_form(name, model) for one in answerable]
-            elif model.manifest.feature_set != self._split.default.manifest.feature_set:
+            elif model is not None and model.manifest.feature_set != self._split.default.manifest.feature_set:
                 records = await self._records_of(model)
                 answerable = [one and record is not None for one, record in zip(answerable, records, strict=True)]
         return answerable
 
-    def _reads_form(self, name: str, model: ServedModel) -> bool:
+    def _reads_form(self, name: str, model: ServedModel | None) -> bool:
+        """Tell whether a variant reads what was sent; one that is refused would have, for all that is known."""
+        if model is None:
+            return True
         return bool(model.manifest.documents) if self.rows.values is None else self._split.pickers[name] is not None
 
     async def _records_of(self, model: ServedModel) -> Records:
@@ -112,11 +115,13 @@ class VariantRows:
         Raises:
             Problem: a document cannot be read.
         """
-        model = self._split.others.get(variant, self._split.default)
+        model = self._split.models[variant]
+        if model is None:
+            return [ModelInput(())] * len(places)
         if self.rows.documents is not None:
             return await inputs_from_documents(self._services, model, [self.rows.documents[at] for at in places])
         if self.rows.values is not None:
-            pick = self._split.pickers[variant] if variant in self._split.others else None
+            pick = self._split.pickers.get(variant)
             values = [self.rows.values[at] for at in places]
             return [ModelInput(pick(each) if pick else each) for each in values]
         records = self._records[model.manifest.feature_set]

@@ -1,56 +1,136 @@
-"""Trials: a variant that is not the default one answers in a thread, and no longer than a deadline."""
+"""Trials: a variant that is not the default one answers in a thread, no longer than a deadline, while it is of use."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, NamedTuple
 
+from ml_assets.errors import MlAssetsError
 from ml_assets.serving.models.model import Answer, AnswerLabels, ModelInput, ServedModel
+from ml_assets.serving.models.split import TrafficSplit
+from ml_assets.serving.variants.crashes import CrashWatch
 
 Answered = tuple[list[Answer], list[Any]]
 
-_THREADS = 2
+_MOST = 20  # failures in a row, after which a variant is not asked any more
+_LOG = logging.getLogger("ml_assets.serving")
+
+
+class NotAskedError(MlAssetsError):
+    """A variant is not asked any more, or never was: it cannot be loaded, or it only failed."""
+
+
+class TrialRows(NamedTuple):
+    """Rows that a variant is to answer.
+
+    Args:
+        entities: of the rows.
+        seen: what the model sees of each.
+        labels: of the answers; the time that scoring takes is added to their latency.
+    """
+
+    entities: Sequence[str | None]
+    seen: Sequence[ModelInput]
+    labels: AnswerLabels
+
+
+class Breaker:
+    """Counts the failures in a row of a variant; after so many it is not asked any more.
+
+    Args:
+        stage: of which it is; another stage begins anew.
+        who: the variant, for people.
+    """
+
+    def __init__(self, stage: object, who: str) -> None:
+        self.stage = stage
+        self._who = who
+        self._failures = 0
+        self._last = ""
+
+    @property
+    def trouble(self) -> str | None:
+        """The reason why the variant is not asked any more; None: it is asked."""
+        if self._failures < _MOST:
+            return None
+        return f"{self._who} has failed {_MOST} times in a row and is not asked any more; the last time: {self._last}"
+
+    def count(self, error: Exception | None) -> None:
+        """Count an answer, or an error in its place."""
+        self._failures = 0 if error is None else self._failures + 1
+        if error is not None:
+            self._last = f"{error}".split("\n", 1)[0][:300] or type(error).__name__
+            _LOG.warning("%s: %s", self._who, self._last)
 
 
 class TrialThreads:
-    """The threads in which other variants than the default one answer, for one event loop."""
+    """The threads in which variants answer on trial, for one event loop.
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="trials")
+    Args:
+        crashes: that are found by other processes.
+        threads: at work at once. One that ONNX Runtime does not give back is lost to the others.
+    """
 
-    async def answers(
-        self,
-        model: ServedModel,
-        entities: Sequence[str | None],
-        seen: Sequence[ModelInput],
-        labels: AnswerLabels,
-        deadline: float,
-    ) -> Answered:
-        """What a model says of rows, as of `ServedModel.answers`.
+    def __init__(self, crashes: CrashWatch, threads: int = 2) -> None:
+        self._crashes = crashes
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="trials")
+        self._breakers: dict[tuple[str, str], Breaker] = {}
 
-        Args:
-            model: of the variant.
-            entities: of the rows.
-            seen: what the model sees of each.
-            labels: of the answers; the time that scoring takes is added to their latency.
-            deadline: seconds.
+    async def answers(self, split: TrafficSplit, variant: str, rows: TrialRows) -> Answered:
+        """What a variant says of rows, as of `ServedModel.answers`.
 
         Raises:
-            TimeoutError: it took longer. ONNX Runtime is told to end; until it does, a thread is lost.
-        """  # fmt: skip
+            NotAskedError: it is not asked any more.
+            TimeoutError: it took longer than the deadline of the split. ONNX Runtime is told to end.
+            Exception: whatever ONNX Runtime raises.
+        """
+        breaker = self._breaker(split, variant)
+        model = split.models[variant]
+        if model is None or (trouble := breaker.trouble):
+            raise NotAskedError(trouble if model else f"{variant} of {split.route.model} cannot be loaded")
+        try:
+            answered = await self._run(model, rows, split.deadline, tried=model is not split.default)
+        except Exception as error:
+            breaker.count(error)
+            raise
+        breaker.count(None)
+        return answered
+
+    def troubles(self, splits: Iterable[TrafficSplit]) -> dict[tuple[str, str], str]:
+        """Model and variant of splits → why it is not asked any more."""
+        stages = {split.route.model: split.stage for split in splits}
+        return {
+            key: trouble
+            for key, breaker in self._breakers.items()
+            if breaker.stage == stages.get(key[0]) and (trouble := breaker.trouble)
+        }
+
+    def close(self) -> None:
+        """Take no more; what is under way ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _breaker(self, split: TrafficSplit, variant: str) -> Breaker:
+        key = split.route.model, variant
+        breaker = self._breakers.get(key)
+        if breaker is None or breaker.stage != split.stage:
+            version = next(each.version for each in split.route.variants if each.name == variant)
+            who = f"version {version} of {split.route.model} ({variant})"
+            breaker = self._breakers[key] = Breaker(split.stage, who)
+        return breaker
+
+    async def _run(self, model: ServedModel, rows: TrialRows, deadline: float, *, tried: bool) -> Answered:
         run = _run_options()
-        call = asyncio.get_running_loop().run_in_executor(self._threads, _score, model, entities, seen, labels, run)
+        watch = self._crashes if tried else None
+        call = asyncio.get_running_loop().run_in_executor(self._threads, _score, model, rows, run, watch)
         try:
             async with asyncio.timeout(deadline):
                 return await call
         except TimeoutError:
             run.terminate = True
             raise TimeoutError(f"no answer within {1000 * deadline:g} ms") from None
-
-    def close(self) -> None:
-        """Take no more; what is under way ends by itself."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _run_options() -> Any:  # noqa: ANN401 - onnxruntime has no types
@@ -59,15 +139,15 @@ def _run_options() -> Any:  # noqa: ANN401 - onnxruntime has no types
     return RunOptions()
 
 
-def _score(
-    model: ServedModel, entities: Sequence[str | None], seen: Sequence[ModelInput], labels: AnswerLabels, run: Any  # noqa: ANN401
-) -> Answered:  # fmt: skip
+def _score(model: ServedModel, rows: TrialRows, run: Any, crashes: CrashWatch | None) -> Answered:  # noqa: ANN401
     """Score in a thread. Its own processor time is what counts: it is what the model would take as the default one.
 
     Waiting for the thread, and for Python's lock, is what this server adds to a variant that is on trial; counted as
     its latency it would make every challenger slower than the champion that it equals.
     """
-    began = time.thread_time_ns()
-    decisions = model.artifact.answer([row.values for row in seen], run)
-    took = (time.thread_time_ns() - began) // 1000
-    return model.label(entities, seen, decisions, labels._replace(latency=labels.latency + took))
+    with crashes.attempt(model.release) if crashes else nullcontext():
+        began = time.thread_time_ns()
+        decisions = model.artifact.answer([row.values for row in rows.seen], run)
+        took = (time.thread_time_ns() - began) // 1000
+    labels = rows.labels._replace(latency=rows.labels.latency + took)
+    return model.label(rows.entities, rows.seen, decisions, labels)
