@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,14 +39,17 @@ def collect(project: Project, progress: Show = nobody) -> Overview:
         project: the project; its SQL is not checked.
         progress: told the model, the models done and all models.
     """
+    from ml_assets.rollouts.report import describe_rollout  # sqlalchemy, scipy
+
     lake, models = project.lake, {}
     with dg.DagsterInstance.get() as instance:
         for done, (name, component) in enumerate(project.models.items()):
             progress(name, done, len(project.models))
             sources = [source.spec.name for source in component.siblings(project.tree, Source)]
-            models[name] = model_overview(
+            overview = model_overview(
                 lake, name, sources, last_run=_last_run(instance, name), candidate=_candidate(instance, name)
             )
+            models[name] = replace(overview, rollout=describe_rollout(lake, name))
         in_progress = tuple(_run(record) for record in instance.get_run_records(_IN_PROGRESS, limit=100))
     progress("the registry", len(models), len(models))
     with_champion = with_champions(lake, project.registry, models)
@@ -123,6 +127,7 @@ def _lines(model: Mapping[str, Any]) -> list[Line]:
             f"{run['status'].lower()}, as of {run['as_of']}, {run['started'] or 'queued'}" if run else "never",
         ),
         ("champion", _who(model["champion"]) if model["champion"] else "none yet"),
+        *([("rollout", model["rollout"])] if model.get("rollout") else []),
         ("last candidate", _tried(model["candidate"]) if model["candidate"] else "none yet"),
         ("predictions", scored),
         ("drift", _drifted(drift) if drift else "no report yet"),

@@ -112,6 +112,7 @@ class ModelOverview:
         verdict: of the last as-of date that has one.
         sources: by name, what became of the files.
         champion: who answers.
+        rollout: how the last one stands, and who waits for the next, in a line each.
     """
 
     last_run: RunState | None
@@ -121,6 +122,7 @@ class ModelOverview:
     verdict: VerdictState | None
     sources: dict[str, SourceState]
     champion: ChampionState | UnknownChampion | None = None
+    rollout: str | None = None
 
 
 @dataclass(frozen=True)

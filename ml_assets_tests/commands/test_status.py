@@ -90,6 +90,14 @@ def test_the_table_shows_a_model_of_which_nothing_is_known() -> None:
     assert "x/defs.yaml:3: wrong" in console.file.getvalue()
 
 
+def test_a_rollout_has_a_line_where_there_is_one() -> None:
+    nothing = dict.fromkeys(("last_run", "candidate", "champion", "predictions", "drift", "verdict"))
+    models = {name: {**nothing, "sources": {}, "rollout": said} for name, said in (("a", None), ("b", "7-1 [red]"))}
+    whole = tables({"models": models, "broken": {}, "left_over": {}, "runs": {"in_progress": [], "failed": []}})
+    assert "rollout" not in dict(whole["a"])
+    assert dict(whole["b"])["rollout"] == r"7-1 \[red]"
+
+
 def test_a_registry_that_cannot_be_asked_is_said_to_be(tmp_path: Path) -> None:
     before = dict(os.environ)
     (tmp_path / "mlflow.db").write_bytes(b"no database at all, but something longer than a header of one" * 9)

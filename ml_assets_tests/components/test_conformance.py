@@ -26,7 +26,7 @@ from ml_assets.spec.base import Declaration
 PACKAGE = PROJECT / "ml_assets"
 FOLDERS = sorted(path.parent.name for path in (PACKAGE / "defs").glob("*/defs.yaml"))
 TYPES = [getattr(components, name) for name in components.__all__]
-ASKED_FOR = {"policy_replay"}  # by a person: not of the loop
+ASKED_FOR = {"policy_replay", "rollout", "incident"}  # by a person, or by a sensor of its own: not of the loop
 HEAVY = ("mlflow", "evidently", "great_expectations", "sklearn", "pandas", "matplotlib", "onnxruntime", "optuna")
 
 
