@@ -9,19 +9,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def duration(text: object) -> timedelta:
-    """`90d`, `12h`, `2w`, `30m` as a timedelta.
+    """`90d`, `12h`, `2w`, `30m`, `45s` as a timedelta.
 
     Raises:
         ValueError: for anything else, with what would be right.
     """
     if isinstance(text, timedelta):
         return text
-    match = re.fullmatch(r"(\d+)\s*([mhdw])", str(text))
-    wrong = f"{text!r} is no duration: write a positive number and a unit (30m, 12h, 90d, 2w)"
+    match = re.fullmatch(r"(\d+)\s*([smhdw])", str(text))
+    wrong = f"{text!r} is no duration: write a positive number and a unit (45s, 30m, 12h, 90d, 2w)"
     if not match or not int(match[1]):
         raise ValueError(wrong)
     try:
@@ -32,7 +32,7 @@ def duration(text: object) -> timedelta:
 
 def _written(value: timedelta) -> str:
     seconds = int(value.total_seconds())
-    unit, size = next((u, s) for u, s in (("d", 86400), ("h", 3600), ("m", 60)) if seconds % s == 0)
+    unit, size = next((u, s) for u, s in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if seconds % s == 0)
     return f"{seconds // size}{unit}"
 
 

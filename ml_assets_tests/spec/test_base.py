@@ -11,7 +11,13 @@ from pydantic import BaseModel, Field, ValidationError
 from ml_assets.spec.base import Decides, Declaration, Duration, duration
 from ml_assets.spec.model import ModelSpec
 
-UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
 
 
 class Sample(Declaration):
@@ -30,7 +36,7 @@ def test_a_duration_is_a_number_of_units_and_survives_json(number: int, unit: st
     "text", ["", "d", "90", 90, "-3d", "0d", "1.5h", "90 days", "3y", "90d ago", None, [], "99999999999d"]
 )
 def test_what_is_no_duration_is_refused_with_what_would_be_right(text: object) -> None:
-    with pytest.raises(ValueError, match=r"write a positive number and a unit \(30m, 12h, 90d, 2w\)"):
+    with pytest.raises(ValueError, match=r"write a positive number and a unit \(45s, 30m, 12h, 90d, 2w\)"):
         duration(text)
 
 

@@ -1,9 +1,10 @@
 """A simulated challenger as a released version: registered, judged by the gates, published, offered to the rollout."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ml_assets.commands.simulation.challenger import ChampionArtifact, Fault, build_challenger
+from ml_assets.decisions.interval import Interval
 from ml_assets.errors import TrainingError
 from ml_assets.rollouts.offers import offer_version
 from ml_assets.storage.artifacts import ModelPackage
@@ -11,8 +12,17 @@ from ml_assets.storage.lake import Lake
 from ml_assets.storage.manifest import MISSING, PROBABILITIES, Manifest
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.definition import ModelDefinition
-from ml_assets.training.evaluation import read_evaluation
+from ml_assets.training.evaluation import (
+    REPORT,
+    EvaluationInputs,
+    EvaluationRecord,
+    required_evaluation,
+)
 from ml_assets.training.record import EVALUATION, RECORD, record, required_file
+from ml_assets.training.report import PLOTS
+
+_OTHER_MODELS: frozenset[Fault] = frozenset({"better", "worse"})
+"""The faults that are a model's own, also on the test rows."""
 
 TAG = "simulated_challenger"
 """The tag that says of a version that it was made to show a fault."""
@@ -38,7 +48,8 @@ def offer_challenger(
 ) -> SimulatedChallenger:
     """Make a challenger of the champion and offer it to the rollout, as the loop offers a candidate.
 
-    Its evaluation is the champion's own: what is wrong with it is wrong in production, and the gates see nothing.
+    Its metrics are the champion's own, so the gates see nothing: that is what a rollout is for. Another model decides
+    otherwise on the test rows, too; a fault of production is not there.
 
     Args:
         lake: where the training set is.
@@ -57,9 +68,7 @@ def offer_challenger(
             f"{folder.name} has no champion to make a challenger of: `ml-assets run {folder.name}` first"
         )
     leading = _leading_feature(registry, champion)
-    inputs = Manifest.from_json(registry.manifest(champion)).inputs
-    onnx = build_challenger(ChampionArtifact(registry.onnx(champion), inputs, leading), fault)
-    version = _publish(lake, registry, folder, _register(registry, champion, fault, onnx, now), workers)
+    version = _publish(lake, registry, folder, _register(registry, folder, champion, fault, leading, now), workers)
     offer_version(
         lake, version, as_of=version.as_of, at=now, actor="simulation", reason=f"a simulated challenger: {fault}"
     )
@@ -68,15 +77,21 @@ def offer_challenger(
 
 def _leading_feature(registry: Registry, champion: Version) -> str:
     """The feature of the largest importance, where that was measured; else the first one."""
-    known = read_evaluation(registry, champion)
-    if known is not None and known.evaluation.importance:
-        return max(known.evaluation.importance.items(), key=lambda item: item[1].mean)[0]
+    importance = required_evaluation(registry, champion).evaluation.importance
+    if importance:
+        return max(importance.items(), key=lambda item: item[1].mean)[0]
     return record(registry, champion).columns.all[0]
 
 
-def _register(registry: Registry, champion: Version, fault: Fault, onnx: bytes, now: datetime) -> Version:
-    """A version beside the champion with another artifact; what it was trained from and its evaluation stay."""
-    origin = record(registry, champion)
+def _register(
+    registry: Registry, folder: ModelDefinition, champion: Version, fault: Fault, leading: str, now: datetime
+) -> Version:
+    """A version beside the champion with another artifact; what it was trained from and its metrics stay."""
+    origin, inputs = record(registry, champion), Manifest.from_json(registry.manifest(champion)).inputs
+    onnx = build_challenger(ChampionArtifact(registry.onnx(champion), inputs, leading), fault)
+    evaluated = required_file(registry, champion, EVALUATION)
+    if fault in _OTHER_MODELS:
+        evaluated = build_challenger(ChampionArtifact(evaluated, inputs, leading), fault)
     kept = {name: champion.tags[name] for name in ("as_of", "parts") if name in champion.tags}
     tags = {
         **kept,
@@ -88,8 +103,21 @@ def _register(registry: Registry, champion: Version, fault: Fault, onnx: bytes, 
     with registry.run(champion.model, f"simulated {fault}", tags) as run:
         run.log(origin.parameters, registry.metrics(champion.run_id))
         package = ModelPackage(onnx, origin.columns.kinds, origin.classes, PROBABILITIES, MISSING)
-        files = {RECORD: origin.to_json(), EVALUATION: required_file(registry, champion, EVALUATION)}
-        return run.register(package, files)
+        files = {RECORD: origin.to_json(), EVALUATION: evaluated, REPORT: _judge(registry, folder, champion)}
+        plots = registry.read(champion.run_id, PLOTS)
+        return run.register(package, files | ({PLOTS: plots} if plots else {}))
+
+
+def _judge(registry: Registry, folder: ModelDefinition, champion: Version) -> bytes:
+    """The champion's evaluation as that of a version that is exactly as good."""
+    evaluation = required_evaluation(registry, champion).evaluation
+    equal = {metric: Interval(0.0, 0.0, 0.0) for metric in evaluation.metrics}
+    beside = replace(
+        evaluation, others=evaluation.others | {"champion": evaluation.metrics},
+        intervals=evaluation.intervals | {"champion": equal},
+    )  # fmt: skip
+    asked = EvaluationInputs(champion.number, folder.spec.judged_on)
+    return EvaluationRecord(beside, f"version {champion.number}, as released", asked).to_json()
 
 
 def _publish(lake: Lake, registry: Registry, folder: ModelDefinition, version: Version, workers: int) -> Version:
