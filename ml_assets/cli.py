@@ -121,15 +121,33 @@ def replay(
 def rollback(
     model: Annotated[str, typer.Argument(help="The model folder")],
     reason: Annotated[str, typer.Option(help="Why, for the ledger")],
-    to: Annotated[int | None, typer.Option(help="The version [default: the champion before this one]")] = None,
+    to: Annotated[
+        int | None, typer.Option(help="The version [default: end the running rollout, else the champion before]")
+    ] = None,
 ) -> None:
-    """Make another released version the champion; its successor is not promoted again by itself."""
+    """End a running rollout, or make another released version the champion; its successor is not promoted again."""
     project = _project()
     with show_work("rolling back"):
         from ml_assets.commands.rollback import rollback
 
         sentence = rollback(project, model, to, reason)
     echo(sentence)
+
+
+@app.command()
+def rollout(
+    model: Annotated[str, typer.Argument(help="The model folder")],
+    what: Annotated[
+        Literal["show", "resume", "promote", "roll-back", "offer"], typer.Argument(help="What to do")
+    ] = "show",
+    reason: Annotated[str, typer.Option(help="Why, for the ledger; all but show need one")] = "",
+    version: Annotated[int | None, typer.Option(help="The version that is offered")] = None,
+) -> None:
+    """How a rollout stands; begin its stage anew, promote or end it by hand, or offer a released version."""
+    project = _project()
+    from ml_assets.commands.rollout import rollout
+
+    echo(rollout(project, model, what, version=version, reason=reason))
 
 
 @app.command()

@@ -1,11 +1,11 @@
 """`ml-assets experiment`: what A/B tests say, and the end of one by hand."""
 
-import getpass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ml_assets.commands.person import person
 from ml_assets.commands.progress import show_work
 from ml_assets.commands.screen import echo
 from ml_assets.commands.titled_table import Line, print_table
@@ -57,7 +57,7 @@ def stop(model: _Model, name: _Name, reason: Annotated[str, typer.Option(help="W
 
         project = _project()
         now = datetime.now(UTC).replace(tzinfo=None)
-        end(project.lake, project.registry, model, name, now, actor=getpass.getuser(), reason=reason)
+        end(project.lake, project.registry, model, name, now, actor=person(), reason=reason)
     echo(f"{model}: experiment {name} has ended; servers let the champion answer everything within seconds")
 
 

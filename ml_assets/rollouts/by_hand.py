@@ -34,6 +34,7 @@ def go_back(
     Raises:
         TrainingError: there is no reason, nothing to go back to, or the version was never released.
     """
+    apply_step(lake, registry, model, now=now)  # a promotion that was claimed and then killed is one to go back from
     ended = open_step(lake, model)
     if ended is not None:
         roll_back_by_hand(lake, registry, model, reason=reason, actor=actor, now=now)

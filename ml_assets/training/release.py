@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 
 from ml_assets.decisions.gate import GateAction, GateVerdict
+from ml_assets.decisions.route import PREVIOUS
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.ledger import Ledger
 from ml_assets.storage.registry import Registry, Version
@@ -143,8 +144,10 @@ def promote(
             return ReleaseEntry(None, False, f"there is no champion yet: {why}")
         note_manual(lake, before, as_of, decided_at)
         return ReleaseEntry(before, False, f"version {before.number} stays: {why}")
-    registry.promote(version)
     previous = before.number if before and before.number != version.number else None
+    if before and previous:
+        registry.promote(before, PREVIOUS)  # first: what is killed here leaves a champion that is its own predecessor
+    registry.promote(version)
     row = LedgerRelease(
         as_of, version.number, version.run_id, previous, verdict.reason, _evidence(verdict), decided_at, "promoted"
     )
@@ -271,14 +274,23 @@ def complete(lake: Lake, registry: Registry, model: str) -> Version | None:
         datetime.fromisoformat(intent["decided_at"]), "rolled back" if version.number < previous else "chosen",
     )  # fmt: skip
     append(lake, model, row, moved_key(row.decided_at))
+    if (before := champion_before(lake, registry, version)) is None:
+        registry.demote(model, PREVIOUS)
+    else:
+        registry.promote(before, PREVIOUS)
     registry.clear_intent(model)
     return version
 
 
-def moved_key(decided_at: datetime) -> str:
-    """The key under which the ledger records a move of the champion by a person.
+def champion_before(lake: Lake, registry: Registry, champion: Version) -> Version | None:
+    """The last champion that is another one and was not rolled back from; None: there was none."""
+    past = history(lake, champion.model)
+    left = {row["previous"] for row in past if row["decision"] == "rolled back"} | {champion.number}
+    versions = {version.number: version for version in registry.versions(champion.model)}
+    others = (row["version"] for row in reversed(past) if row["version"] not in left)
+    return next((versions[number] for number in others if number in versions), None)
 
-    >>> moved_key(datetime(2026, 6, 1, 2))
-    'moved=2026-06-01T02:00:00'
-    """
+
+def moved_key(decided_at: datetime) -> str:
+    """The key under which the ledger records a move of the champion by a person."""
     return f"moved={decided_at.isoformat()}"

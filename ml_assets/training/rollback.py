@@ -9,7 +9,7 @@ from ml_assets.errors import TrainingError
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.storage.tables import ModelTables
-from ml_assets.training.release import complete, explain, history
+from ml_assets.training.release import champion_before, complete, explain, history
 
 
 def rollback(
@@ -60,16 +60,13 @@ def _version(registry: Registry, model: str, number: int) -> Version:
 
 
 def _before(lake: Lake, registry: Registry, champion: Version) -> Version:
-    """The last champion that is another one and was not rolled back from."""
-    past = history(lake, champion.model)
-    left = {row["previous"] for row in past if row["decision"] == "rolled back"} | {champion.number}
-    versions = {version.number: version for version in registry.versions(champion.model)}
-    for row in reversed(past):
-        if row["version"] not in left and row["version"] in versions:
-            return versions[row["version"]]
-    raise TrainingError(
-        f"{champion.model} has had no champion before version {champion.number} to go back to: name a version with --to"
-    )
+    before = champion_before(lake, registry, champion)
+    if before is None:
+        raise TrainingError(
+            f"{champion.model} has had no champion before version {champion.number} to go back to: name a version with "
+            "--to"
+        )
+    return before
 
 
 def _require_released(version: Version) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ml_assets.decisions.gate import GateAction, GateResult, GateVerdict
+from ml_assets.decisions.route import CHAMPION
 from ml_assets.decisions.verdict import Verdict
 from ml_assets.errors import TrainingError
 from ml_assets.storage.lake import Lake
@@ -31,6 +32,7 @@ class Alias:
 
     def __init__(self) -> None:
         self.held: Version | None = None
+        self.previous: Version | None = None
         self.published: dict[int, bytes] = {}
         self.announced: dict[str, Any] | None = None
         self.known: dict[int, Version] = {}
@@ -66,9 +68,15 @@ class Alias:
     def champion(self, _: str) -> Version | None:
         return self.held
 
-    def promote(self, version: Version) -> None:
-        self._step("promote")
-        self.held = version
+    def promote(self, version: Version, variant: str = CHAMPION) -> None:
+        self._step("promote" if variant == CHAMPION else variant)
+        if variant == CHAMPION:
+            self.held = version
+        else:
+            self.previous = version
+
+    def demote(self, _: str, __: str) -> None:
+        self.previous = None
 
 
 def version(number: int, declaration: str = "") -> Version:
