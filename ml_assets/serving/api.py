@@ -92,13 +92,17 @@ def _questions(app: FastAPI, worker: Worker) -> None:
 
     @app.get("/models", summary="The champions", **reads("Models", "Those that this server answers with"))
     async def models() -> Response:
-        """Name, version, and since when it answers."""
-        return _json(msgspec.json.encode(Models([summary(model) for model in worker.services.models.defaults()])))
+        """Name, version, since when it answers, and the variants with their shares."""
+        return _json(msgspec.json.encode(Models([summary(route) for route in worker.services.models.routes.values()])))
 
-    @app.get("/models/{model}", summary="A champion: features, bands, metrics, gates", **reads("Model", "What it is"))
+    @app.get(
+        "/models/{model}",
+        summary="A model: variants, and the champion's features, bands, metrics, gates",
+        **reads("Model", "What it is"),
+    )
     async def model(model: str) -> Response:
         """What was released, and as of when the online store holds its features."""
-        return _json(msgspec.json.encode(details(worker.services, worker.services.model(model))))
+        return _json(msgspec.json.encode(details(worker.services, worker.services.route(model))))
 
     @app.get(
         "/models/{model}/ping",

@@ -22,10 +22,11 @@ class Metrics:
         variant = ["model", "version", "variant"]
         seconds = [bound / 1000 for bound in LATENCY_BOUNDS]
         self._requests = Counter(
-            "ml_assets_requests", "Requests that were answered", ["route", "model", "status"], registry=registry
-        )
+            "ml_assets_requests", "Requests that were answered", ["route", "model", "variant", "status"],
+            registry=registry,
+        )  # fmt: skip
         self._seconds = Histogram(
-            "ml_assets_request_seconds", "From the first byte to the answer, in seconds", ["route", "model"],
+            "ml_assets_request_seconds", "From the first byte to the answer, in seconds", ["route", "model", "variant"],
             buckets=seconds, registry=registry,
         )  # fmt: skip
         self._scores = Histogram(
@@ -49,8 +50,9 @@ class Metrics:
         # `labels` takes longer than counting; there are few combinations.
         self._child = cache(lambda metric, *labels: getattr(self, metric).labels(*labels))
         self._of_request = cache(
-            lambda route, model, status: (
-                self._requests.labels(route, model, status).inc, self._seconds.labels(route, model).observe
+            lambda route, model, variant, status: (
+                self._requests.labels(route, model, variant, status).inc,
+                self._seconds.labels(route, model, variant).observe,
             )
         )  # fmt: skip
         self._of_row = cache(
@@ -60,16 +62,17 @@ class Metrics:
             )
         )
 
-    def observe_request(self, route: str, model: str, status: int, seconds: float) -> None:
+    def observe_request(self, route: str, model: str, variant: str, status: int, seconds: float) -> None:
         """Count a request that was answered.
 
         Args:
             route: its template.
             model: its name; empty where there is none.
+            variant: that its rows were assigned to; of rows of several the default one, empty where there is no model.
             status: of the answer.
             seconds: from the first byte to the answer.
         """
-        increment, observe = self._of_request(route, model, status)
+        increment, observe = self._of_request(route, model, variant, status)
         increment()
         observe(seconds)
 

@@ -33,9 +33,11 @@ class TrafficCounter:
             seconds: from the first byte to the answer.
             variant: that was asked; None: the default one, as where a request was refused before one was chosen.
         """
-        self._observe(route, name, status, seconds)
-        if loaded := self._routes.get(name):
-            self.minutes.current(name, variant or loaded.default.variant).count(status, seconds)
+        loaded = self._routes.get(name)
+        label = variant or (loaded.default.variant if loaded else "")
+        self._observe(route, name, label, status, seconds)
+        if loaded:
+            self.minutes.current(name, label).count(status, seconds)
 
     async def write(self, *, force: bool) -> None:
         """Write the minutes that are over; `force`: all of them, and at least one, as a probe of the event store."""

@@ -103,7 +103,8 @@ def test_files_that_take_long_keep_nothing_else_waiting(served: Served, monkeypa
         go.set()
         assert [each.result().status_code for each in inside] == [200] * len(inside)
     metrics = served.client.get("/metrics").text
-    assert f'ml_assets_requests_total{{model="{papers.MODEL}",route="predict",status="503"}} 1.0' in metrics
+    labels = f'model="{papers.MODEL}",route="predict",status="503",variant="champion"'
+    assert f"ml_assets_requests_total{{{labels}}} 1.0" in metrics
 
 
 def test_bodies_are_counted_while_they_are_held(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def examined(server: Server, folder: Path, *options: str, checks: str = CHECKS) 
 def answered(server: Server, **options: Any) -> dict[str, float]:
     """How many requests of each route were answered with 200."""
     text = server.get("/metrics", **options).text
-    found = re.findall(r'ml_assets_requests_total\{model=".*?",route="(.*?)",status="200"\} (\S+)', text)
+    found = re.findall(r'ml_assets_requests_total\{model=".*?",route="(.*?)",status="200",variant=".*?"\} (\S+)', text)
     return {route: float(number) for route, number in found}
 
 

@@ -143,7 +143,8 @@ def test_overload_is_counted_and_does_not_hide_how_the_server_is(
         ("/outcomes", ""): 1, ("other", ""): 2,
     }  # fmt: skip
     for (route, model), number in counted.items():
-        assert f'ml_assets_requests_total{{model="{model}",route="{route}",status="503"}} {number}.0' in said
+        labels = f'model="{model}",route="{route}",status="503",variant="{"champion" if model else ""}"'
+        assert f"ml_assets_requests_total{{{labels}}} {number}.0" in said
     (minute,) = served.worker.traffic.minutes.take_finished(None, force=True)
     assert (minute.requests, minute.errors) == (2, 2)
 
@@ -264,11 +265,11 @@ def test_prometheus_is_told_of_requests_scores_and_what_was_missing(served: Serv
     served.predict({"entities": []})
     text = served.client.get("/metrics").text
     for line in (
-        'ml_assets_requests_total{model="churn",route="predict",status="200"} 1.0',
-        'ml_assets_requests_total{model="churn",route="predict",status="422"} 1.0',
+        'ml_assets_requests_total{model="churn",route="predict",status="200",variant="champion"} 1.0',
+        'ml_assets_requests_total{model="churn",route="predict",status="422",variant="champion"} 1.0',
         'ml_assets_score_count{model="churn",variant="champion",version="1"} 1.0',
         'ml_assets_missing_features_total{feature="total spend",model="churn",variant="champion",version="1"} 1.0',
-        'ml_assets_request_seconds_count{model="churn",route="predict"} 2.0',
+        'ml_assets_request_seconds_count{model="churn",route="predict",variant="champion"} 2.0',
     ):
         assert line in text
 

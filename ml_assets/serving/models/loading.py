@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from ml_assets.decisions.route import CHAMPION, Route
 from ml_assets.errors import RegistryError
@@ -12,7 +13,7 @@ from ml_assets.serving.models.loader import Key, ReleaseLoader
 from ml_assets.serving.models.lookups import Lookups
 from ml_assets.serving.models.model import ServedModel
 from ml_assets.serving.models.releases import ReleasedRoute, Releases, Routes, VariantRelease
-from ml_assets.serving.models.split import TrafficSplit, make_split
+from ml_assets.serving.models.split import GRACE, TrafficSplit, make_split
 from ml_assets.serving.problem import Problem, unavailable
 from ml_assets.serving.variants.crashes import CrashWatch
 
@@ -40,6 +41,11 @@ class LoadedRoute:
     def __post_init__(self) -> None:  # worked out once, not by requests
         object.__setattr__(self, "default", self.models[self.route.default.name])
         object.__setattr__(self, "split", make_split(self.route, self.models, self.refused))
+
+
+def _unwatched(route: Route) -> str:
+    until = datetime.fromtimestamp(route.until or 0, UTC).isoformat(timespec="seconds")
+    return f"{route.default.name} answers everything: nobody has watched {route.experiment} since {until}"
 
 
 def variant_label(model: str, variant: str) -> str:
@@ -146,6 +152,9 @@ class LoadedModels:
             for variant, release in route.releases.items():
                 if release.trouble:
                     reasons.setdefault((name, variant), f"version {release.version} stays: {release.trouble}")
+            if not route.route.is_in_force(time.time() - GRACE):
+                for variant in route.route.shares:
+                    reasons.setdefault((name, variant), _unwatched(route.route))
         return {f"model {variant_label(*key)}": why for key, why in reasons.items()}
 
     def registry_trouble(self) -> str | None:
@@ -162,6 +171,7 @@ class LoadedModels:
         meanwhile; only a worker that has not answered yet waits for it.
         """
         if self._read():
+            self._relabel()
             self._publish()
             await self._begin_loading()
         routes = self._known
@@ -237,15 +247,22 @@ class LoadedModels:
             self._loader.accept(key)
             return
         elif variant == default or champion is not None:  # which could answer for it
-            model = self._relabel(key, release) or await self._loader.load(key, release, held, champion)
-            if model is not None:
+            model = await self._loader.load(key, release, held, champion)
+            if model is not None and self._wanted(key) == release.release:
                 self._models[key] = model
         self._publish()
 
-    def _relabel(self, key: Key, release: VariantRelease) -> ServedModel | None:
-        """A release that answers as another variant already: a challenger that became champion is not loaded again."""
-        for (name, _), model in self._models.items():
-            if name == key[0] and model.release == release.release:
-                self._loader.accept(key)
-                return ServedModel(release.release, model.artifact, release.since, key[1])
-        return None
+    def _wanted(self, key: Key) -> str | None:
+        """The release that a variant has by what is known now: a rollback may have come while another was loaded."""
+        route = self._known.models.get(key[0])
+        release = route.releases.get(key[1]) if route else None
+        return release.release if release else None
+
+    def _relabel(self) -> None:
+        """Let releases answer under their new names: one that is loaded as another variant is not loaded again."""
+        loaded = {(name, model.release): model for (name, _), model in self._models.items()}
+        for name, route in self._known.models.items():
+            for variant, release in route.releases.items():
+                model, held = loaded.get((name, release.release)), self._models.get((name, variant))
+                if model is not None and (held is None or held.release != release.release):
+                    self._models[name, variant] = ServedModel(release.release, model.artifact, release.since, variant)

@@ -1,16 +1,35 @@
 """`GET /models` and `GET /models/{model}`: which versions answer, and all that was released of one."""
 
+import time
 from dataclasses import MISSING, fields
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import msgspec
 
-from ml_assets.serving.models.model import ServedModel
+from ml_assets.decisions.route import Variant
+from ml_assets.serving.models.loading import LoadedRoute
+from ml_assets.serving.models.split import GRACE
 from ml_assets.serving.services import Services
 from ml_assets.storage.manifest import Band, Input, PassedGate, ServedProperties
 
 _Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+
+
+class ListedVariant(msgspec.Struct, forbid_unknown_fields=True):
+    """A version that answers under a name.
+
+    Args:
+        variant: the name.
+        version: in the registry.
+        share: of the units that it answers, as long as the route is in force; 0: it answers in shadow only.
+        loaded: false where the worker that was asked cannot answer with it, or not yet.
+    """
+
+    variant: str
+    version: int
+    share: float
+    loaded: bool
 
 
 class Listed(msgspec.Struct, forbid_unknown_fields=True):
@@ -21,12 +40,22 @@ class Listed(msgspec.Struct, forbid_unknown_fields=True):
         version: that answers by default.
         as_of: the as-of date at which that was trained.
         since: when this server's follower first saw it.
+        variants: the default one first.
+        experiment: under which name units are measured: the stage of a rollout, or an experiment; null: nothing is.
+        shadow: the share of the units that the other variants answer too, unseen.
+        until: up to when the route is in force, unless it is renewed; null: for ever.
+        in_force: false: nobody has renewed it, so the default variant answers everything.
     """
 
     model: str
     version: int
     as_of: str
     since: _Moment
+    variants: tuple[ListedVariant, ...]
+    experiment: str | None
+    shadow: float
+    until: _Moment | None
+    in_force: bool
 
 
 class Models(msgspec.Struct, forbid_unknown_fields=True):
@@ -69,17 +98,31 @@ Model: Any = msgspec.defstruct(
 )  # fmt: skip
 
 
-def summary(model: ServedModel) -> Listed:
+def summary(loaded: LoadedRoute) -> Listed:
     """The line of a model in the list."""
-    since = datetime.fromtimestamp(model.since, UTC).isoformat(timespec="seconds")
-    return Listed(model.manifest.model, model.manifest.version, model.manifest.as_of, since)
+    route, manifest = loaded.route, loaded.default.manifest
+    variants = [ListedVariant(each.name, each.version, each.share, _is_loaded(loaded, each)) for each in route.variants]
+    return Listed(
+        manifest.model, manifest.version, manifest.as_of, _moment(loaded.default.since), tuple(variants),
+        route.experiment, route.shadow, None if route.until is None else _moment(route.until),
+        route.is_in_force(time.time() - GRACE),
+    )  # fmt: skip
 
 
-def details(services: Services, model: ServedModel) -> Any:  # noqa: ANN401 - a Struct that is made from the manifest
+def _is_loaded(loaded: LoadedRoute, variant: Variant) -> bool:
+    model = loaded.models.get(variant.name)
+    return model is not None and model.manifest.version == variant.version
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+def details(services: Services, loaded: LoadedRoute) -> Any:  # noqa: ANN401 - a Struct that is made from the manifest
     """All that was released, and as of when the online store holds the features."""
-    manifest = model.manifest
+    manifest = loaded.default.manifest
     return Model(
-        **msgspec.structs.asdict(summary(model)),
+        **msgspec.structs.asdict(summary(loaded)),
         entity=manifest.entity, features=manifest.inputs, ttl_seconds=manifest.ttls,
         features_as_of=services.features_as_of.get(manifest.feature_set), bands=manifest.bands,
         classes=manifest.classes, metrics=manifest.metrics, gates=manifest.gates, reason=manifest.reason,
