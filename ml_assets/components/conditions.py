@@ -97,10 +97,11 @@ def when_rows_wait(waiting: Callable[[], bool]) -> Condition:
     return When("rows wait", waiting) & often & ~_is.in_progress()
 
 
-def when_hour_passed(goes_on: Callable[[], bool]) -> Condition:
-    """Of an experiment: run at once, and every hour while it goes on."""
-    hourly = _since_handled(_is.newly_missing() | _is.cron_tick_passed("0 * * * *"))
-    return When("it goes on", goes_on) & hourly & ~_is.in_progress()
+def when_measurement_due(goes_on: Callable[[], bool], *, often: bool) -> Condition:
+    """Of an experiment: run at once, and while it goes on every hour, or `often`, every quarter of an hour."""
+    cron = "*/15 * * * *" if often else "0 * * * *"
+    due = _since_handled(_is.newly_missing() | _is.cron_tick_passed(cron))
+    return When("it goes on", goes_on) & due & ~_is.in_progress()
 
 
 def _since_handled(new: Condition) -> Condition:

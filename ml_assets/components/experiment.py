@@ -1,4 +1,4 @@
-"""`<folder>/experiments/<name>`: an A/B test of released versions, measured every hour until it is decided."""
+"""`<folder>/experiments/<name>`: an A/B test of released versions, measured again and again until it is decided."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ml_assets.components.base import Result, SpecComponent, only
-from ml_assets.components.conditions import when_hour_passed
+from ml_assets.components.conditions import when_measurement_due
 from ml_assets.components.metadata import check_result, picture, table
 from ml_assets.components.model import Model
-from ml_assets.components.resources import LakeResource, RegistryResource, TreeResources
+from ml_assets.components.resources import LakeResource, RegistryResource, SettingsResource, TreeResources
 from ml_assets.spec.experiment import ExperimentSpec
 
 if TYPE_CHECKING:
@@ -47,19 +47,23 @@ class Experiment(SpecComponent[ExperimentSpec]):
             deps=[self.key("prediction_log")],
             checks=checks,
             looped=False,
-            automation_condition=when_hour_passed(self._goes_on(resources)),
+            automation_condition=when_measurement_due(self._goes_on(resources), often=bool(spec.guardrails)),
         )
-        def experiment(lake: LakeResource, registry: RegistryResource) -> Result:
+        def experiment(lake: LakeResource, registry: RegistryResource, settings: SettingsResource) -> Result:
             """Counts, the effect with its interval, what speaks against them, and what to do, in plain words."""
-            from ml_assets.rollouts.experiment import ExperimentError, take_step
+            from ml_assets.events.rows import EventStoreError
+            from ml_assets.events.store import EventStore
+            from ml_assets.rollouts.experiment import take_step
+            from ml_assets.rollouts.experiment_begin import ExperimentError
             from ml_assets.rollouts.turns import TurnTakenError
 
-            store, versions = lake.open(), registry.open()
+            tables, versions = lake.open(), registry.open()
             try:
-                last = take_step(store, versions, folder, spec, _now(), actor="asset", entity=entity)
-            except (ExperimentError, TurnTakenError) as error:
+                with EventStore(settings.event_store_url) as store:
+                    last = take_step(tables, versions, store, folder, spec, _now(), actor="asset", entity=entity)
+            except (EventStoreError, ExperimentError, TurnTakenError) as error:
                 return _without(str(error))
-            return _result(store, folder, last)
+            return _result(tables, folder, last)
 
         return experiment
 
@@ -67,7 +71,7 @@ class Experiment(SpecComponent[ExperimentSpec]):
         """Whether there is anything to do; asked when the condition is evaluated."""
 
         def goes_on() -> bool:
-            from ml_assets.rollouts.experiment import starts_at  # pyarrow: not at load
+            from ml_assets.rollouts.experiment_begin import starts_at  # pyarrow: not at load
             from ml_assets.rollouts.experiment_ledger import ledger
 
             last, start = ledger(self.folder, self.spec.name).last(resources.lake), starts_at(self.spec)
@@ -116,6 +120,7 @@ def _numbers(report: "ExperimentReport") -> dict[str, Any]:
         **{f"{each.name}_units": each.units for each in report.variants},
         **effects,
         "variants": table(report.rows()),
+        "guardrails": table([{"variant": each.variant, "says": each.result.reason} for each in report.guardrails]),
         "notes": table([{"left out": note} for note in report.notes]),
     }
 

@@ -38,6 +38,7 @@ class ExperimentStep:
         salt: by which units are assigned.
         declaration: JSON, as it was at the start.
         evidence: JSON, an `ExperimentReport`: what was counted at this step.
+        baseline: JSON, a `RolloutBaseline`: how the champion answered before, where guardrails are declared.
     """
 
     experiment: str
@@ -52,6 +53,7 @@ class ExperimentStep:
     salt: str
     declaration: str
     evidence: str
+    baseline: str = "null"
 
     @property
     def is_open(self) -> bool:

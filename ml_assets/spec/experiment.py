@@ -66,6 +66,8 @@ class ExperimentSpec(Declaration):
                 f"primary.window: no unit's {self.primary.window} pass within the duration of {self.duration}: "
                 "shorten the window, or lengthen the duration"
             )
+        if any(each.metric == "disagreement" for each in self.guardrails):
+            raise ValueError("guardrails: disagreement is measured in shadow, by a Rollout: name another metric")
         control = next(iter(self.variants.values()))
         if control.version != CHAMPION:
             raise ValueError("variants: the first one is the control: give it `version: champion`")
@@ -82,6 +84,11 @@ class ExperimentSpec(Declaration):
             direction=1 if self.primary.better == "higher" else -1,
             detect=self.detect,
         )
+
+    @property
+    def tolerance(self) -> float:
+        """How many times as long as the control the other variants may take."""
+        return max((each.at_most_times or 1.0 for each in self.guardrails if each.metric == "latency"), default=1.0)
 
     def full_salt(self, folder: str) -> str:
         """What units are assigned by.

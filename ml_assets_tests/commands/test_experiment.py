@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from ml_assets.commands import experiment
 from ml_assets.errors import MlAssetsError
+from ml_assets.events.store import EventStore
 from ml_assets.rollouts.experiment import take_step
 from ml_assets.rollouts.experiment_ledger import ledger
 from ml_assets.storage.lake import Lake
@@ -47,7 +48,10 @@ def said(*words: str) -> str:
 
 def run(project: SmallProject, days: float) -> None:
     now = START + timedelta(days=days)
-    take_step(project.lake, project.registry.any, "churn", spec(), now, actor="asset", entity="customer")
+    with EventStore(f"sqlite:///{project.lake.root}/events.db") as store:
+        take_step(
+            project.lake, project.registry.any, store, "churn", spec(), now, actor="asset", entity="customer"
+        )  # fmt: skip
 
 
 def test_experiments_are_listed_with_how_they_stand(project: SmallProject) -> None:

@@ -15,7 +15,7 @@ from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.components.templates.folder import render
 from ml_assets.components.tree import FolderTree
 from ml_assets.rollouts.turns import end_turn, take_turn
-from ml_assets.settings import PROJECT
+from ml_assets.settings import PROJECT, Settings
 from ml_assets.storage.lake import Lake
 from ml_assets_tests.components.test_conformance import quiet
 from ml_assets_tests.rollouts.registered import MemoryRegistry, released
@@ -72,7 +72,7 @@ def _materialize(tree: FolderTree, root: Path) -> dg.ExecuteInProcessResult:
     shelf = Shelf(uri="", artifacts=None, ui="")
     with quiet():
         asset = tree.build_defs_at_path("late").get_assets_def(KEY)
-        return dg.materialize([asset], resources={"lake": lake, "registry": shelf})
+        return dg.materialize([asset], resources={"lake": lake, "registry": shelf, "settings": Settings(data=root)})
 
 
 def _outcome(result: dg.ExecuteInProcessResult) -> tuple[dict[str, Any], dict[str, bool]]:

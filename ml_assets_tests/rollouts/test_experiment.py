@@ -1,15 +1,18 @@
 """An A/B test on simulated users of known effect: the interval holds the truth, and each fault is named and blocks."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ml_assets.events.exposures import Exposure
+from ml_assets.events.exposures import Exposure, VariantFailure
 from ml_assets.events.rows import Event, Outcome, Prediction
+from ml_assets.rollouts.baseline import RolloutBaseline
 from ml_assets.rollouts.experiment import measure
+from ml_assets.rollouts.experiment_ledger import ExperimentStep
 from ml_assets.rollouts.experiment_report import ExperimentReport
 from ml_assets_tests.rollouts.simulated_users import START, Users, fill, first_step, microseconds, of_unit, spec
 
@@ -183,6 +186,43 @@ def test_words_and_few_early_outcomes_are_left_out_and_named(tmp_path: Path) -> 
         "1 outcomes came before the exposure, or of units that never were: left out",
         "1 outcomes are not numbers: left out",
     )
+
+
+GUARDRAILS = [{"metric": "errors", "at_most_worse": 0.01}, {"metric": "latency", "at_most_times": 1.2}]
+
+
+def _guarded() -> ExperimentStep:
+    baseline = RolloutBaseline(500, 0.01, 0.01, (1, 2, 3))
+    return replace(first_step(spec(guardrails=GUARDRAILS)), baseline=baseline.to_json())
+
+
+def _fail(events: list[Event], variant: str, reason: str, share: float) -> list[Event]:
+    """Some units of a variant fail, each of them twice."""
+    exposures = [each for each in events if isinstance(each, Exposure) and each.variant == variant]
+    units = exposures[: round(share * len(exposures))]
+    twice = [(each, each.exposed_at + later) for each in units for later in (1, 2)]
+    return [*events, *(VariantFailure(*each[:4], reason, each.prediction_id, at) for each, at in twice)]
+
+
+@pytest.mark.parametrize(
+    ("variant", "reason", "share", "action"),
+    [("b", "error", 0.05, "none"), ("b", "slow p99", 0.1, "none"), ("a", "error", 0.05, "winner")],
+)
+def test_a_variant_that_breaks_a_guardrail_does_not_win(
+    tmp_path: Path, variant: str, reason: str, share: float, action: str
+) -> None:
+    events = _fail(Users(rates=BETTER).events(), variant, reason, share)
+    step = _guarded()
+    report = measure(fill(tmp_path, events), "churn", step, START + timedelta(days=8), entity="customer")
+    assert report.action == action
+    assert report.recommendation.startswith("Ship b" if action == "winner" else "Keep a: b breaks a guardrail: ")
+    assert [(each.variant, each.result.name) for each in report.guardrails] == [("b", "errors"), ("b", "latency")]
+
+
+def test_what_is_not_believed_breaks_no_guardrail(tmp_path: Path) -> None:
+    events = _fail(_lose_exposures(Users().events()), "b", "error", 0.2)
+    now = START + timedelta(days=8)
+    assert measure(fill(tmp_path, events), "churn", _guarded(), now, entity="customer").action == "error"
 
 
 @pytest.mark.parametrize("days", [0.5, 8])

@@ -9,15 +9,11 @@ from typing import Any
 
 import pytest
 
-from ml_assets.rollouts import experiment
-from ml_assets.rollouts.experiment import (
-    LEASE,
-    ExperimentError,
-    begin,
-    list_experiments,
-    stop,
-    take_step,
-)
+from ml_assets.events.rows import Prediction, prediction_id
+from ml_assets.events.store import EventStore
+from ml_assets.rollouts import experiment, experiment_begin
+from ml_assets.rollouts.experiment import LEASE, list_experiments, stop, take_step
+from ml_assets.rollouts.experiment_begin import ExperimentError, begin
 from ml_assets.rollouts.experiment_ledger import ExperimentStep, claim, ledger
 from ml_assets.rollouts.experiment_report import read_report
 from ml_assets.rollouts.ledger import turn_of
@@ -28,7 +24,8 @@ from ml_assets.spec.experiment import ExperimentSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.route_tag import ENDED
 from ml_assets_tests.rollouts.registered import MemoryRegistry, released
-from ml_assets_tests.rollouts.simulated_users import START, Users, fill, spec
+from ml_assets_tests.rollouts.simulated_users import START, Users, fill, microseconds, spec
+from ml_assets_tests.serving.traffic import write
 
 BETTER = (("a", 0.2), ("b", 0.3))
 
@@ -37,7 +34,10 @@ def step(
     lake: Lake, registry: MemoryRegistry, days: float = 0, declared: ExperimentSpec | None = None
 ) -> ExperimentStep:
     now = START + timedelta(days=days)
-    return take_step(lake, registry.any, "churn", declared or spec(), now, actor="asset", entity="customer")
+    with EventStore(f"sqlite:///{lake.root}/events.db") as store:
+        return take_step(
+            lake, registry.any, store, "churn", declared or spec(), now, actor="asset", entity="customer"
+        )  # fmt: skip
 
 
 def test_servers_follow_an_experiment_from_its_first_row_to_its_winner(tmp_path: Path) -> None:
@@ -79,6 +79,30 @@ def test_it_is_measured_as_it_was_declared_when_it_began(tmp_path: Path) -> None
     lake, registry = Lake(str(tmp_path)), MemoryRegistry()
     step(lake, registry)
     assert step(lake, registry, 5, spec(duration="30d", sample=5)).ends == START + timedelta(days=14)
+
+
+GUARDED = spec(guardrails=[{"metric": "errors", "at_most_worse": 0.01}, {"metric": "latency", "at_most_times": 1.2}])
+
+
+def test_limits_of_guardrails_are_made_of_the_champions_answers_and_told_to_servers(tmp_path: Path) -> None:
+    lake, registry = Lake(str(tmp_path)), MemoryRegistry()
+    with pytest.raises(ExperimentError, match="the champion has answered 0 of the 100 times"):
+        step(lake, registry, declared=GUARDED)
+    assert turn_holder(lake, "churn") is None
+    at = microseconds(START - timedelta(hours=1))
+    answers = [
+        Prediction(
+            prediction_id("churn", 1), "churn", "6", "champion", f"c{n}", None, 0.5, None, "{}", None, None, at, n
+        )
+        for n in range(1, 201)
+    ]
+    with EventStore(f"sqlite:///{lake.root}/events.db") as store:
+        write(store, *answers)
+    assert step(lake, registry, declared=GUARDED).action == "start"
+    route = registry.route("churn")
+    assert route is not None
+    assert route.limits == pytest.approx((100, 190, 198), abs=1)
+    assert route.tolerance == 1.2
 
 
 def test_two_at_once_are_refused_by_name(tmp_path: Path) -> None:
@@ -171,14 +195,21 @@ class Killed(BaseException):
     """What a test kills a process by."""
 
 
-@pytest.mark.parametrize("name", ["take_turn", "claim", "set_route", "clear_route", "tag", "end_turn"])
+KILLS = [
+    ("begin", "take_turn", 0), ("begin", "claim", 0), ("registry", "set_route", 0), ("step", "claim", 14),
+    ("registry", "clear_route", 14), ("registry", "tag", 14), ("step", "end_turn", 14),
+]  # fmt: skip
+"""Each function that writes: where it is called, its name, and the day on which it is."""
+
+
+@pytest.mark.parametrize(("where", "name", "day"), KILLS)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_anywhere_it_ends_as_if_it_had_not_been(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, after: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, name: str, day: int, *, after: bool
 ) -> None:
-    """Each function that writes is killed once, before or after its write; the caller simply calls again."""
+    """Each write is killed once, before or after it happened; the caller simply calls again."""
     lake, registry = Lake(str(tmp_path)), MemoryRegistry()
-    owner: Any = registry if hasattr(registry, name) else experiment
+    owner: Any = {"begin": experiment_begin, "step": experiment, "registry": registry}[where]
     works = getattr(owner, name)
 
     def kill_once(*given: Any, **named: Any) -> Any:
@@ -187,12 +218,12 @@ def test_killed_anywhere_it_ends_as_if_it_had_not_been(
             works(*given, **named)
         raise Killed
 
-    for days, kill in ((0, name in {"take_turn", "claim", "set_route"}), (14, True)):
-        monkeypatch.setattr(owner, name, kill_once if kill else works)
-        try:
-            step(lake, registry, days)
-        except Killed:
-            step(lake, registry, days)
+    for days in (0, 14):
+        if days == day:
+            monkeypatch.setattr(owner, name, kill_once)
+            with pytest.raises(Killed):
+                step(lake, registry, days)
+        step(lake, registry, days)
     history = ledger("churn", "price").history(lake)
     assert [row.action for row in history] == ["start", "none"]
     assert (registry.route("churn"), turn_holder(lake, "churn")) == (None, None)
@@ -209,7 +240,8 @@ def test_a_measurement_that_was_overtaken_by_the_end_does_not_undo_it(tmp_path: 
 
 
 def _begin(root: str, actor: str) -> str:
-    return begin(Lake(root), MemoryRegistry().any, "churn", spec(), START, actor=actor).actor
+    with EventStore(f"sqlite:///{root}/events.db") as store:
+        return begin(Lake(root), MemoryRegistry().any, store, "churn", spec(), START, actor=actor).actor
 
 
 def test_of_processes_that_begin_it_at_once_one_does(tmp_path: Path) -> None:

@@ -1,0 +1,193 @@
+"""The measurement of an experiment: its units are counted and compared, faults are named, and the policy decides."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_assets.decisions.experiment import ExperimentAction, ExperimentEvidence, decide, describe_mismatch
+from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.means import Batch, Difference, Moments, fixed_interval, stratified_difference
+from ml_assets.decisions.paired_moments import PairedMoments, adjusted_difference
+from ml_assets.decisions.sample_ratio import SampleCounts
+from ml_assets.errors import list_values
+from ml_assets.rollouts.experiment_guardrails import Failures, VariantGuardrail, judge_variants
+from ml_assets.rollouts.experiment_ledger import ExperimentStep
+from ml_assets.rollouts.experiment_report import ExperimentReport, VariantCounts
+from ml_assets.rollouts.outcomes import CLOCK, LABEL, ExperimentUnits
+from ml_assets.spec.experiment import SCORE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FEWEST = 50
+"""Values other than 0 that a mean needs: with fewer the interval is too narrow."""
+_DOUBTFUL = 0.01
+"""The share of outcomes before their exposure from which on the others are not believed either."""
+_DAY_LEVEL = 0.05
+_DAYS = 28
+
+
+def make_report(
+    step: ExperimentStep, units: ExperimentUnits, now: datetime, failures: Failures | None = None
+) -> ExperimentReport:
+    """Count, compare and decide. A variant that breaks a guardrail ends the experiment, unless nothing is believed.
+
+    Args:
+        step: any row of the experiment's ledger.
+        units: as they were read.
+        now: naive UTC.
+        failures: of units, where guardrails are declared.
+    """
+    names, spec = [*step.version_of], step.spec
+    chosen = np.isin(units.variant, names) & (units.variants == 1)
+    mature = chosen & (units.exposed_at <= np.datetime64(_mature_until(step, now)))
+    valued = mature & ~np.isnan(units.value)
+    shares = tuple(arm.share for arm in spec.variants.values())
+    exposed = SampleCounts(_count(units.variant[chosen], names), shares)
+    differences, lacking = _differences(step, units, valued)
+    evidence = ExperimentEvidence(
+        step.started,
+        SampleCounts(_count(units.variant[mature], names), shares),
+        differences,
+        tuple(_faults(step, units, exposed, now)),
+        tuple(lacking),
+    )
+    verdict = decide(spec.policy, evidence, now)
+    variants = tuple(
+        VariantCounts(name, step.version_of[name], share, count, int(mask.sum()), _mean(units.value[mask]))
+        for name, share, count in zip(names, shares, exposed.units, strict=True)
+        for mask in [valued & (units.variant == name)]
+    )
+    judged = tuple(judge_variants(step, failures or {}, dict(zip(names, exposed.units, strict=True))))
+    action, reason = _protect(verdict.action, verdict.reason, judged)
+    return ExperimentReport(
+        now, action, reason, variants, verdict.numbers, evidence.faults,
+        tuple(_notes(step, units, int(mature.sum() - valued.sum()))), _by_day(step, units, mature), judged,
+    )  # fmt: skip
+
+
+def _protect(action: ExperimentAction, reason: str, judged: Sequence[VariantGuardrail]) -> tuple[ExperimentAction, str]:
+    """What follows where a variant breaks a guardrail."""
+    breaches = [f"{each.variant} breaks a guardrail: {each.result.reason}" for each in judged if each.is_breached]
+    if not breaches or action is ExperimentAction.ERROR:
+        return action, reason
+    return ExperimentAction.NONE, "; ".join(breaches)
+
+
+def _mature_until(step: ExperimentStep, now: datetime) -> datetime:
+    """Until when a unit had to be exposed for its window to have passed; a score is there at once."""
+    metric = step.spec.primary
+    return now + (CLOCK if metric.metric == SCORE else -metric.window)
+
+
+def _count(variants: "NDArray[np.str_]", names: Sequence[str]) -> tuple[int, ...]:
+    return tuple(int((variants == name).sum()) for name in names)
+
+
+def _mean(values: "NDArray[np.float64]") -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _faults(step: ExperimentStep, units: ExperimentUnits, exposed: SampleCounts, now: datetime) -> list[str]:
+    """Why what was counted cannot be believed."""
+    counts, faults = units.outcomes, []
+    unknown = sorted({*units.variant.tolist()} - {*step.version_of})
+    if unknown:
+        faults.append(f"units were answered by {list_values(unknown)}, which the experiment does not have")
+    if several := int((units.variants > 1).sum()):
+        faults.append(f"{several:,} units were answered by more than one variant: their assignment has changed")
+    early = int((units.exposed_at < np.datetime64(step.started - CLOCK)).sum())
+    late = int((units.exposed_at > np.datetime64(now + CLOCK)).sum())
+    if early or late or counts.ahead:
+        which = [(early, "exposures before the start"), (late, "exposures"), (counts.ahead, "outcomes")]
+        parts = [
+            f"{count:,} {what}{'' if what.endswith('start') else ' in the future'}" for count, what in which if count
+        ]
+        faults.append(f"the clock of a server is off: {' and '.join(parts)}")
+    before = counts.early + counts.unexposed
+    if before > _DOUBTFUL * (counts.told + counts.unexposed):
+        share = before / (counts.told + counts.unexposed)
+        faults.append(
+            f"{before:,} outcomes before their exposure, {share:.1%} of all: their moments or units are wrong"
+        )
+    if mismatch := describe_mismatch(exposed):
+        faults.append(mismatch)
+    return faults
+
+
+def _notes(step: ExperimentStep, units: ExperimentUnits, without: int) -> list[str]:
+    """What was left out, and why."""
+    counts, notes = units.outcomes, []
+    if before := counts.early + counts.unexposed:
+        notes.append(f"{before:,} outcomes came before the exposure, or of units that never were: left out")
+    if counts.repeated:
+        notes.append(f"{counts.repeated:,} outcomes were said again of the same answer: the last one counts, once")
+    if counts.words:
+        notes.append(f"{counts.words:,} outcomes are not numbers: left out")
+    if without and step.spec.primary.metric in {LABEL, SCORE}:
+        notes.append(f"{without:,} units have no {step.spec.primary.metric}: left out")
+    return notes
+
+
+def _differences(
+    step: ExperimentStep, units: ExperimentUnits, valued: "NDArray[np.bool_]"
+) -> tuple[dict[str, Difference], list[str]]:
+    """Variant → its mean minus the control's; and what those that are not there wait for."""
+    control, *others = step.version_of
+    differences, lacking = {}, []
+    counts = {name: int((units.value[valued & (units.variant == name)] != 0).sum()) for name in step.version_of}
+    for name in others:
+        scarce = min(control, name, key=counts.__getitem__)
+        if counts[scarce] < _FEWEST:
+            lacking.append(f"{counts[scarce]} of {_FEWEST} values other than 0 in {scarce}")
+        else:
+            differences[name] = _difference(step, units, valued, control, name)
+    return differences, lacking
+
+
+def _difference(
+    step: ExperimentStep, units: ExperimentUnits, valued: "NDArray[np.bool_]", control: str, name: str
+) -> Difference:
+    metric = step.spec.primary
+    value = units.value if metric.cap is None else np.minimum(units.value, metric.cap)
+    # Sums of squares lose digits where the mean is large; a difference is the same of what is centred.
+    value = value - value[valued].mean()
+    pair = [valued & (units.variant == each) for each in (control, name)]
+    if metric.cuped and not np.isnan(units.covariate[valued]).all():
+        covariate = units.covariate - np.nanmean(units.covariate[valued])
+        x = np.nan_to_num(covariate)  # who has none is taken for an average one: nothing is explained there
+        return adjusted_difference(*(_paired(value[mask], x[mask]) for mask in pair))
+    champion, challenger = (_moments(value[mask]) for mask in pair)
+    return stratified_difference([Batch(champion, challenger)])
+
+
+def _moments(y: "NDArray[np.float64]") -> Moments:
+    return Moments(len(y), float(y.sum()), float(y @ y))
+
+
+def _paired(y: "NDArray[np.float64]", x: "NDArray[np.float64]") -> PairedMoments:
+    return PairedMoments(len(y), float(y.sum()), float(y @ y), float(x.sum()), float(x @ x), float(x @ y))
+
+
+def _by_day(
+    step: ExperimentStep, units: ExperimentUnits, mature: "NDArray[np.bool_]"
+) -> dict[str, tuple[Interval, ...]]:
+    """The difference by day since the exposure: an effect that wears off was novelty."""
+    control, *others = step.version_of
+    counts = {name: int((mature & (units.variant == name)).sum()) for name in step.version_of}
+    variant, day, value = units.by_day
+    days = min(_DAYS, max(1, step.spec.primary.window // timedelta(days=1)))
+    if not len(value) or min(counts.values()) < _FEWEST:
+        return {}
+
+    def moments(name: str, number: int) -> Moments:
+        values = value[(variant == name) & (day == number)]
+        return Moments(counts[name], float(values.sum()), float(values @ values))
+
+    def effect(name: str, number: int) -> Interval:
+        batch = Batch(moments(control, number), moments(name, number))
+        return fixed_interval(stratified_difference([batch]), _DAY_LEVEL)
+
+    return {name: tuple(effect(name, number) for number in range(days)) for name in others}
