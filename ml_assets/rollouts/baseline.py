@@ -82,9 +82,11 @@ def measure_champion(
     since = _begin(lake, model, version, now)
     answers = _answers(lake, store, model, version, unit, since)
     requests = count_requests(lake, store, model, since)
+    # Servers count requests by the minute: until the first minutes are written, the answers stand for them.
+    asked = requests.answers if requests.answers >= FEWEST else max(requests.answers, answers["answers"])
     return RolloutBaseline(
         answers["answers"],
-        _rate(requests.errors, requests.answers),
+        _rate(requests.errors, asked),
         _rate(answers["lacking"], answers["units"]),
         tuple(answers["latency"] or ()),
     )

@@ -65,6 +65,15 @@ def test_of_no_event_a_rate_above_0_is_made(scene: Scene) -> None:
     assert RolloutBaseline.from_json(kept.to_json()) == kept
 
 
+def test_a_champion_of_a_minute_is_not_taken_for_one_that_always_fails(scene: Scene) -> None:
+    """Servers count requests by the minute: with 200 answers and no request counted, half of nothing was an error."""
+    at = scene.micros(scene.now)
+    answers = [Prediction(f"a{n}", MODEL, "6", CHAMPION, f"c{n}", None, 0.5, "no", "{}", None, None, at, 900)
+               for n in range(200)]  # fmt: skip
+    scene.write(*answers)
+    assert measured(scene).error_rate == pytest.approx(0.5 / 201)
+
+
 def ship(shop: Tiny, number: int) -> Version:
     """A version that was trained, evaluated and released."""
     folder = shop.folder()

@@ -23,7 +23,6 @@ SHARPNESS = 1.6
 SLOWER_MS = 10.0
 """How much longer `slow` takes for a row; servers wait at least 50 ms before they fall back to the champion."""
 
-_PREFIX = "simulated_"
 _SIDE = 64
 _TRIAL = 300
 """Turns of the loop by which its time is measured."""
@@ -169,7 +168,8 @@ class _Graph:
 
         self._model = load_from_string(onnx)
         self._added = 0
-        self.original = f"{_PREFIX}original"
+        self._prefix = _free_prefix(self._model.graph)
+        self.original = f"{self._prefix}original"
         for node in self._model.graph.node:
             node.output[:] = [self.original if name == PROBABILITIES else name for name in node.output]
             node.input[:] = [self.original if name == PROBABILITIES else name for name in node.input]
@@ -185,7 +185,7 @@ class _Graph:
         from onnx import helper
 
         self._added += 1
-        output = f"{_PREFIX}{self._added}"
+        output = f"{self._prefix}{self._added}"
         self._model.graph.node.append(helper.make_node(kind, list(inputs), [output], **attributes))
         return output
 
@@ -214,8 +214,8 @@ class _Graph:
     def replace_input(self, tensor: str, by: str) -> None:
         """Let the nodes of the champion read something else; those that were added go before them."""
         nodes = [*self._model.graph.node]
-        added = [node for node in nodes if node.output[0].startswith(_PREFIX) and node.output[0] != self.original]
-        rest = [node for node in nodes if node not in added]
+        added = nodes[len(nodes) - self._added :]
+        rest = nodes[: len(nodes) - self._added]
         for node in rest:
             node.input[:] = [by if name == tensor else name for name in node.input]
         del self._model.graph.node[:]
@@ -245,8 +245,17 @@ class _Graph:
     def _keep(self, name: str, kind: str, shape: list[int], values: list[Any]) -> str:
         from onnx import TensorProto, helper
 
-        named = f"{_PREFIX}{name}"
+        named = f"{self._prefix}{name}"
         encoded: Any = [value.encode() if isinstance(value, str) else value for value in values]
         tensor = helper.make_tensor(named, getattr(TensorProto, kind), shape, encoded)
         self._model.graph.initializer.append(tensor)
         return named
+
+
+def _free_prefix(graph: Any) -> str:  # noqa: ANN401 - an ONNX GraphProto
+    """What no name of the graph begins with: the champion may have been a challenger that was made here."""
+    names = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
+    number = 0
+    while any(name.startswith(f"simulated{number}_") for name in names):
+        number += 1
+    return f"simulated{number}_"

@@ -76,6 +76,14 @@ def test_a_worse_one_has_scores_that_say_nothing() -> None:
     assert 0 <= min(worse) < max(worse) <= 1
 
 
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_challenger_that_became_the_champion_is_challenged_in_its_turn(fault: Fault) -> None:
+    better = ChampionArtifact(build_challenger(CHAMPION, "better"), INPUTS, "total spend")
+    for _ in range(2):
+        better = ChampionArtifact(build_challenger(better, fault), INPUTS, "total spend")
+    assert len(score(better.onnx, [-2.0, 0.3])) == 2
+
+
 def test_without_a_number_nothing_can_be_made_to_fail() -> None:
     words = ChampionArtifact(onnx(), (Input("plan", "text", "tenure", "pro"),), "plan")
     with pytest.raises(TrainingError, match=r"no feature is a number \('plan'\): choose another fault than failing"):
