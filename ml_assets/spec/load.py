@@ -34,7 +34,7 @@ KINDS: dict[str, type[Declaration]] = {
 """The component types, and what their `attributes` are."""
 
 _KEYS = ("type", "attributes", "post_processing", "requirements", "template_vars_module")  # as Dagster has them
-_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_TIMESTAMP, _BOOL, _TEXT = (f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "bool", "str"))
 
 
 class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc] # ten times as fast
@@ -197,7 +197,9 @@ def parse_documents(text: str, where: str) -> Iterator[YamlDocument]:
     try:
         while loader.check_node():
             node = loader.get_node()
-            _require_single_keys(node, where)
+            for mapping in _mappings(node):
+                _require_single(mapping, where)
+                _keep_words(mapping)
             yield YamlDocument(where, loader.construct_document(node), node)
     except yaml.YAMLError as error:
         raise DeclarationError(_unreadable(where, error)) from error
@@ -205,8 +207,8 @@ def parse_documents(text: str, where: str) -> Iterator[YamlDocument]:
         loader.dispose()
 
 
-def _require_single_keys(root: yaml.Node, where: str) -> None:
-    """Refuse a key that stands twice in one mapping: PyYAML would take the last one, without a word."""
+def _mappings(root: yaml.Node) -> Iterator[yaml.MappingNode]:
+    """The mappings of a document, each once."""
     nodes, seen = [root], set[int]()
     while nodes:
         node = nodes.pop()
@@ -214,13 +216,21 @@ def _require_single_keys(root: yaml.Node, where: str) -> None:
             continue
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            _require_single(node, where)
+            yield node
             nodes += [value for _, value in node.value]
         elif isinstance(node, yaml.SequenceNode):
             nodes += node.value
 
 
+def _keep_words(node: yaml.MappingNode) -> None:
+    """Let a key be the word that it is written as: YAML 1.1 takes `on` for true."""
+    for key, _ in node.value:
+        if key.tag == _BOOL:
+            key.tag = _TEXT
+
+
 def _require_single(node: yaml.MappingNode, where: str) -> None:
+    """Refuse a key that stands twice in a mapping: PyYAML would take the last one, without a word."""
     lines: dict[str, int] = {}
     for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]:
         line = key.start_mark.line + 1

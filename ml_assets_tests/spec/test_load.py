@@ -30,3 +30,8 @@ def test_a_key_may_stand_in_several_mappings_and_be_merged() -> None:
 def test_an_alias_that_stands_for_what_it_is_within_ends() -> None:
     (document,) = parse_documents("a: &a [*a]", "defs.yaml")
     assert document.value["a"][0] is document.value["a"]
+
+
+def test_a_key_is_the_word_that_it_is_written_as() -> None:
+    (document,) = parse_documents("on: {no: yes}\nother: [{off: 1}]", "defs.yaml")
+    assert document.value == {"on": {"no": True}, "other": [{"off": 1}]}
