@@ -39,7 +39,8 @@ def collect(project: Project, progress: Show = nobody) -> Overview:
         project: the project; its SQL is not checked.
         progress: told the model, the models done and all models.
     """
-    from ml_assets.rollouts.report import describe_rollout  # sqlalchemy, scipy
+    from ml_assets.rollouts.experiment import describe_experiments  # sqlalchemy, scipy
+    from ml_assets.rollouts.report import describe_rollout
 
     lake, models = project.lake, {}
     with dg.DagsterInstance.get() as instance:
@@ -49,7 +50,8 @@ def collect(project: Project, progress: Show = nobody) -> Overview:
             overview = model_overview(
                 lake, name, sources, last_run=_last_run(instance, name), candidate=_candidate(instance, name)
             )
-            models[name] = replace(overview, rollout=describe_rollout(lake, name))
+            rollout, experiments = describe_rollout(lake, name), describe_experiments(lake, name)
+            models[name] = replace(overview, rollout=rollout, experiments=experiments)
         in_progress = tuple(_run(record) for record in instance.get_run_records(_IN_PROGRESS, limit=100))
     progress("the registry", len(models), len(models))
     with_champion = with_champions(lake, project.registry, models)
@@ -127,7 +129,7 @@ def _lines(model: Mapping[str, Any]) -> list[Line]:
             f"{run['status'].lower()}, as of {run['as_of']}, {run['started'] or 'queued'}" if run else "never",
         ),
         ("champion", _who(model["champion"]) if model["champion"] else "none yet"),
-        *([("rollout", model["rollout"])] if model.get("rollout") else []),
+        *((label, model[label]) for label in ("rollout", "experiments") if model.get(label)),
         ("last candidate", _tried(model["candidate"]) if model["candidate"] else "none yet"),
         ("predictions", scored),
         ("drift", _drifted(drift) if drift else "no report yet"),

@@ -113,6 +113,7 @@ class ModelOverview:
         sources: by name, what became of the files.
         champion: who answers.
         rollout: how the last one stands, and who waits for the next, in a line each.
+        experiments: how those stand that run, in a line each.
     """
 
     last_run: RunState | None
@@ -123,6 +124,7 @@ class ModelOverview:
     sources: dict[str, SourceState]
     champion: ChampionState | UnknownChampion | None = None
     rollout: str | None = None
+    experiments: str | None = None
 
 
 @dataclass(frozen=True)

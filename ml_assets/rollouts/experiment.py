@@ -159,6 +159,12 @@ def list_experiments(lake: Lake, model: str) -> list[ExperimentStep]:
     return [step for step in steps if step is not None]
 
 
+def describe_experiments(lake: Lake, model: str) -> str | None:
+    """The experiments that run, each in a sentence; None: none does."""
+    running = [step for step in list_experiments(lake, model) if step.is_open]
+    return "\n".join(f"{step.experiment} since {step.started:%Y-%m-%d}: {step.reason}" for step in running) or None
+
+
 def _next_step(
     lake: Lake, registry: Registry, model: str, last: ExperimentStep, now: datetime, *, actor: str, entity: str
 ) -> ExperimentStep:

@@ -1,5 +1,6 @@
 """The report of an experiment: what was counted of each variant, the faults of it, and the verdict in plain words."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -111,4 +112,8 @@ class ExperimentReport:
 
 def read_report(text: str) -> ExperimentReport | None:
     """The report of a step's evidence; None where the step measured nothing."""
-    return msgspec.json.decode(text, type=ExperimentReport | None)
+    plain = msgspec.json.decode(text)
+    for judged in plain["guardrails"] if plain else ():
+        ratio = judged["result"]["ratio"] or {}  # JSON has no infinity: an end that is null is one
+        ratio.update({name: math.inf for name, end in ratio.items() if end is None})
+    return msgspec.convert(plain, ExperimentReport | None)

@@ -13,7 +13,7 @@ from ml_assets.events.rows import Event, Outcome, Prediction
 from ml_assets.rollouts.baseline import RolloutBaseline
 from ml_assets.rollouts.experiment import measure
 from ml_assets.rollouts.experiment_ledger import ExperimentStep
-from ml_assets.rollouts.experiment_report import ExperimentReport
+from ml_assets.rollouts.experiment_report import ExperimentReport, read_report
 from ml_assets_tests.rollouts.simulated_users import START, Users, fill, first_step, microseconds, of_unit, spec
 
 BETTER = (("a", 0.2), ("b", 0.3))
@@ -217,6 +217,7 @@ def test_a_variant_that_breaks_a_guardrail_does_not_win(
     assert report.action == action
     assert report.recommendation.startswith("Ship b" if action == "winner" else "Keep a: b breaks a guardrail: ")
     assert [(each.variant, each.result.name) for each in report.guardrails] == [("b", "errors"), ("b", "latency")]
+    assert read_report(report.to_json()) == report
 
 
 def test_what_is_not_believed_breaks_no_guardrail(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ml_assets.events.rows import Prediction, prediction_id
 from ml_assets.events.store import EventStore
 from ml_assets.rollouts import experiment, experiment_begin
-from ml_assets.rollouts.experiment import LEASE, list_experiments, stop, take_step
+from ml_assets.rollouts.experiment import LEASE, describe_experiments, list_experiments, stop, take_step
 from ml_assets.rollouts.experiment_begin import ExperimentError, begin
 from ml_assets.rollouts.experiment_ledger import ExperimentStep, claim, ledger
 from ml_assets.rollouts.experiment_report import read_report
@@ -63,12 +63,14 @@ def test_servers_follow_an_experiment_from_its_first_row_to_its_winner(tmp_path:
     assert (offer.version, offer.actor, offer.gated, offer.reason) == (7, "experiment price", True, last.reason)
     assert len(offers("churn").history(lake)) == 1
     assert list_experiments(lake, "churn") == [last]
+    assert describe_experiments(lake, "churn") is None
 
 
 def test_the_route_lasts_until_the_last_day_at_most(tmp_path: Path) -> None:
     lake, registry = Lake(str(tmp_path)), MemoryRegistry()
     first = step(lake, registry)
     assert step(lake, registry, 13.5).action == "continue"
+    assert str(describe_experiments(lake, "churn")).startswith("price since 2026-06-01: Wait: 0 of 1,000 units")
     route = registry.route("churn")
     assert route is not None
     assert route.until == (first.ends - datetime(1970, 1, 1)).total_seconds()  # noqa: DTZ001
