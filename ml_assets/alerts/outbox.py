@@ -211,6 +211,35 @@ def record_recovery(lake: Lake, folder: str, run_id: str, job: str, link: str, c
     return True
 
 
+def record_notice(
+    lake: Lake,
+    folder: str,
+    rule: str,
+    key: str,
+    text: str,
+    link: str,
+    created_at: datetime,
+    *,
+    severity: Severity,
+) -> None:
+    """Append what people are to be told once, such as a rollback; once for each key, however often this is called.
+
+    Args:
+        lake: where the outbox is.
+        folder: of the model.
+        rule: under which name it is told.
+        key: of what happened.
+        text: the sentence for people.
+        link: to where it is seen.
+        created_at: when it happened: UTC, without a zone.
+        severity: of the alert.
+    """
+    id_ = _id(folder, "notice", rule, key)
+    row = Alert(folder, id_, None, rule, None, Kind.FIRED, severity, None, None, text, link, created_at)
+    if lake.record(outbox(folder), f"alert={id_}") is None:
+        _append(lake, folder, [row], {})
+
+
 def _first_line(error: str) -> str:
     return redact((error.strip().splitlines() or ["no message"])[0])[:_LINE]
 

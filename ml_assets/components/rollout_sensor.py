@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 import dagster as dg
 from pydantic import BaseModel
 
+from ml_assets.components.alerting import asset_link
 from ml_assets.components.resources import LakeResource, RegistryResource, SettingsResource
 from ml_assets.components.sensors import ALWAYS, REASON
 
@@ -59,12 +60,13 @@ def rollout_sensor(
         from ml_assets.events.counts import last_answer
         from ml_assets.events.store import EventStore
         from ml_assets.rollouts.incident import last_rollback
-        from ml_assets.rollouts.watch import look
+        from ml_assets.rollouts.watch import look, tell_step
 
         now, cursor = datetime.now(UTC).replace(tzinfo=None), RolloutCursor.read(context.cursor)
         with EventStore(settings.event_store_url) as store:
             found = look(lake.open(), registry.open(), store, folder, actor="sensor", now=now)
             answers = last_answer(store, folder) if found.waiting else 0
+        tell_step(lake.open(), folder, found.step, asset_link(settings.dagster_ui, rollout_key))
         requests = [
             request_step(folder, rollout_key, cursor, found.step),
             request_page(folder, incident_key, cursor, last_rollback(lake.open(), folder)),

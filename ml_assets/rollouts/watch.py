@@ -4,9 +4,12 @@ Whoever looks may do so as often as one likes, and several at once: every number
 once. A measurement that changes nothing is kept every now and then.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from ml_assets.alerts.outbox import record_notice
+from ml_assets.decisions.alert import Severity
 from ml_assets.events.store import EventStore
 from ml_assets.rollouts.apply import apply_step
 from ml_assets.rollouts.begin import begin
@@ -18,6 +21,18 @@ from ml_assets.spec.rollout import RolloutSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 from ml_assets.training.definition import ModelDefinition
+
+WATCHERS = ("sensor", "asset")
+"""The actors that are no person."""
+
+_TOLD: Mapping[str, Severity] = {
+    "roll_back": Severity.WARNING,
+    "error": Severity.CRITICAL,
+    "restart": Severity.WARNING,
+    "close": Severity.WARNING,
+    "promote": Severity.INFO,
+}
+"""The steps that people are told of: decisions that change who answers, and evidence that cannot be believed."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +70,23 @@ def look(lake: Lake, registry: Registry, store: EventStore, model: str, *, actor
     if is_kept(measurement):
         step = take_step(lake, registry, model, measurement, actor=actor, now=now)
     return RolloutLook(step, measurement.reason)
+
+
+def tell_step(lake: Lake, model: str, step: RolloutStep | None, link: str) -> None:
+    """Tell people of the last step, if it is one that they should hear of and not their own; once, whoever looks.
+
+    Args:
+        lake: where the outbox is.
+        model: the model's folder.
+        step: the last one.
+        link: to where it is seen.
+    """
+    severity = _TOLD.get(step.action) if step else None
+    if step is None or severity is None or step.actor not in WATCHERS:
+        return
+    verb = step.action.replace("_", " ")
+    text = f"rollout {step.rollout} of {model}, version {step.challenger}: {verb}, {step.reason}"
+    record_notice(lake, model, "rollout", f"{step.rollout}/{step.step}", text, link, step.at, severity=severity)
 
 
 def is_kept(measurement: Measurement) -> bool:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from ml_assets.alerts.outbox import alerts
 from ml_assets.decisions.guardrail import GuardrailStatus
 from ml_assets.decisions.route import CHALLENGER
 from ml_assets.events.counts import last_answer
@@ -9,7 +10,7 @@ from ml_assets.events.exposures import Exposure
 from ml_assets.rollouts.plot import figure
 from ml_assets.rollouts.report import describe_rollout, read_report
 from ml_assets.rollouts.rollout import resume, roll_back_by_hand
-from ml_assets.rollouts.watch import RolloutLook, begin_and_look, look
+from ml_assets.rollouts.watch import RolloutLook, begin_and_look, look, tell_step
 from ml_assets_tests.rollouts.scene import MODEL, Scene
 
 TICK = timedelta(seconds=15)
@@ -66,6 +67,29 @@ def test_a_breach_is_acted_on_at_the_next_look(scene: Scene) -> None:
     assert (found.step.action, scene.registry.served) == ("roll_back", {"champion 6": 1.0})
     assert looked(scene).reason.startswith("no rollout is running; rollout 7-1: roll_back, errors: ")
     assert scene.actions == ["start", "roll_back"]
+
+
+def told(scene: Scene) -> list[tuple[str, str]]:
+    tell_step(scene.lake, MODEL, scene.steps[-1], "http://ui")
+    return [(alert.severity.value, alert.text) for alert in alerts(scene.lake, MODEL)]
+
+
+def test_people_are_told_once_of_what_changes_who_answers(scene: Scene) -> None:
+    tell_step(scene.lake, MODEL, None, "")
+    scene.started()
+    assert told(scene) == []
+    scene.ask(3_000, challenger=0.3)
+    looked(scene)
+    ((severity, text),) = told(scene)
+    assert severity == "warning"
+    assert text.startswith("rollout 7-1 of shop, version 7: roll back, errors: ")
+    assert told(scene) == [(severity, text)]
+
+
+def test_people_are_not_told_of_their_own_decisions(scene: Scene) -> None:
+    scene.started()
+    roll_back_by_hand(scene.lake, scene.known, MODEL, reason="no", actor="ada", now=scene.now)
+    assert told(scene) == []
 
 
 def test_an_error_is_kept_once_and_so_is_its_end(scene: Scene) -> None:
