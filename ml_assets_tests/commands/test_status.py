@@ -92,12 +92,13 @@ def test_the_table_shows_a_model_of_which_nothing_is_known() -> None:
 
 def test_a_rollout_has_a_line_where_there_is_one() -> None:
     nothing = dict.fromkeys(("last_run", "candidate", "champion", "predictions", "drift", "verdict"))
-    models = {name: {**nothing, "sources": {}, "rollout": said} for name, said in (("a", None), ("b", "7-1 [red]"))}
-    models["b"] |= {"experiments": "price since June"}
+    lines: dict[str, str | None] = {"a": None, "b": "7-1 [red]"}
+    none: dict[str, object] = {**nothing, "sources": {}}
+    models = {name: {**none, "rollout": line, "experiments": line} for name, line in lines.items()}
     whole = tables({"models": models, "broken": {}, "left_over": {}, "runs": {"in_progress": [], "failed": []}})
     assert "rollout" not in dict(whole["a"])
     assert dict(whole["b"])["rollout"] == r"7-1 \[red]"
-    assert dict(whole["b"])["experiments"] == "price since June"
+    assert dict(whole["b"])["experiments"] == r"7-1 \[red]"
 
 
 def test_a_registry_that_cannot_be_asked_is_said_to_be(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """An experiment is an asset of its folder: it begins by itself, shows what is known, and says why it cannot begin."""
 
 import shutil
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from dagster_duckdb import DuckDBResource
 
 from ml_assets.components.base import LOOP
+from ml_assets.components.conditions import when_measurement_due
 from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.components.templates.folder import render
 from ml_assets.components.tree import FolderTree
@@ -102,3 +103,37 @@ def test_it_waits_for_its_turn_and_names_who_has_it(tree: FolderTree, tmp_path: 
     assert checks == {"running": False, "evidence": True}
     end_turn(Lake(str(tmp_path)), "late", "rollout 7-1", now)
     assert _outcome(_materialize(tree, tmp_path))[0]["action"] == "start"
+
+
+class Hours:
+    """Looks of the folder's sensor at an experiment, at minutes of a day."""
+
+    def __init__(self, instance: dg.DagsterInstance, *, often: bool) -> None:
+        self.instance, self.cursor, self.open = instance, None, True
+
+        @dg.asset
+        def log() -> None: ...
+
+        @dg.asset(deps=[log], automation_condition=when_measurement_due(lambda: self.open, often=often))
+        def experiment() -> None: ...
+
+        self.assets: list[Any] = [log, experiment]
+
+    def asks(self, minute: int) -> bool:
+        """Whether one look asks for a run, which then happens."""
+        now = datetime(2026, 6, 1, 12, 5, tzinfo=UTC) + timedelta(minutes=minute)
+        found = dg.evaluate_automation_conditions(self.assets, self.instance, cursor=self.cursor, evaluation_time=now)
+        self.cursor = found.cursor  # type: ignore[assignment]
+        asked = found.get_num_requested(self.assets[1].key) > 0
+        if asked:
+            dg.materialize(self.assets, selection=self.assets[1:], instance=self.instance)
+        return asked
+
+
+@pytest.mark.parametrize(("often", "expected"), [(False, [0, 55, 115]), (True, [0, 10, 25, 40, 55])])
+def test_it_is_measured_at_once_and_then_in_time_while_it_goes_on(*, often: bool, expected: list[int]) -> None:
+    with quiet(), dg.DagsterInstance.ephemeral() as instance:
+        hours = Hours(instance, often=often)
+        assert [minute for minute in range(0, 60 if often else 120, 5) if hours.asks(minute)] == expected
+        hours.open = False
+        assert not any(hours.asks(minute) for minute in range(130, 250, 30))
