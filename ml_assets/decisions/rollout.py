@@ -25,6 +25,7 @@ from ml_assets.decisions.guardrail import (
     GuardrailStatus,
     judge_guardrail,
 )
+from ml_assets.decisions.quality import PairedLosses, QualityGuardrail, judge_quality
 from ml_assets.decisions.sample_ratio import SampleCounts
 from ml_assets.decisions.verdict import Verdict
 
@@ -58,6 +59,7 @@ class RolloutPolicy:
         level: probability of a false rollback in the whole rollout, shared by all guardrails.
         proof: probability of a false proof, of each guardrail.
         prove_each_stage: margins are proven at each stage, not only at the last one before promotion.
+        quality: limits of its quality, judged as labels become known, also after the promotion.
         shadow: how long the challenger answers in shadow only, before the first stage.
         reactions: what follows where the evidence is doubtful.
     """
@@ -71,8 +73,14 @@ class RolloutPolicy:
     level: float = 0.05
     proof: float = 0.05
     prove_each_stage: bool = False
+    quality: tuple[QualityGuardrail, ...] = ()
     shadow: timedelta = timedelta()
     reactions: Reactions = field(default_factory=Reactions)
+
+    @property
+    def alpha(self) -> float:
+        """Of a false rollback by each guardrail and each limit of quality."""
+        return self.level / max(1, len(self.guardrails) + len(self.quality))
 
     def __post_init__(self) -> None:
         """Refuse stages that do not ascend to 1."""
@@ -99,6 +107,7 @@ class RolloutEvidence:
         repeated: units of this stage that both variants answered.
         idle: time since the last unit was exposed.
         control: the champion's own answers since the stage began; None: not known.
+        quality: metric → what both versions lost on the same rows, as far as labels are known.
     """
 
     stage: int
@@ -110,6 +119,7 @@ class RolloutEvidence:
     repeated: int = 0
     idle: timedelta = timedelta()
     control: ControlEvidence | None = None
+    quality: Mapping[str, PairedLosses] = field(default_factory=dict)
 
     @property
     def units(self) -> int:
@@ -177,21 +187,25 @@ def _reasons(doubts: list[EvidenceDoubt], reaction: Reaction) -> list[str]:
 
 def _judge(policy: RolloutPolicy, evidence: RolloutEvidence) -> tuple[GuardrailResult, ...]:
     """Every guardrail; while nobody sees the challenger's answers, those that need no traffic of its own."""
-    alpha = policy.level / max(1, len(policy.guardrails))
     share = policy.stages[max(0, evidence.stage)]
     unseen = evidence.stage == SHADOW_STAGE
-    return tuple(
-        judge_guardrail(each, evidence.guardrails.get(each.metric), share, alpha, policy.proof)
+    judged = (
+        judge_guardrail(each, evidence.guardrails.get(each.metric), share, policy.alpha, policy.proof)
         for each in policy.guardrails
         if not unseen or each.metric == _IN_SHADOW
     )
+    quality = (
+        judge_quality(each, evidence.quality.get(each.metric), policy.alpha, policy.proof) for each in policy.quality
+    )
+    return (*judged, *quality)
 
 
 def _lacking(
     policy: RolloutPolicy, evidence: RolloutEvidence, results: tuple[GuardrailResult, ...], now: datetime
 ) -> list[str]:
     """What the stage still waits for."""
-    lacking = [each.reason for each in results if each.status is GuardrailStatus.UNKNOWN]
+    labelled = {each.metric for each in policy.quality}
+    lacking = [each.reason for each in results if each.status is GuardrailStatus.UNKNOWN and each.name not in labelled]
     lacking += _reasons(_doubts_of_traffic(policy, evidence), Reaction.HOLD)
     if evidence.stage == SHADOW_STAGE:
         return [*lacking, *_left(policy.shadow, "answers in shadow", now - evidence.entered)]
@@ -201,6 +215,10 @@ def _lacking(
     if policy.prove_each_stage or evidence.stage >= len(policy.stages) - 2:
         open_margins = (each for each in results if each.needed and each.status is GuardrailStatus.OPEN)
         lacking += [each.reason for each in open_margins]
+        required = {each.metric for each in policy.quality if each.required}
+        lacking += [
+            each.reason for each in results if each.name in required and each.status is not GuardrailStatus.PROVEN
+        ]
     return lacking
 
 

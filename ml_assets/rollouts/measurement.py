@@ -18,6 +18,7 @@ from ml_assets.events.exposures import ERROR, MISSING, SLOW
 from ml_assets.events.rows import EventStoreError
 from ml_assets.events.store import EventStore
 from ml_assets.rollouts.baseline import RolloutBaseline, count_requests
+from ml_assets.rollouts.late_verdict import read_losses
 from ml_assets.rollouts.ledger import Action, RolloutStep, counted_stages, open_step, steps_of
 from ml_assets.rollouts.routes import TOLERANCE, current_route
 from ml_assets.spec.rollout import RolloutSpec
@@ -138,6 +139,7 @@ def _count(lake: Lake, store: EventStore, model: str, step: RolloutStep, now: da
         control=ControlEvidence(requests.answers, requests.errors, baseline.error_rate + margins[0])
         if margins
         else None,
+        quality=read_losses(lake, model, step.rollout),
     )
     verdict = decide(spec.policy, evidence, now)
     action: Action = verdict.action.value

@@ -13,6 +13,7 @@ from ml_assets.decisions.alert import Severity
 from ml_assets.events.store import EventStore
 from ml_assets.rollouts.apply import apply_step
 from ml_assets.rollouts.begin import begin
+from ml_assets.rollouts.late_verdict import compare_quality, take_late_step
 from ml_assets.rollouts.ledger import RolloutStep
 from ml_assets.rollouts.measurement import Measurement, measure
 from ml_assets.rollouts.offers import RolloutOffer, next_offer
@@ -108,7 +109,7 @@ def begin_and_look(
     now: datetime,
     workers: int = 2,
 ) -> RolloutLook:
-    """Begin the rollout whose turn it is, then look at the one that is running.
+    """Begin the rollout whose turn it is, look at the one that is running, and compare by the labels that are known.
 
     Args:
         lake: where the ledgers are.
@@ -124,10 +125,12 @@ def begin_and_look(
         EventStoreError: the event store does not answer.
     """
     found = look(lake, registry, store, folder.name, actor=actor, now=now)
-    if found.waiting is None:
-        return found
-    beginning = begin(lake, registry, store, folder, spec, actor=actor, now=now, workers=workers)
-    return RolloutLook(beginning.step or found.step, beginning.reason, next_offer(lake, folder.name))
+    if found.waiting is not None:
+        beginning = begin(lake, registry, store, folder, spec, actor=actor, now=now, workers=workers)
+        found = RolloutLook(beginning.step or found.step, beginning.reason, next_offer(lake, folder.name))
+    compare_quality(lake, registry, folder, now=now, workers=workers)  # last: what it lacks keeps nothing else waiting
+    late = take_late_step(lake, registry, folder.name, horizon=folder.spec.label.horizon, actor=actor, now=now)
+    return found if late is None else RolloutLook(late, late.reason, found.waiting)
 
 
 def _idle(lake: Lake, model: str, step: RolloutStep | None) -> RolloutLook:

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ml_assets.decisions.doubts import Reaction, Reactions
 from ml_assets.decisions.guardrail import Guardrail
+from ml_assets.decisions.quality import QualityGuardrail
 from ml_assets.decisions.rollout import RolloutAction, RolloutPolicy
 from ml_assets.spec.base import Declaration, Duration
 
@@ -53,6 +54,11 @@ class QualitySpec(Declaration):
     at_most_worse: float = Field(0.01, gt=0, description="How much worse than the champion's, in the metric's unit")
     required: bool = Field(False, description="Promote only once it is proven; labels may take months")
 
+    @property
+    def guardrail(self) -> QualityGuardrail:
+        """The limit that `decisions` judges."""
+        return QualityGuardrail(self.metric, self.at_most_worse, self.required)
+
 
 class ShadowSpec(Declaration):
     """What the other version answers too, unseen."""
@@ -96,7 +102,10 @@ class RolloutSpec(Declaration):
         ),
         description="Limits that the challenger keeps; `[]`: none",
     )
-    quality: tuple[QualitySpec, ...] = Field((), description="Limits of quality, judged as labels mature")
+    quality: tuple[QualitySpec, ...] = Field(
+        (QualitySpec(metric="log_loss"),),
+        description="Limits of quality, judged as labels mature, also after a promotion; `[]`: no late verdict",
+    )
     on: ReactionSpec = Field(ReactionSpec(), description="What follows where the evidence is doubtful")
 
     @field_validator("guardrails", "quality")
@@ -129,6 +138,7 @@ class RolloutSpec(Declaration):
             level=self.level,
             proof=self.proof,
             prove_each_stage=self.prove == "each",
+            quality=tuple(each.guardrail for each in self.quality),
             shadow=self.shadow.first or timedelta(),
             reactions=Reactions(**self.on.model_dump()),
         )

@@ -89,6 +89,11 @@ class ModelTables:
         """The ledger of whose turn it is: of one rollout or experiment at a time."""
         return f"{self.model}/turns"
 
+    @property
+    def rollout_quality(self) -> str:
+        """The ledger of what both versions of a rollout lost on the same rows."""
+        return f"{self.model}/rollout_quality"
+
     def experiment(self, name: str) -> str:
         """The ledger of an experiment."""
         return f"{self.model}/experiments/{name}"

@@ -31,6 +31,7 @@ type: ml_assets.components.Rollout
 attributes:
   guardrails: [{metric: errors, at_most_worse: 0.02}]
   shadow: {after: 14d}
+  quality: []
 """
 ROLLOUT, INCIDENT = dg.AssetKey([MODEL, "rollout"]), dg.AssetKey([MODEL, "incident"])
 

@@ -26,7 +26,9 @@ MODEL = "shop"
 START = datetime(2026, 6, 1, 12)  # noqa: DTZ001 - the lake's times are naive UTC
 DAY = date(2026, 5, 31)
 SPEC = RolloutSpec(
-    guardrails=(GuardrailSpec(metric="errors", at_most_worse=0.02),), shadow=ShadowSpec(after=timedelta(days=14))
+    guardrails=(GuardrailSpec(metric="errors", at_most_worse=0.02),),
+    shadow=ShadowSpec(after=timedelta(days=14)),
+    quality=(),
 )
 
 

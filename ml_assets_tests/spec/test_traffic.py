@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from ml_assets.decisions.guardrail import Guardrail
+from ml_assets.decisions.quality import QualityGuardrail
 from ml_assets.decisions.rollout import RolloutAction, RolloutPolicy
 from ml_assets.spec.experiment import ExperimentSpec
 from ml_assets.spec.rollout import RolloutSpec
@@ -20,7 +21,8 @@ def test_a_rollout_without_a_word_has_the_stages_and_limits_of_the_documentation
         guardrails=(
             Guardrail("errors", at_most_worse=0.005), Guardrail("latency", at_most_times=1.2),
             Guardrail("missing", at_most_worse=0.02), Guardrail("disagreement", at_most_times=2),
-        )
+        ),
+        quality=(QualityGuardrail("log_loss", 0.01),),
     )  # fmt: skip
     assert (spec.tolerance, spec.policy.then, spec.lease) == (1.2, RolloutAction.HOLD, timedelta(hours=1))
     assert spec.shadow_after(timedelta(days=28)) == timedelta(days=28)
