@@ -13,8 +13,8 @@ from ml_assets.serving.request import RequestRows
 from ml_assets.serving.services import Services
 from ml_assets.serving.tokens import Scope
 from ml_assets.serving.uploads import read_upload, receive_document
-from ml_assets.serving.variants.answers import SplitRequest
-from ml_assets.serving.variants.rows import VariantRows, read_inputs
+from ml_assets.serving.variants.answers import answer_split
+from ml_assets.serving.variants.rows import read_inputs
 
 SCOPE: Scope = "predict"
 """The scope that a token needs, whether a request comes through FastAPI or past it."""
@@ -69,7 +69,7 @@ async def answer_rows(
     """
     split = route.split
     if split is not None and began <= split.last:
-        answers = await SplitRequest(services, split, VariantRows(services, split, rows, began), began).answer(scope)
+        answers = await answer_split(services, split, rows, scope, began)
     else:
         answers = await _answer_by_default(services, route.default, rows, began)
     metrics, name = services.metrics, route.route.model

@@ -10,13 +10,45 @@ from ml_assets.serving.http import VARIANT
 from ml_assets.serving.models.model import Answer, AnswerLabels, ModelInput, ServedModel
 from ml_assets.serving.models.split import TrafficSplit
 from ml_assets.serving.problem import Problem
+from ml_assets.serving.request import RequestRows
 from ml_assets.serving.services import Services
-from ml_assets.serving.variants.measures import EXPOSED, FAILED, SHADOWED, AssignedRow, Measured, answer_marks
+from ml_assets.serving.variants.alone import answer_alone, assign_alone
+from ml_assets.serving.variants.measures import SETTLED, AssignedRow, Measured, answer_marks, is_drawn
 from ml_assets.serving.variants.rows import VariantRows
 from ml_assets.serving.variants.shadows import ShadowRows
 from ml_assets.serving.variants.trials import TrialRows
 
 _REQUEST = "request"
+
+
+async def answer_split(
+    services: Services,
+    split: TrafficSplit,
+    rows: RequestRows,
+    scope: Any,  # noqa: ANN401 - of ASGI
+    began: int,
+) -> list[Answer]:
+    """Answer the rows of a request by the variants of their units, and record the answers.
+
+    Args:
+        services: of the process.
+        split: of the route.
+        rows: of the request.
+        scope: of ASGI, which is told the variant that was asked.
+        began: when the request came, nanoseconds since 1970.
+
+    Raises:
+        Problem: a store does not answer, an entity is not known, or a document cannot be read.
+    """
+    failed = False
+    if (row := assign_alone(services, split, rows)) is not None:
+        scope[VARIANT] = row.variant
+        answers = await answer_alone(services, split, rows, row, began)
+        if answers is not None:
+            return answers
+        failed = True
+    request = SplitRequest(services, split, VariantRows(services, split, rows, began), began, failed=failed)
+    return await request.answer(scope)
 
 
 class SplitRequest:
@@ -30,9 +62,12 @@ class SplitRequest:
         split: of the route.
         rows: of the request.
         began: when it came, nanoseconds since 1970.
+        failed: the variant that was assigned has failed already.
     """
 
-    def __init__(self, services: Services, split: TrafficSplit, rows: VariantRows, began: int) -> None:
+    def __init__(
+        self, services: Services, split: TrafficSplit, rows: VariantRows, began: int, *, failed: bool = False
+    ) -> None:
         self._services = services
         self._split = split
         self._rows = rows
@@ -40,7 +75,7 @@ class SplitRequest:
         self._ids = [prediction_id(split.route.model, began) for _ in rows.rows.entities]
         self._assigned: list[AssignedRow] = []
         self._answers: dict[int, tuple[Answer, Prediction]] = {}
-        self._failed: set[int] = set()
+        self._failed: set[int] = set(range(len(self._ids))) if failed else set()
 
     async def answer(self, scope: Any) -> list[Answer]:  # noqa: ANN401 - of ASGI
         """Answer and record all rows; the variant that was asked is written into the scope.
@@ -56,7 +91,8 @@ class SplitRequest:
         try:
             await self._answer_all(places)
         except Exception as error:
-            await self._record_failure(error)
+            if not isinstance(error, Problem) or error.status >= 500:
+                await self._measured().write_failures(self._services.recorder, self._assigned, self._began // 1000)
             raise
         return await self._record()
 
@@ -90,6 +126,8 @@ class SplitRequest:
 
     async def _answer_by_other(self, variant: str, places: Sequence[int]) -> None:
         """Let another variant answer. Whatever it raises, the request is answered all the same."""
+        if self._failed.intersection(places):
+            return
         try:
             seen = await self._rows.inputs(variant, places)
             rows = TrialRows(self._entities(places), seen, self._labels(variant, places))
@@ -142,10 +180,7 @@ class SplitRequest:
         drawn = [
             at
             for at, row in enumerate(self._assigned)
-            if row.unit is not None
-            and at not in self._failed
-            and measured.new_marks(row.unit, SHADOWED)
-            and split.is_shadowed(row.unit)
+            if row.unit is not None and at not in self._failed and is_drawn(split, measured, row.unit)
         ]
         for variant in split.models:
             places = [at for at in drawn if self._assigned[at].variant != variant]
@@ -153,18 +188,7 @@ class SplitRequest:
             rows = ShadowRows(split, variant, self._rows, places, units, [predictions[at] for at in places])
             if places and self._services.shadows.offer(rows):
                 for unit in units:
-                    measured.remember(unit, SHADOWED)
-
-    async def _record_failure(self, error: Exception) -> None:
-        """Write that units of the default variant got no answer, or it would look better than one that is replaced."""
-        if isinstance(error, Problem) and error.status < 500:
-            return
-        measured, default = self._measured(), self._split.default.variant
-        for row in self._assigned:
-            if row.variant == default:
-                measured.add(row, EXPOSED | FAILED, "", self._began // 1000)
-        if measured.rows and await self._services.recorder.probe(measured.rows):
-            measured.remember()
+                    measured.remember(unit, SETTLED)
 
     def _measured(self) -> Measured:
         return Measured(self._split, self._services.measures.units(self._split))

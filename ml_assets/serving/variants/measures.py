@@ -4,20 +4,23 @@ Each is written once a unit, so a decision counts units, not requests: who comes
 first row of each key; what a process has written it does not write again.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ml_assets.events.exposures import ERROR, FAILURES, MISSING, SLOW, Exposure, VariantFailure
 from ml_assets.events.rows import Event, Prediction
 from ml_assets.serving.models.split import TrafficSplit
+from ml_assets.serving.recorder import Recorder
 
-_MOST = 50_000  # units of a stage that a process remembers: about 8 MB
+_MOST = 50_000  # units of a stage that a process remembers: about 12 MB
 
-# Marks of a unit are bits: that it was exposed, each kind of failure, and that it was answered in shadow.
+# Marks of a unit are bits: that it was exposed, each kind of failure, and that others have answered it in shadow, or do
+# not.
 EXPOSED = 1
 _BITS = {reason: 2 << at for at, reason in enumerate(FAILURES)}
 _SLOW_BITS = tuple(_BITS[reason] for reason in SLOW)
 FAILED = _BITS[ERROR]
-SHADOWED = 2 << len(FAILURES)
+SETTLED = 2 << len(FAILURES)
 
 
 class AssignedRow(NamedTuple):
@@ -42,10 +45,20 @@ class MeasuredUnits:
     def __init__(self, stage: object) -> None:
         self.stage = stage
         self._marks: dict[str, int] = {}
+        self._variants: dict[str, str] = {}
 
     def new_marks(self, unit: str, marks: int) -> int:
         """Those that are not written of a unit."""
         return marks & ~self._marks.get(unit, 0)
+
+    def variant(self, split: TrafficSplit, unit: str) -> str:
+        """The variant of a unit, worked out once."""
+        variant = self._variants.get(unit)
+        if variant is None:
+            variant = self._variants[unit] = split.assign(unit)
+            if len(self._variants) > _MOST:
+                del self._variants[next(iter(self._variants))]
+        return variant
 
     def remember(self, unit: str, marks: int) -> None:
         """Marks of a unit are on disk. Where there are too many units, the one that came first is forgotten."""
@@ -103,6 +116,20 @@ class Measured:
         self.rows += [VariantFailure(*key, reason, prediction_id, at) for reason, bit in _BITS.items() if new & bit]
         self._marks.append((unit, new))
 
+    async def write_failures(self, recorder: Recorder, rows: Iterable[AssignedRow], at: int) -> None:
+        """Write that units of the default variant got no answer, or it would look better than one that is replaced.
+
+        Args:
+            recorder: of events.
+            rows: as they were assigned, those of other variants too.
+            at: when the request came, microseconds since 1970.
+        """
+        for row in rows:
+            if row.variant == self._split.default.variant:
+                self.add(row, EXPOSED | FAILED, "", at)
+        if self.rows and await recorder.probe(self.rows):
+            self.remember()
+
     def remember(self) -> None:
         """All rows are on disk."""
         for unit, marks in self._marks:
@@ -125,3 +152,13 @@ def answer_marks(split: TrafficSplit, variant: str, prediction: Prediction, *, f
         if prediction.latency > limit:
             marks |= bit
     return marks
+
+
+def is_drawn(split: TrafficSplit, units: MeasuredUnits, unit: str) -> bool:
+    """Tell whether the other variants are to answer a unit in shadow, and have not; a unit is drawn once."""
+    if not units.new_marks(unit, SETTLED):
+        return False
+    if split.is_shadowed(unit):
+        return True
+    units.remember(unit, SETTLED)
+    return False

@@ -1,4 +1,8 @@
-"""Trials: a variant that is not the default one answers in a thread, no longer than a deadline, while it is of use."""
+"""Trials: a variant that is not the default one answers in a thread, no longer than a deadline, while it is of use.
+
+A thread costs more than a small model: one that was quick a hundred times answers in the event loop, as the default one
+does, and a watchdog ends what takes too long. The first answer that is slow sends it back to the threads.
+"""
 
 import asyncio
 import logging
@@ -10,16 +14,18 @@ from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from ml_assets.errors import MlAssetsError
+from ml_assets.serving.models.artifact import Decision
 from ml_assets.serving.models.model import Answer, AnswerLabels, ModelInput, ServedModel
 from ml_assets.serving.models.split import TrafficSplit
 from ml_assets.serving.variants.crashes import CrashWatch
+from ml_assets.serving.variants.watchdog import LATEST, Watchdog
 
 Answered = tuple[list[Answer], list[Any]]
 
 _MOST = 20  # failures in a row, after which a variant is not asked any more
-_LATEST = 1.0
-"""Seconds after which an answer is too late, however busy the machine is."""
-_SHORTEST = 0.005
+_SHORTEST = 0.005  # seconds between two looks at one that waits
+_PROVEN = 100  # quick answers in a row, after which a variant answers in the event loop
+_QUICK = 0.1  # of the deadline
 _LOG = logging.getLogger("ml_assets.serving")
 
 
@@ -41,18 +47,20 @@ class TrialRows(NamedTuple):
     labels: AnswerLabels
 
 
-class Breaker:
-    """Counts the failures in a row of a variant; after so many it is not asked any more.
+class TrialRecord:
+    """How a variant has answered in one stage: after so many failures in a row it is not asked any more.
 
     Args:
         stage: of which it is; another stage begins anew.
         who: the variant, for people.
+        deadline: seconds that it may take.
     """
 
-    def __init__(self, stage: object, who: str) -> None:
+    def __init__(self, stage: object, who: str, deadline: float) -> None:
         self.stage = stage
         self._who = who
-        self._failures = 0
+        self._limit = _QUICK * deadline
+        self._failures = self._quick = 0
         self._last = ""
 
     @property
@@ -62,12 +70,22 @@ class Breaker:
             return None
         return f"{self._who} has failed {_MOST} times in a row and is not asked any more; the last time: {self._last}"
 
-    def count(self, error: Exception | None) -> None:
-        """Count an answer, or an error in its place."""
-        self._failures = 0 if error is None else self._failures + 1
-        if error is not None:
-            self._last = f"{error}".split("\n", 1)[0][:300] or type(error).__name__
-            _LOG.warning("%s: %s", self._who, self._last)
+    @property
+    def is_proven(self) -> bool:
+        """Tell whether the variant may answer in the event loop."""
+        return self._quick >= _PROVEN
+
+    def count_answer(self, seconds: float) -> None:
+        """Count an answer, and what it took."""
+        self._failures = 0
+        self._quick = self._quick + 1 if seconds <= self._limit else 0
+
+    def count_failure(self, error: Exception) -> None:
+        """Count an error in place of an answer."""
+        self._failures += 1
+        self._quick = 0
+        self._last = f"{error}".split("\n", 1)[0][:300] or type(error).__name__
+        _LOG.warning("%s: %s", self._who, self._last)
 
 
 class ThreadWork:
@@ -104,7 +122,8 @@ class TrialThreads:
     def __init__(self, crashes: CrashWatch, threads: int = 2) -> None:
         self._crashes = crashes
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="trials")
-        self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._watchdog = Watchdog()
+        self._records: dict[tuple[str, str], TrialRecord] = {}
 
     async def answers(self, split: TrafficSplit, variant: str, rows: TrialRows) -> Answered:
         """What a variant says of rows, as of `ServedModel.answers`.
@@ -115,45 +134,68 @@ class TrialThreads:
                 to end.
             Exception: whatever ONNX Runtime raises.
         """
-        breaker = self._breaker(split, variant)
+        record = self._record(split, variant)
         model = split.models[variant]
-        if model is None or (trouble := breaker.trouble):
+        if model is None or (trouble := record.trouble):
             raise NotAskedError(trouble if model else f"{variant} of {split.route.model} cannot be loaded")
         try:
             answered = await self._run(model, rows, split.deadline, tried=model is not split.default)
         except Exception as error:
-            breaker.count(error)
+            record.count_failure(error)
             raise
-        breaker.count(None)
+        record.count_answer((answered[1][0].latency - rows.labels.latency) / 1e6)  # without its wait for the thread
         return answered
+
+    def is_proven(self, split: TrafficSplit, variant: str) -> bool:
+        """Tell whether a variant may answer in the event loop, by `decide`."""
+        return split.models[variant] is not None and self._record(split, variant).is_proven
+
+    def decide(self, split: TrafficSplit, variant: str, seen: Sequence[ModelInput]) -> list[Decision]:
+        """What a proven variant says, in the event loop.
+
+        Raises:
+            Exception: whatever ONNX Runtime raises, also where the watchdog has ended it.
+        """
+        model, record, run = split.models[variant], self._record(split, variant), _run_options()
+        assert model is not None  # noqa: S101 - it is proven
+        began = time.perf_counter()
+        try:
+            with self._watchdog.watch(run, split.deadline):
+                decisions = model.artifact.answer([row.values for row in seen], run)
+        except Exception as error:
+            record.count_failure(error)
+            raise
+        record.count_answer(time.perf_counter() - began)
+        return decisions
 
     def troubles(self, splits: Iterable[TrafficSplit]) -> dict[tuple[str, str], str]:
         """Model and variant of splits → why it is not asked any more."""
         stages = {split.route.model: split.stage for split in splits}
         return {
             key: trouble
-            for key, breaker in self._breakers.items()
-            if breaker.stage == stages.get(key[0]) and (trouble := breaker.trouble)
+            for key, record in self._records.items()
+            if record.stage == stages.get(key[0]) and (trouble := record.trouble)
         }
 
     def close(self) -> None:
         """Take no more; what is under way ends by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._watchdog.close()
 
-    def _breaker(self, split: TrafficSplit, variant: str) -> Breaker:
+    def _record(self, split: TrafficSplit, variant: str) -> TrialRecord:
         key = split.route.model, variant
-        breaker = self._breakers.get(key)
-        if breaker is None or breaker.stage != split.stage:
+        record = self._records.get(key)
+        if record is None or record.stage != split.stage:
             version = next(each.version for each in split.route.variants if each.name == variant)
             who = f"version {version} of {split.route.model} ({variant})"
-            breaker = self._breakers[key] = Breaker(split.stage, who)
-        return breaker
+            record = self._records[key] = TrialRecord(split.stage, who, split.deadline)
+        return record
 
     async def _run(self, model: ServedModel, rows: TrialRows, deadline: float, *, tried: bool) -> Answered:
         run, work = _run_options(), ThreadWork()
         watch = self._crashes if tried else None
         call = asyncio.get_running_loop().run_in_executor(self._threads, work.run, _score, model, rows, run, watch)
-        latest = time.monotonic() + max(deadline, _LATEST)
+        latest = time.monotonic() + max(deadline, LATEST)
         try:
             while not (await asyncio.wait({call}, timeout=max(deadline - work.seconds(), _SHORTEST)))[0]:
                 if work.seconds() >= deadline or time.monotonic() >= latest:

@@ -1,0 +1,97 @@
+"""A challenger that was quick often enough answers in the event loop, and is watched there."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_assets.decisions.route import CHALLENGER
+from ml_assets.events.exposures import Exposure, VariantFailure
+from ml_assets.events.rows import Prediction
+from ml_assets.serving.variants import trials
+from ml_assets.serving.variants.watchdog import Watchdog
+from ml_assets_tests.serving import released
+from ml_assets_tests.serving.released import ENTITY
+from ml_assets_tests.serving.rollouts import FAILS, LOOPS, customers, fragile, publish, release, route, row
+from ml_assets_tests.serving.served import Served
+
+TWO = customers(CHALLENGER, 60)
+
+
+class Run:
+    """Options of a run, as ONNX Runtime has them."""
+
+    terminate = False
+
+
+@pytest.fixture
+def proven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Served:
+    monkeypatch.setattr(trials, "_PROVEN", 2)
+    champion, challenger = release(tmp_path, 1, released.onnx()), release(tmp_path, 2, fragile(2.0))
+    publish(tmp_path, route(limits=(1e4, 1e4, 1e4)), champion, challenger)
+    served = Served(tmp_path)
+    released.write(served.settings.online_url, dict.fromkeys(TWO, (0.5, 1, "pro")))
+    return served
+
+
+def _is_proven(served: Served) -> bool:
+    services = served.worker.services
+    split = services.models.routes[served.model].split
+    return split is not None and services.trials.is_proven(split, CHALLENGER)
+
+
+def _answer(served: Served, **values: Any) -> tuple[str, int]:
+    (answer,) = served.predict({"instances": [row(TWO[0], **values)]})
+    return answer["variant"], answer["model_version"]
+
+
+def _prove(served: Served) -> None:
+    for _ in range(2):
+        assert not _is_proven(served)
+        assert _answer(served) == (CHALLENGER, 2)
+    assert _is_proven(served)
+
+
+def test_a_proven_challenger_answers_by_instance_and_by_entity_as_before(proven: Served) -> None:
+    with proven.client:
+        _prove(proven)
+        answers = proven.predict({"instances": [row(TWO[1])]}) + proven.predict({"entities": [{ENTITY: TWO[2]}]})
+        for answer in answers:
+            assert answer["score"] == pytest.approx(released.probability(0.5, 1, 2.0), abs=1e-6)
+            assert (answer["variant"], answer["model_version"]) == (CHALLENGER, 2)
+        assert proven.predict({"entities": [{ENTITY: "nobody"}]})["type"] == "unknown-entity"
+    assert {each.entity: each.variant for each in proven.events(Exposure)} == dict.fromkeys(TWO[:3], CHALLENGER)
+    assert [each.prediction_id for each in proven.events(Prediction)][2:] == [each["prediction_id"] for each in answers]
+    assert proven.events(VariantFailure) == []
+
+
+@pytest.mark.parametrize("n", [FAILS, LOOPS])
+def test_a_proven_challenger_that_raises_or_takes_too_long_goes_back_to_its_thread(proven: Served, n: float) -> None:
+    with proven.client:
+        _prove(proven)
+        began = time.monotonic()
+        assert _answer(proven, n=n) == (CHALLENGER, 1)
+        assert time.monotonic() - began < 0.5
+        _prove(proven)
+    errors = [each for each in proven.events(VariantFailure) if each.reason == "error"]
+    assert [(each.entity, each.variant) for each in errors] == [(TWO[0], CHALLENGER)]
+
+
+def test_the_watchdog_ends_what_is_late_and_nothing_else_also_after_it_has_slept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ml_assets.serving.variants.watchdog._IDLE", 1)
+    watchdog = Watchdog()
+    for _ in range(2):
+        late, early = Run(), Run()
+        with watchdog.watch(late, 0.02):
+            until = time.monotonic() + 10
+            while not late.terminate:
+                assert time.monotonic() < until
+                sum(range(1000))  # work counts
+        with watchdog.watch(early, 60):
+            time.sleep(0.05)
+        time.sleep(0.1)  # it sleeps now
+        assert not early.terminate
+    watchdog.close()
