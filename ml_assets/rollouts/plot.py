@@ -63,7 +63,7 @@ def _canvas(ratios: int) -> "tuple[Figure, list[Axes]]":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    heights = [1.3, 2.2] + [2.4] * bool(ratios)
+    heights = [1.3, 2.2] + [2.6] * bool(ratios)
     picture = Figure(figsize=(10, sum(heights) + 0.9), dpi=100, layout="constrained")
     FigureCanvasAgg(picture)
     grid = picture.add_gridspec(len(heights), max(1, ratios), height_ratios=heights)
@@ -127,8 +127,8 @@ def _draw_ratio(panel: "Axes", points: Sequence[RolloutPoint], name: str, color:
     panel.set(ylim=(1 / _WIDEST, _WIDEST))
     panel.set_yticks([0.1, 0.5, 1, 2, 10], ["0.1", "0.5", "1", "2", "10"])
     panel.minorticks_off()
-    expected = f"the champion's (dashed: {tolerated:.3g} is tolerated)" if tolerated else "what is tolerated"
-    panel.set_title(f"{name}, times {expected}", fontsize=10, loc="left", color=INK)
+    below = f"the champion's\ndashed: {tolerated:.3g} is tolerated" if tolerated else "what is tolerated"
+    panel.set_title(f"{name}, times {below}", fontsize=10, loc="left", color=INK)
 
 
 def _results(points: Sequence[RolloutPoint], name: str) -> list[GuardrailResult]:

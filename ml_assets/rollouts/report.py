@@ -139,10 +139,10 @@ def read_report(lake: Lake, model: str) -> RolloutReport | None:
     if not past:
         return None
     steps = tuple(step for step in past if step.rollout == past[-1].rollout)
-    measured = next((step for step in reversed(steps) if read_evidence(step).get("guardrails")), None)
-    if measured is None:
-        return RolloutReport(model, steps)
-    return RolloutReport(model, steps, read_results(measured), _read_stages(measured))
+    # A late verdict has numbers of quality only: the counts of the stages stand before it.
+    results = next((found for step in reversed(steps) if (found := read_results(step))), ())
+    stages = next((found for step in reversed(steps) if (found := _read_stages(step))), ())
+    return RolloutReport(model, steps, results, stages)
 
 
 def read_results(step: RolloutStep) -> tuple[GuardrailResult, ...]:
@@ -170,7 +170,7 @@ def _finish(ratio: Mapping[str, float | None] | None) -> dict[str, float] | None
 def _read_stages(step: RolloutStep) -> tuple[StageCounts, ...]:
     return tuple(
         StageCounts(each["stage"], each["share"], msgspec.convert(each, TrafficCounts))
-        for each in read_evidence(step)["stages"]
+        for each in read_evidence(step).get("stages", [])
     )
 
 

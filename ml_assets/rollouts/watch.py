@@ -32,6 +32,7 @@ _TOLD: Mapping[str, Severity] = {
     "restart": Severity.WARNING,
     "close": Severity.WARNING,
     "promote": Severity.INFO,
+    "confirm": Severity.INFO,
 }
 """The steps that people are told of: decisions that change who answers, and evidence that cannot be believed."""
 

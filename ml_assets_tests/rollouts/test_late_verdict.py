@@ -15,6 +15,8 @@ from ml_assets.monitoring.log.take import take
 from ml_assets.rollouts.late_verdict import compare_quality, ledger, read_losses, take_late_step
 from ml_assets.rollouts.ledger import RolloutStep
 from ml_assets.rollouts.paired_losses import compare_losses
+from ml_assets.rollouts.plot import figure
+from ml_assets.rollouts.report import read_report
 from ml_assets.rollouts.rollout import promote_by_hand
 from ml_assets.spec.rollout import QualitySpec
 from ml_assets.training.release import history
@@ -75,6 +77,10 @@ def test_a_promotion_that_is_worse_when_labels_come_is_taken_back(scene: Scene) 
     assert scene.registry.served == {"champion 6": 1.0}
     decisions = [(row["version"], row["decision"]) for row in history(scene.lake, MODEL)]
     assert decisions == [(7, "promoted"), (6, "rolled back")]
+    report = read_report(scene.lake, MODEL)
+    assert report
+    assert [each.name for each in report.results] == ["log_loss", "brier"]
+    assert figure("shop", report.points())
     scene.tick()
     assert len(history(scene.lake, MODEL)) == 2, "it is taken back once"
     assert scene.registry.aliases[CHAMPION] == 6
