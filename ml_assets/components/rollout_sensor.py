@@ -26,6 +26,7 @@ class RolloutCursor(BaseModel):
         version: whose rollout was to begin.
         answers: the number of the last answer of servers by then.
         asked_at: when, naive UTC.
+        compared: the hour of the last comparison by labels after a promotion.
     """
 
     step: str = ""
@@ -33,6 +34,7 @@ class RolloutCursor(BaseModel):
     version: int = 0
     answers: int = -1
     asked_at: datetime = datetime.min  # noqa: DTZ901 - naive UTC, as the lake's times
+    compared: str = ""
 
     @classmethod
     def read(cls, text: str | None) -> Self:
@@ -71,6 +73,7 @@ def rollout_sensor(
             request_step(folder, rollout_key, cursor, found.step),
             request_page(folder, incident_key, cursor, last_rollback(lake.open(), folder)),
             request_beginning(folder, rollout_key, cursor, found, answers, now, spec.every),
+            request_comparison(folder, rollout_key, cursor, found.step, now),
         ]
         run_requests = [each for each in requests if each]
         skip = None if run_requests else found.reason
@@ -115,6 +118,28 @@ def request_page(
     cursor.rollback = name
     tags = {REASON: f"version {rollback.version} was rolled back: {rollback.reason}"}
     return dg.RunRequest(run_key=f"{folder}/incident/{name}", asset_selection=[key], tags=tags)
+
+
+def request_comparison(
+    folder: str, key: dg.AssetKey, cursor: RolloutCursor, step: "RolloutStep | None", now: datetime
+) -> dg.RunRequest | None:
+    """The run that looks for labels after a promotion, once an hour, until it is confirmed or taken back.
+
+    Args:
+        folder: the model's name.
+        key: of the asset.
+        cursor: is told what is asked for.
+        step: the last one.
+        now: naive UTC.
+    """
+    if step is None or step.action != "promote":
+        return None
+    name = f"{step.rollout}/{now:%Y-%m-%dT%H}"
+    if name == cursor.compared:
+        return None
+    cursor.compared = name
+    tags = {REASON: f"rollout {step.rollout}: labels may have come since the promotion"}
+    return dg.RunRequest(run_key=f"{folder}/rollout/labels/{name}", asset_selection=[key], tags=tags)
 
 
 def request_beginning(

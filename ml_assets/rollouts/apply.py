@@ -26,7 +26,7 @@ from ml_assets.spec.rollout import RolloutSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 from ml_assets.storage.tables import ModelTables
-from ml_assets.training.release import LedgerRelease, append, moved_key
+from ml_assets.training.release import LedgerRelease, append, complete, moved_key
 from ml_assets.training.rollback import reached_as_of, rollback
 
 _FRESH = 0.8
@@ -115,6 +115,7 @@ def _was_promoted(lake: Lake, model: str, step: RolloutStep) -> bool:
 
 
 def _go_back(lake: Lake, registry: Registry, model: str, step: RolloutStep) -> None:
+    complete(lake, registry, model)  # what was announced and then killed, also after its row was written
     if lake.record(ModelTables(model).champion, moved_key(step.at)) is not None:
         return
     with contextlib.suppress(TrainingError):  # somebody was quicker: it is the champion already

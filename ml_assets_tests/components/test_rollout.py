@@ -19,6 +19,7 @@ from ml_assets.components.templates.folder import render
 from ml_assets.components.tree import FolderTree
 from ml_assets.decisions.route import CHALLENGER
 from ml_assets.events.exposures import Exposure
+from ml_assets.rollouts.rollout import promote_by_hand
 from ml_assets.settings import PROJECT, Settings
 from ml_assets.spec.rollout import RolloutSpec
 from ml_assets_tests.components.test_conformance import quiet
@@ -148,6 +149,18 @@ def test_a_candidate_is_begun_by_the_asset_and_tried_again_once_servers_have_ans
     assert again == f"{str(key).rpartition('/')[0]}/200"
     metadata, _ = materialize(tree, resources, ROLLOUT)
     assert (metadata["rollout"], metadata["share"], metadata["stage"]) == ("7-1", 0.1, "1 of 3")
+
+
+def test_the_sensor_looks_for_labels_once_an_hour_after_a_promotion(
+    tree: FolderTree, scene: Scene, resources: dict[str, Any]
+) -> None:
+    scene.started()
+    promote_by_hand(scene.lake, scene.known, MODEL, reason="good", actor="ada", now=scene.now)
+    first = look(tree, resources)
+    step, labels = (str(key) for key in keys(first))
+    assert step == f"{MODEL}/rollout/7-1/1"
+    assert labels.startswith(f"{MODEL}/rollout/labels/7-1/")
+    assert len(keys(look(tree, resources, first.cursor))) <= 1, "an hour may have begun meanwhile"
 
 
 def test_the_sensor_takes_a_step_at_once_and_asks_for_its_picture_and_the_page(

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from ml_assets.errors import TrainingError
+from ml_assets.rollouts.late_verdict import QualityRow, take_late_step
+from ml_assets.rollouts.late_verdict import ledger as ledger_of_quality
 from ml_assets.rollouts.rollout import promote_by_hand, resume, roll_back_by_hand
 from ml_assets.rollouts.turns import turn_holder
 from ml_assets.spec.rollout import RolloutSpec, ShadowSpec
@@ -70,9 +72,21 @@ def by_hand(step: Callable[..., object]) -> Callable[[Scene], object]:
     return act
 
 
+def labels_come(scene: Scene) -> None:
+    """Both versions were compared, and the new one is worse."""
+    rows = (QualityRow("7-1", scene.now, "log_loss", 2_000, 600.0, 400.0, 2_000),)
+    ledger_of_quality(MODEL).append(scene.lake, *rows, records={"labels": 1})
+
+
+def look_at_labels(scene: Scene) -> None:
+    take_late_step(scene.lake, scene.known, MODEL, horizon=timedelta(days=14), actor="asset", now=scene.now)
+    scene.tick()
+
+
 LIVES: dict[str, list[Callable[[Scene], object]]] = {
     "promoted": [Scene.begin, ask, look, ask, look, look, look_late],
     "rolled back": [Scene.begin, ask, by_hand(roll_back_by_hand), look],
+    "taken back": [Scene.begin, by_hand(promote_by_hand), labels_come, look_at_labels, look],
     "promoted by hand": [Scene.begin, by_hand(promote_by_hand), look, look_late],
 }
 
