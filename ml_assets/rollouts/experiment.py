@@ -5,6 +5,7 @@ Every function may be called again after it was killed, and by two processes at 
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from ml_assets.decisions.route import Route, Variant
 from ml_assets.events.store import EventStore
@@ -80,7 +81,7 @@ def measure(lake: Lake, model: str, step: ExperimentStep, now: datetime, *, enti
     """
     units = read_units(lake, model, step, now, entity=entity)
     failures = count_failures(lake, model, step.experiment) if step.spec.guardrails else {}
-    return make_report(step, units, now, failures)
+    return make_report(step, units, now, failures, _gaps(lake, model, step, now))
 
 
 def stop(
@@ -163,6 +164,16 @@ def describe_experiments(lake: Lake, model: str) -> str | None:
     """The experiments that run, each in a sentence; None: none does."""
     running = [step for step in list_experiments(lake, model) if step.is_open]
     return "\n".join(f"{step.experiment} since {step.started:%Y-%m-%d}: {step.reason}" for step in running) or None
+
+
+def _gaps(lake: Lake, model: str, step: ExperimentStep, now: datetime) -> list[str]:
+    """Times in which servers let the control answer everything, because nobody looked."""
+    looks = [each.at for each in ledger(model, step.experiment).history(lake)]
+    return [
+        f"nobody looked from {first:%Y-%m-%d %H:%M} to {then:%Y-%m-%d %H:%M} UTC: after a day the control answered all"
+        for first, then in pairwise([*looks, now])
+        if then - first > LEASE
+    ]
 
 
 def _next_step(

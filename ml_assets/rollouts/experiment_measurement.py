@@ -30,7 +30,11 @@ _DAYS = 28
 
 
 def make_report(
-    step: ExperimentStep, units: ExperimentUnits, now: datetime, failures: Failures | None = None
+    step: ExperimentStep,
+    units: ExperimentUnits,
+    now: datetime,
+    failures: Failures | None = None,
+    remarks: Sequence[str] = (),
 ) -> ExperimentReport:
     """Count, compare and decide. A variant that breaks a guardrail ends the experiment, unless nothing is believed.
 
@@ -39,6 +43,7 @@ def make_report(
         units: as they were read.
         now: naive UTC.
         failures: of units, where guardrails are declared.
+        remarks: what else a reader has to know.
     """
     names, spec = [*step.version_of], step.spec
     chosen = np.isin(units.variant, names) & (units.variants == 1)
@@ -64,7 +69,7 @@ def make_report(
     action, reason = _protect(verdict.action, verdict.reason, judged)
     return ExperimentReport(
         now, action, reason, variants, verdict.numbers, evidence.faults,
-        tuple(_notes(step, units, int(mature.sum() - valued.sum()))), _by_day(step, units, mature), judged,
+        (*_notes(step, units, int(mature.sum() - valued.sum())), *remarks), _by_day(step, units, mature), judged,
     )  # fmt: skip
 
 
@@ -77,9 +82,9 @@ def _protect(action: ExperimentAction, reason: str, judged: Sequence[VariantGuar
 
 
 def _mature_until(step: ExperimentStep, now: datetime) -> datetime:
-    """Until when a unit had to be exposed for its window to have passed; a score is there at once."""
+    """Until when a unit had to be exposed for its value to be known; a score is there at once."""
     metric = step.spec.primary
-    return now + (CLOCK if metric.metric == SCORE else -metric.window)
+    return now + CLOCK if metric.metric == SCORE else now - metric.matures
 
 
 def _count(variants: "NDArray[np.str_]", names: Sequence[str]) -> tuple[int, ...]:
@@ -124,6 +129,8 @@ def _notes(step: ExperimentStep, units: ExperimentUnits, without: int) -> list[s
         notes.append(f"{before:,} outcomes came before the exposure, or of units that never were: left out")
     if counts.repeated:
         notes.append(f"{counts.repeated:,} outcomes were said again of the same answer: the last one counts, once")
+    if counts.late:
+        notes.append(f"{counts.late:,} outcomes were told when their unit was counted already: they count from then on")
     if counts.words:
         notes.append(f"{counts.words:,} outcomes are not numbers: left out")
     if without and step.spec.primary.metric in {LABEL, SCORE}:

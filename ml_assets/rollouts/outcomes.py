@@ -46,7 +46,8 @@ _ANSWERS = """
 """
 _TOLD = """
     CREATE TEMP TABLE told AS SELECT a.prediction_id, a.entity, o.observed_at, TRY_CAST(o.value AS DOUBLE) AS value,
-        o.observed_at < a.asked_at AS early, o.observed_at - u.exposed_at AS age
+        o.observed_at < a.asked_at AS early, o.observed_at - u.exposed_at AS age, o.received_at,
+        u.exposed_at + $matures AS counted_at
     FROM o JOIN answers AS a USING (prediction_id) JOIN units AS u ON u.entity = a.entity WHERE o.kind = $kind
 """
 _IN_FORCE = """
@@ -80,7 +81,8 @@ _FAULTS = """
         (SELECT count(*) FROM o WHERE kind = $kind AND starts_with(prediction_id, $prefix)
             AND prediction_id NOT IN (SELECT prediction_id FROM ids)) AS unexposed,
         (SELECT count(*) FROM o JOIN answers USING (prediction_id) WHERE kind = $kind AND received_at > $latest)
-            AS ahead
+            AS ahead,
+        count(*) FILTER (NOT early AND age <= $window AND received_at > counted_at) AS late
     FROM told
 """
 _NOTHING = {
@@ -102,6 +104,7 @@ class OutcomeCounts:
         words: whose value is not a number.
         repeated: said again of the same answer within the window: of those only the last one counts.
         unexposed: of units that were never exposed.
+        late: received when the unit was counted already.
         ahead: received by a server whose clock is ahead of the graph's.
     """
 
@@ -110,6 +113,7 @@ class OutcomeCounts:
     words: int = 0
     repeated: int = 0
     unexposed: int = 0
+    late: int = 0
     ahead: int = 0
 
 
@@ -152,12 +156,12 @@ def read_units(lake: Lake, model: str, step: ExperimentStep, now: datetime, *, e
         connection.execute(_UNITS, {"experiment": step.experiment})
         connection.register("ids", _ids(connection, model, step.experiment))
         connection.execute(_ANSWERS)
-        connection.execute(_TOLD, {"kind": metric.metric})
+        connection.execute(_TOLD, {"kind": metric.metric, "matures": metric.matures})
         connection.execute(_IN_FORCE, {"window": metric.window})
         covariates = _covariates(lake, model, connection, entity) if metric.cuped else _NO_COVARIATES
         values = {SCORE: _SCORES, LABEL: _LAST}.get(metric.metric, _SUM)
         rows = connection.sql(_VALUES.format(values=values, covariates=covariates)).to_arrow_table()
-        days = connection.sql(_DAYS, params={"mature": now - metric.window}).to_arrow_table()
+        days = connection.sql(_DAYS, params={"mature": now - metric.matures}).to_arrow_table()
         outcomes = _count_outcomes(connection, model, step, now)
         connection.unregister("ids")
     return _units(rows, days, outcomes, adds_up=metric.metric not in {SCORE, LABEL})

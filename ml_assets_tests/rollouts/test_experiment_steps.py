@@ -69,7 +69,11 @@ def test_servers_follow_an_experiment_from_its_first_row_to_its_winner(tmp_path:
 def test_the_route_lasts_until_the_last_day_at_most(tmp_path: Path) -> None:
     lake, registry = Lake(str(tmp_path)), MemoryRegistry()
     first = step(lake, registry)
-    assert step(lake, registry, 13.5).action == "continue"
+    last = step(lake, registry, 13.5)
+    assert last.action == "continue"
+    report = read_report(last.evidence)
+    assert report is not None
+    assert [note[:55] for note in report.notes] == ["nobody looked from 2026-06-01 00:00 to 2026-06-14 12:00"]
     assert str(describe_experiments(lake, "churn")).startswith("price since 2026-06-01: Wait: 0 of 1,000 units")
     route = registry.route("churn")
     assert route is not None
