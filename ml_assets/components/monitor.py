@@ -88,11 +88,11 @@ class Monitor(SpecComponent[MonitorSpec]):
         ) -> Result:
             """Predictions against the labels that matured since; until then an estimate, and it says so."""
             from ml_assets.monitoring.performance.report import performance_report
+            from ml_assets.rollouts.report import late_sentence
 
-            report = performance_report(
-                lake.open(), registry.open(), folder, spec, as_of(context), workers=lake.workers
-            )
-            return reports.performance(report, metric)
+            store = lake.open()
+            report = performance_report(store, registry.open(), folder, spec, as_of(context), workers=lake.workers)
+            return reports.performance(report, metric, late_sentence(store, folder.name))
 
         return performance_report
 

@@ -53,10 +53,17 @@ def drift(done: "DriftReport", spec: "DriftSpec") -> Result:
     )
 
 
-def performance(done: "PerformanceReport", metric: str) -> Result:
-    """The performance report in the UI."""
+def performance(done: "PerformanceReport", metric: str, late: str | None = None) -> Result:
+    """The performance report in the UI.
+
+    Args:
+        done: the report.
+        metric: that is watched.
+        late: what labels say of the last promotion, beside the version before it; None: there is nothing to say.
+    """
     plots = {"plot": picture(done.plot(metric), "measured and estimated performance")} if done.rows else {}
-    return Result(metadata={**plots, **done.metadata(), "groups": table(done.table())})
+    verdict = {"late_verdict": late} if late else {}
+    return Result(metadata={**plots, **done.metadata(), **verdict, "groups": table(done.table())})
 
 
 def predictions(done: "PredictionReport") -> Result:

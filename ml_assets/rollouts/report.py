@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -12,7 +13,8 @@ from ml_assets.decisions.rollout import SHADOW_STAGE
 from ml_assets.decisions.route import CHALLENGER, CHAMPION
 from ml_assets.decisions.sample_ratio import SampleCounts, log_e_mismatch
 from ml_assets.events.counts import TrafficCounts
-from ml_assets.rollouts.ledger import RolloutStep, ledger
+from ml_assets.rollouts.late_verdict import late_verdict
+from ml_assets.rollouts.ledger import RolloutStep, last_step, ledger, steps_of
 from ml_assets.rollouts.measurement import read_evidence
 from ml_assets.rollouts.offers import next_offer
 from ml_assets.rollouts.plot import RolloutPoint
@@ -140,8 +142,8 @@ def read_report(lake: Lake, model: str) -> RolloutReport | None:
         return None
     steps = tuple(step for step in past if step.rollout == past[-1].rollout)
     # A late verdict has numbers of quality only: the counts of the stages stand before it.
-    results = next((found for step in reversed(steps) if (found := read_results(step))), ())
-    stages = next((found for step in reversed(steps) if (found := _read_stages(step))), ())
+    results = next(filter(None, map(read_results, reversed(steps))), ())
+    stages = next(filter(None, map(_read_stages, reversed(steps))), ())
     return RolloutReport(model, steps, results, stages)
 
 
@@ -153,10 +155,24 @@ def read_results(step: RolloutStep) -> tuple[GuardrailResult, ...]:
     )
 
 
+def late_sentence(lake: Lake, model: str) -> str | None:
+    """What the labels say of the last promotion up to now; None: nothing was promoted, or nothing is declared of it."""
+    step = last_step(lake, model)
+    if step is None:
+        return None
+    if step.action == "promote":
+        verdict = late_verdict(lake, model, horizon=timedelta(0), now=step.at)
+        return f"not decided: {verdict.reason}" if verdict else None
+    promoted = any(each.action == "promote" for each in steps_of(lake, model, step.rollout))
+    return f"{step.action.replace('_', ' ')}: {step.reason}" if promoted else None
+
+
 def describe_rollout(lake: Lake, model: str) -> str | None:
     """The last rollout and what waits for its turn, in a sentence or two; None: there never was either."""
     report, waiting = read_report(lake, model), next_offer(lake, model)
     sentences = [report.sentence] if report else []
+    if report and report.last.action == "promote" and (late := late_sentence(lake, model)):
+        sentences.append(f"late verdict, {late}")
     if waiting is not None:
         sentences.append(f"version {waiting.version} waits for its rollout since {waiting.at:%Y-%m-%d %H:%M} UTC")
     return "\n".join(sentences) or None

@@ -21,6 +21,7 @@ from ml_assets.errors import DeclarationError
 from ml_assets.features.query import check
 from ml_assets.settings import PROJECT
 from ml_assets.spec.cadence import last_sunday
+from ml_assets.spec.load import parse_documents
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
@@ -77,6 +78,13 @@ def test_the_commented_fields_are_fields() -> None:
     assert model.search is not None
     assert model.slices == ("segment",)
     assert SourceSpec.model_validate(declared["Source"][0]).known_at == "synced_at"
+
+
+def test_the_commented_rollout_is_one() -> None:
+    text = render("late_payers", start_of(END))["defs.yaml"]
+    uncommented = re.sub(r"^# (---|type: .*)$", r"\1", text, flags=re.MULTILINE)
+    kinds = [document.kind for document in parse_documents(uncommented, "defs.yaml")]
+    assert kinds[-2:] == ["Monitor", "Rollout"]
 
 
 @settings(max_examples=20)

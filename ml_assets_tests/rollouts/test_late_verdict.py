@@ -16,7 +16,7 @@ from ml_assets.rollouts.late_verdict import compare_quality, ledger, read_losses
 from ml_assets.rollouts.ledger import RolloutStep
 from ml_assets.rollouts.paired_losses import compare_losses
 from ml_assets.rollouts.plot import figure
-from ml_assets.rollouts.report import read_report
+from ml_assets.rollouts.report import describe_rollout, late_sentence, read_report
 from ml_assets.rollouts.rollout import promote_by_hand
 from ml_assets.spec.rollout import QualitySpec
 from ml_assets.training.release import history
@@ -200,3 +200,15 @@ def test_only_what_has_a_limit_is_compared(scene: Scene) -> None:
     wanted = SPEC.model_copy(update={"quality": (QualitySpec(metric="brier"),)})
     only = compare_losses(scene.lake, scene.known, scene.folder, replace(step, policy=wanted.model_dump_json()), AS_OF)
     assert list(only) == ["brier"]
+
+
+def test_what_labels_say_of_a_promotion_is_a_sentence(scene: Scene) -> None:
+    assert late_sentence(scene.lake, MODEL) is None
+    scene.started()
+    assert late_sentence(scene.lake, MODEL) is None
+    promote_by_hand(scene.lake, scene.known, MODEL, reason="good", actor="ada", now=scene.now)
+    assert str(late_sentence(scene.lake, MODEL)).startswith("not decided: log_loss: 0 of 1,000 rows")
+    assert "\nlate verdict, not decided: log_loss" in str(describe_rollout(scene.lake, MODEL))
+    answer(scene, "same", 6_000)
+    judge(scene)
+    assert str(late_sentence(scene.lake, MODEL)).startswith("confirm: log_loss: a loss of ")

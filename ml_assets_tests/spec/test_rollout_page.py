@@ -20,15 +20,9 @@ def test_the_page_shows_every_field_with_its_default() -> None:
     (shown,) = [block["attributes"] for block in blocks() if "attributes" in block]
     assert [*shown] == [*RolloutSpec.model_fields]
     assert [*shown["shadow"]] == [*type(RolloutSpec().shadow).model_fields]
+    assert [*shown["quality"][0]] == [*QualitySpec.model_fields]
     assert [*shown["on"]] == [*type(RolloutSpec().on).model_fields]
     assert RolloutSpec.model_validate(shown) == RolloutSpec()
-
-
-def test_the_limit_of_a_quality_that_the_page_shows_has_its_defaults() -> None:
-    (text,) = re.findall(r"quality: \[\] +# (\{.*?\})", PAGE)
-    shown = next(parse_documents(text, "rollouts.md")).value
-    assert [*shown] == [*QualitySpec.model_fields]
-    assert QualitySpec.model_validate(shown) == QualitySpec(metric="log_loss")
 
 
 def test_the_shortest_declaration_is_one() -> None:
