@@ -1,0 +1,159 @@
+"""A shop with a model that was trained, a real registry, event store and server, and processes that watch a rollout."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml_assets.commands.simulation.challenger import Fault
+from ml_assets.commands.simulation.counts import DrivenTraffic
+from ml_assets.commands.simulation.customers import Customers, read_customers
+from ml_assets.commands.simulation.driver import TrafficPlan, drive
+from ml_assets.commands.simulation.release import SimulatedChallenger, offer_challenger
+from ml_assets.events.store import EventStore
+from ml_assets.features.online.store import open_store
+from ml_assets.rollouts.ledger import RolloutStep, last_step, open_step, steps_of
+from ml_assets.rollouts.rollout import roll_back_by_hand
+from ml_assets.rollouts.watch import RolloutLook, begin_and_look
+from ml_assets.settings import PROJECT, Settings
+from ml_assets.spec.model import ModelSpec
+from ml_assets.spec.rollout import GuardrailSpec, RolloutSpec, ShadowSpec
+from ml_assets.spec.view import ViewSpec
+from ml_assets.storage.duck import memory
+from ml_assets.storage.lake import Lake
+from ml_assets.storage.registry import Registry
+from ml_assets.training.dataset import build
+from ml_assets.training.definition import ModelDefinition, assemble
+from ml_assets.training.online_writer import OnlineWriter, write_champion
+from ml_assets.training.publish import manifest
+from ml_assets.training.release import release
+from ml_assets.training.report import report
+from ml_assets.training.score import predict
+from ml_assets.training.train import train
+from ml_assets_tests.conftest import AS_OF, MODEL, SOURCES, Tiny, habits
+from ml_assets_tests.processes import environment
+
+SECOND = timedelta(seconds=1)
+SPEC = RolloutSpec(
+    sample=60, bake=SECOND, every=SECOND, lease=30 * SECOND, shadow=ShadowSpec(share=1.0, after=timedelta(days=1)),
+    guardrails=(
+        GuardrailSpec(metric="errors", at_most_worse=0.1), GuardrailSpec(metric="latency", at_most_times=1.5),
+        GuardrailSpec(metric="missing", at_most_worse=0.2), GuardrailSpec(metric="disagreement", at_most_times=2),
+    ),
+)  # fmt: skip
+CUSTOMERS = 3_000
+PATIENCE = 90.0
+"""Seconds until a step that does not come fails a test; CI has two busy cores."""
+
+
+class LiveShop:
+    """A data folder over which servers and watchers run."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.settings = Settings(data=data)
+        self.lake = Lake(str(data / "lake"), memory)
+        # Not of the settings: mlflow exports the URI of a test that trained before.
+        self.registry = Registry(f"sqlite:///{data}/mlflow/mlflow.db", str(data / "mlflow" / "artifacts"))
+
+    @property
+    def folder(self) -> ModelDefinition:
+        """The model, whose features may be used for ever: the orders are of last year."""
+        views = [
+            ViewSpec(name="habits", sql="features/habits.sql", lookback=timedelta(weeks=8), ttl=timedelta(days=9999))
+        ]
+        spec = ModelSpec(**(MODEL | {"window": {"train": 2, "test": 1}, "serve": {"bands": {"low": 0, "high": 0.5}}}))
+        return assemble("shop", self.data / "shop", spec, [*SOURCES.values()], views)
+
+    def build(self) -> None:
+        """Orders, a champion, its online features, and the scores of everybody."""
+        Tiny(self.data).deliver("orders", habits(range(4, 14), customers=CUSTOMERS))
+        lake, registry, folder = self.lake, self.registry, self.folder
+        version = train(lake, registry, folder, build(lake, folder, AS_OF), tags={}).version
+        judged = report(lake, registry, folder, version)
+        content = manifest(lake, registry, folder, judged)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        release(lake, registry, version, judged.verdict, manifest=content, as_of=AS_OF, decided_at=now)
+        predict(lake, registry, folder, AS_OF)
+        store = open_store(self.settings.online_url)
+        write_champion(OnlineWriter(lake, folder, store, AS_OF, now), registry)
+        store.close()
+
+    def customers(self) -> Customers:
+        """Who ask; nobody far more often than the others, so that a test need not wait for the rare ones."""
+        everybody = read_customers(self.lake, self.folder, np.random.default_rng(0))
+        return replace(everybody, activity=np.full(len(everybody), 1 / len(everybody)))
+
+    def offer(self, fault: Fault) -> SimulatedChallenger:
+        return offer_challenger(
+            self.lake, self.registry, self.folder, fault, now=datetime.now(UTC).replace(tzinfo=None)
+        )
+
+    def look(self, actor: str, without: str = "") -> RolloutLook:
+        """What a watcher does at each tick, where all guardrails but one are declared."""
+        now = datetime.now(UTC).replace(tzinfo=None)
+        spec = SPEC.model_copy(update={"guardrails": tuple(each for each in SPEC.guardrails if each.metric != without)})
+        with EventStore(self.settings.event_store_url) as store:
+            return begin_and_look(self.lake, self.registry, store, self.folder, spec, actor=actor, now=now)
+
+    def last(self) -> RolloutStep | None:
+        return last_step(self.lake, "shop")
+
+    def steps(self, rollout: str) -> list[RolloutStep]:
+        return steps_of(self.lake, "shop", rollout)
+
+    def await_step(self, what: str, version: int, right: Callable[[RolloutStep], bool]) -> RolloutStep:
+        """The last step of the rollout of a version, once it is as it is waited for."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            last = self.last()
+            if last is not None and last.challenger == version and right(last):
+                return last
+            time.sleep(0.1)
+        logs = "\n".join(log.read_text()[-1500:] for log in self.data.glob("watcher*.log"))
+        pytest.fail(f"{what} did not come within {PATIENCE:g} s: {self.last()}\n{logs}")
+
+    def await_end(self, version: int) -> RolloutStep:
+        """The step that ends the rollout of a version."""
+        return self.await_step("the end of the rollout", version, lambda step: not step.is_open)
+
+    def close_rollout(self) -> None:
+        """End what a test left."""
+        if open_step(self.lake, "shop"):
+            now = datetime.now(UTC).replace(tzinfo=None)
+            roll_back_by_hand(self.lake, self.registry, "shop", reason="the test is over", actor="test", now=now)
+
+    @contextmanager
+    def traffic(self, url: str, rate: float = 200, **more: Any) -> Iterator[list[DrivenTraffic]]:
+        """Requests as long as the body runs; afterwards the list holds what came of them."""
+        stop, results = threading.Event(), list[DrivenTraffic]()
+        plan = TrafficPlan(url, "shop", "customer", rate=rate, seconds=600, **more)
+        customers = self.customers()
+        thread = threading.Thread(target=lambda: results.append(drive(plan, customers, stop=stop)))
+        thread.start()
+        try:
+            yield results
+        finally:
+            stop.set()
+            thread.join()
+
+    @contextmanager
+    def watched(self, actor: str = "watcher", without: str = "") -> Iterator["subprocess.Popen[bytes]"]:
+        """A process that looks again and again, killed in the end."""
+        command = [sys.executable, "-m", "ml_assets_tests.rollouts.watcher", str(self.data), actor, without]
+        with (self.data / f"{actor}.log").open("ab") as said:
+            process = subprocess.Popen(command, cwd=PROJECT, env=environment(self.data), stdout=said, stderr=said)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
