@@ -12,10 +12,10 @@ from ml_assets.serving.services import Services
 from ml_assets.serving.traffic import TrafficCounter
 from ml_assets.settings import Settings
 
-TICK = 0.5
-"""Seconds between two looks at what the follower wrote."""
+TICK = 0.25
+"""Seconds between two looks at what the follower wrote: a part of the two seconds that a rollback may take."""
 
-_PROBE = 4  # ticks between two questions to the stores
+_PROBE = 8  # ticks between two questions to the stores
 
 
 class Worker:
@@ -62,8 +62,8 @@ class Worker:
     async def _tick(self) -> None:
         if os.getppid() != self._parent:  # nobody would stop this process any more
             os.kill(os.getpid(), signal.SIGTERM)
-        self.services.guard.reload()
         await self.services.models.follow()
+        self.services.guard.reload()
         degraded = self.health.degraded_parts()
         for part in PARTS:
             self.services.metrics.set_degraded(part, now=part in degraded)

@@ -17,7 +17,9 @@ from ml_assets.serving.models.releases import ReleasedRoute, Releases, Routes, V
 from ml_assets.storage.registry import RegisteredRoute, Registry, Version
 
 EVERY = 1.0
-"""Seconds between two looks."""
+"""Seconds from one look to the next, however long a tracking server takes to answer the first."""
+
+_PAUSE = 0.1  # seconds at least between two looks
 
 
 @dataclass
@@ -58,9 +60,10 @@ class Follower:
     def run(self) -> None:
         """Look until `stop`; a failure to write the disk is tried again."""
         while True:
+            began = time.monotonic()
             with suppress(OSError):  # workers see that nothing was said for a while
                 self.look()
-            if self._stop.wait(EVERY):
+            if self._stop.wait(max(EVERY - (time.monotonic() - began), _PAUSE)):
                 return
 
     def start(self) -> None:
