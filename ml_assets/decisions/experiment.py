@@ -166,5 +166,11 @@ def _lacking(policy: ExperimentPolicy, evidence: ExperimentEvidence, now: dateti
     if fewest < policy.sample:
         lacking.append(f"{fewest:,} of {policy.sample:,} units in the smallest variant")
     if running < policy.minimum:
-        lacking.append(f"{policy.minimum - running} left of the minimum of {policy.minimum}")
+        lacking.append(f"{_in_words(policy.minimum - running)} left of the minimum of {_in_words(policy.minimum)}")
     return [*lacking, *evidence.lacking]
+
+
+def _in_words(time: timedelta) -> str:
+    """Days and whole hours, the last one begun: `6 d 13 h`."""
+    days, hours = divmod(math.ceil(time / timedelta(hours=1)), 24)
+    return " ".join([f"{days} d"] * bool(days) + [f"{hours} h"] * bool(hours))

@@ -60,17 +60,23 @@ def make_report(
         tuple(lacking),
     )
     verdict = decide(spec.policy, evidence, now)
-    variants = tuple(
-        VariantCounts(name, step.version_of[name], share, count, int(mask.sum()), _mean(units.value[mask]))
-        for name, share, count in zip(names, shares, exposed.units, strict=True)
-        for mask in [valued & (units.variant == name)]
-    )
     judged = tuple(judge_variants(step, failures or {}, dict(zip(names, exposed.units, strict=True))))
     action, reason = _protect(verdict.action, verdict.reason, judged)
     return ExperimentReport(
-        now, action, reason, variants, verdict.numbers, evidence.faults,
+        now, action, reason, _variants(step, units, exposed, valued), verdict.numbers, evidence.faults,
         (*_notes(step, units, int(mature.sum() - valued.sum())), *remarks), _by_day(step, units, mature), judged,
     )  # fmt: skip
+
+
+def _variants(
+    step: ExperimentStep, units: ExperimentUnits, exposed: SampleCounts, valued: "NDArray[np.bool_]"
+) -> tuple[VariantCounts, ...]:
+    """What was counted of each variant, the control first."""
+    names, masks = step.version_of.items(), (valued & (units.variant == name) for name in step.version_of)
+    return tuple(
+        VariantCounts(name, version, share, count, int(mask.sum()), _mean(units.value[mask]))
+        for (name, version), share, count, mask in zip(names, exposed.shares, exposed.units, masks, strict=True)
+    )
 
 
 def _protect(action: ExperimentAction, reason: str, judged: Sequence[VariantGuardrail]) -> tuple[ExperimentAction, str]:

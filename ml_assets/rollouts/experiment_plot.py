@@ -44,6 +44,7 @@ def figure(title: str, metric: str, reports: Sequence[ExperimentReport]) -> byte
         days = reports[-1].by_day.get(name, ())
         _draw(by_day, [float(day) for day in range(1, len(days) + 1)], days, name, color)
     _label_times(over_time)
+    by_day.xaxis.get_major_locator().set_params(integer=True)
     if not reports[-1].by_day:
         by_day.set_axis_off()
         by_day.text(0.5, 0.5, "no unit's window has passed", ha="center", color=GREY, transform=by_day.transAxes)

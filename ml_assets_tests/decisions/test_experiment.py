@@ -21,7 +21,7 @@ def after(days: float, difference: Difference = CLEAR, units: SampleCounts = UNI
 
 
 def test_a_clear_difference_wins_after_the_minimum() -> None:
-    assert after(6) == ("continue", "1 day, 0:00:00 left of the minimum of 7 days, 0:00:00")
+    assert after(6) == ("continue", "1 d left of the minimum of 7 d")
     action, reason = after(7)
     assert (action, reason[:18]) == ("winner", "b is better: +0.03")
 
