@@ -26,8 +26,8 @@ from ml_assets.spec.rollout import RolloutSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
 from ml_assets.storage.tables import ModelTables
-from ml_assets.training.release import LedgerRelease, append, complete, moved_key
-from ml_assets.training.rollback import reached_as_of, rollback
+from ml_assets.training.release import LedgerRelease, append, complete
+from ml_assets.training.rollback import reached_as_of, rollback, time_of_move
 
 _FRESH = 0.8
 """A lease is renewed when less of it than this share is left."""
@@ -77,7 +77,7 @@ def _split(registry: Registry, model: str, step: RolloutStep, now: datetime) -> 
 
 def _promote(lake: Lake, registry: Registry, model: str, step: RolloutStep, now: datetime) -> None:
     """The champion first: servers ignore the old route from then on. The ledger says when all of it is over."""
-    key = f"rollout={step.rollout} step={step.step}"
+    key = _key(step)
     if lake.record(ModelTables(model).champion, key) is None:
         version, control = (registry.version(model, number) for number in (step.challenger, step.control))
         registry.promote(version)
@@ -85,11 +85,16 @@ def _promote(lake: Lake, registry: Registry, model: str, step: RolloutStep, now:
         as_of = reached_as_of(lake, model, step.at)
         row = LedgerRelease(
             max(as_of, version.as_of), version.number, version.run_id, control.number, step.reason, step.evidence,
-            step.at, "promoted",
+            time_of_move(lake, model, step.at), "promoted",
         )  # fmt: skip
         append(lake, model, row, key)
     registry.demote(model, CHALLENGER)
     _shadow(registry, model, step, now)
+
+
+def _key(step: RolloutStep) -> str:
+    """Under which the ledger of champions records that a step was applied."""
+    return f"rollout={step.rollout} step={step.step}"
 
 
 def _shadow(registry: Registry, model: str, step: RolloutStep, now: datetime) -> None:
@@ -116,10 +121,11 @@ def _was_promoted(lake: Lake, model: str, step: RolloutStep) -> bool:
 
 def _go_back(lake: Lake, registry: Registry, model: str, step: RolloutStep) -> None:
     complete(lake, registry, model)  # what was announced and then killed, also after its row was written
-    if lake.record(ModelTables(model).champion, moved_key(step.at)) is not None:
+    key = _key(step)
+    if lake.record(ModelTables(model).champion, key) is not None:
         return
     with contextlib.suppress(TrainingError):  # somebody was quicker: it is the champion already
-        rollback(lake, registry, model, to=step.control, reason=step.reason, decided_at=step.at)
+        rollback(lake, registry, model, to=step.control, reason=step.reason, decided_at=step.at, key=key)
 
 
 def _clear(registry: Registry, model: str, step: RolloutStep, current: Route | None) -> None:

@@ -273,7 +273,7 @@ def complete(lake: Lake, registry: Registry, model: str) -> Version | None:
         date.fromisoformat(intent["as_of"]), version.number, version.run_id, previous, intent["reason"], "{}",
         datetime.fromisoformat(intent["decided_at"]), "rolled back" if version.number < previous else "chosen",
     )  # fmt: skip
-    append(lake, model, row, moved_key(row.decided_at))
+    append(lake, model, row, intent.get("key") or f"moved={intent['decided_at']}")
     if (before := champion_before(lake, registry, version)) is None:
         registry.demote(model, PREVIOUS)
     else:
@@ -289,8 +289,3 @@ def champion_before(lake: Lake, registry: Registry, champion: Version) -> Versio
     versions = {version.number: version for version in registry.versions(champion.model)}
     others = (row["version"] for row in reversed(past) if row["version"] not in left)
     return next((versions[number] for number in others if number in versions), None)
-
-
-def moved_key(decided_at: datetime) -> str:
-    """The key under which the ledger records a move of the champion by a person."""
-    return f"moved={decided_at.isoformat()}"

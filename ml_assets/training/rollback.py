@@ -3,17 +3,24 @@
 The announcement is the commit: killed after it, the next rollback or run finishes what it says.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from ml_assets.errors import TrainingError
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.storage.tables import ModelTables
-from ml_assets.training.release import champion_before, complete, explain, history
+from ml_assets.training.release import champion_before, complete, explain, history, ledger
 
 
 def rollback(
-    lake: Lake, registry: Registry, model: str, *, to: int | None, reason: str, decided_at: datetime
+    lake: Lake,
+    registry: Registry,
+    model: str,
+    *,
+    to: int | None,
+    reason: str,
+    decided_at: datetime,
+    key: str | None = None,
 ) -> Version:
     """Make a released version the champion.
 
@@ -24,6 +31,7 @@ def rollback(
         to: the number of the version; None: the champion before this one that was not itself rolled back from.
         reason: why, for the ledger.
         decided_at: now, naive UTC.
+        key: under which the ledger records it, where it follows from a decision that is kept elsewhere.
 
     Returns:
         The champion.
@@ -43,9 +51,10 @@ def rollback(
     if version.number == champion.number:
         raise TrainingError(f"{model}: it is the champion already: {explain(lake, model, version.number)}")
     _require_released(version)
+    decided_at = time_of_move(lake, model, decided_at)
     registry.announce(model, {
         "version": version.number, "previous": champion.number, "reason": " ".join(reason.split())[:1000],
-        "as_of": str(reached_as_of(lake, model, decided_at)), "decided_at": decided_at.isoformat(),
+        "as_of": str(reached_as_of(lake, model, decided_at)), "decided_at": decided_at.isoformat(), "key": key,
     })  # fmt: skip
     complete(lake, registry, model)
     return version
@@ -91,3 +100,15 @@ def reached_as_of(lake: Lake, model: str, decided_at: datetime) -> date:
         (last,) = lake.query("SELECT max(as_of) AS day FROM p", p=ModelTables(model).predictions)["day"].to_pylist()
         days += [last] if last else []
     return max(days, default=decided_at.date())
+
+
+def time_of_move(lake: Lake, model: str, now: datetime) -> datetime:
+    """When a move of the champion is decided: after the one before it, for the clocks of machines differ.
+
+    Args:
+        lake: where the ledger is.
+        model: the model's name.
+        now: by this machine's clock, naive UTC.
+    """
+    last = ledger(model).last(lake)
+    return now if last is None else max(now, last.decided_at + timedelta(microseconds=1))
