@@ -9,12 +9,12 @@ from pydantic import BaseModel
 from ml_assets.components.alerting import asset_link
 from ml_assets.components.resources import LakeResource, RegistryResource, SettingsResource
 from ml_assets.components.sensors import ALWAYS, REASON
+from ml_assets.spec.rollout import RolloutSpec
 
 if TYPE_CHECKING:
     from ml_assets.rollouts.incident import Rollback
     from ml_assets.rollouts.ledger import RolloutStep
     from ml_assets.rollouts.watch import RolloutLook
-    from ml_assets.spec.rollout import RolloutSpec
 
 
 class RolloutCursor(BaseModel):
@@ -43,7 +43,7 @@ class RolloutCursor(BaseModel):
 
 
 def rollout_sensor(
-    folder: str, spec: "RolloutSpec", rollout_key: dg.AssetKey, incident_key: dg.AssetKey
+    folder: str, spec: RolloutSpec, rollout_key: dg.AssetKey, incident_key: dg.AssetKey
 ) -> dg.SensorDefinition:
     """Look at a rollout every 15 s: the statistics hold at all looks, and a breach does not wait for a run.
 
@@ -125,6 +125,8 @@ def request_comparison(
 ) -> dg.RunRequest | None:
     """The run that looks for labels after a promotion, once an hour, until it is confirmed or taken back.
 
+    Where no limit of quality is declared there is nothing to look for.
+
     Args:
         folder: the model's name.
         key: of the asset.
@@ -132,7 +134,7 @@ def request_comparison(
         step: the last one.
         now: naive UTC.
     """
-    if step is None or step.action != "promote":
+    if step is None or step.action != "promote" or not RolloutSpec.model_validate_json(step.policy).quality:
         return None
     name = f"{step.rollout}/{now:%Y-%m-%dT%H}"
     if name == cursor.compared:

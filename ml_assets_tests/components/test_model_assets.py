@@ -9,6 +9,7 @@ from dagster_duckdb import DuckDBResource
 from ml_assets.components.model import Model
 from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.errors import TrainingError
+from ml_assets.rollouts.offers import next_offer
 from ml_assets.spec.model import ModelSpec
 from ml_assets_tests.conftest import AS_OF, MODEL, Tiny, habits
 
@@ -41,3 +42,17 @@ def test_each_asset_reads_its_upstream(tiny: Tiny, empty_registry: Path) -> None
     champion = registry.champion("shop")
     assert champion is not None
     assert (champion.number, champion.tags["verdict"]) == (1, "passed")
+
+    # Where a rollout is declared, the next candidate is offered to it, and answers nobody.
+    changed = {"estimator": {"type": "sklearn.linear_model.LogisticRegression", "C": 0.5}}
+    folder, component = tiny.folder(**changed), Model(ModelSpec(**(MODEL | changed)), tiny.path)
+    assets = {name: getattr(component, name)(folder) for name in loop[:-1]}
+    assets["_champion"] = component._champion(folder, offered=True)
+    for name in loop[1:]:
+        make(name)
+    waiting = next_offer(tiny.lake, "shop")
+    assert waiting is not None
+    assert (waiting.version, waiting.actor) == (2, "asset")
+    champion = registry.champion("shop")
+    assert champion is not None
+    assert champion.number == 1

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -14,17 +15,18 @@ from dagster_duckdb import DuckDBResource
 from ml_assets.components.base import LOOP
 from ml_assets.components.resources import LakeResource, RegistryResource
 from ml_assets.components.rollout_checks import rollout_checks
-from ml_assets.components.rollout_sensor import RolloutCursor
+from ml_assets.components.rollout_sensor import RolloutCursor, request_comparison
 from ml_assets.components.templates.folder import render
 from ml_assets.components.tree import FolderTree
 from ml_assets.decisions.route import CHALLENGER
 from ml_assets.events.exposures import Exposure
 from ml_assets.rollouts.rollout import promote_by_hand
 from ml_assets.settings import PROJECT, Settings
-from ml_assets.spec.rollout import RolloutSpec
+from ml_assets.spec.rollout import QualitySpec, RolloutSpec
 from ml_assets_tests.components.test_conformance import quiet
 from ml_assets_tests.conftest import Tiny
 from ml_assets_tests.rollouts.scene import MODEL, Scene
+from ml_assets_tests.rollouts.test_ledger import FIRST
 
 DECLARED = """
 ---
@@ -154,6 +156,7 @@ def test_a_candidate_is_begun_by_the_asset_and_tried_again_once_servers_have_ans
 def test_the_sensor_looks_for_labels_once_an_hour_after_a_promotion(
     tree: FolderTree, scene: Scene, resources: dict[str, Any]
 ) -> None:
+    scene.spec = scene.spec.model_copy(update={"quality": (QualitySpec(metric="brier"),)})
     scene.started()
     promote_by_hand(scene.lake, scene.known, MODEL, reason="good", actor="ada", now=scene.now)
     first = look(tree, resources)
@@ -232,3 +235,10 @@ def test_every_guardrail_and_quality_is_a_check() -> None:
     spec = RolloutSpec.model_validate({"quality": [{"metric": "brier"}]})
     names = [check.name for check in rollout_checks(ROLLOUT, spec)]
     assert names == ["sample_ratio", "supervised", "errors", "latency", "missing", "disagreement", "brier"]
+
+
+@pytest.mark.parametrize(("quality", "asked"), [("[]", False), ('[{"metric": "brier"}]', True)])
+def test_labels_are_looked_for_where_quality_has_a_limit(quality: str, asked: bool) -> None:
+    promoted = replace(FIRST, action="promote", policy=f'{{"quality": {quality}}}')
+    request = request_comparison(MODEL, ROLLOUT, RolloutCursor(), promoted, FIRST.at)
+    assert (request is not None) is asked
