@@ -11,6 +11,8 @@ from ml_assets.decisions.sample_ratio import SampleCounts, log_e_mismatch
 
 _LEVEL = 0.01
 """Of the sample-ratio test, and of the test of the control."""
+BROKEN = "the assignment or the log is broken"
+"""The end of a sentence after which no count of the stage is believed again: a stage that begins anew is."""
 _SILENCE = timedelta(hours=24)
 """Without a new unit for so long a model has no traffic."""
 
@@ -74,7 +76,7 @@ def doubt_assignment(reactions: Reactions, exposures: Sequence[SampleCounts], re
     if log_e >= math.log(1 / _LEVEL):
         doubts.append(EvidenceDoubt(reactions.sample_ratio, _mismatch(exposures[-1], log_e)))
     if repeated:
-        sentence = f"both variants answered {repeated:,} units of this stage: the assignment or the log is broken"
+        sentence = f"both variants answered {repeated:,} units of this stage: {BROKEN}"
         doubts.append(EvidenceDoubt(reactions.multiple_exposures, sentence))
     return doubts
 
@@ -83,7 +85,7 @@ def _mismatch(last: SampleCounts, log_e: float) -> str:
     return (
         f"sample-ratio mismatch: {' and '.join(f'{units:,}' for units in last.units)} units at shares of "
         f"{' and '.join(f'{share:.0%}' for share in last.shares)} (e-value {math.exp(min(log_e, 700)):.3g}): "
-        "the assignment or the log is broken"
+        f"{BROKEN}"
     )
 
 

@@ -17,6 +17,8 @@ from ml_assets.decisions.rates import (
     log_e_worse,
 )
 
+DISAGREEMENT = "disagreement"
+"""The guardrail that is counted on the same rows, without traffic of the challenger's own."""
 _MOST_UNITS = 100_000_000
 """Beyond so many units a proof is not in reach."""
 
@@ -193,8 +195,8 @@ def _sentence(
         if guardrail.at_most_worse is not None
         else f"{guardrail.at_most_times:g} times what is expected"
     )
-    seen = f"{guardrail.metric}: {_counts(evidence.counts)}"
-    if ratio is not None and evidence.events:
+    seen = f"{guardrail.metric}: {_counts(guardrail, evidence.counts)}"
+    if ratio is not None and evidence.events and guardrail.metric != DISAGREEMENT:
         seen += f", {ratio.estimate:.2f} times the champion's ({ratio.low:.2f} to {ratio.high:.2f})"
     outcomes = {
         GuardrailStatus.BREACHED: f"worse than {limit}",
@@ -205,7 +207,13 @@ def _sentence(
     return f"{seen}; {outcomes[status]}{lacking}"
 
 
-def _counts(counts: Sequence[Sequence[RateStage]]) -> str:
+def _counts(guardrail: Guardrail, counts: Sequence[Sequence[RateStage]]) -> str:
+    """The counts in words; of disagreement the events are the units that both answered."""
+    if guardrail.metric == DISAGREEMENT:
+        units, different = sum(each.events for each in counts[0]), sum(each.challenger_events for each in counts[0])
+        return (
+            f"{different:,} of {units:,} units are decided differently, at most {counts[0][0].share:.1%} are tolerated"
+        )
     parts = []
     for stages in counts:
         events, of_challenger = sum(each.events for each in stages), sum(each.challenger_events for each in stages)

@@ -19,6 +19,7 @@ from ml_assets.decisions.doubts import (
     doubt_traffic,
 )
 from ml_assets.decisions.guardrail import (
+    DISAGREEMENT,
     Guardrail,
     GuardrailEvidence,
     GuardrailResult,
@@ -31,8 +32,6 @@ from ml_assets.decisions.verdict import Verdict
 
 SHADOW_STAGE = -1
 """The number of the stage in which the challenger answers in shadow only."""
-_IN_SHADOW = "disagreement"
-"""The guardrail that is counted without traffic of the challenger's own."""
 
 
 class RolloutAction(StrEnum):
@@ -192,7 +191,7 @@ def _judge(policy: RolloutPolicy, evidence: RolloutEvidence) -> tuple[GuardrailR
     judged = (
         judge_guardrail(each, evidence.guardrails.get(each.metric), share, policy.alpha, policy.proof)
         for each in policy.guardrails
-        if not unseen or each.metric == _IN_SHADOW
+        if not unseen or each.metric == DISAGREEMENT
     )
     quality = (
         judge_quality(each, evidence.quality.get(each.metric), policy.alpha, policy.proof) for each in policy.quality

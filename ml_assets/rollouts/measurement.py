@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ml_assets.decisions.doubts import ControlEvidence
+from ml_assets.decisions.doubts import BROKEN, ControlEvidence
 from ml_assets.decisions.guardrail import Guardrail, GuardrailEvidence, GuardrailResult
 from ml_assets.decisions.rates import RateStage
 from ml_assets.decisions.rollout import SHADOW_STAGE, RolloutEvidence, decide
@@ -123,7 +123,8 @@ def _find_gap(registry: Registry, model: str, step: RolloutStep, identity: str, 
 
 
 def _count(lake: Lake, store: EventStore, model: str, step: RolloutStep, now: datetime) -> Measurement:
-    stages = counted_stages(steps_of(lake, model, step.rollout))
+    steps = steps_of(lake, model, step.rollout)
+    stages = counted_stages(steps)
     counts = count_traffic(store, model, [stage.experiment for stage in stages])
     requests = count_requests(lake, store, model, step.began_at)
     spec, baseline = RolloutSpec.model_validate_json(step.policy), RolloutBaseline.from_json(step.baseline)
@@ -133,6 +134,7 @@ def _count(lake: Lake, store: EventStore, model: str, step: RolloutStep, now: da
         step.began_at,
         count_exposures(stages, counts),
         count_guardrails(spec.policy.guardrails, baseline, stages, counts),
+        faults=_find_broken(model, step, steps),
         sampled=counts[-1].exposed.get(CHALLENGER, 0),
         repeated=counts[-1].repeated,
         idle=_idle(step, counts[-1], now),
@@ -144,6 +146,15 @@ def _count(lake: Lake, store: EventStore, model: str, step: RolloutStep, now: da
     verdict = decide(spec.policy, evidence, now)
     action: Action = verdict.action.value
     return Measurement(step, now, action, verdict.reason, verdict.numbers, tuple(stages), counts, step.store)
+
+
+def _find_broken(model: str, step: RolloutStep, steps: Sequence[RolloutStep]) -> tuple[str, ...]:
+    """Why the counts of this stage are not believed any more, whatever they say now: what is rejected stays so."""
+    broken = [each for each in steps if each.step >= step.began and each.action == "error" and BROKEN in each.reason]
+    if not broken:
+        return ()
+    said = broken[0].reason.partition("; `")[0]
+    return (f"{said}; `ml-assets rollout {model} resume --reason …` begins the stage anew",)
 
 
 def _idle(step: RolloutStep, counts: TrafficCounts, now: datetime) -> timedelta:

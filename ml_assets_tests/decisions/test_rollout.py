@@ -86,6 +86,15 @@ def test_the_units_that_are_lacking_prove_the_margin() -> None:
     assert judge_guardrail(ERRORS, more, 0.5, 0.05, 0.05).status is GuardrailStatus.PROVEN
 
 
+def test_disagreement_is_told_in_units_that_both_answered() -> None:
+    evidence = GuardrailEvidence(((RateStage(500, 60, 0.04),),), 0.04)
+    result = judge_guardrail(Guardrail("disagreement", at_most_times=2), evidence, 0.1, 0.05, 0.05)
+    assert result.reason == (
+        "disagreement: 60 of 500 units are decided differently, at most 4.0% are tolerated; "
+        "worse than 2 times what is expected"
+    )
+
+
 @pytest.mark.parametrize("then", [RolloutAction.HOLD, RolloutAction.ROLL_BACK])
 def test_patience_ends_as_the_policy_says(then: RolloutAction) -> None:
     few = replace(QUIET, exposures=(SampleCounts((900, 100), (0.9, 0.1)),))

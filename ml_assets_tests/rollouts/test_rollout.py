@@ -168,6 +168,31 @@ def test_steps_follow_each_other_whatever_the_clocks_say(scene: Scene) -> None:
     assert [step.step for step in scene.steps] == [0, 1, 2]
 
 
+def test_a_stage_whose_counts_were_not_believed_is_never_believed_again(scene: Scene) -> None:
+    scene.started()
+    assert scene.registry.text
+    scene.registry.text = replace(scene.registry.text, salt="another")  # servers assign by another salt than they did
+    scene.ask(3_000)
+    scene.registry.text = replace(
+        scene.registry.text, variants=(Variant(CHAMPION, 6, 1.0), Variant(CHALLENGER, 7, 0.0))
+    )
+    scene.ask(3_000)
+    step = scene.tick()
+    assert step
+    assert (step.action, step.share) == ("error", 0.1)
+    assert step.reason.startswith("sample-ratio mismatch: ")
+    again = scene.tick()
+    assert again
+    assert again.action == "error"
+    assert again.reason.endswith("`ml-assets rollout shop resume --reason …` begins the stage anew")
+    assert again.reason.count("sample-ratio") == 1
+    resume(scene.lake, scene.known, MODEL, reason="hash put right", actor="ada", now=scene.now)
+    scene.ask(3_000)
+    held = scene.tick()
+    assert held
+    assert held.action == "hold"
+
+
 def test_people_end_promote_and_resume(scene: Scene) -> None:
     scene.started()
     with pytest.raises(TrainingError, match="a reason is needed"):
