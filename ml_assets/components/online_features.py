@@ -114,8 +114,16 @@ def _lacking(folder: "ModelDefinition", resources: TreeResources) -> Dates:
         try:
             with registry.rewording_errors():
                 others = [version.number for version in other_versions(registry, folder.name).values()]
+                champion = registry.champions().get(folder.name)
             with closing(open_store(resources.settings.online_url)) as store:
-                as_of_date = date_to_refresh(resources.lake, folder, store, datetime.now(UTC).date(), others)
+                as_of_date = date_to_refresh(
+                    resources.lake,
+                    folder,
+                    store,
+                    datetime.now(UTC).date(),
+                    others,
+                    champion.number if champion else None,
+                )
         except (OnlineStoreError, RegistryError):  # away: a run would fail, the other conditions are not to wait for it
             return []
         return [] if as_of_date is None else [as_of_date]

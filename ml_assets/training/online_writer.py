@@ -152,7 +152,12 @@ def date_to_write(lake: Lake, folder: ModelDefinition, as_of: date, today: date)
 
 
 def date_to_refresh(
-    lake: Lake, folder: ModelDefinition, store: OnlineStore, today: date, others: Iterable[int] = ()
+    lake: Lake,
+    folder: ModelDefinition,
+    store: OnlineStore,
+    today: date,
+    others: Iterable[int] = (),
+    champion: int | None = None,
 ) -> date | None:
     """The as-of date of the loop whose run would refresh the online store, or fill one that lost its records.
 
@@ -164,12 +169,15 @@ def date_to_refresh(
         store: where the records are.
         today: the calendar.
         others: numbers of versions beside the champion whose features are to be there, too.
+        champion: its number, where the ledger is to say that its features answer; None: whichever version wrote last.
     """
     row = ledger(folder.name).last(lake)
     if row is None:
         return None
     as_of = folder.spec.cadence.latest(row.as_of)
     target = date_to_write(lake, folder, as_of, today)
+    if champion not in {None, row.model_version}:
+        return as_of
     sets = [row.feature_set, *(_set_of_version(lake, folder, store, number) for number in others)]
     return as_of if any(_lacks(store, name, target) for name in sets) else None
 

@@ -96,6 +96,15 @@ def test_a_version_that_takes_its_turn_is_filled_before_the_next_date_of_the_loo
     assert not lacking(served, 3)
 
 
+def test_who_became_champion_by_a_rollout_or_a_rollback_is_noted_as_the_one_that_answers(served: Served) -> None:
+    served.write(champion=Champion("", features=served.folder.features, number=2))
+    lake, folder = served.shop.lake, served.folder
+    assert date_to_refresh(lake, folder, served.store, AS_OF, (), 2) is None
+    assert date_to_refresh(lake, folder, served.store, AS_OF, (), 3) == AS_OF
+    assert served.write(champion=Champion("", features=served.folder.features, number=3)).reused
+    assert date_to_refresh(lake, folder, served.store, AS_OF, (), 3) is None
+
+
 def test_another_store_lacks_them(served: Served) -> None:
     registry = Variants("", features=served.folder.features, number=2, others={PREVIOUS: (1, of_another_day(served))})
     write(served, registry)
