@@ -25,6 +25,7 @@ from benchmarks import (
     search,
     serve,
     serve_soak,
+    serve_split,
     watch,
 )
 from benchmarks.figure import Figure, table
@@ -50,6 +51,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "search": search.measure,
     "serve": serve.measure,
     "soak": serve_soak.measure,
+    "split": serve_split.measure,
     "doors": doors.measure,
 }
 ENDURANCE: dict[str, Callable[[float, int], list[Figure]]] = {
