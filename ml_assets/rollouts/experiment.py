@@ -203,8 +203,8 @@ def _close(lake: Lake, registry: Registry, model: str, step: ExperimentStep, now
     route = registry.route(model)
     if route is not None and route.experiment == step.experiment:
         registry.clear_route(model)
-    verdict = {f"{ENDED}{step.experiment}": step.reason[:_LONGEST]}
-    for number in sorted(set(step.version_of.values())):
+    verdict, champion = {f"{ENDED}{step.experiment}": step.reason[:_LONGEST]}, registry.champion(model)
+    for number in sorted({*step.version_of.values(), *([champion.number] if champion else [])}):
         version = registry.find_version(model, number)
         if version is not None and not verdict.items() <= version.tags.items():
             registry.tag(version, **verdict)
