@@ -13,6 +13,8 @@ _LEVEL = 0.01
 """Of the sample-ratio test, and of the test of the control."""
 BROKEN = "the assignment or the log is broken"
 """The end of a sentence after which no count of the stage is believed again: a stage that begins anew is."""
+_LOADING, _ASKED = timedelta(hours=1), 100
+"""After so long and so many requests a challenger that servers can load, and whose features are online, was asked."""
 _SILENCE = timedelta(hours=24)
 """Without a new unit for so long a model has no traffic."""
 
@@ -118,4 +120,25 @@ def doubt_control(control: ControlEvidence | None) -> str | None:
     return (
         f"the control is worse than before the rollout: {control.errors / control.requests:.1%} of its "
         f"{control.requests:,} answers are errors, {control.expected:.1%} are still as before"
+    )
+
+
+def doubt_split(control: ControlEvidence | None, exposed: int | None, passed: timedelta) -> str | None:
+    """Say that servers answer and split nothing; None: nothing speaks for that.
+
+    Args:
+        control: the champion's answers since the stage began; None: not known.
+        exposed: units of the stage, of both variants; None: not known.
+        passed: since the stage began.
+
+    >>> doubt_split(ControlEvidence(250, 0, 0.01), 0, timedelta(hours=2))
+    'no server can ask it: in 2:00:00 the champion has answered 250 requests, and no unit was assigned'
+    """
+    if control is None or exposed is None or exposed or control.requests < _ASKED:
+        return None
+    if not _LOADING <= passed <= _SILENCE:  # later on, rows of a stage may have been deleted as old
+        return None
+    return (
+        f"no server can ask it: in {str(passed).partition('.')[0]} the champion has answered {control.requests:,} "
+        "requests, and no unit was assigned"
     )

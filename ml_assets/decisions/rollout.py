@@ -16,6 +16,7 @@ from ml_assets.decisions.doubts import (
     Reactions,
     doubt_assignment,
     doubt_control,
+    doubt_split,
     doubt_traffic,
 )
 from ml_assets.decisions.guardrail import (
@@ -103,6 +104,7 @@ class RolloutEvidence:
         guardrails: metric → what was counted; a metric that could not be counted is left out.
         faults: why the evidence cannot be believed, in sentences: a log that cannot be read, a lease that has ended.
         sampled: units that the challenger answered in this stage; None: those that met it here first.
+        exposed: units of this stage, of both variants; None: not known.
         repeated: units of this stage that both variants answered.
         idle: time since the last unit was exposed.
         control: the champion's own answers since the stage began; None: not known.
@@ -115,6 +117,7 @@ class RolloutEvidence:
     guardrails: Mapping[str, GuardrailEvidence] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
     sampled: int | None = None
+    exposed: int | None = None
     repeated: int = 0
     idle: timedelta = timedelta()
     control: ControlEvidence | None = None
@@ -150,12 +153,14 @@ def _conclude(
 ) -> tuple[RolloutAction, list[str]]:
     """The action and its reasons, in the order in which they weigh."""
     broken = doubt_control(evidence.control)
+    unsplit = doubt_split(evidence.control, evidence.exposed, now - evidence.entered)
     in_order = (
         (RolloutAction.ERROR, [*evidence.faults]),
         (RolloutAction.ROLL_BACK, _reasons(_doubts(policy, evidence), Reaction.ROLL_BACK)),
         (RolloutAction.ERROR, _reasons(_doubts_of_counts(policy, evidence), Reaction.HOLD)),
         (RolloutAction.ROLL_BACK, [each.reason for each in results if each.status is GuardrailStatus.BREACHED]),
         (RolloutAction.ERROR, [broken] if broken else []),
+        (RolloutAction.ROLL_BACK, [unsplit] if unsplit and evidence.stage != SHADOW_STAGE else []),
     )
     for action, reasons in in_order:
         if reasons:

@@ -128,24 +128,27 @@ def _count(lake: Lake, store: EventStore, model: str, step: RolloutStep, now: da
     counts = count_traffic(store, model, [stage.experiment for stage in stages])
     requests = count_requests(lake, store, model, step.began_at)
     spec, baseline = RolloutSpec.model_validate_json(step.policy), RolloutBaseline.from_json(step.baseline)
-    margins = [each.at_most_worse for each in spec.guardrails if each.metric == "errors" and each.at_most_worse]
     evidence = RolloutEvidence(
         step.stage,
         step.began_at,
         count_exposures(stages, counts),
         count_guardrails(spec.policy.guardrails, baseline, stages, counts),
         faults=_find_broken(model, step, steps),
+        exposed=sum(counts[-1].exposed.values()),
         sampled=counts[-1].exposed.get(CHALLENGER, 0),
         repeated=counts[-1].repeated,
         idle=_idle(step, counts[-1], now),
-        control=ControlEvidence(requests.answers, requests.errors, baseline.error_rate + margins[0])
-        if margins
-        else None,
+        control=ControlEvidence(requests.answers, requests.errors, baseline.error_rate + _margin(spec)),
         quality=read_losses(lake, model, step.rollout),
     )
     verdict = decide(spec.policy, evidence, now)
     action: Action = verdict.action.value
     return Measurement(step, now, action, verdict.reason, verdict.numbers, tuple(stages), counts, step.store)
+
+
+def _margin(spec: RolloutSpec) -> float:
+    """By how much more the champion may fail and still be as before; without a limit of errors it may always."""
+    return next((each.at_most_worse for each in spec.guardrails if each.metric == "errors" and each.at_most_worse), 1.0)
 
 
 def _find_broken(model: str, step: RolloutStep, steps: Sequence[RolloutStep]) -> tuple[str, ...]:

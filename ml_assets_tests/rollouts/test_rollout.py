@@ -7,6 +7,7 @@ import pytest
 
 from ml_assets.decisions.route import CHALLENGER, CHAMPION, PREVIOUS, Route, Variant
 from ml_assets.errors import TrainingError
+from ml_assets.events.rows import Traffic
 from ml_assets.events.store import EventStore
 from ml_assets.rollouts.rollout import promote_by_hand, resume, roll_back_by_hand
 from ml_assets.rollouts.turns import TurnTakenError, end_turn, take_turn
@@ -55,6 +56,20 @@ def test_without_traffic_a_stage_is_held(scene: Scene) -> None:
     assert step
     assert (step.action, step.share) == ("hold", 0.1)
     assert "0 of 1,000 units seen by the challenger" in step.reason
+
+
+def test_a_challenger_that_no_server_can_ask_is_rolled_back(scene: Scene) -> None:
+    scene.started()
+    scene.now += timedelta(minutes=5)
+    at = scene.micros(scene.now)
+    scene.write(Traffic(MODEL, "w2", at, at + 1, 250, 0, 0, "[]"))
+    held = scene.tick(after=timedelta(minutes=40))
+    assert held
+    assert held.action == "hold"
+    step = scene.tick(after=timedelta(minutes=40))
+    assert step
+    assert step.action == "roll_back"
+    assert step.reason.startswith("no server can ask it: in 1:25:00 the champion has answered 250 requests")
 
 
 def test_a_rollout_waits_until_the_champion_has_answered(scene: Scene) -> None:
