@@ -150,11 +150,12 @@ def test_a_person_ends_it_once_and_for_a_reason(tmp_path: Path) -> None:
 def test_it_ends_when_its_control_is_not_the_champion_any_more(tmp_path: Path) -> None:
     lake, registry = Lake(str(tmp_path)), MemoryRegistry()
     step(lake, registry)
-    registry.number = 7
+    registry.versions[8], registry.number = released(8), 8
     last = step(lake, registry, 1)
     assert last.action == "stop"
-    assert last.reason == "stopped: its control, version 6, is not the champion any more: version 7 is"
+    assert last.reason == "stopped: its control, version 6, is not the champion any more: version 8 is"
     assert turn_holder(lake, "churn") is None
+    assert f"{ENDED}price" in registry.versions[8].tags, "servers can say how it ended"
 
 
 def test_evidence_that_is_not_believed_goes_on_until_the_last_day(tmp_path: Path) -> None:
