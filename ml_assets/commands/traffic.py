@@ -11,6 +11,7 @@ from ml_assets.commands.project import Project
 from ml_assets.commands.simulation.challenger import Fault
 from ml_assets.commands.simulation.customers import read_customers
 from ml_assets.commands.simulation.driver import TrafficPlan, drive
+from ml_assets.errors import DeclarationError
 
 if TYPE_CHECKING:
     from ml_assets.commands.simulation.release import SimulatedChallenger
@@ -34,16 +35,29 @@ def traffic(project: Project, plan: TrafficPlan, challenger: Fault | None) -> li
         challenger: its fault; None: none is made.
 
     Raises:
-        DeclarationError: there is no such model.
+        DeclarationError: there is no such model, or a challenger is wanted and the folder declares no rollout for it.
         DataError: nothing was scored yet, or no server answers.
         TrainingError: there is no champion to make a challenger of.
     """
     folder = project.folder(plan.model)
+    if challenger is not None:
+        _require_rollout(project, plan.model)
     customers = read_customers(project.lake, folder, np.random.default_rng(plan.seed))
     lines = [] if challenger is None else [_offer(project, plan.model, challenger)]
     with bar(f"traffic for {plan.model}", "requests", "sent and recorded") as progress:
         counts = drive(replace(plan, entity=folder.spec.entity), customers, progress)
     return [*lines, *counts.lines()]
+
+
+def _require_rollout(project: Project, model: str) -> None:
+    """Refuse to make a challenger that would wait for ever."""
+    from ml_assets.components import Rollout
+
+    if not project.model(model).siblings(project.tree, Rollout):
+        raise DeclarationError(
+            f"{model} declares no rollout, so a challenger would wait for ever: add a document "
+            f"`type: ml_assets.components.Rollout` to ml_assets/defs/{model}/defs.yaml"
+        )
 
 
 def _offer(project: Project, model: str, fault: Fault) -> str:
