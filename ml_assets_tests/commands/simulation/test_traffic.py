@@ -9,6 +9,7 @@ from ml_assets.errors import DeclarationError
 from ml_assets.settings import PROJECT
 
 
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::DeprecationWarning")  # Dagster's own
 def test_a_challenger_needs_a_rollout_that_takes_it() -> None:
     with pytest.raises(DeclarationError, match="documents declares no rollout, so a challenger would wait for ever"):
         traffic(Project(PROJECT), TrafficPlan("http://127.0.0.1:1", "documents", ""), "slow")
