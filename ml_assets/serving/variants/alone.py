@@ -49,19 +49,23 @@ async def answer_alone(
         Problem: a store does not answer, or the entity is not known.
     """
     inputs = await _inputs(services, split, rows, row.variant, began)
-    measured = Measured(split, services.measures.units(split))
+    units = services.measures.units(split)
     try:
         decisions = _decide(services, split, row.variant, inputs)
     except Exception:
         if row.variant != split.default.variant:
             return None
-        await measured.write_failures(services.recorder, [row], began // 1000)
+        await Measured(split, units).write_failures(services.recorder, [row], began // 1000)
         raise
     now = time.time_ns()
     model = split.models[row.variant] or split.default
     labels = AnswerLabels(row.variant, [prediction_id(split.route.model, now)], began // 1000, (now - began) // 1000)
     answers, predictions = model.label(rows.entities, inputs, decisions, labels)
     marks = answer_marks(split, row.variant, predictions[0], failed=False)
+    if row.unit is not None and not units.new_marks(row.unit, marks):
+        await services.recorder.record_predictions(predictions)
+        return answers
+    measured = Measured(split, units)
     measured.add(row, marks, predictions[0].prediction_id, predictions[0].requested_at)
     await services.recorder.record_answers(predictions, measured.rows)
     measured.remember()

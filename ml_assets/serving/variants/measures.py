@@ -77,8 +77,11 @@ class Measures:
         """Those of the stage of a split; with other shares or another salt, units are measured anew."""
         model = split.route.model
         units = self._units.get(model)
+        if units is not None and units.stage is split.stage:
+            return units
         if units is None or units.stage != split.stage:
             units = self._units[model] = MeasuredUnits(split.stage)
+        units.stage = split.stage  # of a lease that was renewed: to compare what is the same is quicker
         return units
 
 

@@ -185,10 +185,13 @@ class TrialThreads:
     def _record(self, split: TrafficSplit, variant: str) -> TrialRecord:
         key = split.route.model, variant
         record = self._records.get(key)
+        if record is not None and record.stage is split.stage:
+            return record
         if record is None or record.stage != split.stage:
             version = next(each.version for each in split.route.variants if each.name == variant)
             who = f"version {version} of {split.route.model} ({variant})"
             record = self._records[key] = TrialRecord(split.stage, who, split.deadline)
+        record.stage = split.stage  # of a lease that was renewed: to compare what is the same is quicker
         return record
 
     async def _run(self, model: ServedModel, rows: TrialRows, deadline: float, *, tried: bool) -> Answered:
