@@ -53,7 +53,7 @@ def _picture(lake: "Lake", found: "Incident") -> bytes | None:
     report = read_report(lake, found.model)
     if report is None or report.last.rollout != found.rollback.name:
         return None
-    return figure(report.sentence[:100], report.points())
+    return figure(report.title, report.points())
 
 
 def _sections(found: "Incident") -> dict[str, Any]:

@@ -65,11 +65,10 @@ def _shown(report: "RolloutReport", found: "RolloutLook", spec: RolloutSpec) -> 
     """A rollout in the UI."""
     from ml_assets.rollouts.plot import figure
 
-    last, waiting = report.last, found.waiting
-    title = f"{report.model}: rollout {last.rollout} of version {last.challenger}, {last.action.replace('_', ' ')}"
+    waiting = found.waiting
     return Result(
         metadata={
-            "plot": picture(figure(title, report.points()), "share, evidence and bounds over time"),
+            "plot": picture(figure(report.title, report.points()), "share, evidence and bounds over time"),
             **report.metadata(),
             "now": found.reason,
             "guardrails": table(report.table()),

@@ -19,6 +19,7 @@ from ml_assets.decisions.rates import (
 
 DISAGREEMENT = "disagreement"
 """The guardrail that is counted on the same rows, without traffic of the challenger's own."""
+_QUANTILES = ("beyond the champion's p50 ", "p95 ", "p99 ")
 _MOST_UNITS = 100_000_000
 """Beyond so many units a proof is not in reach."""
 
@@ -214,8 +215,15 @@ def _counts(guardrail: Guardrail, counts: Sequence[Sequence[RateStage]]) -> str:
         return (
             f"{different:,} of {units:,} units are decided differently, at most {counts[0][0].share:.1%} are tolerated"
         )
-    parts = []
-    for stages in counts:
-        events, of_challenger = sum(each.events for each in stages), sum(each.challenger_events for each in stages)
-        parts.append(f"{of_challenger:,} of {events:,} events are the challenger's")
-    return ", ".join(parts)
+    limits = _QUANTILES if len(counts) == len(_QUANTILES) else ("",)
+    return ", ".join(f"{limit}{_count(stages)}" for limit, stages in zip(limits, counts, strict=True))
+
+
+def _count(stages: Sequence[RateStage]) -> str:
+    """Of the units with an event, those that the challenger had, and those that it would have had if it were equal."""
+    events = sum(each.events for each in stages)
+    if not events:
+        return "no unit was concerned"
+    expected = sum(each.events * each.share for each in stages)
+    of_challenger = sum(each.challenger_events for each in stages)
+    return f"{of_challenger:,} of {events:,} units are the challenger's, {expected:,.0f} if it were equal"

@@ -100,7 +100,7 @@ def _draw_evidence(panel: "Axes", points: Sequence[RolloutPoint], looks: dict[st
             for each in point.results
             if each.name == name
         ]
-        panel.plot(*_columns(series), color=color, linestyle=line, linewidth=1.7, label=name)
+        panel.plot(*_columns(series), color=color, linestyle=line, linewidth=1.7, label=name, **_mark(series))
     panel.axhline(1.0, color=ORANGE, linewidth=1.4, label="rolled back")
     panel.axhline(0.0, color=GREY, linewidth=0.8)
     panel.set(ylim=(-1.05, 1.55))
@@ -118,7 +118,9 @@ def _draw_ratio(panel: "Axes", points: Sequence[RolloutPoint], name: str, color:
     ]
     times, estimates, lows, highs = _columns(rows)
     panel.fill_between(times, lows, highs, color=color, alpha=0.18, linewidth=0)
-    panel.plot(times, estimates, color=color, linewidth=1.6)
+    panel.plot(times, estimates, color=color, linewidth=1.6, **_mark(rows))
+    if len(rows) == 1:  # a band has no width there
+        panel.vlines(times, lows, highs, color=color, alpha=0.5, linewidth=3)
     panel.axhline(1.0, color=GREY, linewidth=1)
     tolerated = next((each.needed for each in reversed(_results(points, name)) if each.needed), None)
     if tolerated:
@@ -142,6 +144,11 @@ def _clip(ratio: float) -> float:
 
 def _columns(rows: Sequence[tuple[float, ...]]) -> list[list[float]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[], [], [], []]
+
+
+def _mark(rows: Sequence[object]) -> dict[str, Any]:
+    """A line of one look is a point, or nobody would see it."""
+    return {"marker": "o", "markersize": 6} if len(rows) == 1 else {}
 
 
 def _times(points: Sequence[RolloutPoint]) -> list[float]:

@@ -86,6 +86,12 @@ class RolloutReport:
         return f"{self.last.stage + 1} of {len(self.spec.stages)}"
 
     @property
+    def title(self) -> str:
+        """Which rollout, and what its last step did."""
+        last = self.last
+        return f"{self.model}: rollout {last.rollout} of version {last.challenger}, {last.action.replace('_', ' ')}"
+
+    @property
     def sentence(self) -> str:
         """How the rollout stands."""
         last = self.last

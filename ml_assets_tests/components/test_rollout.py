@@ -186,7 +186,7 @@ def test_the_sensor_takes_a_step_at_once_and_asks_for_its_picture_and_the_page(
     metadata, checks = materialize(tree, resources, ROLLOUT)
     assert (metadata["verdict"], metadata["share"], metadata["actor"]) == ("roll_back", 0.0, "sensor")
     assert "data:image/png" in metadata["plot"]
-    assert "events are the challenger's" in metadata["guardrails"]
+    assert "units are the challenger's" in metadata["guardrails"]
     assert metadata["log_e_errors"] > 3
     assert checks == {"sample_ratio": True, "supervised": True, "errors": False}
     page, _ = materialize(tree, resources, INCIDENT)

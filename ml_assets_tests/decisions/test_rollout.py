@@ -45,7 +45,7 @@ def test_a_breach_rolls_back_before_anything_is_waited_for() -> None:
     bad = replace(QUIET, exposures=(SampleCounts((450, 50), (0.9, 0.1)),), guardrails=errors(RateStage(60, 30, 0.1)))
     verdict = decide(POLICY, bad, START + timedelta(minutes=1))
     assert verdict.action is RolloutAction.ROLL_BACK
-    assert "30 of 60 events are the challenger's" in verdict.reason
+    assert "30 of 60 units are the challenger's, 6 if it were equal" in verdict.reason
 
 
 def test_units_that_do_not_follow_the_shares_decide_nothing() -> None:

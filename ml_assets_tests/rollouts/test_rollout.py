@@ -44,7 +44,7 @@ def test_a_failing_challenger_is_rolled_back(scene: Scene) -> None:
     step = scene.tick()
     assert step
     assert step.action == "roll_back"
-    assert "events are the challenger's" in step.reason
+    assert "units are the challenger's" in step.reason
     assert scene.registry.served == {"champion 6": 1.0}
     assert scene.registry.aliases == {CHAMPION: 6}
     assert scene.tick() == step, "its end is applied again, and nothing else happens"
