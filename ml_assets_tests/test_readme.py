@@ -12,30 +12,20 @@ from pathlib import Path
 
 import pytest
 import typer
-import yaml
-from pydantic import BaseModel
 from typer.core import TyperCommand, TyperGroup
 
 from ml_assets.cli import app
 from ml_assets.features.query import check
 from ml_assets.ingest.ingest import ingest
 from ml_assets.settings import PROJECT, Settings
-from ml_assets.spec.model import ModelSpec
-from ml_assets.spec.monitor import MonitorSpec
+from ml_assets.spec.load import KINDS, parse_documents
 from ml_assets.spec.source import SourceSpec
-from ml_assets.spec.view import ViewSpec
 from ml_assets.storage.lake import Lake
 from ml_assets_tests import readme
 from ml_assets_tests.processes import environment
 from ml_assets_tests.serving.process import serving
 
 TEXT = readme.read()
-SPECS: dict[str, type[BaseModel]] = {
-    "Source": SourceSpec,
-    "FeatureView": ViewSpec,
-    "Model": ModelSpec,
-    "Monitor": MonitorSpec,
-}
 
 
 def commands(command: object, name: str = "ml-assets") -> dict[str, TyperCommand]:
@@ -93,10 +83,8 @@ DECLARATIONS = {
 
 @pytest.mark.parametrize("text", DECLARATIONS.values(), ids=DECLARATIONS)
 def test_each_declaration_is_one(text: str) -> None:
-    for document in yaml.safe_load_all(text):
-        package, _, kind = document["type"].rpartition(".")
-        assert package == "ml_assets.components"
-        SPECS[kind].model_validate(document["attributes"])
+    for document in parse_documents(text, "README.md"):
+        document.spec(KINDS[document.kind], "attributes")
 
 
 @pytest.mark.parametrize("block", of_kind("sql"), ids=lambda block: block.line)
@@ -132,6 +120,8 @@ ELSEWHERE = {
     "ml-assets rollback churn": "training/test_release.py::test_a_rollback_goes_to_the_champion_before_and_says_why",
     "ml-assets run retail --as-of": "test_end_to_end.py::"
     "test_real_invoices_give_an_honest_champion_and_every_line_is_accounted_for",
+    "ml-assets data traffic churn": "rollouts/test_end_to_end.py::test_a_challenger_is_rolled_back_for_its_own_fault",
+    "ml-assets rollout churn": "rollouts/test_end_to_end.py::test_a_challenger_is_rolled_back_for_its_own_fault",
     "ml-assets replay retail": "commands/test_replay.py::"
     "test_a_replay_of_real_invoices_that_is_killed_is_finished_by_resume_and_touches_no_registry",
     "ml-assets data simulate --end": "test_daemon.py::test_the_loop_runs_itself",
