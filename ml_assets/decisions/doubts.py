@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from ml_assets.decisions.rates import log_e_above
 from ml_assets.decisions.sample_ratio import SampleCounts, log_e_mismatch
+from ml_assets.decisions.time_span import write_span
 
 _LEVEL = 0.01
 """Of the sample-ratio test, and of the test of the control."""
@@ -139,6 +140,6 @@ def doubt_split(control: ControlEvidence | None, exposed: int | None, passed: ti
     if not _LOADING <= passed <= _SILENCE:  # later on, rows of a stage may have been deleted as old
         return None
     return (
-        f"no server can ask it: in {str(passed).partition('.')[0]} the champion has answered {control.requests:,} "
+        f"no server can ask it: in {write_span(passed)} the champion has answered {control.requests:,} "
         "requests, and no unit was assigned"
     )

@@ -14,6 +14,7 @@ from ml_assets.decisions.interval import Interval
 from ml_assets.decisions.means import Difference, fixed_interval, sequence_interval
 from ml_assets.decisions.power import units_for_means
 from ml_assets.decisions.sample_ratio import SampleCounts, log_e_mismatch
+from ml_assets.decisions.time_span import write_span
 from ml_assets.decisions.verdict import Verdict
 
 _MISMATCH = 0.01
@@ -166,11 +167,5 @@ def _lacking(policy: ExperimentPolicy, evidence: ExperimentEvidence, now: dateti
     if fewest < policy.sample:
         lacking.append(f"{fewest:,} of {policy.sample:,} units in the smallest variant")
     if running < policy.minimum:
-        lacking.append(f"{_in_words(policy.minimum - running)} left of the minimum of {_in_words(policy.minimum)}")
+        lacking.append(f"{write_span(policy.minimum - running)} left of the minimum of {write_span(policy.minimum)}")
     return [*lacking, *evidence.lacking]
-
-
-def _in_words(time: timedelta) -> str:
-    """Days and whole hours, the last one begun: `6 d 13 h`."""
-    days, hours = divmod(math.ceil(time / timedelta(hours=1)), 24)
-    return " ".join([f"{days} d"] * bool(days) + [f"{hours} h"] * bool(hours))

@@ -29,6 +29,7 @@ from ml_assets.decisions.guardrail import (
 )
 from ml_assets.decisions.quality import PairedLosses, QualityGuardrail, judge_quality
 from ml_assets.decisions.sample_ratio import SampleCounts
+from ml_assets.decisions.time_span import write_span
 from ml_assets.decisions.verdict import Verdict
 
 SHADOW_STAGE = -1
@@ -141,7 +142,7 @@ def decide(policy: RolloutPolicy, evidence: RolloutEvidence, now: datetime) -> R
     >>> start = datetime(2026, 6, 1)
     >>> counted = RolloutEvidence(0, start, (SampleCounts((9_000, 1_000), (0.9, 0.1)),))
     >>> decide(RolloutPolicy(), counted, start + timedelta(hours=2)).reason
-    '1,000 units in 2:00:00 at a share of 10 %: on to 50 %'
+    '1,000 units in 2 h at a share of 10 %: on to 50 %'
     """
     results = _judge(policy, evidence)
     action, reasons = _conclude(policy, evidence, results, now)
@@ -169,7 +170,7 @@ def _conclude(
     if not lacking:
         return _next(policy, evidence, now)
     if now - evidence.entered >= policy.patience:
-        return policy.then, [f"nothing proven within {policy.patience}: {'; '.join(lacking)}"]
+        return policy.then, [f"nothing proven within {write_span(policy.patience)}: {'; '.join(lacking)}"]
     return RolloutAction.HOLD, lacking
 
 
@@ -227,11 +228,11 @@ def _lacking(
 
 
 def _left(needed: timedelta, what: str, passed: timedelta) -> list[str]:
-    return [f"{needed - passed} left of the {what} of {needed}"] if passed < needed else []
+    return [f"{write_span(needed - passed)} left of the {what} of {write_span(needed)}"] if passed < needed else []
 
 
 def _next(policy: RolloutPolicy, evidence: RolloutEvidence, now: datetime) -> tuple[RolloutAction, list[str]]:
-    following, passed = policy.stages[evidence.stage + 1], now - evidence.entered
+    following, passed = policy.stages[evidence.stage + 1], write_span(now - evidence.entered)
     if evidence.stage == SHADOW_STAGE:
         seen = f"{passed} of answers in shadow"
     else:

@@ -129,7 +129,7 @@ def _draw_ratio(panel: "Axes", points: Sequence[RolloutPoint], name: str, color:
     panel.set(ylim=(1 / _WIDEST, _WIDEST))
     panel.set_yticks([0.1, 0.5, 1, 2, 10], ["0.1", "0.5", "1", "2", "10"])
     panel.minorticks_off()
-    below = f"the champion's\ndashed: {tolerated:.3g} is tolerated" if tolerated else "what is tolerated"
+    below = f"the champion's\ndashed: {_count(tolerated)} is tolerated" if tolerated else "what is tolerated"
     panel.set_title(f"{name}, times {below}", fontsize=10, loc="left", color=INK)
 
 
@@ -144,6 +144,10 @@ def _clip(ratio: float) -> float:
 
 def _columns(rows: Sequence[tuple[float, ...]]) -> list[list[float]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[], [], [], []]
+
+
+def _count(times: float) -> str:
+    return f"{times:.3g}" if times < 100 else f"{times:,.0f}"
 
 
 def _mark(rows: Sequence[object]) -> dict[str, Any]:

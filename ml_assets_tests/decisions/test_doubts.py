@@ -54,7 +54,7 @@ def test_a_stage_in_shadow_waits_for_its_time_and_judges_what_needs_no_traffic()
     policy = replace(POLICY, shadow=timedelta(hours=6))
     unseen = RolloutEvidence(SHADOW_STAGE, START, (), errors(RateStage(60, 30, 0.1)))
     early = decide(policy, unseen, LATER)
-    assert (early.action, early.reason) == (RolloutAction.HOLD, "4:00:00 left of the answers in shadow of 6:00:00")
+    assert (early.action, early.reason) == (RolloutAction.HOLD, "4 h left of the answers in shadow of 6 h")
     late = decide(policy, unseen, START + timedelta(hours=6))
     assert (late.action, late.reason) == (RolloutAction.ADVANCE, "6:00:00 of answers in shadow: on to 10 %")
 

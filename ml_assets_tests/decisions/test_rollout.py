@@ -30,7 +30,7 @@ def test_a_quiet_stage_advances() -> None:
     verdict = decide(POLICY, QUIET, LATER)
     assert (verdict.action, verdict.reason) == (
         RolloutAction.ADVANCE,
-        "1,000 units in 2:00:00 at a share of 10 %: on to 50 %",
+        "1,000 units in 2 h at a share of 10 %: on to 50 %",
     )
 
 
@@ -38,7 +38,7 @@ def test_a_stage_waits_for_its_units_and_its_time() -> None:
     few = replace(QUIET, exposures=(SampleCounts((4_500, 500), (0.9, 0.1)),))
     verdict = decide(POLICY, few, START + timedelta(minutes=15))
     assert verdict.action is RolloutAction.HOLD
-    assert verdict.reason == "500 of 1,000 units seen by the challenger; 0:45:00 left of the bake of 1:00:00"
+    assert verdict.reason == "500 of 1,000 units seen by the challenger; 45 min left of the bake of 1 h"
 
 
 def test_a_breach_rolls_back_before_anything_is_waited_for() -> None:
@@ -100,7 +100,7 @@ def test_patience_ends_as_the_policy_says(then: RolloutAction) -> None:
     few = replace(QUIET, exposures=(SampleCounts((900, 100), (0.9, 0.1)),))
     verdict = decide(replace(POLICY, then=then), few, START + timedelta(days=8))
     assert verdict.action is then
-    assert verdict.reason.startswith("nothing proven within 7 days, 0:00:00: 100 of 1,000 units")
+    assert verdict.reason.startswith("nothing proven within 7 d: 100 of 1,000 units")
 
 
 @pytest.mark.parametrize("stages", [(), (0.5,), (0.5, 0.1, 1.0), (0.0, 1.0), (0.5, 0.5, 1.0)])

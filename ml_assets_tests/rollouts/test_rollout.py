@@ -69,7 +69,7 @@ def test_a_challenger_that_no_server_can_ask_is_rolled_back(scene: Scene) -> Non
     step = scene.tick(after=timedelta(minutes=40))
     assert step
     assert step.action == "roll_back"
-    assert step.reason.startswith("no server can ask it: in 1:25:00 the champion has answered 250 requests")
+    assert step.reason.startswith("no server can ask it: in 1 h 25 min the champion has answered 250 requests")
 
 
 def test_a_rollout_waits_until_the_champion_has_answered(scene: Scene) -> None:
