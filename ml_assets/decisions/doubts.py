@@ -133,7 +133,7 @@ def doubt_split(control: ControlEvidence | None, exposed: int | None, passed: ti
         passed: since the stage began.
 
     >>> doubt_split(ControlEvidence(250, 0, 0.01), 0, timedelta(hours=2))
-    'no server can ask it: in 2:00:00 the champion has answered 250 requests, and no unit was assigned'
+    'no server can ask it: in 2 h the champion has answered 250 requests, and no unit was assigned'
     """
     if control is None or exposed is None or exposed or control.requests < _ASKED:
         return None
