@@ -6,11 +6,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 from urllib.error import URLError
 from urllib.request import urlopen
+
+R = TypeVar("R")
 
 
 def environment(data: Path, **more: str) -> dict[str, str]:
@@ -46,6 +51,16 @@ def tracking(backend: str, folder: Path, *, artifacts: str | None, port: int = 0
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def race(function: Callable[..., R], arguments: Sequence[tuple[object, ...]]) -> list[R]:
+    """What a function gives in as many processes as there are arguments, all at once.
+
+    Not a `multiprocessing.Pool`, which is left by ending its processes: one that is ended while it holds their common
+    lock keeps the others, and the test, waiting for ever.
+    """
+    with ProcessPoolExecutor(len(arguments), mp_context=get_context("spawn")) as pool:
+        return [each.result() for each in [pool.submit(function, *given) for given in arguments]]
 
 
 def answering(url: str, path: str, seconds: float = 60) -> str:

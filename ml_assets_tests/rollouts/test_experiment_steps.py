@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from ml_assets.rollouts.turns import TurnTakenError, take_turn, turn_holder
 from ml_assets.spec.experiment import ExperimentSpec
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.route_tag import ENDED
+from ml_assets_tests.processes import race
 from ml_assets_tests.rollouts.registered import MemoryRegistry, released
 from ml_assets_tests.rollouts.simulated_users import START, Users, fill, microseconds, spec
 from ml_assets_tests.serving.traffic import write
@@ -252,7 +252,6 @@ def _begin(root: str, actor: str) -> str:
 
 
 def test_of_processes_that_begin_it_at_once_one_does(tmp_path: Path) -> None:
-    with get_context("spawn").Pool(3) as pool:
-        actors = pool.starmap(_begin, [(str(tmp_path), f"actor {number}") for number in range(3)])
+    actors = race(_begin, [(str(tmp_path), f"actor {number}") for number in range(3)])
     assert len(set(actors)) == 1
     assert len(ledger("churn", "price").history(Lake(str(tmp_path)))) == 1

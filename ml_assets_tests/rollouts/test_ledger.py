@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 from datetime import datetime
-from multiprocessing import get_context
 from pathlib import Path
 
 from ml_assets.rollouts.ledger import RolloutStep, claim, ledger
 from ml_assets.storage.lake import Lake
+from ml_assets_tests.processes import race
 
 FIRST = RolloutStep(
     rollout="7-1", step=0, at=datetime(2026, 6, 1), actor="asset", action="start", stage=0, share=0.1,  # noqa: DTZ001 - naive UTC
@@ -31,8 +31,7 @@ def _race(root: str, actor: str) -> list[str]:
 
 
 def test_of_processes_that_race_for_steps_one_takes_each(tmp_path: Path) -> None:
-    with get_context("spawn").Pool(4) as pool:
-        taken = pool.starmap(_race, [(str(tmp_path), f"actor {number}") for number in range(4)])
+    taken = race(_race, [(str(tmp_path), f"actor {number}") for number in range(4)])
     stands = [row.actor for row in ledger("churn").history(Lake(str(tmp_path)))]
     assert len(stands) == 8
     assert all(actors == stands for actors in taken)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +17,7 @@ from ml_assets.rollouts.rollout import roll_back_by_hand
 from ml_assets.spec.rollout import RolloutSpec
 from ml_assets.storage.registry import Version
 from ml_assets_tests.conftest import Tiny
+from ml_assets_tests.processes import race
 from ml_assets_tests.rollouts.scene import MODEL, SPEC, Scene, SmallRegistry
 from ml_assets_tests.rollouts.test_killed import QUICK
 
@@ -107,15 +107,13 @@ def root(tmp_path: Path) -> str:
 
 @pytest.mark.slow
 def test_of_processes_that_begin_at_once_one_begins(root: str) -> None:
-    with get_context("spawn").Pool(3) as pool:
-        actors = pool.starmap(_start, [(root, f"actor {number}") for number in range(3)])
+    actors = race(_start, [(root, f"actor {number}") for number in range(3)])
     assert len(set(actors)) == 1
 
 
 @pytest.mark.slow
 def test_processes_that_watch_at_once_take_each_step_once(root: str) -> None:
-    with get_context("spawn").Pool(3) as pool:
-        ends = pool.starmap(_watch, [(root, f"actor {number}", 8) for number in range(3)])
+    ends = race(_watch, [(root, f"actor {number}", 8) for number in range(3)])
     steps = max((steps for _, steps in ends), key=len)
     assert len({(rollout, step) for rollout, step, _ in steps}) == len(steps)
     assert [step for _, step, _ in steps] == [*range(len(steps))]

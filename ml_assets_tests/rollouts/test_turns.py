@@ -1,13 +1,13 @@
 """Of the rollouts and experiments of a model one runs at a time: a second one is refused by the name of the first."""
 
 from datetime import datetime
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 from ml_assets.rollouts.turns import TurnTakenError, end_turn, take_turn, turn_holder
 from ml_assets.storage.lake import Lake
+from ml_assets_tests.processes import race
 
 NOW = datetime(2026, 6, 1)  # noqa: DTZ001 - naive UTC
 
@@ -48,7 +48,6 @@ def _race(root: str, holder: str) -> bool:
 
 def test_of_processes_that_begin_at_once_one_does(tmp_path: Path) -> None:
     holders = [f"experiment e{number}" for number in range(4)]
-    with get_context("spawn").Pool(4) as pool:
-        begun = pool.starmap(_race, [(str(tmp_path), each) for each in holders])
+    begun = race(_race, [(str(tmp_path), each) for each in holders])
     assert sum(begun) == 1
     assert turn_holder(Lake(str(tmp_path)), "churn") == holders[begun.index(True)]
