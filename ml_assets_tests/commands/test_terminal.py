@@ -111,18 +111,23 @@ TYPED: dict[str, tuple[str, ...]] = {
     "data simulate": ("data", "simulate", "--customers", "60", "--months", "14"),
     "data online-retail": ("data", "online-retail", "--from", "{tmp}/invoices.csv"),
     "data documents": ("data", "documents", "--documents", "6", "--weeks", "2"),
+    "data traffic": ("data", "traffic", "tiny", "--url", "http://127.0.0.1:9", "--minutes", "0.01"),
     "data retry": ("data", "retry", "tiny"),
     "data undo": ("data", "undo", "tiny/events", "sample.parquet", "--yes"),
     "export": ("export", "tiny", "predictions", "--to", "{tmp}/predictions.csv"),
     "reset": ("reset", "tiny", "--yes"),
     "remove": ("remove", "gone", "--yes"),
+    "rollout": ("rollout", "tiny"),
+    "experiment list": ("experiment", "list"),
+    "experiment show": ("experiment", "show", "tiny", "price"),
+    "experiment stop": ("experiment", "stop", "tiny", "price", "--reason", "a test"),
     "rollback": ("rollback", "tiny", "--reason", "a test"),
     "token add": ("token", "add", "app"),
     "token list": ("token", "list"),
     "token remove": ("token", "remove", "app"),
 }
-REFUSED = {"data retry", "rollback", "remove"}
-"""Commands that have nothing to do for the model of these tests, and say so: exit code 2."""
+REFUSED = {"data retry", "data traffic", "experiment show", "experiment stop", "rollback", "remove"}
+"""Commands that have nothing to do for the model of these tests, and say so in a line: exit code 2."""
 
 LONG = {"run", "replay"}
 """Commands that take longer than the others; `run` is tried in more tests than this one."""
@@ -257,7 +262,8 @@ def test_ctrl_c_while_the_command_begins_is_one_line(tmp_path: Path, imported: s
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "columns", "term"),
-    [(name, 80, "dumb") for name in TYPED] + [(name, 200, "xterm-256color") for name in TYPED if name not in LONG],
+    [(name, 80, "dumb") for name in TYPED]
+    + [(name, 200, "xterm-256color") for name in TYPED if name not in LONG | REFUSED],
 )
 def test_a_command_ends_with_a_clean_screen(place: Place, tmp_path: Path, name: str, columns: int, term: str) -> None:
     own = place.copy(tmp_path)

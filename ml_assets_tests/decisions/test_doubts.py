@@ -56,7 +56,7 @@ def test_a_stage_in_shadow_waits_for_its_time_and_judges_what_needs_no_traffic()
     early = decide(policy, unseen, LATER)
     assert (early.action, early.reason) == (RolloutAction.HOLD, "4 h left of the answers in shadow of 6 h")
     late = decide(policy, unseen, START + timedelta(hours=6))
-    assert (late.action, late.reason) == (RolloutAction.ADVANCE, "6:00:00 of answers in shadow: on to 10 %")
+    assert (late.action, late.reason) == (RolloutAction.ADVANCE, "6 h of answers in shadow: on to 10 %")
 
 
 def test_returning_units_count_for_the_sample_of_a_stage() -> None:
