@@ -111,9 +111,9 @@ def _begun(instance: dg.DagsterInstance, step: str, before: set[str]) -> bool:
     """Whether a run that was not there before has begun a step."""
     wanted = f"churn__{step.replace('/', '__')}"
     return any(
-        entry.step_key == wanted and entry.dagster_event_type == dg.DagsterEventType.STEP_START
+        entry.step_key == wanted
         for run in set(instance.get_run_ids()) - before
-        for entry in instance.all_logs(run)
+        for entry in instance.all_logs(run, of_type=dg.DagsterEventType.STEP_START)
     )
 
 

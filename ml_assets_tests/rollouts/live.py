@@ -98,9 +98,9 @@ class LiveShop:
             self.lake, self.registry, self.folder, fault, now=datetime.now(UTC).replace(tzinfo=None)
         )
 
-    def look(self, actor: str, without: str = "", later: timedelta = timedelta()) -> RolloutLook:
-        """What a watcher does at each tick, where all guardrails but one are declared; or does some time `later`."""
-        now = datetime.now(UTC).replace(tzinfo=None) + later
+    def look(self, actor: str, without: str = "") -> RolloutLook:
+        """What a watcher does at each tick, where all guardrails but one are declared."""
+        now = datetime.now(UTC).replace(tzinfo=None)
         spec = SPEC.model_copy(update={"guardrails": tuple(each for each in SPEC.guardrails if each.metric != without)})
         with EventStore(self.settings.event_store_url) as store:
             return begin_and_look(self.lake, self.registry, store, self.folder, spec, actor=actor, now=now)

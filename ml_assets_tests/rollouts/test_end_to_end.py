@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -96,23 +95,6 @@ def test_a_challenger_is_rolled_back_for_its_own_fault(
     assert seen.errors == {}, "those whom it failed were answered by the champion"
     require_sound(shop, last.rollout)
     assert _versions(server, shop) == {before}
-
-
-def test_a_version_that_labels_call_worse_is_taken_back(shop: LiveShop, server: Server) -> None:
-    """Nothing that can be seen before labels speaks against it: it becomes the champion, and an hour later they do."""
-    before = champion(shop)
-    with shop.traffic(server.url, delay=0.2), shop.watched(without="disagreement"):
-        challenger = shop.offer("worse").version
-        promoted = shop.await_end(challenger.number)
-        server.wait("the new champion", lambda: _versions(server, shop) == {challenger.number})
-        time.sleep(3)
-    assert promoted.action == "promote", promoted.reason
-    last = shop.look("ada", later=timedelta(hours=2)).step
-    assert last is not None
-    assert (last.action, last.rollout) == ("roll_back", promoted.rollout), last.reason
-    assert "log_loss: " in last.reason
-    assert champion(shop) == before
-    server.wait("the champion of before", lambda: _versions(server, shop) == {before})
 
 
 def test_without_traffic_nothing_moves(shop: LiveShop, server: Server) -> None:
