@@ -14,5 +14,4 @@ model = onnx()
 async def predict(request: Request) -> Response:
     """P(label = 1) of each row."""
     rows = np.array([[getattr(row, name) for name in NAMES] for row in request.instances], dtype=np.float32)
-    (found,) = model.run(["probabilities"], {name: rows[:, [i]] for i, name in enumerate(NAMES)})
-    return Response(predictions=[Prediction(score=score) for score in found[:, 1]])
+    return Response(predictions=[Prediction(score=score) for score in model(rows)])

@@ -1,6 +1,7 @@
 """Where the servers of the benchmark find the forest: the folder that `BENCHMARK_FOREST` names."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,21 @@ def sklearn() -> Any:  # noqa: ANN401 - one environment lacks the other's types
     return joblib.load(folder() / "forest.joblib")
 
 
-def onnx() -> Any:  # noqa: ANN401 - onnxruntime has no types
-    """The same forest in ONNX Runtime, on one thread: one float [n, 1] for each of `NAMES`."""
+def onnx() -> Callable[[Any], Any]:
+    """The same forest in ONNX Runtime, on one thread: float32 rows with the columns of `NAMES` → P(label = 1) of each.
+
+    The artifact has one input [n, 1] a feature, in their order, or one for all of them.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(folder() / "columns.onnx", options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(folder() / "columns.onnx", options, providers=["CPUExecutionProvider"])
+    inputs = [each.name for each in session.get_inputs()]
+
+    def score(rows: Any) -> Any:  # noqa: ANN401 - one environment lacks the other's types
+        columns = [rows] if len(inputs) == 1 else rows.T.reshape(len(inputs), len(rows), 1)
+        (probabilities,) = session.run(["probabilities"], dict(zip(inputs, columns, strict=True)))
+        return probabilities[:, 1]
+
+    return score

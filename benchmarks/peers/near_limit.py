@@ -36,9 +36,8 @@ _encoder = msgspec.json.Encoder()
 async def predict(request: Request) -> Response:
     """P(label = 1) of each row."""
     rows = [msgspec.structs.astuple(row) for row in _decoder.decode(await request.body()).instances]
-    columns = np.array(rows, dtype=np.float32).T.reshape(len(NAMES), len(rows), 1)
-    (found,) = _model.run(["probabilities"], dict(zip(NAMES, columns, strict=True)))
-    answer = Answer([Prediction(score) for score in found[:, 1].tolist()])
+    scores = _model(np.array(rows, dtype=np.float32))
+    answer = Answer([Prediction(score) for score in scores.tolist()])
     return Response(_encoder.encode(answer), media_type="application/json")
 
 

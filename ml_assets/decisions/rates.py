@@ -14,7 +14,6 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
 _POINTS = 64
 _LONGEST = math.log(20.0)
@@ -188,6 +187,8 @@ def _estimate(stages: Sequence[RateStage]) -> float:
 
 def _crossing(falling: Callable[[float], float]) -> float:
     """The log ratio at which a falling function reaches 0; minus infinity where it is below everywhere."""
+    from scipy import optimize  # definitions load this module: scipy takes a second of theirs
+
     if falling(-_WIDEST) <= 0:
         return -math.inf
     return float(optimize.brentq(falling, -_WIDEST, _WIDEST, xtol=1e-12, rtol=1e-14))

@@ -16,6 +16,7 @@ import dagster as dg
 import pytest
 from pydantic import BaseModel
 
+from benchmarks.load import HEAVY
 from ml_assets import components
 from ml_assets.components import Model
 from ml_assets.components.base import LOOP, SpecComponent
@@ -27,7 +28,6 @@ PACKAGE = PROJECT / "ml_assets"
 FOLDERS = sorted(path.parent.name for path in (PACKAGE / "defs").glob("*/defs.yaml"))
 TYPES = [getattr(components, name) for name in components.__all__]
 ASKED_FOR = {"policy_replay", "rollout", "incident"}  # by a person, or by a sensor of its own: not of the loop
-HEAVY = ("mlflow", "evidently", "great_expectations", "sklearn", "pandas", "matplotlib", "onnxruntime", "optuna")
 
 
 @contextlib.contextmanager
