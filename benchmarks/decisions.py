@@ -3,6 +3,7 @@
 The textbook's z-test at each look stands beside it, as a peer.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from statistics import median
@@ -114,22 +115,29 @@ def _intervals(simulations: int) -> list[Figure]:
 def _rollouts(simulations: int) -> list[Figure]:
     say("whole rollouts 10 → 50 → 100 %")
     same = simulated.rolled_out(10, simulations)
-    at_margin = simulated.rolled_out(11, simulations, errors=0.02)
+    at_margin = simulated.rolled_out(11, simulations, errors=0.015)
     slow = simulated.rolled_out(12, simulations, slower=1.5)
-    missing = simulated.rolled_out(13, simulations, disagreement=0.08)
+    missing = simulated.rolled_out(13, simulations, missing=1.0, disagreement=0.08)
+    sometimes = simulated.rolled_out(20, simulations, missing=0.1)
+    wrong = simulated.rolled_out(21, simulations, disagreement=0.08)
     return [
         figures("whole rollouts: equal challengers rolled back", "%", [_ended(same, "roll_back")], limit=5.0),
         figures("… promoted", "%", [_ended(same, "promote")], at_least=95.0),
         figures("… promoted with errors at the margin", "%", [_ended(at_margin, "promote")], limit=5.0),
         figures("… 1.5 times as slow rolled back", "%", [_ended(slow, "roll_back")], at_least=99.0),
-        figures("… feature missing (8 % disagree) rolled back", "%", [_ended(missing, "roll_back")], at_least=99.0),
-        figures("… units that it answered, median", "units", [median(units for *_, units in missing)], limit=400.0),
+        figures("… without a feature rolled back", "%", [_ended(missing, "roll_back")], at_least=99.0),
+        figures("… after how many units that it answered, at most", "units", [_most_units(missing)], limit=400.0),
+        figures("… without it in 10 % of its answers", "%", [_ended(sometimes, "roll_back")], at_least=99.0),
+        figures("… after how many units, 99 % of them", "units", [_most_units(sometimes, 0.99)]),
+        figures("… with a wrong value of it (8 % disagree)", "%", [_ended(wrong, "roll_back")], at_least=99.0),
+        figures("… after how many units, median", "units", [_most_units(wrong, 0.5)]),
+        figures("… 99 % of them", "units", [_most_units(wrong, 0.99)]),
     ]
 
 
 def _threshold(simulations: int) -> list[Figure]:
     say("the same by a rule of thresholds")
-    same, bad = (threshold.rolled_out(seed, simulations, errors) for seed, errors in ((18, 0.01), (19, 0.02)))
+    same, bad = (threshold.rolled_out(seed, simulations, errors) for seed, errors in ((18, 0.01), (19, 0.015)))
     ended = [100 * runs.count(action) / simulations for runs, action in ((same, "roll_back"), (bad, "promote"))]
     return [
         figures("a rule of thresholds, two bad looks in a row: equal challengers rolled back", "%", ended[:1]),
@@ -184,6 +192,12 @@ def _share(
     if peer:
         name += f" (z-test {100 * sum(look is not None for look in peer) / len(peer):.1f} %)"
     return figures(name, "%", [100 * sum(look is not None for look in looks) / len(looks)], (), limit, at_least)
+
+
+def _most_units(runs: Sequence[tuple[str, int, int]], quantile: float = 1.0) -> float:
+    """The units that this share of the challengers, or fewer of them, had answered when they ended."""
+    units = sorted(served for *_, served in runs)
+    return units[math.ceil(quantile * len(units)) - 1]
 
 
 def _ended(runs: Sequence[tuple[str, int, int]], action: str) -> float:

@@ -5,6 +5,7 @@ Units are counted once, at their first bad event. The champion is A, the challen
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -14,9 +15,10 @@ from ml_assets.decisions.guardrail import Guardrail, GuardrailEvidence, log_e_wi
 from ml_assets.decisions.means import Batch, Moments, sequence_bounds, stratified_difference
 from ml_assets.decisions.rates import RateStage, log_e_worse
 from ml_assets.decisions.sample_ratio import SampleCounts, log_e_mismatch
+from ml_assets.spec.rollout import RolloutSpec
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
-ERRORS, DISAGREEMENT, TOLERANCE = 0.01, 0.02, 1.2
+ERRORS, MISSING, DISAGREEMENT, TOLERANCE = 0.01, 0.01, 0.02, 1.2
 ALPHA = 0.05
 
 Stages = list[RateStage]
@@ -172,27 +174,26 @@ def _moments(values: np.ndarray) -> Moments:
 
 
 def rolled_out(
-    seed: int, simulations: int, errors: float = ERRORS, slower: float = 1.0, disagreement: float = DISAGREEMENT
+    seed: int,
+    simulations: int,
+    errors: float = ERRORS,
+    slower: float = 1.0,
+    missing: float = MISSING,
+    disagreement: float = DISAGREEMENT,
 ) -> list[tuple[str, int, int]]:
-    """How whole rollouts 10 → 50 → 100 % end: action, look, units that the challenger answered.
+    """How whole rollouts 10 → 50 → 100 % of the default policy end: action, look, units that the challenger answered.
 
     Args:
         seed: of the simulation.
         simulations: how many challengers.
-        errors: the challenger's rate of errors; the champion's is 1 %, the margin one point.
+        errors: the challenger's rate of errors; the champion's is 1 %, the margin half a point.
         slower: its latency divided by the champion's; 1.2 is tolerated.
+        missing: its rate of answers without a feature; the champion's is 1 %, the margin two points.
         disagreement: its rate of other decisions on the same rows; 2 % were seen at the gate, twice that is tolerated.
     """
-    policy = rollout.RolloutPolicy(
-        guardrails=(
-            Guardrail("errors", at_most_worse=0.01),
-            Guardrail("latency", at_most_times=TOLERANCE),
-            Guardrail("disagreement", at_most_times=2),
-        ),
-        bake=timedelta(0),
-    )
+    policy = replace(RolloutSpec().policy, bake=timedelta(0))
     return [
-        _roll_out(np.random.default_rng([seed, simulation]), policy, errors, slower, disagreement)
+        _roll_out(np.random.default_rng([seed, simulation]), policy, (errors, slower, missing, disagreement))
         for simulation in range(simulations)
     ]
 
@@ -204,6 +205,7 @@ class _Counts:
         self.share = share
         self.units = np.zeros(2, int)
         self.errors = np.zeros(2, int)
+        self.missing = np.zeros(2, int)
         self.slow = np.zeros((3, 2), int)
         self.disagreeing = 0
 
@@ -213,8 +215,9 @@ class _Counts:
 
 
 def _roll_out(
-    random: np.random.Generator, policy: rollout.RolloutPolicy, errors: float, slower: float, disagreement: float
+    random: np.random.Generator, policy: rollout.RolloutPolicy, truth: tuple[float, float, float, float]
 ) -> tuple[str, int, int]:
+    errors, slower, missing, disagreement = truth
     limits = np.exp(0.6 * np.array([0.0, 1.6448536, 2.3263479]))
     stages = [_Counts(policy.stages[0])]
     for look in range(1, 121):
@@ -222,6 +225,7 @@ def _roll_out(
         units = np.array([1_000 - (b := random.binomial(1_000, now.share)), b])
         now.units += units
         now.errors += random.binomial(units, [ERRORS, errors])
+        now.missing += random.binomial(units, [MISSING, missing])
         now.disagreeing += int(random.binomial(units[1], disagreement))
         for variant, factor in enumerate((1.0, slower / TOLERANCE)):
             latency = random.lognormal(0, 0.6, units[variant]) * factor
@@ -237,15 +241,15 @@ def _roll_out(
 
 def _evidence(stages: list[_Counts]) -> rollout.RolloutEvidence:
     tolerated = 2 * DISAGREEMENT
+    answered = sum(int(each.units[1]) for each in stages)
     compared = [(int(each.units[1]), each.disagreeing) for each in stages]
     return rollout.RolloutEvidence(
         len(stages) - 1,
         START,
         tuple(SampleCounts((int(each.units[0]), int(each.units[1])), (1 - each.share, each.share)) for each in stages),
         {
-            "errors": GuardrailEvidence(
-                (tuple(each.stage(each.errors) for each in stages),), ERRORS, sum(int(each.units[1]) for each in stages)
-            ),
+            "errors": GuardrailEvidence((tuple(each.stage(each.errors) for each in stages),), ERRORS, answered),
+            "missing": GuardrailEvidence((tuple(each.stage(each.missing) for each in stages),), MISSING, answered),
             "latency": GuardrailEvidence(
                 tuple(tuple(each.stage(each.slow[limit]) for each in stages) for limit in range(3)), 0.05
             ),

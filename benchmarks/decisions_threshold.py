@@ -4,7 +4,7 @@ import numpy as np
 
 from benchmarks.decisions_simulated import ERRORS, TOLERANCE
 
-_MARGIN, _SAMPLE = 0.01, 1_000
+_MARGIN, _SAMPLE = 0.005, 1_000
 _SHARES = (0.1, 0.5)
 
 
@@ -16,7 +16,7 @@ def rolled_out(seed: int, simulations: int, errors: float = ERRORS, slower: floa
     Args:
         seed: of the simulation.
         simulations: how many challengers.
-        errors: the challenger's rate of errors; the champion's is 1 %, the margin one point.
+        errors: the challenger's rate of errors; the champion's is 1 %, the margin half a point.
         slower: its latency divided by the champion's; 1.2 is tolerated.
     """
     return [_roll_out(np.random.default_rng([seed, each]), errors, slower) for each in range(simulations)]

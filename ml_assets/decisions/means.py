@@ -9,9 +9,8 @@ with few units in the challenger and a skewed value Welch's alone is far too sma
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Self
-
-from scipy import stats
 
 from ml_assets.decisions.interval import Interval
 
@@ -123,7 +122,7 @@ def sequence_p_value(difference: Difference, alpha: float, tuned_for: int = TUNE
 
 def fixed_interval(difference: Difference, alpha: float) -> Interval:
     """The interval of one look that was declared beforehand: by the normal distribution."""
-    half = difference.error * float(stats.norm.isf(alpha / 2))
+    half = difference.error * -NormalDist().inv_cdf(alpha / 2)
     return Interval(difference.estimate, difference.estimate - half, difference.estimate + half)
 
 

@@ -1,8 +1,7 @@
 """How many units it takes to find an effect."""
 
 import math
-
-from scipy import stats
+from statistics import NormalDist
 
 
 def units_for_rates(rate: float, changed: float, alpha: float, power: float) -> int:
@@ -35,5 +34,5 @@ def units_for_means(effect: float, variances: float, alpha: float, power: float)
     if effect == 0:
         message = "an effect of 0 cannot be found: name the smallest that matters"
         raise ValueError(message)
-    quantiles = float(stats.norm.isf(alpha / 2) + stats.norm.ppf(power))
+    quantiles = NormalDist().inv_cdf(power) - NormalDist().inv_cdf(alpha / 2)
     return math.ceil(quantiles**2 * variances / effect**2)

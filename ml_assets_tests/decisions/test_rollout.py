@@ -126,6 +126,7 @@ def test_simulated_rollouts_end_as_they_should() -> None:
     assert {action for action, *_ in simulated.rolled_out(2, 10, errors=0.05)} == {"roll_back"}
     assert {action for action, *_ in simulated.rolled_out(3, 10, slower=2.0)} == {"roll_back"}
     assert {action for action, *_ in simulated.rolled_out(4, 10, disagreement=0.18)} == {"roll_back"}
+    assert {(action, look) for action, look, _ in simulated.rolled_out(5, 10, missing=1.0)} == {("roll_back", 1)}
 
 
 def test_simulated_looks_are_seldom_wrong() -> None:
