@@ -25,6 +25,8 @@ FOREVER = {
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
+# A reader opens the last checkpoint and each commit since: deltalake's own hundred make an open of 90 commits 30 ms.
+NEW_TABLE = FOREVER | {"delta.checkpointInterval": "10"}
 _ATTEMPTS = 60
 _SHORT = dict.fromkeys(FOREVER, "interval 2 days")
 

@@ -279,7 +279,7 @@ class Lake:
             while (current := self._load(table)) is None:
                 # Without rows: Delta lets two creations with some both succeed.
                 empty = new.empty_table()
-                deltalake.write_deltalake(f"{self.root}/{table}", empty, configuration=delta.FOREVER, partition_by=by)
+                deltalake.write_deltalake(f"{self.root}/{table}", empty, configuration=delta.NEW_TABLE, partition_by=by)
             return current
 
     def _commit(

@@ -77,3 +77,35 @@ def test_what_is_wrong_otherwise_is_one_line_with_the_place(lake: Lake) -> None:
         lake.files("t", 99)
     assert str(raised.value).startswith(f"table t: {commit(lake, 0).parent} cannot be read (")
     assert "\n" not in str(raised.value)
+
+
+@pytest.fixture
+def checked(lake: Lake) -> Path:
+    """Its log after a checkpoint, which the tenth commit makes."""
+    for number in range(3, 12):
+        lake.append("t", pa.table({"n": [number]}), records={"taken": number + 1})
+    return commit(lake, 0).parent
+
+
+@pytest.mark.parametrize("cut", [name for name in CUTS if name not in {"one byte", "without its last action"}])
+def test_a_checkpoint_is_set_aside_and_its_commits_are_read(lake: Lake, checked: Path, cut: str) -> None:
+    file = checked / f"{9:020}.checkpoint.parquet"
+    file.write_bytes(CUTS[cut](file.read_bytes()))
+    assert (numbers(lake), lake.record("t", "taken")) == ([*range(12)], 12)
+    lake.append("t", pa.table({"n": [12]}), records={"taken": 13})
+    assert numbers(Lake(lake.root)) == [*range(13)]
+
+
+def test_a_note_of_a_checkpoint_that_is_not_there_is_taken_away(lake: Lake, checked: Path) -> None:
+    (checked / f"{9:020}.checkpoint.parquet").unlink()
+    assert numbers(lake) == [*range(12)]
+
+
+def test_a_checkpoint_without_the_commits_before_it_is_missed(lake: Lake, checked: Path) -> None:
+    """As where old versions are not kept: nothing of the table is shown rather than a part of it."""
+    file = checked / f"{9:020}.checkpoint.parquet"
+    file.write_bytes(file.read_bytes()[:40])
+    commit(lake, 3).unlink()
+    for _ in range(2):
+        with pytest.raises(LakeError, match=r"cannot be read .*: restore that folder and the files beside it"):
+            lake.version("t")
