@@ -44,13 +44,15 @@ def drawable(name: str, most: int = 26) -> str:
 
 def png(picture: "Figure") -> bytes:
     """64 colours are a quarter of the bytes; without date and version the same picture is the same file."""
+    import numpy as np
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    full_colour, reduced = io.BytesIO(), io.BytesIO()
+    canvas, reduced = FigureCanvasAgg(picture), io.BytesIO()
     with _any_letters():
-        picture.savefig(full_colour, format="png", metadata={"Software": None})
-    with Image.open(full_colour) as full:
-        few = full.convert("RGB").quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        canvas.draw()  # `savefig` would draw it twice, and write what is only read here
+    full = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    few = full.quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     few.save(reduced, "PNG", optimize=True)
     return reduced.getvalue()
 
