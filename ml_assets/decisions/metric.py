@@ -85,6 +85,15 @@ def names(condition: Callable[[Metric], bool]) -> tuple[str, ...]:
     return tuple(name for name, metric in METRICS.items() if condition(metric))
 
 
+def operations() -> tuple[str, ...]:
+    """The metrics that a training measures of its artifact, and logs with its run.
+
+    >>> operations()
+    ('onnx_parity', 'latency_p99_ms')
+    """
+    return names(lambda metric: metric.source in {"export", "machine"})
+
+
 def directions() -> Mapping[str, int]:
     """1 or -1 of every metric that has a better and a worse; a gate may name each of them."""
     return {name: metric.direction for name, metric in METRICS.items() if metric.direction}

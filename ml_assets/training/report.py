@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_assets.decisions.gate import GateAction, GateEvidence, GateVerdict, decide, leak
-from ml_assets.decisions.metric import METRICS, headline
+from ml_assets.decisions.metric import METRICS, headline, operations
 from ml_assets.errors import TrainingError
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry, Version
@@ -145,13 +145,14 @@ def _word(verdict: GateVerdict) -> str:
 
 
 def _decide(registry: Registry, folder: ModelDefinition, version: Version, evaluation: Evaluation) -> GateVerdict:
-    measured = evaluation.metrics
-    operations = {name: value for name, value in registry.metrics(version.run_id).items() if name not in measured}
+    """The verdict of the gates. Of the run only what its training measured is evidence, not all that anybody logged."""
+    logged = registry.metrics(version.run_id)
+    of_artifact = {name: logged[name] for name in operations() if name in logged}
     champion = _other(registry.champion(folder.name), version)
     best = evaluation.baseline  # of several classes there is none
     alone = {"single_feature_roc_auc": best.roc_auc} if best else {}
     evidence = GateEvidence(
-        {**operations, **alone, **measured},
+        {**of_artifact, **alone, **evaluation.metrics},
         evaluation.intervals,
         version.as_of,
         champion.as_of if champion else None,

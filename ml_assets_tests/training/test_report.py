@@ -66,6 +66,19 @@ def test_a_first_version_is_compared_with_the_baseline_only(loop: Loop) -> None:
     assert loop.report(version) == found
 
 
+def test_what_somebody_logs_to_the_run_is_no_evidence(loop: Loop) -> None:
+    """Anybody who reaches the registry may log a metric: a gate judges what was measured."""
+    version = loop.train()
+    alone = loop.report(version).evaluation.baseline
+    assert alone is not None
+    loop.registry.log(version.run_id, {"single_feature_roc_auc": 0.1, "roc_auc": 0.999, "made_up": 1.0})
+    loop.changes = {"ship_when": [{"metric": name, "at_most": 0.2} for name in ("single_feature_roc_auc", "roc_auc")]}
+    values = {gate.name: gate.value for gate in loop.report(version).verdict.numbers}
+    assert values["single_feature_roc_auc_at_most"] == alone.roc_auc
+    assert values["roc_auc_at_most"] == loop.report(version).metrics["roc_auc"]
+    assert loop.report(version).verdict.action is GateAction.HOLD
+
+
 def test_a_recent_champion_answers_by_the_artifact_that_its_evaluation_fitted(loop: Loop) -> None:
     champion = loop.train()
     loop.ship(champion)
