@@ -261,7 +261,7 @@ class Registry:
 
     def read(self, run_id: str, path: str) -> bytes | None:
         """A file of a run; None where it has none."""
-        return files_of.read(self._client, run_id, path)
+        return files_of.read(self._client, self.uri, run_id, path)
 
     def write(self, run_id: str, files: Mapping[str, bytes]) -> None:
         """Keep files with a run: path → content."""
