@@ -54,6 +54,16 @@ def _root(text: object) -> object:
     return path
 
 
+def _keys(text: object) -> object:
+    """Public keys parted by whitespace, as `ml-assets key show` prints them."""
+    if not isinstance(text, str):
+        return text
+    keys = tuple(text.lower().split())
+    if wrong := [key for key in keys if not re.fullmatch("[0-9a-f]{64}", key)]:
+        raise ValueError(f"{wrong[0][:70]!r} is no public key: write what `ml-assets key show` prints")
+    return keys
+
+
 def _link(text: object) -> object:
     """The address of a page, for whoever reads an alert or a report: without user and password."""
     return redact(text) if isinstance(text, str) else text
@@ -110,6 +120,9 @@ class Settings(BaseSettings):
     )
     event_store: SecretStr | None = Field(
         None, description="A SQLAlchemy URL, sqlite:///… or postgresql://…; default: SQLite in `data`; a secret"
+    )
+    release_keys: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_keys)] = Field(
+        (), description="Public keys, parted by whitespace: a server then loads only releases that one of them signed"
     )
 
     @property

@@ -67,6 +67,17 @@ def test_a_tracking_server_goes_before_the_embedded_one(monkeypatch: pytest.Monk
     assert Settings().tracking_uri == "http://tracking:5000"
 
 
+def test_keys_are_public_keys_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().release_keys == ()
+    monkeypatch.setenv("ML_ASSETS_RELEASE_KEYS", f"{'AB' * 32}\n {'01' * 32} ")
+    assert read_settings().release_keys == ("ab" * 32, "01" * 32)
+    monkeypatch.setenv("ML_ASSETS_RELEASE_KEYS", "ssh-ed25519")
+    with pytest.raises(
+        DeclarationError, match=r"'ssh-ed25519' is no public key: write what `ml-assets key show` prints"
+    ):
+        read_settings()
+
+
 ENTRIES = {"cli.py", "defs/resources.py", "serving/app.py", "features/notebook.py"}
 """The command line, Dagster, the server, and a notebook that names no settings of its own."""
 

@@ -109,6 +109,21 @@ def list_undelivered(lake: Lake, folders: Iterable[str]) -> list[Alert]:
     return waiting
 
 
+def list_silent(lake: Lake, urls: Sequence[SecretStr], *, since: datetime) -> list[str]:
+    """The URLs that have taken no message since a time, each by a name that is no secret.
+
+    Args:
+        lake: where the attempts are.
+        urls: of Apprise.
+        since: naive UTC.
+    """
+    taken = set[str]()
+    if lake.version(_ATTEMPTS.table) is not None:
+        sql = "SELECT DISTINCT target FROM t WHERE failure IS NULL AND attempted_at >= $since"
+        taken = set(lake.query(sql, {"since": since}, t=_ATTEMPTS.table)["target"].to_pylist())
+    return [target.name for target in _targets(lake, urls) if target.key not in taken]
+
+
 def deliver(lake: Lake, folders: Iterable[str], urls: Sequence[SecretStr], *, now: datetime) -> DeliveryResult:
     """Send what waits to every URL that is not waiting itself, in one message for each.
 

@@ -29,6 +29,7 @@ def lines(summary: Summary, settings: Settings) -> list[Line]:
         *label,
         ("metrics", _metrics(summary)),
         ("gates", "\n".join(_gates(summary))),
+        *([("record", escape("\n".join(_record(summary.record, summary.model))))] if summary.record else []),
         ("champion", escape("\n".join(champion(summary)))),
         ("predictions", escape("\n".join(_predictions(summary, settings)))),
         ("drift", escape("\n".join(drift(summary)))),
@@ -104,6 +105,14 @@ def _left(note: object) -> str:
 
 def _trained(summary: Summary) -> str:
     return "trained now" if summary.trained else "not trained"
+
+
+def _record(record: Mapping[str, Any], model: str) -> Iterator[str]:
+    from ml_assets.release.text import short_lines
+
+    yield record["headline"]
+    yield from (line for line in short_lines(record) if " accuracy: " not in line)  # the gates say it
+    yield f"ml-assets release {model}"
 
 
 def _metrics(summary: Summary) -> str:

@@ -49,6 +49,8 @@ class Summary:
         seconds: of this run.
         label: which value was read as 0 and which as 1, where the query says it in other words.
         suspected_leak: a feature that ranks too well alone; empty where there is none.
+        record: the candidate's release record: `ship`, `reason`, `entry`, `sha256`, `key`, `headline`, `checks`
+            (`name`, `status`, `reason`, `value`, `limit`, `evidence`); None where it has none.
     """
 
     model: str
@@ -74,6 +76,7 @@ class Summary:
     seconds: float
     label: str = ""
     suspected_leak: str = ""
+    record: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, without the model's name (it is the key above)."""
@@ -142,7 +145,20 @@ def summarise(
         seconds=seconds,
         label=str(metadata.get("labels", {}).get("label", "")),
         suspected_leak=str(evaluation.metadata().get("suspected_leak", "")),
+        record=_record(lake, name, version.number),
     )
+
+
+def _record(lake: Lake, name: str, version: int) -> dict[str, Any] | None:
+    from ml_assets.release.chain import last_entry
+    from ml_assets.release.text import headline as one_line
+
+    row = last_entry(lake, name, "candidate", version)
+    if row is None:
+        return None
+    entry = row.read(name).entry
+    place = {"entry": row.number, "sha256": row.sha256, "key": row.key, "headline": one_line(row, entry)}
+    return {"ship": entry["ship"], "reason": entry["reason"], **place, "checks": entry["checks"]}
 
 
 def _champion(lake: Lake, registry: Registry, name: str) -> dict[str, Any] | None:

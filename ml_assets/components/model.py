@@ -16,6 +16,7 @@ from ml_assets.components.online_consistency import online_consistency
 from ml_assets.components.online_features import online_assets
 from ml_assets.components.prediction_log import prediction_log
 from ml_assets.components.provenance import files, tags
+from ml_assets.components.release_record import release_record
 from ml_assets.components.resources import LakeResource, RegistryResource, TreeResources
 from ml_assets.components.review_files import review_files
 from ml_assets.components.search_index import search_index
@@ -36,7 +37,7 @@ class Model(SpecComponent[ModelSpec]):
 
     declaration = ModelSpec
     assets = (
-        "labels", "training_set", "model", "evaluation_report", "champion", "predictions",
+        "labels", "training_set", "model", "evaluation_report", "release_record", "champion", "predictions",
         "online_features", "prediction_log", "online_consistency", "event_retention", "review_files", "search_index",
     )  # fmt: skip
 
@@ -51,6 +52,7 @@ class Model(SpecComponent[ModelSpec]):
         return dg.Definitions(
             assets=[
                 *(asset(folder) for asset in loop),
+                release_record(self, folder, tree),
                 self._champion(folder, offered=offered),
                 *online_assets(self, folder, due, resources),
                 prediction_log(self, due, resources),
@@ -153,21 +155,22 @@ class Model(SpecComponent[ModelSpec]):
 
     def _champion(self, folder: "ModelDefinition", *, offered: bool = False) -> dg.AssetsDefinition:
         """The champion; where a rollout is declared, a candidate is offered to it."""
-        upstream, window = self.key("evaluation_report"), self.spec.freshness
+        upstream, window = self.key("release_record"), self.spec.freshness
 
         @self._asset("champion", "mlflow", "deltalake", deps=[upstream], freshness=window)
         def champion(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
             """The version that answers by default, and the ledger of who did from when to when and why."""
+            from ml_assets.release.record import standing_release
             from ml_assets.rollouts.offers import offer
-            from ml_assets.training.publish import manifest
             from ml_assets.training.release import history, release
             from ml_assets.training.report import read_report
             from ml_assets.training.train import candidate
 
             store, versions, day = lake.open(), registry.open(), as_of(context)
             report = read_report(versions, folder, candidate(store, versions, folder, day))
+            stands = standing_release(store, versions, folder, report)
             done = (offer if offered else release)(
-                store, versions, report.version, report.verdict, manifest=manifest(store, versions, folder, report),
+                store, versions, report.version, stands.verdict, manifest=stands.manifest,
                 as_of=day, decided_at=datetime.now(UTC).replace(tzinfo=None),
             )  # fmt: skip
             return Result(

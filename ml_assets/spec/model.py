@@ -11,6 +11,7 @@ from ml_assets.spec.base import Decides, Declaration, Duration, fields_that_deci
 from ml_assets.spec.cadence import Cadence
 from ml_assets.spec.label_values import LabelValues
 from ml_assets.spec.names import REVIEW
+from ml_assets.spec.release import CardSpec, ReleaseSpec
 from ml_assets.spec.sample import SampleSpec
 from ml_assets.spec.search import SearchSpec
 
@@ -214,6 +215,12 @@ class ModelSpec(Declaration):
     )
     costs: Annotated[CostsSpec, Decides("evaluation")] = Field(CostsSpec(), description="Costs of wrong decisions")
     serve: ServeSpec = Field(ServeSpec(), description="How the champion answers requests")
+    release: Annotated[ReleaseSpec, Decides("nothing")] = Field(
+        ReleaseSpec(), description="What a candidate has to show beside its gates"
+    )
+    card: Annotated[CardSpec | None, Decides("nothing")] = Field(
+        None, description="The owner's words on the model's card; default: nobody's, and it is not judged"
+    )
     ship_when: Annotated[tuple[GateSpec, ...], Decides("nothing")] = Field(
         (), description="Gates; all must pass before a candidate becomes champion"
     )

@@ -1,5 +1,6 @@
 """The manifest of a release: what a server needs to answer with a version, as the gates let it pass."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -124,6 +125,7 @@ class Manifest(ServedProperties):
         documents: the feature views of a model of documents: a file that is sent becomes its row, and features by them.
         extract: of such a model, what names the function that finds facts in a text; unset: there is none.
         terms: class → word → how much it speaks for the class, of running text.
+        record: the SHA-256 of the entry of the release record that vouches for all the rest; unset: nobody does.
     """
 
     model: str
@@ -146,10 +148,11 @@ class Manifest(ServedProperties):
     documents: tuple[RowQuery, ...] = ()
     extract: str | msgspec.UnsetType = msgspec.UNSET
     terms: dict[str, dict[str, float]] = field(default_factory=dict)
+    record: str | msgspec.UnsetType = msgspec.UNSET
 
     def to_json(self) -> bytes:
         """The one JSON text of this manifest."""
-        return msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=1)
+        return _formatted(self)
 
     @classmethod
     def from_json(cls, content: bytes) -> "Manifest":
@@ -162,3 +165,25 @@ class Manifest(ServedProperties):
             return msgspec.json.decode(content, type=cls)
         except msgspec.MsgspecError as error:
             raise ManifestError(f"this is no manifest of a release: {error}; run the loop again") from error
+
+
+def body_sha256(content: bytes) -> str:
+    """The SHA-256 of a manifest without the record that it names: what that record vouches for.
+
+    Also of a manifest that another release of ml_assets wrote: fields that this one does not know count as well.
+
+    Raises:
+        ManifestError: it is not written as `to_json` writes, so that a reader might take it for something else.
+    """
+    try:
+        body = msgspec.json.decode(content)
+        if not isinstance(body, dict) or _formatted(body) != content:
+            raise ManifestError("this manifest of a release is not as it was written: run the loop again")
+    except msgspec.MsgspecError as error:
+        raise ManifestError(f"this is no manifest of a release: {error}; run the loop again") from error
+    body.pop("record", None)
+    return hashlib.sha256(_formatted(body)).hexdigest()
+
+
+def _formatted(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=1)

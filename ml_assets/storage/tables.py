@@ -75,6 +75,11 @@ class ModelTables:
         return f"{self.model}/champion"
 
     @property
+    def release_record(self) -> str:
+        """The signed record of what was checked of its versions."""
+        return f"{self.model}/release_record"
+
+    @property
     def rollout(self) -> str:
         """The ledger of rollouts."""
         return f"{self.model}/rollout"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,8 @@ def _invoices(folder: Path) -> Path:
     return path
 
 
+SOON = str(datetime.now(UTC).date() + timedelta(days=9))
+
 # Each command that ends by itself, as somebody would type it; `{tmp}` is a folder of the test.
 TYPED: dict[str, tuple[str, ...]] = {
     "run": ("run", "tiny"),
@@ -122,6 +124,11 @@ TYPED: dict[str, tuple[str, ...]] = {
     "experiment show": ("experiment", "show", "tiny", "price"),
     "experiment stop": ("experiment", "stop", "tiny", "price", "--reason", "a test"),
     "rollback": ("rollback", "tiny", "--reason", "a test"),
+    "release show": ("release", "tiny"),
+    "release verify": ("release", "verify", "tiny"),
+    "release waive": ("release", "waive", "tiny", "alerts", "--until", "{soon}", "--reason", "a test"),
+    "key new": ("key", "new"),
+    "key show": ("key", "show"),
     "token add": ("token", "add", "app"),
     "token list": ("token", "list"),
     "token remove": ("token", "remove", "app"),
@@ -273,7 +280,7 @@ def test_a_command_ends_with_a_clean_screen(place: Place, tmp_path: Path, name: 
         shutil.rmtree(place.root / "project" / "ml_assets" / "defs" / "another", ignore_errors=True)
     if name == "token remove":
         own.type("token", "add", "app")
-    words = [word.format(tmp=tmp_path, replay=_late(own)) for word in TYPED[name]]
+    words = [word.format(tmp=tmp_path, replay=_late(own), soon=SOON) for word in TYPED[name]]
     session = own.type(*words, columns=columns, term=term)
     shutil.rmtree(place.root / "project" / "ml_assets" / "defs" / "another", ignore_errors=True)
     _clean(session, 2 if name in REFUSED else 0)
@@ -339,7 +346,7 @@ def test_several_models_are_run_and_one_that_fails_stops_no_other(place: Place, 
 )
 def test_ctrl_c_in_a_command(place: Place, tmp_path: Path, name: str, press: str, said: str) -> None:
     own = place.copy(tmp_path)
-    words = [word.format(tmp=tmp_path, replay=_late(own)) for word in TYPED[name]]
+    words = [word.format(tmp=tmp_path, replay=_late(own), soon=SOON) for word in TYPED[name]]
     if name == "run":  # else there is nothing to do
         shutil.rmtree(tmp_path / "data" / "lake")
     session = own.type(*words, press=press)

@@ -85,4 +85,4 @@ def test_after_a_gate_that_does_not_pass_all_runs_that_the_champion_of_before_ca
     after = {key.path[-1] for key in after_champion(job, "late")}
     left = {key.path[-1] for key in job.asset_layer.selected_asset_keys} - after
     assert {"predictions", "prediction_log", "online_consistency", "drift_report", "retraining_verdict"} <= after
-    assert {"training_set", "model", "evaluation_report", "champion"} <= left
+    assert {"training_set", "model", "evaluation_report", "release_record", "champion"} <= left
