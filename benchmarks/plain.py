@@ -65,11 +65,11 @@ def _features(project: "Project", as_of: date) -> None:
 
 
 def _model(project: "Project", as_of: date) -> None:
-    """`labels`, `training_set`, `model`, `evaluation_report`, `champion`."""
+    """`labels`, `training_set`, `model`, `evaluation_report`, `release_record`, `champion`."""
     from ml_assets.components.provenance import files, tags
+    from ml_assets.release.record import standing_release
     from ml_assets.settings import read_settings
     from ml_assets.training.dataset import build, refresh_labels
-    from ml_assets.training.publish import manifest
     from ml_assets.training.release import history, release
     from ml_assets.training.report import read_report, report
     from ml_assets.training.train import candidate, train
@@ -81,11 +81,39 @@ def _model(project: "Project", as_of: date) -> None:
     made = train(lake, registry, folder, built, tags=tags("none"), files=files())
     registry.link(made.version)
     report(lake, registry, folder, candidate(lake, registry, folder, as_of), workers=workers).metadata()
-    judged = read_report(registry, folder, candidate(lake, registry, folder, as_of))
     now = datetime.now(UTC).replace(tzinfo=None)
-    kept = manifest(lake, registry, folder, judged)
-    release(lake, registry, judged.version, judged.verdict, manifest=kept, as_of=as_of, decided_at=now)
+    _record(project, as_of, now)
+    judged = read_report(registry, folder, candidate(lake, registry, folder, as_of))
+    stands = standing_release(lake, registry, folder, judged)
+    release(lake, registry, judged.version, stands.verdict, manifest=stands.manifest, as_of=as_of, decided_at=now)
     history(lake, NAME)
+
+
+def _record(project: "Project", as_of: date, now: datetime) -> None:
+    """`release_record`."""
+    from ml_assets.components import Monitor
+    from ml_assets.components.provenance import tags
+    from ml_assets.release.documentation import read_documentation
+    from ml_assets.release.evidence import read_alerts
+    from ml_assets.release.record import record_candidate
+    from ml_assets.release.scan import PackageAuditor
+    from ml_assets.release.sign import KeyFolder
+    from ml_assets.settings import PROJECT, read_settings
+    from ml_assets.spec.view import ViewSpec
+    from ml_assets.training.report import read_report
+    from ml_assets.training.train import candidate
+
+    lake, registry, folder, settings = project.lake, project.registry, project.folder(NAME), read_settings()
+    model = project.model(NAME)
+    rules = sum(len(each.spec.alerts.judged) for each in model.siblings(project.tree, Monitor))
+    sources, views = [each.spec for each in project.sources(NAME)], model.specs_beside(project.tree, ViewSpec)
+    record_candidate(
+        lake, registry, folder, read_report(registry, folder, candidate(lake, registry, folder, as_of)),
+        key=KeyFolder.at(settings.state).open(), auditor=PackageAuditor(PROJECT),
+        alerts=read_alerts(lake, rules, settings.alerts, now),
+        documentation=read_documentation(model.path, folder.spec.card, sources, views),
+        origin=tags("none"), now=now,
+    )  # fmt: skip
 
 
 def _predictions(project: "Project", as_of: date) -> None:
