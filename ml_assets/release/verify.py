@@ -30,10 +30,11 @@ class VerifiedRelease:
     keys: tuple[str, ...]
 
     def __str__(self) -> str:
+        alone = self.entries == 1
+        chain = "the only one" if alone else f"and all {self.entries} follow one another"
         return (
             f"{self.version.model} version {self.version.number}: artifact, manifest and card are those of entry "
-            f"{self.row.number} ({self.row.sha256[:8]}…); {self.entries} entries follow one another, signed by "
-            f"{', '.join(self.keys)}"
+            f"{self.row.number} ({self.row.sha256[:8]}…), {chain}; signed by {', '.join(self.keys)}"
         )
 
 

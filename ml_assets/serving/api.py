@@ -13,6 +13,7 @@ from ml_assets.serving.docs_page import add_docs
 from ml_assets.serving.health import HealthReport, Ready
 from ml_assets.serving.http import PROBLEM
 from ml_assets.serving.problem import Problem, server_error
+from ml_assets.serving.release_api import add_release_routes
 from ml_assets.serving.route_scopes import ScopedRoute, require_no_token, require_scope
 from ml_assets.serving.routes.assignment import UNIT_SCHEMA, assign
 from ml_assets.serving.routes.invocations import invocations
@@ -46,6 +47,7 @@ def create_api(worker: Worker) -> FastAPI:
     app.add_exception_handler(Exception, _failed)
     _answers(app, worker)
     _questions(app, worker)
+    add_release_routes(app, worker.services)
     _state(app, worker)
     _document(app, worker)
     add_docs(app)

@@ -14,6 +14,7 @@ from ml_assets.serving.routes.invocations import Predictions
 from ml_assets.serving.routes.lineage import LineageOfPrediction, LineageOfSearch
 from ml_assets.serving.routes.models import Model, Models
 from ml_assets.serving.routes.outcomes import Accepted, Outcomes
+from ml_assets.serving.routes.release import SignedRelease
 from ml_assets.serving.routes.search import SearchRequest, SearchResponse
 
 Schema = dict[str, Any]
@@ -68,7 +69,7 @@ _FIXED: dict[str, Schema] = {
 }  # fmt: skip
 _TYPES: list[Any] = [
     Answers, Answer, Assignment, Classified, Outcomes, Accepted, Predictions, SearchRequest, SearchResponse, Models,
-    Model, HealthReport, Ready, LineageOfPrediction, LineageOfSearch,
+    Model, HealthReport, Ready, LineageOfPrediction, LineageOfSearch, SignedRelease,
 ]  # fmt: skip
 
 

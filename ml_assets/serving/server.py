@@ -59,7 +59,7 @@ def serve(settings: Settings, host: str, port: int, workers: int, announce: Call
     listening = _listen(host, port)
     raise_descriptors()
     os.environ.update({key: value for key, value in _IMPATIENT.items() if key not in os.environ})
-    releases = Releases.at(settings.state)
+    releases = Releases.at(settings.state, settings.release_keys)
     _forget_asked(releases)
     follower = Follower(Registry(settings.tracking_uri, ui=settings.mlflow_ui), releases)
     follower.start()

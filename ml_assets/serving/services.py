@@ -27,7 +27,7 @@ class Services:
 
     def __init__(self, settings: Settings) -> None:
         self.guard = Authenticator(Tokens(settings.tokens), mark_path())
-        self.releases = Releases.at(settings.state)
+        self.releases = Releases.at(settings.state, settings.release_keys)
         self.lookups = Lookups(settings.online_url)
         self.crashes = CrashWatch(self.releases.folder / "trying")
         self.models = LoadedModels(self.releases, self.lookups, self.crashes)

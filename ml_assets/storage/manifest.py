@@ -163,7 +163,7 @@ class Manifest(ServedProperties):
         """
         try:
             return msgspec.json.decode(content, type=cls)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ManifestError(f"this is no manifest of a release: {error}; run the loop again") from error
 
 
@@ -179,7 +179,7 @@ def body_sha256(content: bytes) -> str:
         body = msgspec.json.decode(content)
         if not isinstance(body, dict) or _formatted(body) != content:
             raise ManifestError("this manifest of a release is not as it was written: run the loop again")
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ManifestError(f"this is no manifest of a release: {error}; run the loop again") from error
     body.pop("record", None)
     return hashlib.sha256(_formatted(body)).hexdigest()

@@ -31,6 +31,8 @@ ASKED: dict[str, Scope | None] = {
     "POST /outcomes": "outcomes",
     "GET /models": "read",
     "GET /models/{model}": "read",
+    "GET /models/{model}/card": "read",
+    "GET /models/{model}/release": "read",
     "GET /predictions/{prediction_id}/lineage": "read",
     "GET /metrics": "read",
     "GET /models/{model}/ping": None,

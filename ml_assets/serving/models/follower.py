@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from ml_assets.errors import MlAssetsError
 from ml_assets.redaction import redact
 from ml_assets.serving.models.releases import ReleasedRoute, Releases, Routes, VariantRelease
+from ml_assets.serving.models.trust import fetch_files
 from ml_assets.storage.registry import RegisteredRoute, Registry, Version
 
 EVERY = 1.0
@@ -97,7 +98,9 @@ class Follower:
         if held is not None and held.release == release and self._has(release):
             return VariantRelease(release, version.number, held.since)
         if not (release and self._has(release)):
-            release = self.releases.save_release(self.registry.manifest(version), self.registry.onnx(version))
+            manifest = self.registry.manifest(version)
+            self.releases.save_files(fetch_files(self.registry, version, manifest), manifest)
+            release = self.releases.save_release(manifest, self.registry.onnx(version))
         return VariantRelease(release, version.number, self.clock())
 
     def _has(self, release: str) -> bool:

@@ -71,6 +71,7 @@ class ReleaseLoader:
         """
         (name, variant), before = key, default or held
         try:
+            await asyncio.to_thread(self._releases.require_trusted, release.release)
             manifest = await asyncio.to_thread(self._releases.manifest, release.release)
             if before is not None and await self._waits(before.manifest.feature_set, manifest.feature_set):
                 self.troubles[key] = f"version {release.version} waits for its online features ({name}/online_features)"

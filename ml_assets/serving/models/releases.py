@@ -5,8 +5,9 @@ named by their SHA-256 and appear whole; so a server starts, and goes on, while 
 """
 
 import hashlib
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +15,7 @@ import msgspec
 
 from ml_assets.decisions.route import CHAMPION, Route
 from ml_assets.errors import RegistryError
+from ml_assets.serving.models.trust import ReleaseFiles, ReleaseTrust, card_of
 from ml_assets.storage.files import part_of, write_whole
 from ml_assets.storage.manifest import Manifest, ManifestError
 
@@ -89,6 +91,7 @@ class Releases:
     """The folder of a server's releases; several servers may share it."""
 
     folder: Path
+    trust: ReleaseTrust = field(default_factory=ReleaseTrust)
 
     @property
     def _status(self) -> Path:
@@ -140,9 +143,47 @@ class Releases:
         self._write(self._by_version(content.model, content.version), name.encode())
         return name
 
+    def save_files(self, files: ReleaseFiles, manifest: bytes) -> None:
+        """Write the record of a release and its card, if that may be loaded; they come before its manifest.
+
+        Raises:
+            UnsignedReleaseError: it may not.
+        """
+        self.trust.verify(manifest, files.record)
+        if files.record is not None:
+            self._write(self._file(str(Manifest.from_json(manifest).record), "record"), files.record)
+        if files.card is not None:
+            self._write(self._file(hashlib.sha256(files.card).hexdigest(), "md"), files.card)
+
+    def record(self, manifest: Manifest) -> bytes | None:
+        """The signed record of a release; None where it is not here."""
+        if manifest.record is msgspec.UNSET:
+            return None
+        with suppress(OSError):
+            return self._file(manifest.record, "record").read_bytes()
+        return None
+
+    def card(self, manifest: Manifest) -> bytes | None:
+        """The card of a release, if it is the one that its record names; None where it is not here."""
+        record = self.record(manifest)
+        name = record and card_of(record)
+        with suppress(RegistryError):
+            return self._read(name, "md") if name else None
+        return None
+
+    def require_trusted(self, release: str) -> None:
+        """Return if a release may be loaded.
+
+        Raises:
+            UnsignedReleaseError: it may not.
+            RegistryError: its manifest is missing, or not what was released.
+        """
+        self.trust.verify(self._read(release, "json"), self.record(self.manifest(release)))
+
     def has(self, release: str) -> bool:
-        """Tell whether a release is here, with its artifact."""
+        """Tell whether a release is here, with its artifact, and may be loaded."""
         try:
+            self.require_trusted(release)
             self.artifact(self.manifest(release))
         except (RegistryError, ManifestError):
             return False
@@ -179,7 +220,10 @@ class Releases:
         for pointer in pointers:
             release = pointer.read_text().strip()
             with suppress(RegistryError, ManifestError):
-                files.append(self._file(self.manifest(release).sha256, "onnx"))
+                manifest = self.manifest(release)
+                files.append(self._file(manifest.sha256, "onnx"))
+                if (record := self.record(manifest)) is not None:
+                    files += [self._file(str(manifest.record), "record"), self._file(card_of(record) or "none", "md")]
             files.append(self._file(release, "json"))
         return [*filter(Path.exists, files), *pointers]
 
@@ -220,6 +264,6 @@ class Releases:
         write_whole(path, content, part=part_of(path, shared=True), mode=0o600)
 
     @classmethod
-    def at(cls, data: Path) -> Self:
-        """Those of a data folder."""
-        return cls(data / "serving")
+    def at(cls, data: Path, keys: Collection[str] = ()) -> Self:
+        """Those of a data folder; where there are `keys`, only what one of them signed is loaded."""
+        return cls(data / "serving", ReleaseTrust(keys))
