@@ -1,8 +1,10 @@
 """What both versions of a rollout lost on the same rows: answers, their shadows, and the truth that came later.
 
-A unit counts once, at its first shadowed answer. The truth of an answer is its outcome of kind `label`, the one
-observed last; without one it is the folder's own label of the entity at the as-of date of its features. What turns out
-early is one-sided, so a date counts once its labels are mature, or nearly all of its rows have an outcome.
+A unit counts once, at its first shadowed answer. A label is the truth of an entity at an as-of date, so an outcome of
+kind `label` is that of all answers to the entity as of that date, whichever of them it names: who reports what became
+of a customer need not know which answer was shadowed. The one observed last is in force; without any, the folder's own
+label is. What turns out early is one-sided, so a date counts once its labels are mature, or nearly all of its rows have
+an outcome. Of an answer that names no entity its own outcomes alone are known.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,28 +39,33 @@ if TYPE_CHECKING:
 
 _LEAST = 1e-4
 """Of a probability in a logarithm: one row does not outweigh a thousand."""
+_ANSWERS = """
+    CREATE TEMP VIEW answers AS
+    SELECT prediction_id, coalesce(nullif(entity, ''), prediction_id) AS subject, coalesce(as_of, due) AS day,
+        as_of IS NOT NULL AS stored, version, score, predicted FROM l
+"""
 _PAIRS = """
     CREATE TEMP TABLE pairs AS
-    SELECT s.prediction_id, nullif(l.entity, '') AS entity, coalesce(l.as_of, l.due) AS day,
-        l.as_of IS NOT NULL AS stored, if(l.version = $old, l.score, s.score) AS old,
+    SELECT s.prediction_id, l.subject, l.day, l.stored, if(l.version = $old, l.score, s.score) AS old,
         if(l.version = $old, s.score, l.score) AS new, if(l.version = $old, l.predicted, s.predicted) AS old_predicted,
         if(l.version = $old, s.predicted, l.predicted) AS new_predicted
-    FROM s JOIN l USING (prediction_id)
+    FROM s JOIN answers AS l USING (prediction_id)
     WHERE starts_with(s.experiment, $prefix) AND s.error IS NULL
         AND (l.version = $old AND s.version = $new OR l.version = $new AND s.version = $old)
     QUALIFY row_number() OVER (PARTITION BY s.entity ORDER BY s.answered_at, s.prediction_id) = 1
 """
 _TOLD = """
     CREATE TEMP TABLE told AS
-    SELECT prediction_id, last({old} ORDER BY observed_at, value) AS old_y,
+    SELECT pairs.prediction_id, last({old} ORDER BY observed_at, value) AS old_y,
         last({new} ORDER BY observed_at, value) AS new_y
-    FROM o JOIN pairs USING (prediction_id) WHERE kind = 'label' AND {old} IN (0, 1) AND {new} IN (0, 1)
-    GROUP BY prediction_id
+    FROM o JOIN answers USING (prediction_id)
+    JOIN pairs ON pairs.subject = answers.subject AND pairs.day = answers.day
+    WHERE kind = 'label' AND {old} IN (0, 1) AND {new} IN (0, 1) GROUP BY pairs.prediction_id
 """
 _ROWS = """
     SELECT p.old, p.new, coalesce(o.old_y, {old}) AS old_y, coalesce(o.new_y, {new}) AS new_y
     FROM pairs AS p LEFT JOIN told AS o USING (prediction_id)
-    LEFT JOIN ({labels}) AS t ON p.stored AND t.day = p.day AND t.entity = p.entity AND list_contains($mature, p.day)
+    LEFT JOIN ({labels}) AS t ON p.stored AND t.day = p.day AND t.entity = p.subject AND list_contains($mature, p.day)
     WHERE list_contains($days, p.day) AND coalesce(o.old_y, {old}) IS NOT NULL ORDER BY p.prediction_id
 """
 
@@ -115,6 +122,7 @@ def _open_pairs(lake: Lake, folder: ModelDefinition, step: RolloutStep) -> "Iter
     truths = {role: folder.task.reviewed_sql("value", f"{role}_predicted") for role in ("old", "new")}
     versions = {"prefix": f"{step.rollout}/", "old": str(step.control), "new": str(step.challenger)}
     with lake.open(l=table(folder.name, Prediction), s=table(folder.name, ShadowAnswer)) as connection:
+        connection.execute(_ANSWERS)
         connection.execute(_PAIRS, versions)
         source = nothing if lake.version(outcomes) is None else lake.relation(connection, outcomes)
         connection.execute(f"CREATE TEMP VIEW o AS SELECT * FROM {source}")

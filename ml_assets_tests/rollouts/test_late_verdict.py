@@ -194,6 +194,39 @@ def test_a_unit_counts_once_whoever_answered_it(scene: Scene) -> None:
     assert log_loss.differences.total == pytest.approx(np.log(0.5) - np.log(0.9))
 
 
+def test_an_outcome_of_another_answer_of_the_same_date_is_the_truth_of_the_one_that_was_shadowed(scene: Scene) -> None:
+    """Who reports what became of a customer names the first answer; that of another date says nothing."""
+    step, at, rows = promoted(scene), scene.micros(scene.now), list[Event]()
+    day, other = str(AS_OF), str(FIRST)
+
+    def answer_at(entity: str | None, as_of: str | None, label: int | None = None, *, shadowed: bool = False) -> None:
+        name = prediction_id(MODEL, (at + len(rows)) * 1000)
+        rows.append(Prediction(name, MODEL, "7", CHAMPION, entity, as_of, 0.9, "no", "{}", None, None, at, 900))
+        unit = entity or name
+        if shadowed:
+            rows.append(
+                ShadowAnswer(name, MODEL, step.experiment, unit, PREVIOUS, "6", 0.5, "no", None, 1, 9, None, at)
+            )
+        if label is not None:
+            rows.append(outcome(name, "label", label, observed_at=at + len(rows), received_at=at + len(rows)))
+
+    answer_at("told", day, 0)
+    answer_at("told", other, 0)
+    answer_at("told", day, shadowed=True)
+    answer_at("told", day, 1)  # a correction, observed last
+    answer_at("told elsewhere", other, 0)
+    answer_at("told elsewhere", day, shadowed=True)
+    answer_at(None, day, 0)
+    answer_at(None, day, 1, shadowed=True)
+    for n in range(20):
+        answer_at(f"u{n}", day, 1, shadowed=True)
+    scene.write(*rows)
+    take(scene.lake, scene.store, MODEL, DAY)
+    (log_loss, _) = compare_losses(scene.lake, scene.known, scene.folder, step, AS_OF).values()
+    assert log_loss.differences.units == 22
+    assert log_loss.differences.total == pytest.approx(22 * (np.log(0.5) - np.log(0.9)))
+
+
 def test_only_what_has_a_limit_is_compared(scene: Scene) -> None:
     step = promoted(scene)
     answer(scene, "same", 50)
