@@ -35,6 +35,9 @@ from ml_assets.decisions.verdict import Verdict
 SHADOW_STAGE = -1
 """The number of the stage in which the challenger answers in shadow only."""
 
+_ASKED = 0.8
+"""Of the entities that the challenger's share can give, those that are waited for: not all of them ever ask."""
+
 
 class RolloutAction(StrEnum):
     """What follows for the challenger."""
@@ -110,6 +113,7 @@ class RolloutEvidence:
         idle: time since the last unit was exposed.
         control: the champion's own answers since the stage began; None: not known.
         quality: metric → what both versions lost on the same rows, as far as labels are known.
+        entities: that may be asked about; 0: not known.
     """
 
     stage: int
@@ -123,6 +127,7 @@ class RolloutEvidence:
     idle: timedelta = timedelta()
     control: ControlEvidence | None = None
     quality: Mapping[str, PairedLosses] = field(default_factory=dict)
+    entities: int = 0
 
     @property
     def units(self) -> int:
@@ -214,8 +219,9 @@ def _lacking(
     lacking += _reasons(_doubts_of_traffic(policy, evidence), Reaction.HOLD)
     if evidence.stage == SHADOW_STAGE:
         return [*lacking, *_left(policy.shadow, "answers in shadow", now - evidence.entered)]
-    if evidence.units < policy.sample:
-        lacking.append(f"{evidence.units:,} of {policy.sample:,} units seen by the challenger")
+    if evidence.units < (needed := reachable_sample(policy, evidence)):
+        few = _explain_sample(policy, evidence).replace("%", " %")
+        lacking.append(f"{evidence.units:,} of {needed:,} units seen by the challenger{few}")
     lacking += _left(policy.bake, "bake", now - evidence.entered)
     if policy.prove_each_stage or evidence.stage >= len(policy.stages) - 2:
         open_margins = (each for each in results if each.needed and each.status is GuardrailStatus.OPEN)
@@ -225,6 +231,31 @@ def _lacking(
             each.reason for each in results if each.name in required and each.status is not GuardrailStatus.PROVEN
         ]
     return lacking
+
+
+def reachable_sample(policy: RolloutPolicy, evidence: RolloutEvidence) -> int:
+    """The units that the challenger answers before a stage ends: the sample, or most of what its share can give.
+
+    A stage whose share of all entities is smaller than the sample would be held for ever. The tests hold at any number
+    of units, so a smaller sample makes no error more probable; it proves less, and the verdict says so.
+
+    >>> few = RolloutEvidence(0, datetime(2026, 6, 1), (), entities=3_000)
+    >>> reachable_sample(RolloutPolicy(), few), reachable_sample(RolloutPolicy(stages=(0.5, 1)), few)
+    (240, 1000)
+    """
+    if not evidence.entities:
+        return policy.sample
+    share = policy.stages[max(0, evidence.stage)]
+    return max(1, min(policy.sample, round(_ASKED * share * evidence.entities)))
+
+
+def _explain_sample(policy: RolloutPolicy, evidence: RolloutEvidence) -> str:
+    """Why fewer units are enough than are declared; empty where they are not."""
+    if reachable_sample(policy, evidence) == policy.sample:
+        return ""
+    share = policy.stages[max(0, evidence.stage)]
+    few = f"{share:.0%} of {evidence.entities:,} entities are {share * evidence.entities:,.0f}"
+    return f" ({few}, too few for a sample of {policy.sample:,})"
 
 
 def _left(needed: timedelta, what: str, passed: timedelta) -> list[str]:
@@ -237,5 +268,6 @@ def _next(policy: RolloutPolicy, evidence: RolloutEvidence, now: datetime) -> tu
         seen = f"{passed} of answers in shadow"
     else:
         seen = f"{evidence.units:,} units in {passed} at a share of {policy.stages[evidence.stage]:.0%}"
+        seen += _explain_sample(policy, evidence) if evidence.units < policy.sample else ""
     action = RolloutAction.PROMOTE if following == 1 else RolloutAction.ADVANCE
     return action, [f"{seen}: on to {following:.0%}".replace("%", " %")]

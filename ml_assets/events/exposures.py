@@ -52,8 +52,8 @@ class VariantFailure(NamedTuple):
 ERROR, MISSING = "error", "missing"
 SLOW = ("slow p50", "slow p95", "slow p99")
 FAILURES = (ERROR, MISSING, *SLOW)
-"""The kinds of a `VariantFailure`: no answer, or one of another variant in its place; an answer with a feature that has
-no value; one that took longer than each limit of the route."""
+"""The kinds of a `VariantFailure`: no answer, or one of another variant in its place; an answer without the value of a
+feature that nearly all rows of its training had; one that took longer than each limit of the route."""
 
 
 class ShadowAnswer(NamedTuple):

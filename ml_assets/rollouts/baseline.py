@@ -17,6 +17,9 @@ from ml_assets.events.store import EventStore
 from ml_assets.monitoring.log.take import table, taken_until
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
+from ml_assets.storage.manifest import Manifest
+from ml_assets.storage.registry import Registry, Version
+from ml_assets.storage.tables import ModelTables
 from ml_assets.training.release import ledger as champions
 
 if TYPE_CHECKING:
@@ -37,11 +40,13 @@ class RolloutBaseline:
     Args:
         answers: that it gave.
         error_rate: the share of its requests that failed; above 0.
-        missing_rate: the share of its units with an answer that lacked a feature; above 0.
+        missing_rate: the share of its units with an answer that lacked a feature which nearly all rows of its training
+            had; above 0.
         latency: its p50, p95 and p99, microseconds.
         disagreement: the share of the candidate's test rows on which the two versions decide differently; None: it is
             not known.
         shadow_after: how long the previous champion answers in shadow after a promotion, seconds.
+        entities: that the model has scored last, who may be asked about; 0: not known.
     """
 
     answers: int
@@ -50,6 +55,7 @@ class RolloutBaseline:
     latency: tuple[float, ...]
     disagreement: float | None = None
     shadow_after: float = 0.0
+    entities: int = 0
 
     def to_json(self) -> str:
         """As the ledger keeps it."""
@@ -62,7 +68,7 @@ class RolloutBaseline:
 
 
 def measure_champion(
-    lake: Lake, store: EventStore, model: str, version: int, *, unit: str, now: datetime
+    lake: Lake, registry: Registry, store: EventStore, version: Version, *, unit: str, now: datetime
 ) -> RolloutBaseline:
     """The champion's answers of the last seven days, since it became the champion.
 
@@ -70,17 +76,20 @@ def measure_champion(
 
     Args:
         lake: where the log is.
+        registry: where its manifest is, which says what rows of its training lacked.
         store: where its last rows wait.
-        model: the model's folder.
-        version: the champion's number.
+        version: the champion.
         unit: what is counted: `entity` or `request`.
         now: naive UTC.
 
     Raises:
         EventStoreError: the event store does not answer.
+        RegistryError: the version was never released.
+        ManifestError: its manifest cannot be read.
     """
-    since = _begin(lake, model, version, now)
-    answers = _answers(lake, store, model, version, unit, since)
+    model, expected = version.model, Manifest.from_json(registry.manifest(version)).expected
+    since = _begin(lake, model, version.number, now)
+    answers = _answers(lake, store, version, expected, unit, since)
     requests = count_requests(lake, store, model, since)
     # Servers count requests by the minute: until the first minutes are written, the answers stand for them.
     asked = requests.answers if requests.answers >= FEWEST else max(requests.answers, answers["answers"])
@@ -123,6 +132,15 @@ def count_requests(lake: Lake, store: EventStore, model: str, since: datetime) -
     return RequestCounts(row["requests"], row["errors"])
 
 
+def count_entities(lake: Lake, model: str) -> int:
+    """The entities that a model has scored last; 0 where it has scored nobody."""
+    table = ModelTables(model).predictions
+    if lake.version(table) is None:
+        return 0
+    rows = lake.query("SELECT count(*) AS entities FROM p WHERE as_of = (SELECT max(as_of) FROM p)", p=table)
+    return int(rows["entities"][0].as_py())
+
+
 def _begin(lake: Lake, model: str, version: int, now: datetime) -> datetime:
     """From when on answers are the champion's of today."""
     last = champions(model).last(lake)
@@ -134,17 +152,20 @@ def _rate(events: int, units: int) -> float:
     return max(events, 0.5) / (units + 1)
 
 
-def _answers(lake: Lake, store: EventStore, model: str, version: int, unit: str, since: datetime) -> dict[str, Any]:
+def _answers(
+    lake: Lake, store: EventStore, version: Version, expected: frozenset[str], unit: str, since: datetime
+) -> dict[str, Any]:
     columns = ("prediction_id", "version", "variant", "entity", "missing", "requested_at", "latency")
     name = "coalesce(nullif(entity, ''), prediction_id)" if unit == "entity" else "prediction_id"
-    with _open(lake, store, model, Prediction, columns) as connection:
+    lacks = "list_has_any(from_json(missing, '[\"VARCHAR\"]'), $expected)"
+    with _open(lake, store, version.model, Prediction, columns) as connection:
         return _one(
             connection,
             f"SELECT count(*) AS answers, count(DISTINCT {name}) AS units, "
-            f"count(DISTINCT {name}) FILTER (missing IS NOT NULL) AS lacking, "
+            f"count(DISTINCT {name}) FILTER ({lacks}) AS lacking, "
             "quantile_cont(latency, [0.5, 0.95, 0.99]) AS latency FROM log "
             "WHERE version = $version AND variant = $variant AND requested_at >= $since",
-            {"version": str(version), "variant": CHAMPION, "since": since},
+            {"version": str(version.number), "variant": CHAMPION, "since": since, "expected": [*expected] or [""]},
         )
 
 

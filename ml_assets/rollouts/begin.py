@@ -4,17 +4,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ml_assets.decisions.gate import GateAction
+from ml_assets.decisions.quality import FEWEST_PAIRS
 from ml_assets.decisions.rollout import SHADOW_STAGE
 from ml_assets.errors import DataError, MlAssetsError, RegistryError, TrainingError
 from ml_assets.events.store import EventStore
 from ml_assets.rollouts.apply import apply_step
-from ml_assets.rollouts.baseline import FEWEST, RolloutBaseline, measure_champion
+from ml_assets.rollouts.baseline import FEWEST, RolloutBaseline, count_entities, measure_champion
 from ml_assets.rollouts.disagreement import expected_disagreement
 from ml_assets.rollouts.ledger import RolloutStep, claim_start, is_of_rollout, last_step, ledger, time_after, turn_of
 from ml_assets.rollouts.offers import RolloutOffer, next_offer, refuse_offer
 from ml_assets.rollouts.turns import TurnTakenError, end_turn, take_turn, turn_holder
 from ml_assets.spec.rollout import RolloutSpec
 from ml_assets.storage.lake import Lake
+from ml_assets.storage.manifest import ManifestError
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.release import obstacle
@@ -67,14 +69,14 @@ def begin(
     version = registry.version(folder.name, waiting.version)
     try:
         rollout = _take_turn(lake, folder.name, waiting, now)
-        baseline = measure_champion(lake, store, folder.name, champion.number, unit=spec.unit, now=now)
+        baseline = measure_champion(lake, registry, store, champion, unit=spec.unit, now=now)
         _require_answers(champion, version, baseline)
         _require_good(lake, registry, folder, champion, version, waiting, workers)
         baseline = _complete(lake, registry, folder, spec, baseline, champion, version, workers)
     except _RefusedError as error:
         refuse_offer(lake, folder.name, waiting, str(error))
         return Beginning(None, f"version {version.number} is refused: {error}")
-    except (DataError, RegistryError, TrainingError, TurnTakenError) as error:
+    except (DataError, ManifestError, RegistryError, TrainingError, TurnTakenError) as error:
         return Beginning(None, f"version {version.number} waits: {error}")
     row = _first(folder.name, rollout, spec, baseline, champion, version, waiting, store.identity, actor, now)
     at = time_after(last, row.at)
@@ -135,10 +137,27 @@ def _complete(
 ) -> RolloutBaseline:  # fmt: skip
     """The baseline with what the declaration and the test rows say."""
     after = spec.shadow_after(folder.spec.label.horizon).total_seconds()
+    known = count_entities(lake, folder.name) if spec.unit == "entity" else 0
+    baseline = replace(baseline, shadow_after=after, entities=known)
     if all(each.metric != "disagreement" for each in spec.guardrails):
-        return replace(baseline, shadow_after=after)
+        return baseline
     expected = expected_disagreement(lake, registry, folder, champion, version, workers=workers)
-    return replace(baseline, shadow_after=after, disagreement=expected)
+    return replace(baseline, disagreement=expected)
+
+
+def explain_pairs(spec: RolloutSpec, entities: int) -> list[str]:
+    """Why labels will decide nothing: too few units are answered by both versions.
+
+    Args:
+        spec: as declared.
+        entities: that may be asked about; 0: not known.
+    """
+    pairs = round(spec.shadow.share * entities)
+    if not entities or not spec.quality or pairs >= FEWEST_PAIRS:
+        return []
+    metrics = ", ".join(each.metric for each in spec.quality)
+    given = f"a shadow.share of {spec.shadow.share:g} of {entities:,} entities gives about {pairs:,} rows"
+    return [f"{metrics} cannot be judged by labels: {given} that both answer, {FEWEST_PAIRS:,} are needed: raise it"]
 
 
 def _first(
@@ -146,9 +165,10 @@ def _first(
     waiting: RolloutOffer, store: str, actor: str, now: datetime,
 ) -> RolloutStep:  # fmt: skip
     at, stage = max(now, waiting.at), SHADOW_STAGE if spec.shadow.first else 0
+    reason = "; ".join([waiting.reason, *explain_pairs(spec, baseline.entities)])
     return RolloutStep(
         rollout=rollout, step=0, at=at, actor=actor, action="start", stage=stage,
-        share=0.0 if stage == SHADOW_STAGE else spec.stages[0], reason=waiting.reason, control=champion.number,
+        share=0.0 if stage == SHADOW_STAGE else spec.stages[0], reason=reason, control=champion.number,
         challenger=version.number, began=0, began_at=at, salt=f"{model}/{rollout}", policy=spec.model_dump_json(),
         baseline=baseline.to_json(), evidence="{}", store=store,
     )  # fmt: skip

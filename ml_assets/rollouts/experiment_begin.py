@@ -61,7 +61,7 @@ def begin(
         raise ExperimentError(f"experiment {spec.name} of {model} begins at {start:%Y-%m-%d %H:%M} UTC")
     _require_own_name(registry, model, spec.name)
     versions = _released_versions(lake, registry, model, spec)
-    baseline = _baseline(lake, store, model, spec, versions, now)
+    baseline = _baseline(lake, registry, store, model, spec, versions, now)
     _free_turn(lake, model, now)
     take_turn(lake, model, holder(spec.name), now)
     first = ExperimentStep(
@@ -75,13 +75,14 @@ def begin(
 
 
 def _baseline(
-    lake: Lake, store: EventStore, model: str, spec: ExperimentSpec, versions: dict[str, int], now: datetime
-) -> str:
+    lake: Lake, registry: Registry, store: EventStore, model: str, spec: ExperimentSpec, versions: dict[str, int],
+    now: datetime,
+) -> str:  # fmt: skip
     """How the champion answered before, of which the limits of guardrails are made; `null` where there are none."""
     if not spec.guardrails:
         return "null"
-    control = next(iter(versions.values()))
-    baseline = measure_champion(lake, store, model, control, unit=spec.unit, now=now)
+    control = registry.version(model, next(iter(versions.values())))
+    baseline = measure_champion(lake, registry, store, control, unit=spec.unit, now=now)
     if baseline.answers < FEWEST:
         raise ExperimentError(
             f"experiment {spec.name} of {model}: the champion has answered {baseline.answers} of the {FEWEST} times "

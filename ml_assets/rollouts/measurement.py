@@ -140,6 +140,7 @@ def _count(lake: Lake, store: EventStore, model: str, step: RolloutStep, now: da
         idle=_idle(step, counts[-1], now),
         control=ControlEvidence(requests.answers, requests.errors, baseline.error_rate + _margin(spec)),
         quality=read_losses(lake, model, step.rollout),
+        entities=baseline.entities,
     )
     verdict = decide(spec.policy, evidence, now)
     action: Action = verdict.action.value

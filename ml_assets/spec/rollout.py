@@ -84,7 +84,7 @@ class RolloutSpec(Declaration):
     stages: tuple[float, ...] = Field((0.1, 0.5, 1.0), description="Shares of the challenger, ascending, to 1")
     shadow: ShadowSpec = Field(ShadowSpec(), description="Answers that the other version gives too, unseen")
     unit: Literal["entity", "request"] = Field("entity", description="What is assigned, and counted once")
-    sample: int = Field(1000, ge=1, description="Units that the challenger answers in a stage before it moves on")
+    sample: int = Field(1000, ge=1, description="Units it answers in a stage before it moves on; of few entities fewer")
     bake: Duration = Field("1h", validate_default=True, description="Time in a stage before it moves on")
     every: Duration = Field("5m", validate_default=True, description="How often a measurement is kept")
     patience: Duration = Field("7d", validate_default=True, description="After so long a stage that proves nothing …")

@@ -33,8 +33,15 @@ def named_inputs(inputs: Sequence[str], metadata: Mapping[str, str]) -> dict[str
     return dict(zip(json.loads(metadata[FEATURES]) if FEATURES in metadata else inputs, inputs, strict=True))
 
 
+RARELY = 0.01
+"""A feature that no more of the training rows lacked is expected of every row: one without it lacks something."""
+
+
 class ManifestError(MlAssetsError):
     """A manifest that cannot be read."""
+
+
+InputKind = Literal["number", "text", "document"]
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,14 @@ class Input:
         kind: a number, text that is one of a few, or running text, lower-cased and empty where it is missing.
         view: the feature view that it comes from.
         example: a common value of the training set.
+        missing: the share of the training set without a value; None: manifests of before do not say it.
     """
 
     name: str
-    kind: Literal["number", "text", "document"]
+    kind: InputKind
     view: str
     example: float | str | None
+    missing: float | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +158,15 @@ class Manifest(ServedProperties):
     extract: str | msgspec.UnsetType = msgspec.UNSET
     terms: dict[str, dict[str, float]] = field(default_factory=dict)
     record: str | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def expected(self) -> frozenset[str]:
+        """The features of which a rollout counts that they are missing: those that nearly all training rows had.
+
+        Customers who never wrote to the support rightly lack what is known of it. Where a manifest does not say what
+        the training rows lacked, all features are expected.
+        """
+        return frozenset(each.name for each in self.inputs if each.missing is None or each.missing <= RARELY)
 
     def to_json(self) -> bytes:
         """The one JSON text of this manifest."""

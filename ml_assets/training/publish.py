@@ -4,11 +4,12 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pyarrow as pa
 
 from ml_assets.features.view import View, feature_set
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
-from ml_assets.storage.manifest import Band, Input, Manifest, PassedGate, RowQuery, ServedProperties
+from ml_assets.storage.manifest import Band, Input, InputKind, Manifest, PassedGate, RowQuery, ServedProperties
 from ml_assets.storage.registry import Registry
 from ml_assets.training import dataset
 from ml_assets.training.definition import ModelDefinition
@@ -72,23 +73,31 @@ def _short(view: View) -> str:
 
 def _inputs(lake: Lake, kept: TrainingRecord) -> tuple[Input, ...]:
     owners = {name: _short(view) for view in kept.features for name in lake.schema(view.kept).names}
-    common = _common(lake, kept)
-    numeric = tuple(Input(name, "number", owners[name], common[name]) for name in kept.columns.numeric)
-    words = tuple(Input(name, "text", owners[name], common[name]) for name in kept.columns.categorical)
-    # Running text is somebody's own: no example of it.
-    text = tuple(Input(name, "document", owners[name], _EXAMPLE) for name in kept.columns.text)
-    return numeric + words + text
+    table = dataset.read(lake, kept.table, kept.as_of, kept.version)
+    common, missing = (
+        _common(lake, kept, table),
+        {name: table[name].null_count / len(table) for name in kept.columns.all},
+    )
+    kinds: dict[InputKind, tuple[str, ...]] = {
+        "number": kept.columns.numeric,
+        "text": kept.columns.categorical,
+        "document": kept.columns.text,
+    }
+    return tuple(
+        Input(name, kind, owners[name], common[name], round(missing[name], 4))
+        for kind, names in kinds.items()
+        for name in names
+    )
 
 
-def _common(lake: Lake, kept: TrainingRecord) -> dict[str, Any]:
-    """The median of each number and the most frequent of each text, of the training set: nobody's own values."""
+def _common(lake: Lake, kept: TrainingRecord, rows: pa.Table) -> dict[str, Any]:
+    """The median of each number and the most frequent of each text: nobody's own values; of running text no example."""
     numbers = [f"median({quote(name)}::DOUBLE) AS {quote(name)}" for name in kept.columns.numeric]
     words = [f"mode({quote(name)}) AS {quote(name)}" for name in kept.columns.categorical]
-    table = dataset.read(lake, kept.table, kept.as_of, kept.version)
     with lake.connect() as connection:
-        connection.register("training_set", table)
+        connection.register("training_set", rows)
         (row,) = connection.sql(f"SELECT {', '.join(numbers + words)} FROM training_set").to_arrow_table().to_pylist()
-    return dict(row)
+    return {**row, **dict.fromkeys(kept.columns.text, _EXAMPLE)}
 
 
 def _bands(folder: ModelDefinition, kept: TrainingRecord, evaluation: Evaluation) -> tuple[Band, ...]:

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import decisions_simulated as simulated
 from ml_assets.decisions.guardrail import Guardrail, GuardrailEvidence, GuardrailStatus, judge_guardrail
 from ml_assets.decisions.rates import RateStage
-from ml_assets.decisions.rollout import RolloutAction, RolloutEvidence, RolloutPolicy, decide
+from ml_assets.decisions.rollout import RolloutAction, RolloutEvidence, RolloutPolicy, decide, reachable_sample
 from ml_assets.decisions.sample_ratio import SampleCounts
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
@@ -39,6 +39,22 @@ def test_a_stage_waits_for_its_units_and_its_time() -> None:
     verdict = decide(POLICY, few, START + timedelta(minutes=15))
     assert verdict.action is RolloutAction.HOLD
     assert verdict.reason == "500 of 1,000 units seen by the challenger; 45 min left of the bake of 1 h"
+
+
+def test_where_few_entities_are_known_a_smaller_sample_is_enough_and_is_said() -> None:
+    stage = SampleCounts((2_700, 270), (0.9, 0.1))
+    few = RolloutEvidence(0, START, (stage,), entities=3_000)
+    verdict = decide(RolloutPolicy(), few, START + timedelta(hours=2))
+    assert verdict.action is RolloutAction.ADVANCE
+    assert verdict.reason == (
+        "270 units in 2 h at a share of 10 % (10 % of 3,000 entities are 300, too few for a sample of 1,000): "
+        "on to 50 %"
+    )
+    many = replace(few, entities=20_000)
+    assert (
+        decide(RolloutPolicy(), many, START + timedelta(hours=2)).reason == "270 of 1,000 units seen by the challenger"
+    )
+    assert reachable_sample(RolloutPolicy(), replace(few, entities=3)) == 1
 
 
 def test_a_breach_rolls_back_before_anything_is_waited_for() -> None:

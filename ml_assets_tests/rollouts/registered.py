@@ -6,6 +6,7 @@ from typing import Any
 from ml_assets.decisions.route import Route
 from ml_assets.storage.model_version import Version
 from ml_assets.storage.route_tag import RegisteredRoute, register_route, write_route
+from ml_assets_tests.serving.released import manifest
 
 
 def released(number: int, model: str = "churn") -> Version:
@@ -30,6 +31,12 @@ class MemoryRegistry:
 
     def routes(self) -> dict[str, RegisteredRoute]:
         return {self.model: register_route(self.versions[self.number], self.tag_text, self.find_version)}
+
+    def version(self, _: str, number: int) -> Version:
+        return self.versions[number]
+
+    def manifest(self, version: Version) -> bytes:
+        return manifest(version.number, model=version.model).to_json()
 
     def route(self, model: str) -> Route | None:
         return self.routes()[model].route if self.tag_text else None

@@ -19,12 +19,15 @@ from ml_assets.rollouts.offers import offer_version
 from ml_assets.rollouts.rollout import Beginning, Measurement, apply_step, begin, measure, take_step
 from ml_assets.spec.rollout import GuardrailSpec, RolloutSpec, ShadowSpec
 from ml_assets.storage.lake import Lake, Rows
+from ml_assets.storage.manifest import Input
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.definition import ModelDefinition
+from ml_assets_tests.serving.released import manifest
 
 MODEL = "shop"
 START = datetime(2026, 6, 1, 12)  # noqa: DTZ001 - the lake's times are naive UTC
 DAY = date(2026, 5, 31)
+INPUTS = (Input("x", "number", "habits", 1.0), Input("seldom", "number", "habits", 1.0, missing=0.5))
 SPEC = RolloutSpec(
     guardrails=(GuardrailSpec(metric="errors", at_most_worse=0.02),),
     shadow=ShadowSpec(after=timedelta(days=14)),
@@ -104,6 +107,9 @@ class SmallRegistry:
         self.fate.write()
         self.text = None
 
+    def manifest(self, released: Version) -> bytes:
+        return manifest(released.number, inputs=INPUTS).to_json()
+
     def read(self, _: str, __: str) -> bytes | None:
         return None
 
@@ -159,10 +165,10 @@ class Scene:
         writer.close()
 
     def answer(self, count: int = 200, errors: int = 0) -> None:
-        """The champion answers, before the rollout: 1 ms to 2 ms, one of ten without a feature."""
-        at = self.micros(self.now - timedelta(hours=3))
+        """The champion answers, before the rollout: 1 ms to 2 ms, one of ten without a feature that is expected."""
+        at, lacking = self.micros(self.now - timedelta(hours=3)), ['["seldom","x"]', '["seldom"]', *[None] * 8]
         self.write(*(
-            Prediction(f"p{n}", MODEL, "6", CHAMPION, f"c{n % 150}", None, 0.5, "no", "{}", None if n % 10 else '["x"]',
+            Prediction(f"p{n}", MODEL, "6", CHAMPION, f"c{n % 150}", None, 0.5, "no", "{}", lacking[n % 10],
                        None, at, 1_000 + 1_000 * n // count)
             for n in range(count)
         ))  # fmt: skip

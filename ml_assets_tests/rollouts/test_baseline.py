@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from ml_assets.decisions.route import CHAMPION
@@ -12,7 +13,7 @@ from ml_assets.monitoring.log.take import take
 from ml_assets.rollouts.baseline import RolloutBaseline, measure_champion
 from ml_assets.rollouts.begin import begin
 from ml_assets.rollouts.disagreement import expected_disagreement
-from ml_assets.spec.rollout import RolloutSpec
+from ml_assets.spec.rollout import QualitySpec, RolloutSpec
 from ml_assets.storage.registry import Version
 from ml_assets.training.dataset import build
 from ml_assets.training.publish import manifest
@@ -20,11 +21,11 @@ from ml_assets.training.release import release
 from ml_assets.training.report import report
 from ml_assets.training.train import train
 from ml_assets_tests.conftest import AS_OF, Tiny, habits
-from ml_assets_tests.rollouts.scene import DAY, MODEL, START, Scene
+from ml_assets_tests.rollouts.scene import DAY, MODEL, START, Scene, version
 
 
 def measured(scene: Scene, unit: str = "entity") -> RolloutBaseline:
-    return measure_champion(scene.lake, scene.store, MODEL, 6, unit=unit, now=scene.now)
+    return measure_champion(scene.lake, scene.known, scene.store, version(6), unit=unit, now=scene.now)
 
 
 def test_rows_that_the_lake_has_and_rows_that_wait_are_counted_once(scene: Scene) -> None:
@@ -32,7 +33,9 @@ def test_rows_that_the_lake_has_and_rows_that_wait_are_counted_once(scene: Scene
     waiting = measured(scene)
     assert waiting.answers == 200
     assert waiting.error_rate == pytest.approx(4 / 201)
-    assert waiting.missing_rate == pytest.approx(15 / 151), "of 150 units those whose number ends with 0"
+    assert waiting.missing_rate == pytest.approx(15 / 151), (
+        "of 150 units those whose number ends with 0; others lack what many lack"
+    )
     assert waiting.latency == pytest.approx((1_497.5, 1_945.25, 1_985.05))
     assert measured(scene, "request").missing_rate == pytest.approx(20 / 201)
     take(scene.lake, scene.store, MODEL, DAY)
@@ -72,6 +75,27 @@ def test_a_champion_of_a_minute_is_not_taken_for_one_that_always_fails(scene: Sc
                for n in range(200)]  # fmt: skip
     scene.write(*answers)
     assert measured(scene).error_rate == pytest.approx(0.5 / 201)
+
+
+def test_a_stage_waits_for_no_more_units_than_the_entities_that_are_known_can_give(scene: Scene) -> None:
+    scene.lake.append(f"{MODEL}/predictions", pa.table({"as_of": [DAY - timedelta(weeks=1)] + [DAY] * 3_000}))
+    scene.spec = scene.spec.model_copy(update={"sample": 1_000, "quality": (QualitySpec(metric="log_loss"),)})
+    step = scene.started()
+    assert (
+        "log_loss cannot be judged by labels: a shadow.share of 0.1 of 3,000 entities gives about 300 " in step.reason
+    )
+    scene.ask(1_000)
+    held = scene.tick()
+    assert held
+    assert (
+        " of 240 units seen by the challenger (10 % of 3,000 entities are 300, too few for a sample of 1,000)"
+        in held.reason
+    )
+    scene.ask(2_000)
+    advanced = scene.tick(after=timedelta(hours=1))
+    assert advanced
+    assert advanced.action == "advance"
+    assert "units in 1 h 15 min at a share of 10 % (10 % of 3,000 entities are 300, " in advanced.reason
 
 
 def ship(shop: Tiny, number: int) -> Version:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import time
+from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
@@ -61,11 +62,17 @@ def onnx(shift: float = 0.0, features: tuple[Input, ...] = INPUTS) -> bytes:
     return bytes(made.SerializeToString())
 
 
-def manifest(version: int = 1, shift: float = 0.0, model: str = MODEL, feature_set: str = FEATURES) -> Manifest:
+def manifest(
+    version: int = 1,
+    shift: float = 0.0,
+    model: str = MODEL,
+    feature_set: str = FEATURES,
+    inputs: Sequence[Input] = INPUTS,
+) -> Manifest:
     """The manifest of such a model."""
     return Manifest(
         model=model, version=version, as_of=str(AS_OF), entity=ENTITY, sha256=hashlib.sha256(onnx(shift)).hexdigest(),
-        inputs=INPUTS, ttls={"purchases": 14 * 86400.0, "tenure": 14 * 86400.0}, feature_set=feature_set,
+        inputs=tuple(inputs), ttls={"purchases": 14 * 86400.0, "tenure": 14 * 86400.0}, feature_set=feature_set,
         bands=(Band("low", 0.0), Band("medium", 0.3), Band("high", 0.6)), max_rows=5, metrics={"roc_auc": 0.8},
         gates=(PassedGate("roc_auc_at_least", 0.8, 0.7, "roc_auc is 0.8, at least 0.7"),), reason="all 1 gates passed",
         run_id="run1", run_url="http://127.0.0.1:5000/#/experiments/1/runs/run1",

@@ -1,6 +1,7 @@
 """Units are split among the variants of a route; a challenger that fails costs no answer, and is measured."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,19 @@ def test_missing_values_and_slow_answers_are_failures_once_a_unit(tmp_path: Path
     assert not any(variant == CHALLENGER and "slow" in reason for _, variant, reason in _failures(served))
     assert len(served.events(VariantFailure)) == len(_failures(served))
     assert len(served.events(Exposure)) == 2
+
+
+def test_a_feature_that_many_rows_of_the_training_lacked_is_no_failure_where_it_is_missing(tmp_path: Path) -> None:
+    spend, n, plan = INPUTS
+    told = (replace(spend, missing=0.0), replace(n, missing=0.4), replace(plan, missing=0.01))
+    served = served_split(tmp_path, inputs=told)
+    with served.client:
+        _answers(served, row(ONE[0], n=None), row(TWO[0], n=None), row(TWO[1], plan=None), row(TWO[2]))
+        _answers(served, row(TWO[2], **{"total spend": None}))
+    assert _failures(served) == {
+        (ONE[0], CHAMPION, "missing"),  # a manifest that does not say what is often missing
+        (TWO[1], CHALLENGER, "missing"), (TWO[2], CHALLENGER, "missing"),
+    }  # fmt: skip
 
 
 def test_a_row_without_a_name_is_the_champions_and_not_counted_unless_requests_are_units(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ class ServedModel:
         self.manifest = artifact.manifest
         self.requests = Requests(self.manifest)
         self.version = str(self.manifest.version)
+        self.expected = self.manifest.expected
         self._texts = [at for at, column in enumerate(self.manifest.inputs) if column.kind == "document"]
         self._pick: dict[int, Callable[[Sequence[Any]], Sequence[Value]]] = {}
 

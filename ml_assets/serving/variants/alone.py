@@ -61,7 +61,7 @@ async def answer_alone(
     model = split.models[row.variant] or split.default
     labels = AnswerLabels(row.variant, [prediction_id(split.route.model, now)], began // 1000, (now - began) // 1000)
     answers, predictions = model.label(rows.entities, inputs, decisions, labels)
-    marks = answer_marks(split, row.variant, predictions[0], failed=False)
+    marks = answer_marks(split, row.variant, answers[0].missing, predictions[0], failed=False)
     if row.unit is not None and not units.new_marks(row.unit, marks):
         await services.recorder.record_predictions(predictions)
         return answers

@@ -165,8 +165,9 @@ class SplitRequest:
         """Write what is known of the answers, in one transaction."""
         answered = [self._answers[at] for at in range(len(self._ids))]
         measured = self._measured()
-        for at, (row, (_, prediction)) in enumerate(zip(self._assigned, answered, strict=True)):
-            marks = answer_marks(self._split, row.variant, prediction, failed=at in self._failed)
+        for at, (row, (answer, prediction)) in enumerate(zip(self._assigned, answered, strict=True)):
+            failed = at in self._failed
+            marks = answer_marks(self._split, row.variant, answer.missing, prediction, failed=failed)
             measured.add(row, marks, prediction.prediction_id, prediction.requested_at)
         await self._services.recorder.record_answers([prediction for _, prediction in answered], measured.rows)
         measured.remember()

@@ -4,7 +4,7 @@ Each is written once a unit, so a decision counts units, not requests: who comes
 first row of each key; what a process has written it does not write again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from ml_assets.events.exposures import ERROR, FAILURES, MISSING, SLOW, Exposure, VariantFailure
@@ -139,17 +139,21 @@ class Measured:
             self._units.remember(unit, marks)
 
 
-def answer_marks(split: TrafficSplit, variant: str, prediction: Prediction, *, failed: bool) -> int:
+def answer_marks(
+    split: TrafficSplit, variant: str, missing: Collection[str], prediction: Prediction, *, failed: bool
+) -> int:
     """The marks of an answer: that its unit was exposed, and what went wrong.
 
     Args:
         split: of the route.
         variant: that was assigned.
+        missing: the features without a value. One that rows of the training lacked, too, is no failure.
         prediction: what is recorded of the answer.
         failed: another variant answered than the one that was assigned.
     """
     marks = EXPOSED | FAILED if failed else EXPOSED
-    if prediction.missing and not failed:
+    model = split.models[variant]
+    if missing and not failed and model is not None and not model.expected.isdisjoint(missing):
         marks |= _BITS[MISSING]
     for bit, limit in zip(_SLOW_BITS, split.limits[variant], strict=False):  # no limits: latency is not measured
         if prediction.latency > limit:
