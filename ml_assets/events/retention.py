@@ -1,6 +1,6 @@
 """Retention: rows of the event store that the graph has taken, and that are old, are deleted in batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection, Table, delete, select
@@ -11,7 +11,7 @@ from ml_assets.events.schema import EVENTS, EXPORTED
 Begin = Callable[[], AbstractContextManager[Connection]]
 
 
-def delete_old(begin: Begin, kind: Kind, model: str, before: int, batch: int) -> int:
+def delete_old(begin: Begin, kind: Kind, model: str, before: int, spared: Collection[str], batch: int) -> int:
     """Delete rows of a kind in their order, up to the first that is younger; return how many went.
 
     They are looked for without a lock, because rows of other models may lie between.
@@ -21,11 +21,14 @@ def delete_old(begin: Begin, kind: Kind, model: str, before: int, batch: int) ->
         kind: of the rows.
         model: the model's folder; rows of others stay.
         before: microseconds since 1970, UTC.
+        spared: names of experiments whose rows stay.
         batch: rows a transaction.
     """
     table, deleted, last = EVENTS[kind].table, 0, 0
     end = _end(begin, table, model, before, EVENTS[kind].aged_by)
     old = select(table.c.sequence).where(table.c.model == model, table.c.sequence <= end)
+    if spared and "experiment" in table.c:
+        old = old.where(table.c.experiment.not_in(spared))
     while last < end:
         with begin() as connection:
             some = old.where(table.c.sequence > last).order_by(table.c.sequence).limit(batch)

@@ -4,7 +4,7 @@ An error of the store means that nothing was acknowledged. The events may be the
 can be lost on its way), never in part.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
@@ -139,6 +139,11 @@ class EventStore:
         rows = tuple(_row(kind, row) for row in stored)
         return EventPage(rows, int(stored[-1][0]) if len(stored) == limit else max(sequence, last))
 
+    def last(self, kind: Kind) -> int:
+        """The number up to which every row of a kind is there, whoever writes meanwhile; 0 before the first."""
+        with as_store_errors(self._url):
+            return self._last(EVENTS[kind].table)
+
     def find(self, kind: type[E], prediction_id: str) -> E | None:
         """The row of that id, of a kind that has one; None where none was recorded, or it was deleted."""
         table = EVENTS[kind].table
@@ -176,7 +181,7 @@ class EventStore:
         with as_store_errors(self._url), self._begin() as connection:
             return exported_mark(connection, EVENTS[kind].table, model)
 
-    def retain(self, model: str, before: int, *, batch: int = 1000) -> int:
+    def retain(self, model: str, before: int, *, spared: Collection[str] = (), batch: int = 1000) -> int:
         """Delete what the graph has taken of a model and what is older; how many rows went.
 
         Writers wait for one batch at most. Rows go in their order and up to the first that is younger. The file of
@@ -185,10 +190,11 @@ class EventStore:
         Args:
             model: the model's folder; rows of others stay.
             before: microseconds since 1970, UTC.
+            spared: names of experiments and of stages whose units are counted still: their rows stay.
             batch: rows a transaction.
         """
         with as_store_errors(self._url):
-            return sum(delete_old(self._begin, kind, model, before, batch) for kind in EVENTS)
+            return sum(delete_old(self._begin, kind, model, before, spared, batch) for kind in EVENTS)
 
     def count(self, model: str) -> int:
         """Count the rows of a model."""

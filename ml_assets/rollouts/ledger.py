@@ -125,6 +125,12 @@ def counted_stages(steps: Sequence[RolloutStep]) -> list[RolloutStep]:
     return stages
 
 
+def running_stages(lake: Lake, model: str) -> list[str]:
+    """The names under which the units of the rollout that is running are counted; empty where none is."""
+    step = open_step(lake, model)
+    return [] if step is None else [each.experiment for each in counted_stages(steps_of(lake, model, step.rollout))]
+
+
 def time_after(last: RolloutStep | None, now: datetime) -> datetime:
     """When a step is taken: never earlier than the one before it, for the clocks of machines differ.
 

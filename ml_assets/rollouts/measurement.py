@@ -1,7 +1,7 @@
 """A measurement of a running rollout: what was counted of it, and what follows. Nothing is written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from ml_assets.decisions.rates import RateStage
 from ml_assets.decisions.rollout import SHADOW_STAGE, RolloutEvidence, decide
 from ml_assets.decisions.route import CHALLENGER, CHAMPION
 from ml_assets.decisions.sample_ratio import SampleCounts
-from ml_assets.events.counts import TrafficCounts, count_traffic
+from ml_assets.events.counts import TrafficCounts, TrafficTally, tally_traffic
 from ml_assets.events.exposures import ERROR, MISSING, SLOW
 from ml_assets.events.rows import EventStoreError
 from ml_assets.events.store import EventStore
@@ -43,6 +43,7 @@ class Measurement:
         stages: the stages whose counts hold.
         counts: what was counted in each.
         store: the identity of the event store; that of the step where it does not answer.
+        until: table of the event store → the number of its last row that was counted.
     """
 
     step: RolloutStep
@@ -53,6 +54,7 @@ class Measurement:
     stages: tuple[RolloutStep, ...] = ()
     counts: tuple[TrafficCounts, ...] = ()
     store: str = ""
+    until: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def spec(self) -> RolloutSpec:
@@ -66,12 +68,13 @@ class Measurement:
 
     @property
     def evidence(self) -> str:
-        """JSON, for the ledger: `guardrails` and `stages`, each stage with its share and its counts."""
+        """JSON, for the ledger: `guardrails`, `stages` with their counts, and `until` where these go."""
         stages = [
             {"stage": stage.stage, "share": stage.share, **msgspec.to_builtins(counts)}
             for stage, counts in zip(self.stages, self.counts, strict=True)
         ]
-        return msgspec.json.encode({"guardrails": self.guardrails, "stages": stages}).decode()
+        kept = {"guardrails": self.guardrails, "stages": stages, "until": self.until}
+        return msgspec.json.encode(kept).decode()
 
 
 def measure(lake: Lake, registry: Registry, store: EventStore, model: str, *, now: datetime) -> Measurement | None:
@@ -125,7 +128,9 @@ def _find_gap(registry: Registry, model: str, step: RolloutStep, identity: str, 
 def _count(lake: Lake, store: EventStore, model: str, step: RolloutStep, now: datetime) -> Measurement:
     steps = steps_of(lake, model, step.rollout)
     stages = counted_stages(steps)
-    counts = count_traffic(store, model, [stage.experiment for stage in stages])
+    names = [stage.experiment for stage in stages]
+    tally = tally_traffic(store, model, names, find_tally(steps, step.store, names))
+    counts = tally.counts
     requests = count_requests(lake, store, model, step.began_at)
     spec, baseline = RolloutSpec.model_validate_json(step.policy), RolloutBaseline.from_json(step.baseline)
     evidence = RolloutEvidence(
@@ -144,7 +149,28 @@ def _count(lake: Lake, store: EventStore, model: str, step: RolloutStep, now: da
     )
     verdict = decide(spec.policy, evidence, now)
     action: Action = verdict.action.value
-    return Measurement(step, now, action, verdict.reason, verdict.numbers, tuple(stages), counts, step.store)
+    return Measurement(
+        step, now, action, verdict.reason, verdict.numbers, tuple(stages), counts, step.store, tally.until
+    )
+
+
+def find_tally(steps: Sequence[RolloutStep], store: str, names: Sequence[str]) -> TrafficTally | None:
+    """What the ledger keeps of an earlier measurement from which counting may go on; None: everything is counted.
+
+    Args:
+        steps: of the rollout, in order.
+        store: the identity of the event store, whose numbers mean nothing in another one.
+        names: of the stages whose counts hold. One that began anew is another one, and what was counted with the stage
+            in its place is of no use.
+    """
+    for step in reversed(steps):
+        if step.store != store:
+            return None
+        kept = read_evidence(step)
+        counts = tuple(msgspec.convert(each, TrafficCounts) for each in kept.get("stages", ()))
+        if kept.get("until") and [each.experiment for each in counts] == [*names[: len(counts)]]:
+            return TrafficTally(counts, kept["until"])
+    return None
 
 
 def _margin(spec: RolloutSpec) -> float:

@@ -1,6 +1,8 @@
 """Units of variants are counted once, where they came first, whatever the clocks of servers say."""
 
-from ml_assets.events.counts import TrafficCounts, count_traffic
+import numpy as np
+
+from ml_assets.events.counts import TrafficCounts, TrafficTally, count_traffic, tally_traffic
 from ml_assets.events.exposures import ERROR, MISSING, Exposure, ShadowAnswer, VariantFailure
 from ml_assets.events.rows import Event
 from ml_assets.events.store import EventStore
@@ -57,6 +59,42 @@ def test_a_failure_counts_once_for_each_reason(store: EventStore) -> None:
     first, second = count_traffic(store, "churn", [ONE, TWO])
     assert first.failures == {ERROR: {"champion": 1, "challenger": 1}, MISSING: {"champion": 1}}
     assert second.failures == {ERROR: {"challenger": 1}}
+
+
+def test_counts_that_go_on_from_earlier_ones_are_those_of_all_rows(store: EventStore) -> None:
+    """Units return, in later stages and under the other variant; between two tallies some rows come, or none."""
+    rng, names, tally = np.random.default_rng(1), [ONE], TrafficTally()
+    for turn in range(24):
+        rows = list[Event]()
+        for _ in range(rng.integers(0, 40)):
+            stage, unit, variant = rng.choice(names), f"u{rng.integers(60)}", rng.choice(["champion", "challenger"])
+            rows.append(exposure(stage, unit, variant, at=int(rng.integers(1_000))))
+            if rng.random() < 0.3:
+                rows.append(failure(stage, unit, variant, rng.choice([ERROR, MISSING])))
+            if rng.random() < 0.3:
+                rows.append(shadow(stage, unit, agrees=bool(rng.random() < 0.5)))
+        write(store, *rows, Exposure("other", ONE, f"u{turn}", "champion", "p", 1))
+        if turn == 12:
+            names = [ONE, TWO]
+        tally = tally_traffic(store, "churn", names, tally)
+        assert tally == tally_traffic(store, "churn", names)
+    assert tally.counts[0].repeated > 10
+
+
+def test_a_store_that_was_put_back_is_counted_anew(store: EventStore) -> None:
+    write(store, exposure(ONE, "a", "champion"))
+    ahead = TrafficTally((TrafficCounts(ONE, {"champion": 9}),), {"exposures": 9})
+    assert tally_traffic(store, "churn", [ONE], ahead).counts[0].first == {"champion": 1}
+
+
+def test_the_units_that_are_counted_still_are_spared_by_the_retention(store: EventStore) -> None:
+    write(store, exposure(ONE, "a", "champion"), exposure(TWO, "b", "champion"), failure(ONE, "a", "champion"))
+    for kind in (Exposure, VariantFailure):
+        store.mark_exported(kind, "churn", store.last(kind))
+    assert store.retain("churn", 10, spared=[ONE]) == 1
+    (first, second) = count_traffic(store, "churn", [ONE, TWO])
+    assert (first.first, first.failures, second.first) == ({"champion": 1}, {ERROR: {"champion": 1}}, {})
+    assert store.retain("churn", 10) == 2
 
 
 def test_a_shadowed_unit_counts_once(store: EventStore) -> None:

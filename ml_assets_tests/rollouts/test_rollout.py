@@ -7,12 +7,16 @@ import pytest
 
 from ml_assets.decisions.route import CHALLENGER, CHAMPION, PREVIOUS, Route, Variant
 from ml_assets.errors import TrainingError
+from ml_assets.events.counts import count_traffic
 from ml_assets.events.rows import Traffic
+from ml_assets.events.schema import EVENTS
 from ml_assets.events.store import EventStore
+from ml_assets.rollouts.ledger import counted_stages, running_stages
+from ml_assets.rollouts.measurement import find_tally
 from ml_assets.rollouts.rollout import promote_by_hand, resume, roll_back_by_hand
 from ml_assets.rollouts.turns import TurnTakenError, end_turn, take_turn
 from ml_assets.training.release import history
-from ml_assets_tests.rollouts.scene import MODEL, START, Scene
+from ml_assets_tests.rollouts.scene import MODEL, SPEC, START, Scene
 
 
 def test_a_good_challenger_becomes_the_champion_in_stages(scene: Scene) -> None:
@@ -221,3 +225,41 @@ def test_people_end_promote_and_resume(scene: Scene) -> None:
     with pytest.raises(TrainingError, match="no rollout is running"):
         roll_back_by_hand(scene.lake, scene.known, MODEL, reason="late", actor="ada", now=scene.now)
     assert CHALLENGER not in scene.registry.aliases
+
+
+def test_a_look_counts_on_from_the_last_one_and_finds_what_counting_all_finds(scene: Scene) -> None:
+    """Through a stage, its successor, one that was begun anew by hand and is held for longer than rows are kept."""
+    scene.spec = SPEC.model_copy(update={"sample": 100, "bake": timedelta(minutes=100)})
+    scene.started()
+    seen = set[str]()
+    for turn in range(12):
+        scene.ask(400, disagree=0.1)
+        scene.asked -= 150  # some of them come back, in the next stage, too
+        if turn == 8:
+            resume(scene.lake, scene.known, MODEL, reason="put right", actor="ada", now=scene.now)
+        step = scene.tick(after=timedelta(minutes=20))
+        assert step
+        stages = counted_stages(scene.steps)
+        kept = find_tally(scene.steps, step.store, [stage.experiment for stage in stages])
+        counted = scene.measure()
+        assert kept is not None
+        assert counted is not None
+        assert counted.counts == count_traffic(scene.store, MODEL, running_stages(scene.lake, MODEL))
+        seen.add(step.experiment)
+    assert len(seen) == 3
+    for kind in EVENTS:
+        scene.store.mark_exported(kind, MODEL, scene.store.last(kind))
+    scene.store.retain(MODEL, scene.micros(scene.now + timedelta(days=40)), spared=running_stages(scene.lake, MODEL))
+    held = scene.measure()
+    assert held is not None
+    assert counted is not None
+    assert held.counts == counted.counts
+
+
+def test_what_was_counted_in_another_store_is_not_gone_on_from(scene: Scene) -> None:
+    step = scene.started()
+    scene.ask(500)
+    scene.tick()
+    assert find_tally(scene.steps, step.store, [step.experiment]) is not None
+    assert find_tally(scene.steps, "another", [step.experiment]) is None
+    assert find_tally(scene.steps, step.store, ["7-1/9"]) is None
