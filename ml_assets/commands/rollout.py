@@ -8,6 +8,7 @@ from ml_assets.commands.project import Project
 from ml_assets.errors import TrainingError
 
 if TYPE_CHECKING:
+    from ml_assets.rollouts.report import RolloutReport
     from ml_assets.storage.lake import Lake
 
 RolloutCommand = Literal["show", "resume", "promote", "roll-back", "offer"]
@@ -30,7 +31,7 @@ def rollout(project: Project, model: str, command: RolloutCommand, *, version: i
     """
     project.model(model)
     if command == "show":
-        return describe_rollout(project.lake, model)
+        return show_rollout(project.lake, model)
     if not reason.strip():
         raise TrainingError(f"{model}: {command} needs a reason: say with --reason why")
     if (version is not None) != (command == "offer"):
@@ -45,7 +46,7 @@ def _step(project: Project, model: str, command: RolloutCommand, reason: str) ->
 
     act = {"resume": resume, "promote": promote_by_hand, "roll-back": roll_back_by_hand}[command]
     act(project.lake, project.registry, model, reason=reason, actor=person(), now=_now())
-    return describe_rollout(project.lake, model)
+    return show_rollout(project.lake, model)
 
 
 def _offer(project: Project, model: str, number: int, reason: str) -> str:
@@ -61,24 +62,30 @@ def _offer(project: Project, model: str, number: int, reason: str) -> str:
     return f"{model}: version {number} is offered to the rollout, which begins when its turn comes"
 
 
-def describe_rollout(lake: "Lake", model: str) -> str:
-    """How the last rollout of a model stands, and who waits, in a few lines."""
-    from ml_assets.rollouts.ledger import last_step
-    from ml_assets.rollouts.measurement import read_evidence
+def show_rollout(lake: "Lake", model: str) -> str:
+    """How the last rollout of a model stands, what each guardrail says, what labels say since, and who waits."""
     from ml_assets.rollouts.offers import next_offer
+    from ml_assets.rollouts.report import read_report
 
-    step, waiting = last_step(lake, model), next_offer(lake, model)
-    lines = [f"{model}: no rollout yet"]
-    if step is not None:
-        state = f"{step.share:.0%} of the units" if step.is_open else step.action.replace("_", " ")
-        lines = [
-            f"{model}: rollout {step.rollout} of version {step.challenger} beside version {step.control}: {state}",
-            f"{step.at:%Y-%m-%d %H:%M} UTC, {step.actor}: {step.action}: {step.reason}",
-            *(result["reason"] for result in read_evidence(step).get("guardrails", [])),
-        ]
+    report, waiting = read_report(lake, model), next_offer(lake, model)
+    lines = [f"{model}: no rollout yet"] if report is None else _lines(lake, report)
     if waiting is not None:
         lines.append(f"version {waiting.version} waits for its turn: {waiting.reason}")
     return "\n".join(lines)
+
+
+def _lines(lake: "Lake", report: "RolloutReport") -> list[str]:
+    from ml_assets.rollouts.report import late_sentence
+
+    step = report.last
+    state = f"{step.share:.0%} of the units" if step.is_open else step.action.replace("_", " ")
+    late = late_sentence(lake, report.model) if step.action == "promote" else None
+    return [
+        f"{report.model}: rollout {step.rollout} of version {step.challenger} beside version {step.control}: {state}",
+        f"{step.at:%Y-%m-%d %H:%M} UTC, {step.actor}: {step.action}: {step.reason}",
+        *(each.reason for each in report.results),
+        *([f"late verdict, {late}"] if late else []),
+    ]
 
 
 def _now() -> datetime:

@@ -1,7 +1,7 @@
 """The sensor that watches a rollout: it measures, takes what follows at once, and asks for what people look at."""
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import dagster as dg
 from pydantic import BaseModel
@@ -40,6 +40,13 @@ class RolloutCursor(BaseModel):
     def read(cls, text: str | None) -> Self:
         """The cursor as Dagster kept it."""
         return cls.model_validate_json(text) if text else cls()
+
+    def note(self, kind: Literal["step", "rollback", "compared"], name: str) -> bool:
+        """Keep the name of what is asked for now; false where that was asked for already, or there is nothing."""
+        if not name or getattr(self, kind) == name:
+            return False
+        setattr(self, kind, name)
+        return True
 
 
 def rollout_sensor(
@@ -93,12 +100,9 @@ def request_step(
         cursor: is told what is asked for.
         step: the last one.
     """
-    name = f"{step.rollout}/{step.step}" if step else ""
-    if step is None or name == cursor.step:
+    if step is None or not cursor.note("step", name := f"{step.rollout}/{step.step}"):
         return None
-    cursor.step = name
-    tags = {REASON: f"rollout {step.rollout}: {step.action}, {step.reason}"}
-    return dg.RunRequest(run_key=f"{folder}/rollout/{name}", asset_selection=[key], tags=tags)
+    return _run(f"{folder}/rollout/{name}", key, f"rollout {step.rollout}: {step.action}, {step.reason}")
 
 
 def request_page(
@@ -112,12 +116,9 @@ def request_page(
         cursor: is told what is asked for.
         rollback: the last one.
     """
-    name = f"{rollback.name} {rollback.at.isoformat()}" if rollback else ""
-    if rollback is None or name == cursor.rollback:
+    if rollback is None or not cursor.note("rollback", name := f"{rollback.name} {rollback.at.isoformat()}"):
         return None
-    cursor.rollback = name
-    tags = {REASON: f"version {rollback.version} was rolled back: {rollback.reason}"}
-    return dg.RunRequest(run_key=f"{folder}/incident/{name}", asset_selection=[key], tags=tags)
+    return _run(f"{folder}/incident/{name}", key, f"version {rollback.version} was rolled back: {rollback.reason}")
 
 
 def request_comparison(
@@ -136,12 +137,10 @@ def request_comparison(
     """
     if step is None or step.action != "promote" or not RolloutSpec.model_validate_json(step.policy).quality:
         return None
-    name = f"{step.rollout}/{now:%Y-%m-%dT%H}"
-    if name == cursor.compared:
+    if not cursor.note("compared", name := f"{step.rollout}/{now:%Y-%m-%dT%H}"):
         return None
-    cursor.compared = name
-    tags = {REASON: f"rollout {step.rollout}: labels may have come since the promotion"}
-    return dg.RunRequest(run_key=f"{folder}/rollout/labels/{name}", asset_selection=[key], tags=tags)
+    why = f"rollout {step.rollout}: labels may have come since the promotion"
+    return _run(f"{folder}/rollout/labels/{name}", key, why)
 
 
 def request_beginning(
@@ -174,4 +173,8 @@ def request_beginning(
         return None
     cursor.version, cursor.answers, cursor.asked_at = waiting.version, answers, now
     run_key = f"{folder}/rollout/begin/{waiting.version}/{waiting.at.isoformat()}/{answers}"
-    return dg.RunRequest(run_key=run_key, asset_selection=[key], tags={REASON: found.reason})
+    return _run(run_key, key, found.reason)
+
+
+def _run(name: str, key: dg.AssetKey, why: str) -> dg.RunRequest:
+    return dg.RunRequest(run_key=name, asset_selection=[key], tags={REASON: why})
