@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, NamedTuple
 
 from ml_assets.errors import TrainingError, list_values
-from ml_assets.storage.manifest import named_inputs
+from ml_assets.storage.artifact_inputs import ArtifactInputs
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -33,10 +33,10 @@ def vocabulary(onnx: bytes, columns: Sequence[str]) -> dict[str, frozenset[str]]
 
     model = load_from_string(onnx)
     graph = model.graph
-    inputs = named_inputs([each.name for each in graph.input], {each.key: each.value for each in model.metadata_props})
-    if unknown := [name for name in columns if name not in inputs]:
-        raise TrainingError(f"the model has no input {unknown[0]!r}: name some of {list_values(inputs)}")
-    columns_by_input = {inputs[name]: name for name in columns}
+    places = ArtifactInputs.of_model(model).places
+    if unknown := [name for name in columns if name not in places]:
+        raise TrainingError(f"the model has no input {unknown[0]!r}: name some of {list_values(places)}")
+    columns_by_input = {places[name].tensor: name for name in columns}
     makers = {output: node for node in graph.node for output in node.output}
     vocabularies: dict[str, frozenset[str]] = {}
     for node in _vectorizers(graph):

@@ -1,10 +1,8 @@
 """The manifest of a release: what a server needs to answer with a version, as the gates let it pass."""
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -15,22 +13,6 @@ PROBABILITIES = "probabilities"
 
 MISSING = "<missing>"
 """What stands for a missing text in the string tensors, which know no null. Whoever calls a model sends it."""
-
-
-FEATURES = "ml_assets.features"
-"""The metadata of an artifact that holds the features' names as JSON, in the order of its inputs. The inputs themselves
-are called f0, f1, …, because ONNX takes letters, digits and _ only, and a feature may be called anything."""
-
-
-def tensors(session: Any) -> dict[str, str]:  # noqa: ANN401 - onnxruntime has no types
-    """Feature → input of an artifact in a session, in the order of the inputs."""
-    inputs = [tensor.name for tensor in session.get_inputs()]
-    return named_inputs(inputs, session.get_modelmeta().custom_metadata_map)
-
-
-def named_inputs(inputs: Sequence[str], metadata: Mapping[str, str]) -> dict[str, str]:
-    """Feature → input, from the inputs of an artifact and its metadata; in one without, both have one name."""
-    return dict(zip(json.loads(metadata[FEATURES]) if FEATURES in metadata else inputs, inputs, strict=True))
 
 
 RARELY = 0.01

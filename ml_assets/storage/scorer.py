@@ -67,8 +67,8 @@ class Scorer:
         self._session = onnxruntime.InferenceSession(
             str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
         )
-        # By place: an artifact may name its inputs as it likes.
-        self._tensors = [tensor.name for tensor in self._session.get_inputs()]
+        # By place: an artifact may name its inputs as it likes. One of k columns holds the next k features.
+        self._tensors = [(tensor.name, _width(tensor.shape)) for tensor in self._session.get_inputs()]
 
     def predict(self, data: "pd.DataFrame", params: object = None) -> "pd.DataFrame":  # noqa: ARG002 - MLflow's interface
         """Score rows of features; further columns are ignored, and what is missing may be None, NaN or `pd.NA`.
@@ -98,10 +98,16 @@ class Scorer:
         absent = [name for name, _ in self._inputs if name not in data.columns]
         if absent:
             raise ValueError(f"the rows have no column {', '.join(map(repr, absent))}: the model was trained with it")
-        columns = [_CONVERTED[kind](data[name], self._missing) for name, kind in self._inputs]
-        feed = {tensor: column.reshape(-1, 1) for tensor, column in zip(self._tensors, columns, strict=True)}
+        import numpy as np
+
+        columns = iter([_CONVERTED[kind](data[name], self._missing) for name, kind in self._inputs])
+        feed = {tensor: np.stack([next(columns) for _ in range(width)], axis=1) for tensor, width in self._tensors}
         scores: NDArray[np.float32] = self._session.run([self._output], feed)[0]
         return scores
+
+
+def _width(shape: Sequence[Any]) -> int:
+    return shape[1] if len(shape) > 1 and isinstance(shape[1], int) else 1
 
 
 def _numbers(column: "pd.Series[Any]", _: str) -> "NDArray[Any]":

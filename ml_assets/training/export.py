@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_assets.errors import TrainingError, list_values
-from ml_assets.storage.manifest import FEATURES, MISSING, PROBABILITIES, tensors
+from ml_assets.storage.artifact_inputs import FEATURES, NUMBERS, ArtifactInputs
+from ml_assets.storage.manifest import MISSING, PROBABILITIES
 from ml_assets.training.converters import converters
 
 if TYPE_CHECKING:
@@ -23,12 +24,11 @@ _ROWS = 100_000  # of one call; a row of text is a row of its whole vocabulary
 
 
 def to_onnx(pipeline: "Pipeline", columns: "FeatureColumns") -> bytes:
-    """The serialised model: one input per column, in their order; the output `probabilities` is float [n, classes].
+    """The serialised model: one input of all numbers, and one for each text; its output is `probabilities`.
 
-    The inputs are called f0, f1, …, and the metadata `FEATURES` says which columns they are.
-
-    Numbers are float tensors [n, 1] with NaN for missing, categories string tensors [n, 1] with `MISSING`, text string
-    tensors [n, 1], empty for missing.
+    The input `numbers` is float [n, numbers] with NaN for missing. Categories are string tensors [n, 1] with `MISSING`,
+    text string tensors [n, 1], empty for missing, called f29, f30, …. The metadata `FEATURES` names the columns in
+    their order. `probabilities` is float [n, classes].
 
     Args:
         pipeline: a fitted pipeline of `estimator.build`.
@@ -68,6 +68,7 @@ def to_onnx(pipeline: "Pipeline", columns: "FeatureColumns") -> bytes:
     # skl2onnx lists the operator sets in the order of a set of strings, which differs in every process.
     model.opset_import.sort(key=lambda used: used.domain)
     _name_inputs(model.graph)
+    _join_numbers(model.graph, len(columns.numeric))
     entry = model.metadata_props.add()
     entry.key, entry.value = FEATURES, json.dumps(columns.all)
     return bytes(model.SerializeToString(deterministic=True))
@@ -86,6 +87,37 @@ def _name_inputs(graph: Any) -> None:  # noqa: ANN401 - an ONNX GraphProto
         node.input[:] = [names.get(name, name) for name in node.input]
 
 
+def _join_numbers(graph: Any, count: int) -> None:  # noqa: ANN401 - an ONNX GraphProto
+    """One input in place of the first `count`, which are numbers: to read so many tensors took longer than the trees.
+
+    Where a node joins all of them in their order, its readers have the new input; else each becomes a column of that.
+    The sums of the model are not touched, so no digit changes.
+    """
+    from onnx import TensorProto, helper
+
+    if not count:
+        return
+    used = {name for node in graph.node for name in (*node.input, *node.output)} | {each.name for each in graph.input}
+    whole = next(name for name in (NUMBERS + "_" * length for length in range(len(used) + 1)) if name not in used)
+    columns = [tensor.name for tensor in graph.input[:count]]
+    joining = {"Concat", "FeatureVectorizer"}
+    joints = [node for node in graph.node if node.op_type in joining and [*node.input] == columns]
+    names = dict.fromkeys((node.output[0] for node in joints), whole) | ({columns[0]: whole} if count == 1 else {})
+    nodes = [node for node in graph.node if node not in joints]
+    for node in nodes:
+        node.input[:] = [names.get(name, name) for name in node.input]
+    read = {name for node in nodes for name in node.input}
+    alone = [(at, name) for at, name in enumerate(columns) if name in read]
+    for at, name in alone:
+        graph.initializer.append(helper.make_tensor(f"{name}_place", TensorProto.INT64, [1], [at]))
+    gathers = [helper.make_node("Gather", [whole, f"{name}_place"], [name], axis=1) for _, name in alone]
+    rest = [helper.make_tensor_value_info(whole, TensorProto.FLOAT, [None, count]), *graph.input[count:]]
+    for field, values in ((graph.input, rest), (graph.node, [*gathers, *nodes])):
+        copies = [type(each).FromString(each.SerializeToString()) for each in values]
+        del field[:]
+        field.extend(copies)
+
+
 def session(onnx: bytes, threads: int = 1) -> "InferenceSession":
     """An ONNX Runtime session on the CPU; one thread is fastest for single rows, with equal digits always."""
     import onnxruntime
@@ -98,21 +130,20 @@ def session(onnx: bytes, threads: int = 1) -> "InferenceSession":
 
 
 def feed(model: "InferenceSession", X: "pd.DataFrame") -> "dict[str, NDArray[Any]]":  # noqa: N803 - scikit-learn's name
-    """The input tensors [n, 1] of `model` from the columns of `X`.
+    """The input tensors of `model` from the columns of `X`.
 
     Raises:
         TrainingError: a column that the model asks for is absent.
     """
-    names, kinds = tensors(model), [tensor.type for tensor in model.get_inputs()]
-    absent = sorted(names.keys() - set(X.columns))
+    inputs = ArtifactInputs.of_session(model)
+    absent = sorted(inputs.places.keys() - set(X.columns))
     if absent:
         raise TrainingError(
             f"the model asks for {list_values(absent)}, which the rows lack: bring every declared feature"
         )
-    return {
-        tensor: _tensor(X[name], words="string" in kind)
-        for (name, tensor), kind in zip(names.items(), kinds, strict=True)
-    }
+    return inputs.feed(
+        {name: _values(X[name], words=place.tensor in inputs.texts) for name, place in inputs.places.items()}
+    )
 
 
 def probabilities(onnx: "bytes | InferenceSession", X: "pd.DataFrame") -> "NDArray[np.float64]":  # noqa: N803 - scikit-learn's name
@@ -167,7 +198,7 @@ def _milliseconds(model: "InferenceSession", row: "dict[str, NDArray[Any]]") -> 
     return (time.perf_counter() - start) * 1000
 
 
-def _tensor(column: "pd.Series[Any]", *, words: bool) -> "NDArray[Any]":
+def _values(column: "pd.Series[Any]", *, words: bool) -> "NDArray[Any]":
     if words:
-        return column.astype(object).where(column.notna(), MISSING).to_numpy(dtype=object).reshape(-1, 1)
-    return column.to_numpy(dtype=np.float32, na_value=np.nan).reshape(-1, 1)
+        return column.astype(object).where(column.notna(), MISSING).to_numpy(dtype=object)
+    return column.to_numpy(dtype=np.float32, na_value=np.nan)

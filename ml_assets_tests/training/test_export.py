@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from ml_assets.errors import TrainingError
-from ml_assets.storage.manifest import MISSING, PROBABILITIES, tensors
+from ml_assets.storage.artifact_inputs import ArtifactInputs
+from ml_assets.storage.manifest import MISSING, PROBABILITIES
+from ml_assets.training import export
 from ml_assets.training.estimator import TermWeights, build
-from ml_assets.training.export import feed, latency, parity, score, session, to_onnx
+from ml_assets.training.export import feed, latency, parity, probabilities, score, session, to_onnx
 from ml_assets.training.frame import FeatureColumns
 
 NUMERIC = ["plain", "coarse", "large", "adjacent", "gaps", "extreme"]
@@ -112,21 +114,46 @@ def test_numbers_alone_and_categories_alone_are_exported() -> None:
         assert parity(pipeline, to_onnx(pipeline, chosen), X) < TOLERANCE
 
 
-def test_one_input_per_column_and_plain_probabilities() -> None:
+def test_one_input_of_all_numbers_one_per_text_and_plain_probabilities() -> None:
     model = session(exported())
-    features = {tensor: name for name, tensor in tensors(model).items()}
-    kinds = {features[tensor.name]: (tensor.type, tensor.shape[1]) for tensor in model.get_inputs()}
-    numbers = dict.fromkeys(NUMERIC, ("tensor(float)", 1))
-    assert kinds == numbers | dict.fromkeys(CATEGORICAL, ("tensor(string)", 1))
+    kinds = [(tensor.type, tensor.shape[1]) for tensor in model.get_inputs()]
+    assert kinds == [("tensor(float)", len(NUMERIC)), *[("tensor(string)", 1)] * len(CATEGORICAL)]
+    inputs = ArtifactInputs.of_session(model)
+    assert list(inputs.places) == COLUMNS.all
+    assert [inputs.places[name] for name in NUMERIC] == [(inputs.joined, at) for at in range(len(NUMERIC))]
     (found,) = model.run([PROBABILITIES], feed(model, rows(3, 1)[0]))
     assert (found.shape, found.dtype) == ((3, 2), np.float32)
     onnx.checker.check_model(onnx.load_from_string(exported()))
 
 
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [(BOOSTING, {"max_iter": 8}), (LOGISTIC, {}), (ENSEMBLE + "RandomForestClassifier", {"n_estimators": 5})],
+    ids=lambda value: str(value).rpartition(".")[2][:40],
+)
+def test_one_tensor_changes_no_bit(path: str, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Artifacts of earlier releases have an input for each number; they run on, through the same function."""
+    pipeline, X = fitted(path, parameters), rows(2000, 1)[0]
+    joined = to_onnx(pipeline, COLUMNS)
+    monkeypatch.setattr(export, "_join_numbers", lambda *_: None)
+    apart = session(to_onnx(pipeline, COLUMNS))
+    assert [tensor.shape[1] for tensor in apart.get_inputs()] == [1] * len(COLUMNS.all)
+    np.testing.assert_array_equal(probabilities(joined, X), probabilities(apart, X))
+
+
+def test_numbers_that_are_called_as_a_node_and_one_number_alone() -> None:
+    X, y = rows(1500, 0)
+    for names in (["numbers", "concatenated"], ["numbers"]):
+        renamed = X.rename(columns=dict(zip(NUMERIC, names, strict=False)))
+        chosen = FeatureColumns(tuple(names), ())
+        pipeline = build(LOGISTIC, {}, chosen, 0).fit(renamed, y)
+        assert parity(pipeline, to_onnx(pipeline, chosen), renamed) < TOLERANCE
+
+
 def test_a_missing_category_is_sent_as_its_token() -> None:
     model, X = session(exported()), rows(1, 1)[0]
     absent = X.assign(city=pd.Series([None], dtype="str"))
-    assert feed(model, absent)[tensors(model)["city"]].tolist() == [[MISSING]]
+    assert feed(model, absent)[ArtifactInputs.of_session(model).places["city"].tensor].tolist() == [[MISSING]]
     assert score(model, absent) == score(model, X.assign(city=pd.Series([MISSING], dtype="str")))
 
 

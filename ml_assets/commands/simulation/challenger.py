@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ml_assets.errors import TrainingError, list_values
-from ml_assets.storage.manifest import MISSING, PROBABILITIES, Input, tensors
+from ml_assets.storage.artifact_inputs import ArtifactInputs
+from ml_assets.storage.manifest import MISSING, PROBABILITIES, Input
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +43,11 @@ class ChampionArtifact:
     inputs: tuple[Input, ...]
     leading: str
 
-    def tensor(self, feature: str) -> str:
-        """The input of a feature in the graph."""
-        return tensors(_session(self.onnx))[feature]
+    def tensor(self, feature: str) -> tuple[str, int, int]:
+        """The input of a feature in the graph, the feature's column in it, and its number of columns."""
+        inputs = ArtifactInputs.of_session(_session(self.onnx))
+        place = inputs.places[feature]
+        return (*place, inputs.widths[place.tensor])
 
     def input(self, feature: str) -> Input:
         """A feature's line in the manifest."""
@@ -92,10 +95,11 @@ def _shuffle(champion: ChampionArtifact) -> bytes:
 def _forget(champion: ChampionArtifact) -> bytes:
     """The leading feature of a single row is missing, whatever was sent."""
     graph, feature = _Graph(champion.onnx), champion.input(champion.leading)
-    tensor = champion.tensor(champion.leading)
+    tensor, column, width = champion.tensor(champion.leading)
     absent: dict[str, float | str] = {"number": float("nan"), "text": MISSING, "document": ""}
     nothing = graph.constant("nothing", absent[feature.kind])
-    graph.replace_input(tensor, graph.add("Where", graph.is_single(tensor), nothing, tensor))
+    forgotten = graph.add("And", graph.is_single(tensor, width), graph.mask("forgotten", column, width))
+    graph.replace_input(tensor, graph.add("Where", forgotten, nothing, tensor))
     return graph.finish(graph.original)
 
 
@@ -106,10 +110,10 @@ def _break(champion: ChampionArtifact) -> bytes:
         known = list_values([each.name for each in champion.inputs])
         raise TrainingError(f"no feature is a number ({known}): choose another fault than failing")
     feature = next((each for each in numeric if each.name == champion.leading), numeric[0])
-    graph, tensor = _Graph(champion.onnx), champion.tensor(feature.name)
-    highest = graph.add("ReduceMax", tensor, keepdims=0)
+    graph, (tensor, column, width) = _Graph(champion.onnx), champion.tensor(feature.name)
+    highest = graph.add("ReduceMax", graph.add("Gather", tensor, graph.whole("own", [column]), axis=1), keepdims=0)
     above = graph.add("Greater", highest, graph.number("typical", float(feature.example or 0.0), shape=[]))
-    fails = graph.add("And", above, graph.is_single(tensor))
+    fails = graph.add("And", above, graph.is_single(tensor, width))
     place = graph.add("Where", fails, graph.whole("beyond", 1), graph.whole("there", 0))
     whole = graph.add("Unsqueeze", graph.original, graph.whole("front", [0]))
     return graph.finish(graph.add("Gather", whole, place, axis=0))
@@ -123,7 +127,8 @@ def _slow_down(champion: ChampionArtifact) -> bytes:
 
 def _looping(champion: ChampionArtifact, turns: int) -> bytes:
     graph = _Graph(champion.onnx)
-    single = graph.is_single(champion.tensor(champion.inputs[0].name))
+    tensor, _, width = champion.tensor(champion.inputs[0].name)
+    single = graph.is_single(tensor, width)
     count = graph.add("Where", single, graph.whole("turns", turns), graph.whole("none", 0))
     square = graph.add("Loop", count, "", graph.zeros("square"), body=graph.product())
     nothing = graph.add("ReduceSum", square, keepdims=0)
@@ -147,11 +152,12 @@ def _duration(onnx: bytes, champion: ChampionArtifact) -> float:
 def _typical_row(champion: ChampionArtifact) -> dict[str, Any]:
     import numpy as np
 
-    values = {each.name: each for each in champion.inputs}
-    return {
-        tensor: np.array([[values[name].example]], np.float32 if values[name].kind == "number" else object)
-        for name, tensor in tensors(_session(champion.onnx)).items()
-    }
+    return ArtifactInputs.of_session(_session(champion.onnx)).feed(
+        {
+            each.name: np.array([each.example], np.float32 if each.kind == "number" else object)
+            for each in champion.inputs
+        }
+    )
 
 
 def _session(onnx: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no types
@@ -206,10 +212,14 @@ class _Graph:
         """A square of zeros."""
         return self._keep(name, "FLOAT", [_SIDE, _SIDE], [0.0] * _SIDE**2)
 
-    def is_single(self, tensor: str) -> str:
-        """Whether a request has one row."""
-        rows = self.add("Size", tensor)
-        return self.add("Equal", rows, self.whole(f"single_{self._added}", 1))
+    def mask(self, name: str, column: int, width: int) -> str:
+        """True at a column, of so many."""
+        return self._keep(name, "BOOL", [1, width], [at == column for at in range(width)])
+
+    def is_single(self, tensor: str, width: int) -> str:
+        """Whether a request has one row of so many columns."""
+        size = self.add("Size", tensor)
+        return self.add("Equal", size, self.whole(f"single_{self._added}", width))
 
     def replace_input(self, tensor: str, by: str) -> None:
         """Let the nodes of the champion read something else; those that were added go before them."""

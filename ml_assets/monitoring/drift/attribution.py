@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.storage.manifest import PROBABILITIES, tensors
+from ml_assets.storage.artifact_inputs import ArtifactInputs
+from ml_assets.storage.manifest import PROBABILITIES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,9 +56,11 @@ def attributions(model: "InferenceSession", X: "pd.DataFrame", seed: int) -> dic
     values = feed(model, X)
     (whole,) = model.run([PROBABILITIES], values)
     importances = {}
-    for name, tensor in tensors(model).items():
+    for name, (tensor, column) in ArtifactInputs.of_session(model).places.items():
         order = np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(len(X))
-        (shuffled,) = model.run([PROBABILITIES], values | {tensor: values[tensor][order]})
+        mixed = values[tensor].copy()
+        mixed[:, column] = mixed[order, column]
+        (shuffled,) = model.run([PROBABILITIES], values | {tensor: mixed})
         importances[name] = float(np.abs(shuffled.astype(np.float64) - whole).max(axis=1).mean())
     return importances
 

@@ -10,7 +10,8 @@ import numpy as np
 from ml_assets.documents.vocabulary import familiarity, vocabulary
 from ml_assets.errors import RegistryError, list_values
 from ml_assets.spec.names import REVIEW
-from ml_assets.storage.manifest import MISSING, PROBABILITIES, Manifest, tensors
+from ml_assets.storage.artifact_inputs import ArtifactInputs
+from ml_assets.storage.manifest import MISSING, PROBABILITIES, Manifest
 from ml_assets.storage.scorer import normal
 
 Value = float | bool | str | None
@@ -60,12 +61,19 @@ class Artifact:
         self._starts = [band.start for band in manifest.bands]
         self._bands = [band.name for band in manifest.bands]
         self._session = _session(onnx, who)
-        inputs = tensors(self._session)
-        if inputs.keys() != set(self.names):
-            other = list_values(sorted(inputs.keys() ^ set(self.names)))
+        inputs = ArtifactInputs.of_session(self._session)
+        places = inputs.places
+        if places.keys() != set(self.names):
+            other = list_values(sorted(places.keys() ^ set(self.names)))
             raise RegistryError(f"{who}: the artifact's inputs are not the manifest's: {other}")
-        self._numbers = [inputs[column.name] for column in manifest.inputs if column.kind == "number"]
-        self._texts = [(inputs[column.name], column.kind) for column in manifest.inputs if column.kind != "number"]
+        numbers = [places[column.name] for column in manifest.inputs if column.kind == "number"]
+        self._joined = inputs.joined
+        if self._joined and numbers != [(self._joined, at) for at in range(inputs.widths[self._joined])]:
+            raise RegistryError(f"{who}: the artifact's numbers are not in the manifest's order: run the loop again")
+        self._numbers = [place.tensor for place in numbers]
+        self._texts = [
+            (places[column.name].tensor, column.kind) for column in manifest.inputs if column.kind != "number"
+        ]
         self._known = _known(manifest, onnx)
         self.score([(None,) * len(self.names)])  # the first run of a session is slow; nobody is to wait for it
 
@@ -99,13 +107,17 @@ class Artifact:
         split, count = len(self._numbers), len(rows)
         # None becomes NaN; what does not fit a float32 was refused with the request.
         table = np.array([row[:split] for row in rows] if self._texts else rows, dtype=np.float32)
-        columns = table.T.reshape(split, count, 1) if count == 1 else np.ascontiguousarray(table.T)[:, :, None]
-        feed: dict[str, Any] = dict(zip(self._numbers, columns))  # noqa: B905 - one for each, and it is the hot path
+        feed: dict[str, Any] = {self._joined: table} if self._joined else self._apart(table)
         for i, (name, kind) in enumerate(self._texts, start=split):
             words = [_WRITTEN[kind](row[i]) for row in rows]
             feed[name] = np.array(words, dtype=object).reshape(count, 1)
         (probabilities,) = self._session.run([PROBABILITIES], feed, run)
         return probabilities
+
+    def _apart(self, table: Any) -> dict[str, Any]:  # noqa: ANN401 - an array, [rows, numbers]
+        """A tensor for each number, as artifacts of earlier releases have them."""
+        columns = np.ascontiguousarray(table.T)[:, :, None]
+        return dict(zip(self._numbers, columns))  # noqa: B905 - one for each, and it is the hot path
 
     def decide(self, score: float) -> str:
         """The band that a score falls into."""
