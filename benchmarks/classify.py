@@ -178,14 +178,16 @@ def _bootstrapped(
 
 def _speed(model: Model, test: Rows, quick: bool) -> list[Figure]:
     """Time of an answer to a text that was never seen, by the server's own path."""
-    from ml_assets.documents.reasons import reasons
+    from ml_assets.reasons.contributions import Target, explain
+    from ml_assets.reasons.explainer import build_explainer
     from ml_assets.serving.document_features import DocumentFeatures
     from ml_assets.serving.models.artifact import Artifact
-    from ml_assets.storage.scorer import normal
 
     say("time of an answer")
     manifest = released(model)
     artifact, desk = Artifact(manifest, model.onnx), DocumentFeatures()
+    players, usual = {name: name for name in artifact.names}, [None] * len(artifact.names)
+    explainer = build_explainer(model.onnx, artifact.names, [usual], players, predict=artifact.probabilities)
     taken: dict[str, list[float]] = {
         part: [] for part in ("row and features in SQL", "words and ONNX", "reasons", "all")
     }
@@ -195,7 +197,8 @@ def _speed(model: Model, test: Rows, quick: bool) -> list[Figure]:
         marks.append(time.perf_counter())
         (decided,) = artifact.answer([[found[name] for name in artifact.names]])
         marks.append(time.perf_counter())
-        reasons(normal(str(found["text"])), manifest.terms.get(decided.predicted or "", {}))
+        seen = explainer.contributions([found[name] for name in artifact.names], "")
+        explain(seen, Target(manifest.classes.index(str(decided.predicted))), 5, {})
         marks.append(time.perf_counter())
         if number >= 5:  # the first ones start DuckDB
             for part, spent in zip(taken, [*np.diff(marks), marks[-1] - marks[0]], strict=True):

@@ -201,7 +201,6 @@ def _all_classes(found: "Floats", known: "Codes") -> "Floats":
 def released(model: Model) -> "Manifest":
     """What a release of the model would tell the server."""
     from ml_assets.storage.manifest import Manifest, RowQuery
-    from ml_assets.training.terms import top_terms
 
     declared, classes = folder(), folder().spec.label.classes
     views = [item.view for item in declared.features]
@@ -211,8 +210,7 @@ def released(model: Model) -> "Manifest":
         sha256=hashlib.sha256(model.onnx).hexdigest(), ttls={}, feature_set="", bands=(), metrics={}, gates=(),
         max_rows=declared.spec.serve.max_rows, reason="", run_id="", run_url="", tags={}, tables={}, classes=classes,
     )  # fmt: skip
-    terms = top_terms(model.pipeline, model.columns.text, classes)
-    return replace(blank, documents=queries, terms=terms, review_below=declared.spec.serve.review_below)
+    return replace(blank, documents=queries, review_below=declared.spec.serve.review_below)
 
 
 def _inputs(model: Model) -> Iterator["Input"]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from ml_assets.commands import data, experiment, key, release, token
+from ml_assets.commands import data, experiment, explain, key, release, token
 from ml_assets.commands.environment import prepare
 from ml_assets.commands.interrupt import CODE, StoppedError, ctrl_c_pressed, listen, new_line, stopped_sentence
 from ml_assets.commands.progress import show_work
@@ -44,6 +44,7 @@ DEFS = PROJECT / "ml_assets" / "defs"
 app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for part in (data, token, experiment, release, key):
     app.add_typer(part.app, name=part.__name__.rpartition(".")[2])
+app.command()(explain.explain)
 
 
 @app.callback()

@@ -139,17 +139,17 @@ class Model(SpecComponent[ModelSpec]):
             context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
         ) -> Result:
             """How good the version is on rows that it never saw, and whether it passes its gates."""
+            from ml_assets.training.explanations import explain_version
             from ml_assets.training.report import report
             from ml_assets.training.train import candidate
 
             store, versions = lake.open(), registry.open()
             version = candidate(store, versions, folder, as_of(context))
             done = report(store, versions, folder, version, workers=lake.workers)
-            plots = picture(done.plots, "ROC, calibration, gains, importance")
-            return Result(
-                metadata={"plots": plots, **done.metadata()},
-                check_results=[*gates.results(done)],
-            )
+            explained = explain_version(store, versions, folder, version, done.evaluation)
+            plots = {"plots": picture(done.plots, "ROC, calibration, gains, importance")}
+            more = explained.metadata() | {"explanations": table(explained.table())}
+            return Result(metadata=plots | done.metadata() | more, check_results=[*gates.results(done)])
 
         return evaluation_report
 

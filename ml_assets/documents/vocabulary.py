@@ -78,6 +78,9 @@ def familiarity(texts: Mapping[str, str | None], known: Mapping[str, AbstractSet
     Args:
         texts: by column; of a text without a word nothing is known.
         known: of `vocabulary`; a column of which no single word is known says nothing.
+
+    >>> familiarity({"text": "The lease of a tenant"}, {"text": {"lease", "the"}})
+    Familiarity(known=2, unseen=0.6)
     """
     counts = [_counted([texts.get(name)], words) for name, words in known.items() if words]
     if not counts:

@@ -74,13 +74,10 @@ def _attribute_tensors(graph: Any) -> Iterator[Any]:  # noqa: ANN401 - onnx has 
 
 def _shape(model: Any, inputs: Collection[str], output: str) -> Iterator[str]:  # noqa: ANN401 - onnx has no types
     """Whether it takes the features of its manifest, and says the probabilities."""
-    from ml_assets.storage.manifest import named_inputs
+    from ml_assets.storage.artifact_inputs import ArtifactInputs
 
-    metadata = {each.key: each.value for each in model.metadata_props}
-    constants = {tensor.name for tensor in model.graph.initializer}
-    names = [each.name for each in model.graph.input if each.name not in constants]
     try:
-        features = set(named_inputs(names, metadata))
+        features = set(ArtifactInputs.of_model(model).places)
     except ValueError:
         yield "its metadata does not name its inputs"
         return

@@ -1,6 +1,6 @@
 """The routes of the server and their OpenAPI document."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from ml_assets.serving.routes.lineage import lineage
 from ml_assets.serving.routes.models import Models, details, summary
 from ml_assets.serving.routes.outcomes import outcomes
 from ml_assets.serving.routes.predict import SCOPE, predict
+from ml_assets.serving.routes.reasons import reasons_of
 from ml_assets.serving.routes.search import search
 from ml_assets.serving.tokens import Scope
 from ml_assets.serving.worker import Worker
@@ -32,6 +33,7 @@ and judged by the outcomes that are posted under it."""
 _READ = (401, 403, 404, 503)
 _ASSIGN = (401, 403, 404, 409, 422, 503)
 _WRITE = (400, 401, 403, 404, 408, 413, 415, 422, 503)
+_PREDICT = (*_WRITE, 409)
 
 
 def create_api(worker: Worker) -> FastAPI:
@@ -55,7 +57,10 @@ def create_api(worker: Worker) -> FastAPI:
 
 
 def _answers(app: FastAPI, worker: Worker) -> None:
-    def _post(path: str, scope: Scope, run: Callable[..., Awaitable[bytes]], schema: str, **more: Any) -> None:  # noqa: ANN401 - of FastAPI
+    def _post(
+        path: str, scope: Scope, run: Callable[..., Awaitable[bytes]], schema: str,
+        refused: Sequence[int] = _WRITE, **more: Any,  # noqa: ANN401 - of FastAPI
+    ) -> None:  # fmt: skip
         async def endpoint(request: Request) -> Response:
             names = list(request.path_params.values())
             return _json(await run(worker.services, *names, request.scope, request.receive))
@@ -64,12 +69,12 @@ def _answers(app: FastAPI, worker: Worker) -> None:
         app.add_api_route(
             path, endpoint, methods=["POST"], response_class=Response,
             dependencies=require_scope(worker.services.guard, scope),
-            responses=documents.answers(schema, "Answered, and recorded", *_WRITE), **more,
+            responses=documents.answers(schema, "Answered, and recorded", *refused), **more,
         )  # fmt: skip
 
     name = {"in": "path", "name": "model", "required": True, "schema": {"type": "string"}, "example": "churn"}
     _post(
-        "/models/{model}/predict", SCOPE, predict, "Answers", summary="Scores and decisions, a row each",
+        "/models/{model}/predict", SCOPE, predict, "Answers", _PREDICT, summary="Scores and decisions, a row each",
         openapi_extra={"parameters": [name], **documents.body("Predict")},
     )  # fmt: skip
     _post(
@@ -122,6 +127,15 @@ def _questions(app: FastAPI, worker: Worker) -> None:
     async def of_prediction(prediction_id: str) -> Response:
         """Prediction → version → MLflow run → Dagster run → tables and their versions, and the feature values."""
         return _json(msgspec.json.encode(await lineage(worker.services, prediction_id)))
+
+    @app.get(
+        "/predictions/{prediction_id}/reasons", summary="Why an answer is what it is",
+        response_class=Response, dependencies=secured["dependencies"],
+        responses=documents.answers("ReasonsOfPrediction", "What speaks for its decision", *_READ, 409),
+    )  # fmt: skip
+    async def why(prediction_id: str) -> Response:
+        """The reasons that it was given, to the bit, and up to ten of them."""
+        return _json(msgspec.json.encode(await reasons_of(worker.services, prediction_id)))
 
     unit = {"in": "query", "name": "unit", "required": True, "schema": UNIT_SCHEMA, "example": "c000017"}
 

@@ -69,9 +69,10 @@ class Lanes:
         self.reading = Lane("files are being read", READERS, 8)
         self.describing = Lane("documents are being scored", 2, 64)
         self.searching = Lane("searches are under way", 4, 64)
+        self.explaining = Lane("answers are being explained", 2, 64)
         self.tracing = Lane("questions for lineage are under way", 2, 64)
 
     def close(self) -> None:
         """Give the threads back."""
-        for lane in (self.unpacking, self.reading, self.describing, self.searching, self.tracing):
+        for lane in (self.unpacking, self.reading, self.describing, self.searching, self.explaining, self.tracing):
             lane.close()

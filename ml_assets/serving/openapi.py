@@ -59,7 +59,7 @@ _MEANS = {
     401: "No token that this server knows",
     403: "The token is good for something else, or there are no tokens and this is another machine",
     404: "Nothing of that name is here",
-    409: "The experiment does not run: the detail is its verdict",
+    409: "The experiment does not run: the detail is its verdict; or the version was released without reasons",
     408: "The body did not come",
     413: "Too many rows or bytes",
     415: "A media type, a charset or a content encoding that is not understood",

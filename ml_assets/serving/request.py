@@ -8,11 +8,13 @@ import msgspec
 
 from ml_assets.documents.document import Document
 from ml_assets.events.rows import LONG
+from ml_assets.reasons.contributions import MOST
 from ml_assets.serving.json_body import Decoder
 from ml_assets.serving.models.artifact import Value
 from ml_assets.serving.problem import Problem
 from ml_assets.storage.manifest import Input, Manifest
 
+_OF_TEXT = 5  # reasons of an answer of releases before
 _LARGEST = 3.4028234663852886e38  # of float32, which the model computes in
 _NUMBER = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)] | bool | None
 _TEXT = Annotated[str, msgspec.Meta(max_length=300)] | None
@@ -26,6 +28,10 @@ class Text(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=1_000_000)]
 
 
+SeenRows = dict[str, tuple[str, Sequence[Value]]]
+"""Prediction id → the release that answered, and what it saw."""
+
+
 class RequestRows(msgspec.Struct, gc=False):
     """The rows of one request.
 
@@ -34,12 +40,21 @@ class RequestRows(msgspec.Struct, gc=False):
         values: of each row, in the order of the manifest; None: to be read from the online store, or out of documents.
         texts: documents that were sent as text, an entity each.
         documents: that were read from files, an entity each.
+        reasons: of each answer.
+        explained: what is to be explained of the answers, once they are given; None: no reasons are asked for.
     """
 
     entities: Sequence[str | None]
     values: Sequence[Sequence[Value]] | None
     texts: Sequence[str] | None = None
     documents: Sequence[Document] | None = None
+    reasons: int = 0
+    explained: SeenRows | None = None
+
+    def ask_reasons(self, most: int) -> "RequestRows":
+        """The same rows, with so many reasons of each answer."""
+        self.reasons, self.explained = most, {} if most else None
+        return self
 
 
 class Requests:
@@ -51,6 +66,10 @@ class Requests:
         row, who, request = _types(manifest)
         self._decoder = _Decoder(request, self._keys, manifest.max_rows)
         self._rows = (row, who)
+        self._version, self._model = manifest.version, manifest.model
+        self._explained = bool(manifest.reasons or manifest.terms)
+        self.reasons = manifest.reasons.always if manifest.reasons else _OF_TEXT if manifest.terms else 0
+        """Reasons of an answer for which nobody asked."""
 
     def schemas(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """JSON Schemas of an instance and of an entity, as the decoder has them."""
@@ -63,7 +82,8 @@ class Requests:
         Raises:
             Problem: what is wrong with it, where, and what would be right.
         """
-        return self._checked(self._decoder.decode(body))
+        request = self._decoder.decode(body)
+        return self._checked(request).ask_reasons(self._reasons(request.reasons))
 
     def convert(self, instances: object, place: Callable[[str], str]) -> RequestRows:
         """Rows that were parsed already, as objects.
@@ -95,6 +115,14 @@ class Requests:
             names = self._names(names, "instances", place)
         return RequestRows(names, [row[: self._count] for row in rows])
 
+    def _reasons(self, asked: int | None) -> int:
+        if asked and not self._explained:
+            raise Problem(
+                409, "reasons-unavailable", f"version {self._version} was released without reasons",
+                f"run `ml-assets run {self._model}`, or leave reasons out", field="$.reasons", value=asked,
+            )  # fmt: skip
+        return self.reasons if asked is None else asked
+
     def _names(self, entities: Sequence[str | int | None], form: str, place: Callable[[str], str]) -> list[str | None]:
         names = [None if entity is None else str(entity) for entity in entities]
         for at, name in enumerate(names):
@@ -104,10 +132,11 @@ class Requests:
 
     def _keys(self, request: Any) -> int:  # noqa: ANN401 - made from the manifest
         """The number of keys of a body that repeats none and leaves out what is null."""
+        more = request.reasons is not None
         if request.instances is not None:
             rows = len(request.instances)
-            return 1 + rows * (self._count + 1) - [row.entity for row in request.instances].count(None)
-        return 1 + len(request.entities or getattr(request, "documents", None) or ())
+            return 1 + more + rows * (self._count + 1) - [row.entity for row in request.instances].count(None)
+        return 1 + more + len(request.entities or getattr(request, "documents", None) or ())
 
 
 class _Decoder(Decoder[Any]):
@@ -154,6 +183,7 @@ def _types(manifest: Manifest) -> tuple[type[msgspec.Struct], type[msgspec.Struc
     forms: list[tuple[str, Any]] = [("instances", row), ("entities", who)]
     forms += [("documents", Text)] if manifest.documents else []
     listed: list[Any] = [(name, Annotated[list[form], some] | None, None) for name, form in forms]  # type: ignore[valid-type]
+    listed.append(("reasons", Annotated[int, msgspec.Meta(ge=0, le=MOST)] | None, None))
     return row, who, msgspec.defstruct("Request", listed, forbid_unknown_fields=True)
 
 

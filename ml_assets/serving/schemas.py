@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from ml_assets.events.rows import NAME
+from ml_assets.reasons.contributions import MOST
 from ml_assets.serving.health import HealthReport, Ready
 from ml_assets.serving.models.model import Answer, Answers, Classified, ServedModel
 from ml_assets.serving.routes.assignment import UNIT_SCHEMA, Assignment
@@ -14,6 +15,7 @@ from ml_assets.serving.routes.invocations import Predictions
 from ml_assets.serving.routes.lineage import LineageOfPrediction, LineageOfSearch
 from ml_assets.serving.routes.models import Model, Models
 from ml_assets.serving.routes.outcomes import Accepted, Outcomes
+from ml_assets.serving.routes.reasons import ReasonsOfPrediction
 from ml_assets.serving.routes.release import SignedRelease
 from ml_assets.serving.routes.search import SearchRequest, SearchResponse
 
@@ -51,6 +53,10 @@ def _map(item: Schema, **more: object) -> Schema:
     return {"type": "object", "additionalProperties": item} | more
 
 
+_REASONS: Schema = {
+    "type": ["integer", "null"], "minimum": 0, "maximum": MOST,
+    "description": "Reasons of each answer; null or absent: as the model declares",
+}  # fmt: skip
 _DOCUMENT = _object({"text": {"type": "string", "minLength": 1, "maxLength": 1_000_000}}, title="document")
 _FIXED: dict[str, Schema] = {
     "Problem": _object(
@@ -69,7 +75,7 @@ _FIXED: dict[str, Schema] = {
 }  # fmt: skip
 _TYPES: list[Any] = [
     Answers, Answer, Assignment, Classified, Outcomes, Accepted, Predictions, SearchRequest, SearchResponse, Models,
-    Model, HealthReport, Ready, LineageOfPrediction, LineageOfSearch, SignedRelease,
+    Model, HealthReport, Ready, LineageOfPrediction, LineageOfSearch, ReasonsOfPrediction, SignedRelease,
 ]  # fmt: skip
 
 
@@ -141,9 +147,8 @@ def _body_schemas(model: ServedModel) -> tuple[Schema, Schema]:
         ["columns", "data"],
         description="The columns may stand in any order",
     )
-    instances = _object({"instances": _list(instance, **some)})
-    forms = [_object({"entities": _list(entity, **some)}), instances]
-    forms += [_object({"documents": _list(_DOCUMENT, **some)})] if manifest.documents else []
+    rows_of = {"entities": entity, "instances": instance} | ({"documents": _DOCUMENT} if manifest.documents else {})
+    forms = [_object({name: _list(item, **some), "reasons": _REASONS}, [name]) for name, item in rows_of.items()]
     predict = {"oneOf": forms}
     listed = _list(row, description="In the order of the model's features", **some)
     tables = {"dataframe_split": split, "dataframe_records": _list(instance, **some)}
@@ -170,7 +175,10 @@ def _table(model: ServedModel) -> str:
 _ROW = _map(_VALUE, description="Feature → value, as GET /models/{model} lists them; null is missing")
 _WHO = _map({"type": ["string", "integer"]}, minProperties=1, maxProperties=1, example={"customer_id": "c000017"})
 _ANY_PREDICT: Schema = {
-    "oneOf": [_object({name: _list(item, minItems=1)}) for name, item in (("entities", _WHO), ("instances", _ROW))]
+    "oneOf": [
+        _object({name: _list(item, minItems=1), "reasons": _REASONS}, [name])
+        for name, item in (("entities", _WHO), ("instances", _ROW))
+    ]
 }
 _SPLIT = _object({"columns": _WORDS, "data": _list(_list(_VALUE)), "index": _INDEX}, ["columns", "data"])
 _ROWS = _list(_ROW, minItems=1)

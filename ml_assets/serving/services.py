@@ -7,6 +7,7 @@ from ml_assets.serving.auth import Authenticator, mark_path
 from ml_assets.serving.document_features import DocumentFeatures
 from ml_assets.serving.lanes import Lanes
 from ml_assets.serving.metrics import Metrics
+from ml_assets.serving.models.explained import Explainers
 from ml_assets.serving.models.loading import LoadedModels
 from ml_assets.serving.models.lookups import Lookups
 from ml_assets.serving.models.releases import Releases
@@ -28,6 +29,7 @@ class Services:
     def __init__(self, settings: Settings) -> None:
         self.guard = Authenticator(Tokens(settings.tokens), mark_path())
         self.releases = Releases.at(settings.state, settings.release_keys)
+        self.explainers = Explainers(self.releases)
         self.lookups = Lookups(settings.online_url)
         self.crashes = CrashWatch(self.releases.folder / "trying")
         self.models = LoadedModels(self.releases, self.lookups, self.crashes)

@@ -193,6 +193,21 @@ class ServeSpec(Declaration):
         return self
 
 
+class ReasonsSpec(Declaration):
+    """The reasons of answers: what moved a score towards its decision."""
+
+    always: Annotated[int, Field(ge=0, le=4)] | None = Field(
+        None, description="Reasons of each answer, unasked; default: none, and 5 of running text"
+    )
+    background: Annotated[int, Field(ge=2, le=2000)] = Field(
+        500, description="Rows of the training set with which a score is compared, drawn by `seed`"
+    )
+    by: Literal["feature", "view"] = Field("feature", description="What a reason names: `view` sums up its features")
+    texts: dict[str, Annotated[str, Field(min_length=1, max_length=200)]] = Field(
+        {}, description="Feature, or view → the words of its reason; default: the feature with its value"
+    )
+
+
 class ModelSpec(Declaration):
     """A model: one folder, one `Model` document."""
 
@@ -215,6 +230,9 @@ class ModelSpec(Declaration):
     )
     costs: Annotated[CostsSpec, Decides("evaluation")] = Field(CostsSpec(), description="Costs of wrong decisions")
     serve: ServeSpec = Field(ServeSpec(), description="How the champion answers requests")
+    reasons: Annotated[ReasonsSpec, Decides("nothing")] = Field(
+        ReasonsSpec(), description="The reasons of answers, on request and in the evaluation report"
+    )
     release: Annotated[ReleaseSpec, Decides("nothing")] = Field(
         ReleaseSpec(), description="What a candidate has to show beside its gates"
     )

@@ -57,8 +57,10 @@ class ArtifactInputs:
         """Those of an artifact that was parsed."""
         from onnx import TensorProto
 
-        tensors = {each.name: each.type.tensor_type for each in model.graph.input}
-        widths = {name: _width(kind.shape.dim[1].dim_value) for name, kind in tensors.items()}
+        constants = {each.name for each in model.graph.initializer}
+        tensors = {each.name: each.type.tensor_type for each in model.graph.input if each.name not in constants}
+        sizes = {name: [size.dim_value for size in kind.shape.dim] for name, kind in tensors.items()}
+        widths = {name: _width(size[1] if len(size) > 1 else 1) for name, size in sizes.items()}
         texts = frozenset(name for name, kind in tensors.items() if kind.elem_type == TensorProto.STRING)
         return cls.of(widths, texts, {each.key: each.value for each in model.metadata_props})
 

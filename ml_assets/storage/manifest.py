@@ -72,6 +72,21 @@ class RowQuery:
     as_of: bool
 
 
+@dataclass(frozen=True)
+class ReleasedReasons:
+    """The reasons of a version's answers.
+
+    Args:
+        sha256: of the file that explains them, `release/<sha256>.npz` of the run.
+        always: reasons of each answer that asks for none.
+        texts: feature → declared words.
+    """
+
+    sha256: str
+    always: int = 0
+    texts: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServedProperties:
     """The properties of `serve:` in a defs.yaml that a server needs, under the names that they have there.
@@ -115,8 +130,9 @@ class Manifest(ServedProperties):
         classes: of the probabilities, in their order, where they are several; then there are no bands.
         documents: the feature views of a model of documents: a file that is sent becomes its row, and features by them.
         extract: of such a model, what names the function that finds facts in a text; unset: there is none.
-        terms: class → word → how much it speaks for the class, of running text.
+        terms: of versions of earlier releases, class → word → how much it speaks for the class, of running text.
         record: the SHA-256 of the entry of the release record that vouches for all the rest; unset: nobody does.
+        reasons: of its answers; None: it was released without.
     """
 
     model: str
@@ -140,6 +156,7 @@ class Manifest(ServedProperties):
     extract: str | msgspec.UnsetType = msgspec.UNSET
     terms: dict[str, dict[str, float]] = field(default_factory=dict)
     record: str | msgspec.UnsetType = msgspec.UNSET
+    reasons: ReleasedReasons | None = None
 
     @property
     def expected(self) -> frozenset[str]:

@@ -9,11 +9,21 @@ import pyarrow as pa
 from ml_assets.features.view import View, feature_set
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
-from ml_assets.storage.manifest import Band, Input, InputKind, Manifest, PassedGate, RowQuery, ServedProperties
+from ml_assets.storage.manifest import (
+    Band,
+    Input,
+    InputKind,
+    Manifest,
+    PassedGate,
+    ReleasedReasons,
+    RowQuery,
+    ServedProperties,
+)
 from ml_assets.storage.registry import Registry
 from ml_assets.training import dataset
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.evaluation import Evaluation
+from ml_assets.training.explanations import explain_version
 from ml_assets.training.record import TrainingRecord, record
 
 if TYPE_CHECKING:
@@ -53,9 +63,15 @@ def manifest(lake: Lake, registry: Registry, folder: ModelDefinition, report: "R
         classes=origin.classes,
         documents=_documents(folder, origin),
         extract=folder.extract or msgspec.UNSET,
-        terms=origin.terms,
+        reasons=_reasons(lake, registry, folder, report),
         **{each.name: getattr(folder.spec.serve, each.name) for each in fields(ServedProperties)},
     ).to_json()
+
+
+def _reasons(lake: Lake, registry: Registry, folder: ModelDefinition, report: "Report") -> ReleasedReasons:
+    found, spec = explain_version(lake, registry, folder, report.version, report.evaluation), folder.spec.reasons
+    texts = {name: words for name, words in spec.texts.items() if name in found.players}
+    return ReleasedReasons(found.sha256, (5 if folder.spec.text else 0) if spec.always is None else spec.always, texts)
 
 
 def _documents(folder: ModelDefinition, kept: TrainingRecord) -> tuple[RowQuery, ...]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Self
 
@@ -38,7 +38,6 @@ class TrainingRecord:
         parameters: of the estimator, searched ones included.
         tables: every table that went in, with its version.
         classes: the values of a label of several, in the order of the model's probabilities; else none.
-        terms: class → word → how much it speaks for the class, of running text.
     """
 
     entity: str
@@ -52,7 +51,6 @@ class TrainingRecord:
     parameters: dict[str, Any]
     tables: dict[str, int]
     classes: tuple[str, ...] = ()
-    terms: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:

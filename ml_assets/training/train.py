@@ -20,7 +20,6 @@ from ml_assets.training.definition import ModelDefinition, require_features
 from ml_assets.training.frame import FeatureColumns, Frame, columns, frame
 from ml_assets.training.record import EVALUATION, RECORD, TrainingRecord
 from ml_assets.training.split import Split, validation
-from ml_assets.training.terms import top_terms
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -151,7 +150,6 @@ class Fitted:
         parity: the largest difference between pipeline and export, of both artifacts on the test rows.
         data: the rows of the training set.
         tested: those of the test dates.
-        terms: class → word → weight, of running text.
     """
 
     columns: FeatureColumns
@@ -161,7 +159,6 @@ class Fitted:
     parity: float
     data: Frame
     tested: Frame
-    terms: dict[str, dict[str, float]]
 
 
 def fit(
@@ -197,8 +194,7 @@ def fit(
     final = _fit(folder, inputs, parameters, data)
     shipped = to_onnx(final, inputs)
     difference = max(difference, parity(final, shipped, tested.X))
-    terms = top_terms(final, inputs.text, folder.spec.label.classes)
-    return Fitted(inputs, parameters, artifact, shipped, difference, data, tested, terms)
+    return Fitted(inputs, parameters, artifact, shipped, difference, data, tested)
 
 
 def _require_classes(folder: ModelDefinition, data: Frame) -> None:
@@ -292,5 +288,4 @@ def training_record(folder: ModelDefinition, built: dataset.TrainingSet, made: F
         parameters=dict(made.parameters),
         tables=built.tables,
         classes=folder.spec.label.classes,
-        terms=made.terms,
     )

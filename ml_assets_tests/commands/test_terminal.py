@@ -117,6 +117,7 @@ TYPED: dict[str, tuple[str, ...]] = {
     "data retry": ("data", "retry", "tiny"),
     "data undo": ("data", "undo", "tiny/events", "sample.parquet", "--yes"),
     "export": ("export", "tiny", "predictions", "--to", "{tmp}/predictions.csv"),
+    "explain": ("explain", "nobody"),
     "reset": ("reset", "tiny", "--yes"),
     "remove": ("remove", "gone", "--yes"),
     "rollout": ("rollout", "tiny"),
@@ -133,7 +134,7 @@ TYPED: dict[str, tuple[str, ...]] = {
     "token list": ("token", "list"),
     "token remove": ("token", "remove", "app"),
 }
-REFUSED = {"data retry", "data traffic", "experiment show", "experiment stop", "rollback", "remove"}
+REFUSED = {"data retry", "data traffic", "explain", "experiment show", "experiment stop", "rollback", "remove"}
 """Commands that have nothing to do for the model of these tests, and say so in a line: exit code 2."""
 
 LONG = {"run", "replay"}

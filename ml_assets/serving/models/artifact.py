@@ -79,7 +79,7 @@ class Artifact:
 
     def score(self, rows: Sequence[Sequence[Value]]) -> list[float]:
         """P(label = 1) of each row, or the largest of several; values are in the order of `names`, None is missing."""
-        probabilities = self._probabilities(rows)
+        probabilities = self.probabilities(rows)
         scores: list[float] = (probabilities.max(axis=1) if self._classes else probabilities[:, 1]).tolist()
         return scores
 
@@ -90,7 +90,7 @@ class Artifact:
             rows: as of `score`.
             run: options of ONNX Runtime by which another thread may end the run; None: nobody does.
         """
-        probabilities = self._probabilities(rows, run)
+        probabilities = self.probabilities(rows, run)
         if not self._classes:
             return [Decision(score, self.decide(score)) for score in probabilities[:, 1].tolist()]
         best, scores = probabilities.argmax(axis=1).tolist(), probabilities.max(axis=1).tolist()
@@ -103,7 +103,8 @@ class Artifact:
         sure = score >= limits.review_below and words.enough(limits.review_words, limits.review_unseen)
         return Decision(score, name if sure else REVIEW, name, words.unseen)
 
-    def _probabilities(self, rows: Sequence[Sequence[Value]], run: Any = None) -> Any:  # noqa: ANN401 - an array, [rows, classes]
+    def probabilities(self, rows: Sequence[Sequence[Value]], run: Any = None) -> Any:  # noqa: ANN401 - an array
+        """The probability of each class of each row, [rows, classes]; arguments as of `answer`."""
         split, count = len(self._numbers), len(rows)
         # None becomes NaN; what does not fit a float32 was refused with the request.
         table = np.array([row[:split] for row in rows] if self._texts else rows, dtype=np.float32)

@@ -15,6 +15,8 @@ from ml_assets.errors import MlAssetsError
 from ml_assets.redaction import redact
 from ml_assets.serving.models.releases import ReleasedRoute, Releases, Routes, VariantRelease
 from ml_assets.serving.models.trust import fetch_files
+from ml_assets.storage.manifest import Manifest
+from ml_assets.storage.reasons_file import read_reasons
 from ml_assets.storage.registry import RegisteredRoute, Registry, Version
 
 EVERY = 1.0
@@ -98,10 +100,15 @@ class Follower:
         if held is not None and held.release == release and self._has(release):
             return VariantRelease(release, version.number, held.since)
         if not (release and self._has(release)):
-            manifest = self.registry.manifest(version)
-            self.releases.save_files(fetch_files(self.registry, version, manifest), manifest)
-            release = self.releases.save_release(manifest, self.registry.onnx(version))
+            release = self._fetch(version)
         return VariantRelease(release, version.number, self.clock())
+
+    def _fetch(self, version: Version) -> str:
+        manifest = self.registry.manifest(version)
+        reasons = Manifest.from_json(manifest).reasons
+        content = None if reasons is None else read_reasons(self.registry, version, reasons.sha256)
+        self.releases.save_files(fetch_files(self.registry, version, manifest), manifest)
+        return self.releases.save_release(manifest, self.registry.onnx(version), content)
 
     def _has(self, release: str) -> bool:
         """Tell whether a release is here as published; files that nobody touched since are not read again."""

@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ml_assets.documents.reasons import reasons
 from ml_assets.events.rows import Prediction, prediction_id
 from ml_assets.features.online.schema import OnlineRecord, Schema, stale_views
+from ml_assets.reasons.contributions import AnswerReason
 from ml_assets.serving.models.artifact import Artifact, Decision, Value
 from ml_assets.serving.problem import Problem
-from ml_assets.serving.request import Requests
+from ml_assets.serving.request import Requests, SeenRows
 from ml_assets.storage.manifest import Input
-from ml_assets.storage.scorer import normal
 
 
 class Answer(msgspec.Struct, omit_defaults=False, gc=False):
@@ -30,6 +29,9 @@ class Answer(msgspec.Struct, omit_defaults=False, gc=False):
         features_as_of: the as-of date of the features; null where they came with the request.
         missing: features without a value.
         stale: feature views past their TTL.
+        reasons: what speaks for the decision, where it was asked for; of several classes in contrast to the others.
+        base: the score in log-odds without any feature.
+        method: how the reasons were found: `exact` or `sampled`; `unavailable`: they could not be.
     """
 
     prediction_id: str
@@ -40,20 +42,21 @@ class Answer(msgspec.Struct, omit_defaults=False, gc=False):
     features_as_of: str | None
     missing: tuple[str, ...]
     stale: tuple[str, ...]
+    reasons: list[AnswerReason] | msgspec.UnsetType = msgspec.UNSET
+    base: float | msgspec.UnsetType = msgspec.UNSET
+    method: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class Classified(Answer, omit_defaults=False, gc=False):
+class Classified(Answer, omit_defaults=False, gc=False, kw_only=True):
     """What is said of a row by a model of several classes.
 
     Args:
         predicted: the most probable class; `score` is its probability. The decision is the same, or `needs_review`.
-        reasons: words of the document that speak most for it.
         unseen_share: of its words, the share that the training never saw; where that is large, nothing is known of the
             document, and the decision is `needs_review`. Null where the model reads no running text.
     """
 
     predicted: str
-    reasons: tuple[str, ...]
     unseen_share: float | None
 
 
@@ -79,12 +82,14 @@ class AnswerLabels(NamedTuple):
         ids: of the answers, one for each row.
         requested: when the request came, microseconds since 1970.
         latency: microseconds from then to the scores.
+        explained: told of each answer the model and what it saw, if reasons are asked for.
     """
 
     variant: str
     ids: Sequence[str]
     requested: int
     latency: int
+    explained: SeenRows | None = None
 
 
 class ServedModel:
@@ -106,7 +111,6 @@ class ServedModel:
         self.requests = Requests(self.manifest)
         self.version = str(self.manifest.version)
         self.expected = self.manifest.expected
-        self._texts = [at for at, column in enumerate(self.manifest.inputs) if column.kind == "document"]
         self._pick: dict[int, Callable[[Sequence[Any]], Sequence[Value]]] = {}
 
     def inputs_from_records(
@@ -137,7 +141,11 @@ class ServedModel:
             raise self._unknown([who for who, record in zip(entities, records, strict=True) if record is None])
 
     def answers(
-        self, entities: Sequence[str | None], seen: Sequence[ModelInput], began: int
+        self,
+        entities: Sequence[str | None],
+        seen: Sequence[ModelInput],
+        began: int,
+        explained: SeenRows | None = None,
     ) -> tuple[list[Answer], list[Prediction]]:
         """Scores, decisions, and what is recorded of them.
 
@@ -145,11 +153,12 @@ class ServedModel:
             entities: of the rows.
             seen: what the model sees of each.
             began: when the request came, nanoseconds since 1970.
+            explained: as of `AnswerLabels`.
         """
         decisions = self.artifact.answer([row.values for row in seen])
         now = time.time_ns()
         ids = [prediction_id(self.manifest.model, now) for _ in seen]
-        labels = AnswerLabels(self.variant, ids, began // 1000, (now - began) // 1000)
+        labels = AnswerLabels(self.variant, ids, began // 1000, (now - began) // 1000, explained)
         return self.label(entities, seen, decisions, labels)
 
     def label(
@@ -174,7 +183,7 @@ class ServedModel:
         ):
             missing = self._missing(row.values)
             common = (who, score, decision, manifest.version, variant, row.as_of, missing, row.stale)
-            classified = predicted and Classified(*common, predicted, self._reasons(row, predicted), unseen)
+            classified = predicted and Classified(*common, predicted=predicted, unseen_share=unseen)
             answers.append(classified or Answer(*common))
             features = msgspec.json.encode(dict(zip(self.artifact.names, row.values, strict=True))).decode()
             predictions.append(
@@ -183,6 +192,10 @@ class ServedModel:
                     _json_list(missing), _json_list(row.stale), requested, latency, predicted,
                 )
             )  # fmt: skip
+        if labels.explained is not None:
+            labels.explained.update(
+                {who: (self.release, row.values) for who, row in zip(labels.ids, seen, strict=True)}
+            )
         return answers, predictions
 
     def picker_from(self, inputs: Sequence[Input]) -> Callable[[Sequence[Any]], Sequence[Value]] | None:
@@ -191,10 +204,6 @@ class ServedModel:
         if any(kinds.get(column.name) != column.kind for column in self.manifest.inputs):
             return None
         return _picker(list(kinds), self.artifact.names)
-
-    def _reasons(self, row: ModelInput, predicted: str) -> tuple[str, ...]:
-        texts = [row.values[at] or "" for at in self._texts]
-        return reasons(normal(" ".join(map(str, texts))), self.manifest.terms.get(predicted, {}))
 
     def _missing(self, values: Sequence[Value]) -> tuple[str, ...]:
         if None not in values:

@@ -134,9 +134,17 @@ class Releases:
         """Write the routes for the workers."""
         self._write(self._status, msgspec.json.encode(routes))
 
-    def save_release(self, manifest: bytes, onnx: bytes) -> str:
-        """Write a release and return its name. The artifact comes first, so a manifest that is there has one."""
+    def save_release(self, manifest: bytes, onnx: bytes, reasons: bytes | None = None) -> str:
+        """Write a release and return its name. The manifest comes last, so one that is there has its files.
+
+        Args:
+            manifest: of the release.
+            onnx: the artifact.
+            reasons: what explains its answers; None: it was released without.
+        """
         self._write(self._file(hashlib.sha256(onnx).hexdigest(), "onnx"), onnx)
+        if reasons is not None:
+            self._write(self._file(hashlib.sha256(reasons).hexdigest(), "npz"), reasons)
         name = hashlib.sha256(manifest).hexdigest()
         self._write(self._file(name, "json"), manifest)
         content = Manifest.from_json(manifest)
@@ -181,10 +189,12 @@ class Releases:
         self.trust.verify(self._read(release, "json"), self.record(self.manifest(release)))
 
     def has(self, release: str) -> bool:
-        """Tell whether a release is here, with its artifact, and may be loaded."""
+        """Tell whether a release is here, with its artifact and its reasons, and may be loaded."""
         try:
             self.require_trusted(release)
-            self.artifact(self.manifest(release))
+            manifest = self.manifest(release)
+            self.artifact(manifest)
+            self.reasons(manifest)
         except (RegistryError, ManifestError):
             return False
         return True
@@ -192,7 +202,7 @@ class Releases:
     def signature(self, release: str) -> object:
         """Times and sizes of a release's files; None where one is missing."""
         try:
-            files = (self._file(release, "json"), self._file(self.manifest(release).sha256, "onnx"))
+            files = [self._file(release, "json"), *self._parts(self.manifest(release))]
             return tuple((stat.st_mtime_ns, stat.st_size) for stat in (file.stat() for file in files))
         except (OSError, RegistryError, ManifestError):
             return None
@@ -213,6 +223,18 @@ class Releases:
         """
         return self._read(manifest.sha256, "onnx")
 
+    def reasons(self, manifest: Manifest) -> bytes | None:
+        """The file that explains the answers of a release; None: it was released without.
+
+        Raises:
+            RegistryError: it is missing, or not what was released.
+        """
+        return None if manifest.reasons is None else self._read(manifest.reasons.sha256, "npz")
+
+    def _parts(self, manifest: Manifest) -> list[Path]:
+        own = [] if manifest.reasons is None else [self._file(manifest.reasons.sha256, "npz")]
+        return [self._file(manifest.sha256, "onnx"), *own]
+
     def files(self, model: str) -> list[Path]:
         """The files that only this model needs; names of versions last: they say what the others are."""
         pointers = [path for path in self.folder.glob(f"{model}-*.release") if path.stem[len(model) + 1 :].isdigit()]
@@ -221,7 +243,7 @@ class Releases:
             release = pointer.read_text().strip()
             with suppress(RegistryError, ManifestError):
                 manifest = self.manifest(release)
-                files.append(self._file(manifest.sha256, "onnx"))
+                files += self._parts(manifest)
                 if (record := self.record(manifest)) is not None:
                     files += [self._file(str(manifest.record), "record"), self._file(card_of(record) or "none", "md")]
             files.append(self._file(release, "json"))
@@ -234,8 +256,13 @@ class Releases:
 
     def manifest_of_version(self, model: str, version: str) -> Manifest | None:
         """The manifest of any version that was fetched here; None where none was."""
+        release = self.release_of_version(model, version)
+        return None if release is None else self.manifest(release)
+
+    def release_of_version(self, model: str, version: str) -> str | None:
+        """The last release of any version that was fetched here; None where none was."""
         try:
-            return self.manifest(self._by_version(model, int(version)).read_text().strip())
+            return self._by_version(model, int(version)).read_text().strip()
         except (FileNotFoundError, ValueError):
             return None
 

@@ -103,13 +103,13 @@ async def lineage(services: Services, prediction_id: str) -> LineageOfPrediction
         model = model_of(prediction_id)
         event, outcomes = await services.lanes.tracing.run(_read, services, prediction_id)
     except EventRefusedError:
-        raise _unknown(prediction_id) from None
+        raise unknown_prediction(prediction_id) from None
     except EventStoreError as error:
         raise unavailable("event-store", str(error)) from None
     if isinstance(event, Search):
         return LineageOfSearch(_search_row(event), _outcome_rows(outcomes))
     if event is None:
-        raise _unknown(prediction_id)
+        raise unknown_prediction(prediction_id)
     manifest = await services.lanes.tracing.run(services.releases.manifest_of_version, model, event.version)
     return LineageOfPrediction(
         _prediction_row(event),
@@ -155,7 +155,8 @@ def _version(event: Prediction, manifest: Manifest | None) -> VersionOrigin:
     )
 
 
-def _unknown(prediction_id: str) -> Problem:
+def unknown_prediction(prediction_id: str) -> Problem:
+    """The refusal of an id that the event store does not hold."""
     return Problem(
         404, "unknown-prediction", "no prediction of this id is in the event store",
         "look into the lake's <model>/prediction_log: what is older than serve.retention is kept there only",

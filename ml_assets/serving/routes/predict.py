@@ -10,6 +10,7 @@ from ml_assets.serving.http import VARIANT, Receive
 from ml_assets.serving.models.loading import LoadedRoute
 from ml_assets.serving.models.model import Answer, Answers, ServedModel
 from ml_assets.serving.request import RequestRows
+from ml_assets.serving.routes.reasons import add_reasons
 from ml_assets.serving.services import Services
 from ml_assets.serving.tokens import Scope
 from ml_assets.serving.uploads import read_upload, receive_document
@@ -41,7 +42,7 @@ async def predict(services: Services, name: str, scope: Any, receive: Receive) -
     scope[VARIANT] = model.variant
     if model.manifest.documents and media_type(scope) not in JSON:
         body, is_file = await receive_document(services, scope, receive)
-        rows = await read_upload(services, body) if is_file else model.requests.decode(body)
+        rows = await _uploaded(services, model, body) if is_file else model.requests.decode(body)
     else:
         _, body = await read_json_content(scope, receive)
         rows = model.requests.decode(body)
@@ -78,14 +79,22 @@ async def answer_rows(
         metrics.observe_answer(name, version, answer.variant, answer.score, answer.decision)
         if answer.missing or answer.stale:
             metrics.count_missing(name, version, answer.variant, answer.missing, answer.stale)
+    if rows.explained:
+        await add_reasons(services, rows, answers)
     return answers
+
+
+async def _uploaded(services: Services, model: ServedModel, body: bytes) -> RequestRows:
+    return (await read_upload(services, body)).ask_reasons(model.requests.reasons)
 
 
 async def _answer_by_default(services: Services, model: ServedModel, rows: RequestRows, began: int) -> list[Answer]:
     inputs = await read_inputs(services, model, rows, began)
     if model.manifest.documents:  # milliseconds for each, in which nobody else would be answered
-        answers, events = await services.lanes.describing.run(model.answers, rows.entities, inputs, began)
+        answers, events = await services.lanes.describing.run(
+            model.answers, rows.entities, inputs, began, rows.explained
+        )
     else:
-        answers, events = model.answers(rows.entities, inputs, began)
+        answers, events = model.answers(rows.entities, inputs, began, rows.explained)
     await services.recorder.record_predictions(events)
     return answers

@@ -59,7 +59,8 @@ async def answer_alone(
         raise
     now = time.time_ns()
     model = split.models[row.variant] or split.default
-    labels = AnswerLabels(row.variant, [prediction_id(split.route.model, now)], began // 1000, (now - began) // 1000)
+    ids = [prediction_id(split.route.model, now)]
+    labels = AnswerLabels(row.variant, ids, began // 1000, (now - began) // 1000, rows.explained)
     answers, predictions = model.label(rows.entities, inputs, decisions, labels)
     marks = answer_marks(split, row.variant, answers[0].missing, predictions[0], failed=False)
     if row.unit is not None and not units.new_marks(row.unit, marks):

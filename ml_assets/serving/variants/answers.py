@@ -156,7 +156,8 @@ class SplitRequest:
     def _labels(self, variant: str, places: Sequence[int]) -> AnswerLabels:
         """The labels of rows that are answered now."""
         ids = [self._ids[at] for at in places]
-        return AnswerLabels(variant, ids, self._began // 1000, (time.time_ns() - self._began) // 1000)
+        took = (time.time_ns() - self._began) // 1000
+        return AnswerLabels(variant, ids, self._began // 1000, took, self._rows.rows.explained)
 
     def _entities(self, places: Sequence[int]) -> list[str | None]:
         return [self._rows.rows.entities[at] for at in places]

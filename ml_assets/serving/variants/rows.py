@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from ml_assets.features.online.schema import OnlineRecord
 from ml_assets.serving.models.model import ModelInput, ServedModel
 from ml_assets.serving.models.split import TrafficSplit
@@ -64,7 +66,7 @@ class VariantRows:
         self._records: dict[str, Records] = {}
         self.rows = rows
         if rows.texts is not None:
-            self.rows = RequestRows(rows.entities, None, documents=read_texts(rows.texts))
+            self.rows = msgspec.structs.replace(rows, texts=None, documents=read_texts(rows.texts))
 
     @property
     def _online(self) -> bool:
