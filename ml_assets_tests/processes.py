@@ -1,6 +1,7 @@
 """What tests that start real processes share."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,9 @@ from typing import TypeVar
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import pytest
+from filelock import FileLock
+
 R = TypeVar("R")
 
 
@@ -25,6 +29,26 @@ def environment(data: Path, **more: str) -> dict[str, str]:
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ML_ASSETS", "MLFLOW"))}
     return inherited | {"ML_ASSETS_DATA": str(data)} | more
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that is made by the first process of tests that asks for it; the others wait, and only read it.
+
+    Args:
+        factory: of this process.
+        name: of the folder, one for each content.
+        make: fills it.
+    """
+    own = factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "made-once" / name
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.with_suffix(".made").exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of who failed
+            folder.mkdir()
+            make(folder)
+            folder.with_suffix(".made").touch()
+    return folder
 
 
 @contextmanager

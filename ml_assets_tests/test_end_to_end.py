@@ -2,22 +2,20 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ml_assets_tests.first_loop import END, FirstLoop, first_loop
+from ml_assets_tests.preloaded import call
 from ml_assets_tests.processes import environment
 from ml_assets_tests.real_data import INVOICES, needs_invoices
 
 pytestmark = pytest.mark.slow
 
-END = "2026-08-30"
 NEXT = "2026-09-06"
-COMMAND = Path(sys.executable).with_name("ml-assets")
 
 
 @dataclass(frozen=True)
@@ -27,9 +25,7 @@ class Loop:
     data: Path
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [COMMAND, *arguments], env=environment(self.data), capture_output=True, text=True, check=False, timeout=600
-        )
+        done = call(*arguments, env=environment(self.data))
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout if code == 0 else done.stderr
 
@@ -37,19 +33,14 @@ class Loop:
         answer: dict[str, Any] = json.loads(self("run", "churn", "--as-of", as_of, "--json"))
         return answer["churn"]  # type: ignore[no-any-return]
 
-    def simulate(self) -> None:
-        self("data", "simulate", "--customers", "600", "--months", "20", "--end", END, "--seed", "3")
-
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Loop, dict[str, Any]]:
-    loop = Loop(tmp_path_factory.mktemp("undisturbed"))
-    loop.simulate()
-    return loop, loop.run()
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> FirstLoop:
+    return first_loop(tmp_path_factory)
 
 
-def test_the_loop_ends_with_a_champion_that_predicts(undisturbed: tuple[Loop, dict[str, Any]]) -> None:
-    _, done = undisturbed
+def test_the_loop_ends_with_a_champion_that_predicts(undisturbed: FirstLoop) -> None:
+    done = undisturbed.answer
     assert done["trained"]
     assert done["reason"] == "there is no model yet"
     assert done["champion"]["version"] == 1
@@ -63,10 +54,10 @@ def test_the_loop_ends_with_a_champion_that_predicts(undisturbed: tuple[Loop, di
 
 
 def test_a_second_run_trains_nothing_and_a_new_file_is_picked_up_exactly_once(
-    undisturbed: tuple[Loop, dict[str, Any]], tmp_path: Path
+    undisturbed: FirstLoop, tmp_path: Path
 ) -> None:
     """That the same files give the same digits in another lake, `test_killed.py` says."""
-    loop, first = Loop(Path(shutil.copytree(undisturbed[0].data, tmp_path / "data"))), undisturbed[1]
+    loop, first = Loop(Path(shutil.copytree(undisturbed.data, tmp_path / "data"))), undisturbed.answer
     again = loop.run()
     assert not again["trained"]
     assert again["reason"] == "rows and recipe are those of version 1"

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml_assets.components.templates.sample import sample
-from ml_assets.settings import PROJECT
+from ml_assets_tests.preloaded import Preloaded
 from ml_assets_tests.processes import answering, environment, free_port
+from ml_assets_tests.project_copy import copy_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -40,14 +40,12 @@ class Home:
     def folder(self) -> Path:
         return self.project / "ml_assets" / "defs" / MODEL
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str) -> Preloaded:
         own = environment(self.data, PYTHONPATH=str(self.project), TMPDIR=str(self.temporary))
-        command = [str(Path(sys.executable).parent / "ml-assets"), *arguments]
-        out = subprocess.PIPE
-        return subprocess.Popen(
-            command, cwd=self.project, env=own, stdin=subprocess.DEVNULL, stdout=out, stderr=out, text=True,
-            start_new_session=True,
-        )  # fmt: skip
+        nothing, out = subprocess.DEVNULL, subprocess.PIPE
+        return Preloaded(
+            *arguments, cwd=self.project, env=own, stdin=nothing, stdout=out, stderr=out, start_new_session=True
+        )
 
     def call(self, *arguments: str, code: int = 0) -> str:
         with self.start(*arguments) as process:
@@ -67,19 +65,11 @@ class Home:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     root = tmp_path_factory.mktemp("home")
-    left_out = shutil.ignore_patterns("__pycache__", "churn", "retail", "documents")
-    shutil.copytree(PROJECT / "ml_assets" / "defs", root / "project" / "ml_assets" / "defs", ignore=left_out)
-    shutil.copytree(PROJECT / "ml_assets", root / "project" / "ml_assets", dirs_exist_ok=True, ignore=_but_models)
-    for name in ("pyproject.toml", "dagster.yaml", "workspace.yaml"):
-        shutil.copy(PROJECT / name, root / "project")
     (root / "tmp").mkdir()
-    made = Home(root / "project", root / "data", root / "tmp")
+    project = copy_project(root / "project", "churn", "retail", "documents")
+    made = Home(project, root / "data", root / "tmp")
     made.call("new", MODEL)
     return made
-
-
-def _but_models(folder: str, names: list[str]) -> set[str]:
-    return {"__pycache__", "defs"} & set(names) if Path(folder).name == "ml_assets" else {"__pycache__"} & set(names)
 
 
 def test_a_model_from_its_first_run_to_its_removal(home: Home, tmp_path: Path) -> None:

@@ -19,13 +19,14 @@ from ml_assets.components.templates.folder import MODEL, Place, render, write
 from ml_assets.components.templates.sample import WEEKS, sample, start_of
 from ml_assets.errors import DeclarationError
 from ml_assets.features.query import check
-from ml_assets.settings import PROJECT
 from ml_assets.spec.cadence import last_sunday
 from ml_assets.spec.load import parse_documents
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
+from ml_assets_tests import preloaded
 from ml_assets_tests.processes import environment
+from ml_assets_tests.project_copy import copy_project
 
 END = date(2026, 11, 15)
 
@@ -178,19 +179,9 @@ def test_a_name_that_is_taken_is_refused_and_nothing_is_changed(place: Place, tm
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def _copy(to: Path) -> Path:
-    """The project without its models: tests leave no folder in the repository."""
-    shutil.copytree(
-        PROJECT / "ml_assets", to / "ml_assets", ignore=shutil.ignore_patterns("__pycache__", "churn", "retail")
-    )
-    for name in ("pyproject.toml", "dagster.yaml", "workspace.yaml"):
-        shutil.copy(PROJECT / name, to)
-    return to
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    return _copy(tmp_path / "project")
+    return copy_project(tmp_path / "project", "churn", "retail")
 
 
 def _cli(project: Path, data: Path) -> Cli:
@@ -198,6 +189,8 @@ def _cli(project: Path, data: Path) -> Cli:
 
     def call(*arguments: str, program: str = "ml-assets") -> "subprocess.CompletedProcess[str]":
         own = environment(data, PYTHONPATH=str(project), DAGSTER_DISABLE_TELEMETRY="1")
+        if program == "ml-assets":
+            return preloaded.call(*arguments, env=own, cwd=project)
         command = [str(Path(sys.executable).parent / program), *arguments]
         return subprocess.run(command, cwd=project, env=own, capture_output=True, text=True, check=False)
 
@@ -213,7 +206,7 @@ def cli(project: Path, tmp_path: Path) -> Cli:
 def declared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project with a model that `new` wrote, and its data; a test copies it."""
     root = tmp_path_factory.mktemp("declared")
-    made = _cli(_copy(root / "project"), root / "data")("new", "late_payers")
+    made = _cli(copy_project(root / "project", "churn", "retail"), root / "data")("new", "late_payers")
     assert made.returncode == 0, made.stderr
     return root
 
