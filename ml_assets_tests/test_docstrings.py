@@ -4,6 +4,7 @@ import ast
 import doctest
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ _WORDS = {"embed", "feed", "housekeeping", "need", "ping", "seed", "speed", "str
 """Verbs and nouns that only end like a participle."""
 
 
+@cache
 def _functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     """The public functions of a module and methods of its classes; a property is a noun and not meant."""
     module = ast.parse(path.read_text(encoding="utf-8"))

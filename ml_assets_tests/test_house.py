@@ -4,6 +4,7 @@ import ast
 import re
 import tomllib
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -77,16 +78,21 @@ def test_a_public_class_name_stands_once() -> None:
 
 def _imported(name: str, tree: ast.Module) -> set[str]:
     """The modules of the package that a module imports anywhere, but for types only."""
-    modules, types = _modules(), set[int]()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            types |= {id(each) for each in ast.walk(node)}
-    found = set[str]()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and id(node) not in types:
+    modules, found = _modules(), set[str]()
+    for node in _statements(tree.body):
+        if isinstance(node, ast.ImportFrom) and node.module:
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= (inner & modules.keys()) or {node.module}
     return (found & modules.keys()) - {name}
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.AST]:
+    """Every statement however deep, but for those under TYPE_CHECKING; no expression, of which there are far more."""
+    for node in body:
+        yield node
+        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
+            for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+                yield from _statements(getattr(node, part, []))
 
 
 def test_no_file_imports_in_a_circle() -> None:

@@ -8,7 +8,6 @@ import dagster as dg
 import pytest
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
-from dagster_webserver.app import create_app_from_workspace_process_context
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -78,6 +77,8 @@ REFUSED: dict[str, tuple[Form, int]] = {
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[TestClient]:
     """Dagster's real web server over an instance of its own without any code."""
+    from dagster_webserver.app import create_app_from_workspace_process_context  # 3 s, for this file alone
+
     with (
         dg.instance_for_test() as instance,
         WorkspaceProcessContext(instance, EmptyWorkspaceTarget()) as context,

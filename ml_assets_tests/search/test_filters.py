@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import lancedb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -177,6 +176,8 @@ def test_a_range_follows_the_longest_list(tmp_path: Path) -> None:
 
 
 def test_a_table_of_a_release_before_is_written_anew(tmp_path: Path) -> None:
+    import lancedb  # 3 s: whoever only collects this file has no use for it
+
     fitted = embedder(ROWS)
     index = SearchIndex(tmp_path)
     index.update(table(ROWS), embedder=fitted)

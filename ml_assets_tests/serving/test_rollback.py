@@ -109,7 +109,7 @@ def _rollbacks(data: Path, registry: Registry, uri: str = "") -> list[float]:
                 server.wait("the challenger", partial(load.has, before + 50))
                 registry.clear_route(MODEL)
                 ended = time.monotonic()
-                time.sleep(2 * WITHIN)
+                time.sleep(1.25 * WITHIN)  # a worker that has not heard of it answers on and on
                 took.append(load.answers[CHALLENGER][0] - ended)
                 assert load.answers[CHAMPION][0] > ended + WITHIN
     assert load.failed == []
@@ -126,7 +126,9 @@ def _require_measured(data: Path) -> None:
     assert failures == ()
 
 
-def test_a_rollback_is_everywhere_within_two_seconds_under_load(tmp_path: Path) -> None:
+def test_a_rollback_is_everywhere_within_two_seconds_under_load(tmp_path: Path, empty_registry: Path) -> None:
+    (tmp_path / "mlflow").mkdir()
+    shutil.copy(empty_registry, tmp_path / "mlflow" / "mlflow.db")
     registry = Registry(f"sqlite:///{tmp_path}/mlflow/mlflow.db", str(tmp_path / "mlflow" / "artifacts"))
     took = _rollbacks(tmp_path, registry)
     assert max(took) < WITHIN, took
