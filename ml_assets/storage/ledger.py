@@ -77,11 +77,12 @@ class Ledger(Generic[Row]):
     def _select(
         self, lake: Lake, where: str, way: str, parameters: Mapping[str, object], most: int | None = None
     ) -> list[Row]:
-        if lake.version(self.table) is None:
+        opened = lake.session()
+        if opened.version(self.table) is None:
             return []
         order = ", ".join(f"{quote(name)} {way}" for name in self.order)
         limit = "" if most is None else f" LIMIT {most}"
-        rows = lake.query(f"SELECT * FROM t WHERE {where} ORDER BY {order}{limit}", parameters, t=self.table)
+        rows = opened.query(f"SELECT * FROM t WHERE {where} ORDER BY {order}{limit}", parameters, t=self.table)
         return [self._made(row) for row in rows.to_pylist()]
 
     def _made(self, row: Mapping[str, Any]) -> Row:

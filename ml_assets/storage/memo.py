@@ -36,7 +36,8 @@ def memo(lake: Lake, table: str, as_of: date, fingerprint: int, make: Callable[[
     Raises:
         LakeError: other processes wrote the table again and again.
     """
-    version, key = lake.version(table), as_of_key(as_of)
-    if version is not None and lake.record(table, key, version) == fingerprint:
+    opened, key = lake.session(), as_of_key(as_of)
+    version = opened.version(table)
+    if version is not None and opened.record(table, key, version) == fingerprint:
         return Kept(version, reused=True)
     return Kept(lake.replace(table, make(), values=[as_of], records={key: fingerprint}), reused=False)
