@@ -1,6 +1,5 @@
 """Good bytes, values and names made bad, one step or a few at a time; the same seed makes the same ones."""
 
-import copy
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -95,10 +94,10 @@ _STEPS: tuple[_Step, ...] = (_flip, _put, _over, _drop, _double, _cut, _any)
 
 def spoilt_json(by: Chance, good: Any) -> bytes:  # noqa: ANN401 - JSON
     """A JSON value after one to three steps, written in one of several ways; what comes out need not be JSON."""
-    whole = [copy.deepcopy(good)]
+    whole = [_copied(good)]
     tokens: list[bytes] = []
     for _ in range(by.choice((1, 1, 1, 2, 3))):
-        holder, key = by.choice([*_places(whole)])
+        holder, key = by.choice(_places(whole))
         _exchange(by, holder, key, good, tokens)
     text = json.dumps(whole[0], ensure_ascii=by.random() < 0.5, indent=by.choice((None, None, None, 1)))
     body = text.encode("utf-8", "surrogatepass")
@@ -111,29 +110,41 @@ def _exchange(by: Chance, holder: Any, key: Any, good: Any, tokens: list[bytes])
     """One step, at one place of a value."""
     step = by.randrange(10)
     if step < 5:
-        holder[key] = copy.deepcopy(by.choice(EDGES))
+        holder[key] = _copied(by.choice(EDGES))
     elif step == 5:
         tokens.append(by.choice(RAW))
         holder[key] = _MARK.format(len(tokens) - 1)
     elif step == 6 and isinstance(holder, dict):
         del holder[key]
     elif step == 7 and isinstance(holder, dict):
-        holder[str(by.choice(EDGES))] = copy.deepcopy(holder[key])
+        holder[str(by.choice(EDGES))] = _copied(holder[key])
     elif step == 8:
-        others, other = by.choice([*_places([good])])
-        holder[key] = copy.deepcopy(others[other])
+        others, other = by.choice(_places([good]))
+        holder[key] = _copied(others[other])
     elif isinstance(holder, list) and holder:
-        holder.extend(copy.deepcopy(holder[key]) for _ in range(by.choice((1, 2, 2000))))
+        holder.extend(_copied(holder[key]) for _ in range(by.choice((1, 2, 2000))))
     else:
         holder[key] = [holder[key]] if by.random() < 0.5 else {"a": holder[key]}
 
 
-def _places(plain: Any) -> Any:  # noqa: ANN401 - JSON
+def _copied(value: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, dict):
+        return {key: _copied(each) for key, each in value.items()}
+    return [_copied(each) for each in value] if isinstance(value, list) else value
+
+
+def _places(plain: Any) -> list[tuple[Any, Any]]:  # noqa: ANN401 - JSON
     """Each place of a value, as what holds it and its key there."""
-    keys = [*plain] if isinstance(plain, dict) else range(len(plain)) if isinstance(plain, list) else ()
-    for key in keys:
-        yield plain, key
-        yield from _places(plain[key])
+    places: list[tuple[Any, Any]] = []
+    _add_places(plain, places)
+    return places
+
+
+def _add_places(holder: Any, places: list[tuple[Any, Any]]) -> None:  # noqa: ANN401 - JSON
+    for key in [*holder] if isinstance(holder, dict) else range(len(holder)):
+        places.append((holder, key))
+        if isinstance(holder[key], dict | list):
+            _add_places(holder[key], places)
 
 
 def name(by: Chance, ending: str = "") -> bytes:
