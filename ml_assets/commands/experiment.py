@@ -14,6 +14,7 @@ from ml_assets.settings import PROJECT
 
 if TYPE_CHECKING:
     from ml_assets.commands.project import Project
+    from ml_assets.decisions.secondary import SecondaryEffect
     from ml_assets.rollouts.experiment_ledger import ExperimentStep
     from ml_assets.rollouts.experiment_report import ExperimentReport
 
@@ -84,7 +85,13 @@ def _head(step: "ExperimentStep") -> list[Line]:
 def _body(report: "ExperimentReport") -> list[Line]:
     rows = report.rows()
     lines = [(str(row["variant"]), ", ".join(_cells(row))) for row in rows]
+    lines += [(f"{each.metric}, {each.variant}", _beside(each)) for each in report.secondary]
     return [*lines, ("measured", f"{report.at:%Y-%m-%d %H:%M} UTC"), *(("left out", note) for note in report.notes)]
+
+
+def _beside(effect: "SecondaryEffect") -> str:
+    """What is said of a secondary metric."""
+    return f"{effect.reason}; e-value {effect.e_value:.3g}, {'stands' if effect.stands else 'does not stand'}"
 
 
 def _cells(row: dict[str, object]) -> list[str]:

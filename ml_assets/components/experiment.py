@@ -121,6 +121,7 @@ def _numbers(report: "ExperimentReport") -> dict[str, Any]:
         **effects,
         "variants": table(report.rows()),
         "guardrails": table([{"variant": each.variant, "says": each.result.reason} for each in report.guardrails]),
+        "secondary": table(report.secondary_rows()),
         "notes": table([{"left out": note} for note in report.notes]),
     }
 

@@ -101,9 +101,18 @@ def rate_difference(champion_events: int, champion_units: int, events: int, unit
     return Difference(new - old, math.sqrt(max(welch, pooled)), champion_units + units)
 
 
-def sequence_interval(difference: Difference, alpha: float, tuned_for: int = TUNED_FOR) -> Interval:
-    """The interval that holds the true difference at all looks with probability 1 - `alpha`."""
-    half = difference.error * _two_sided(difference.units, alpha, tuned_for)
+def sequence_interval(
+    difference: Difference, alpha: float, tuned_for: int = TUNED_FOR, *, tuning: float | None = None
+) -> Interval:
+    """The interval that holds the true difference at all looks with probability 1 - `alpha`.
+
+    Args:
+        difference: as it is seen now.
+        alpha: probability that it misses the truth at some look.
+        tuned_for: units at which it is the narrowest.
+        tuning: the level that it is the narrowest for; None: `alpha`.
+    """
+    half = difference.error * _two_sided(difference.units, alpha, tuned_for, tuning or alpha)
     return Interval(difference.estimate, difference.estimate - half, difference.estimate + half)
 
 
@@ -115,9 +124,21 @@ def sequence_bounds(difference: Difference, alpha: float, tuned_for: int = TUNED
 
 def sequence_p_value(difference: Difference, alpha: float, tuned_for: int = TUNED_FOR) -> float:
     """A p-value that may be looked at at any time: below `alpha` where `sequence_interval` leaves 0 out."""
-    x = _tuning(alpha) * difference.units / tuned_for
-    exponent = (difference.estimate / difference.error) ** 2 * x / (1 + x) / 2
-    return min(1.0, math.sqrt(1 + x) * math.exp(-exponent))
+    return math.exp(min(0.0, -sequence_log_e(difference, alpha, tuned_for)))
+
+
+def sequence_log_e(difference: Difference, tuning: float, tuned_for: int = TUNED_FOR) -> float:
+    """The logarithm of the e-value that there is no difference, at all looks.
+
+    It is at least ln(1/a) where the interval of `sequence_interval` at level `a`, with the same tuning, leaves 0 out.
+
+    Args:
+        difference: as it is seen now.
+        tuning: the level for which it grows the fastest.
+        tuned_for: units at which it does.
+    """
+    x = _tuning(tuning) * difference.units / tuned_for
+    return (difference.estimate / difference.error) ** 2 * x / (1 + x) / 2 - math.log1p(x) / 2
 
 
 def fixed_interval(difference: Difference, alpha: float) -> Interval:
@@ -138,8 +159,8 @@ def _tuning(alpha: float) -> float:
     return -2 * math.log(alpha) + math.log(1 - 2 * math.log(alpha))
 
 
-def _two_sided(units: int, alpha: float, tuned_for: int) -> float:
-    x = _tuning(alpha) * units / tuned_for
+def _two_sided(units: int, alpha: float, tuned_for: int, tuning: float) -> float:
+    x = _tuning(tuning) * units / tuned_for
     return math.sqrt((1 + 1 / x) * (math.log(1 + x) - 2 * math.log(alpha)))
 
 

@@ -15,16 +15,21 @@ from ml_assets.errors import list_values
 from ml_assets.rollouts.experiment_guardrails import Failures, VariantGuardrail, judge_variants
 from ml_assets.rollouts.experiment_ledger import ExperimentStep
 from ml_assets.rollouts.experiment_report import ExperimentReport, VariantCounts
+from ml_assets.rollouts.experiment_secondary import secondary_effects
 from ml_assets.rollouts.outcomes import CLOCK, LABEL, ExperimentUnits
+from ml_assets.rollouts.unit_differences import (
+    FEWEST,
+    centred,
+    describe_early,
+    describe_scarcity,
+    known_until,
+    mean_difference,
+)
 from ml_assets.spec.experiment import SCORE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FEWEST = 50
-"""Values other than 0 that a mean needs: with fewer the interval is too narrow."""
-_DOUBTFUL = 0.01
-"""The share of outcomes before their exposure from which on the others are not believed either."""
 _DAY_LEVEL = 0.05
 _DAYS = 28
 
@@ -47,7 +52,7 @@ def make_report(
     """
     names, spec = [*step.version_of], step.spec
     chosen = np.isin(units.variant, names) & (units.variants == 1)
-    mature = chosen & (units.exposed_at <= np.datetime64(_mature_until(step, now)))
+    mature = chosen & (units.exposed_at <= known_until(spec.primary, now))
     valued = mature & ~np.isnan(units.value)
     shares = tuple(arm.share for arm in spec.variants.values())
     exposed = SampleCounts(_count(units.variant[chosen], names), shares)
@@ -65,6 +70,7 @@ def make_report(
     return ExperimentReport(
         now, action, reason, _variants(step, units, exposed, valued), verdict.numbers, evidence.faults,
         (*_notes(step, units, int(mature.sum() - valued.sum())), *remarks), _by_day(step, units, mature), judged,
+        secondary_effects(step, units, chosen, now),
     )  # fmt: skip
 
 
@@ -85,12 +91,6 @@ def _protect(action: ExperimentAction, reason: str, judged: Sequence[VariantGuar
     if not breaches or action is ExperimentAction.ERROR:
         return action, reason
     return ExperimentAction.NONE, "; ".join(breaches)
-
-
-def _mature_until(step: ExperimentStep, now: datetime) -> datetime:
-    """Until when a unit had to be exposed for its value to be known; a score is there at once."""
-    metric = step.spec.primary
-    return now + CLOCK if metric.metric == SCORE else now - metric.matures
 
 
 def _count(variants: "NDArray[np.str_]", names: Sequence[str]) -> tuple[int, ...]:
@@ -117,12 +117,8 @@ def _faults(step: ExperimentStep, units: ExperimentUnits, exposed: SampleCounts,
             f"{count:,} {what}{'' if what.endswith('start') else ' in the future'}" for count, what in which if count
         ]
         faults.append(f"the clock of a server is off: {' and '.join(parts)}")
-    before = counts.early + counts.unexposed
-    if before > _DOUBTFUL * (counts.told + counts.unexposed):
-        share = before / (counts.told + counts.unexposed)
-        faults.append(
-            f"{before:,} outcomes before their exposure, {share:.1%} of all: their moments or units are wrong"
-        )
+    if early_outcomes := describe_early(counts):
+        faults.append(early_outcomes)
     if mismatch := describe_mismatch(exposed):
         faults.append(mismatch)
     return faults
@@ -150,11 +146,10 @@ def _differences(
     """Variant → its mean minus the control's; and what those that are not there wait for."""
     control, *others = step.version_of
     differences, lacking = {}, []
-    counts = {name: int((units.value[valued & (units.variant == name)] != 0).sum()) for name in step.version_of}
+    masks = {name: valued & (units.variant == name) for name in step.version_of}
     for name in others:
-        scarce = min(control, name, key=counts.__getitem__)
-        if counts[scarce] < _FEWEST:
-            lacking.append(f"{counts[scarce]} of {_FEWEST} values other than 0 in {scarce}")
+        if scarce := describe_scarcity(units.value, {each: masks[each] for each in (control, name)}):
+            lacking.append(scarce)
         else:
             differences[name] = _difference(step, units, valued, control, name)
     return differences, lacking
@@ -164,20 +159,13 @@ def _difference(
     step: ExperimentStep, units: ExperimentUnits, valued: "NDArray[np.bool_]", control: str, name: str
 ) -> Difference:
     metric = step.spec.primary
-    value = units.value if metric.cap is None else np.minimum(units.value, metric.cap)
-    # Sums of squares lose digits where the mean is large; a difference is the same of what is centred.
-    value = value - value[valued].mean()
+    value = centred(units.value, valued, metric.cap)
     pair = [valued & (units.variant == each) for each in (control, name)]
     if metric.cuped and not np.isnan(units.covariate[valued]).all():
         covariate = units.covariate - np.nanmean(units.covariate[valued])
         x = np.nan_to_num(covariate)  # who has none is taken for an average one: nothing is explained there
         return adjusted_difference(*(_paired(value[mask], x[mask]) for mask in pair))
-    champion, challenger = (_moments(value[mask]) for mask in pair)
-    return stratified_difference([Batch(champion, challenger)])
-
-
-def _moments(y: "NDArray[np.float64]") -> Moments:
-    return Moments(len(y), float(y.sum()), float(y @ y))
+    return mean_difference(*(value[mask] for mask in pair))
 
 
 def _paired(y: "NDArray[np.float64]", x: "NDArray[np.float64]") -> PairedMoments:
@@ -192,7 +180,7 @@ def _by_day(
     counts = {name: int((mature & (units.variant == name)).sum()) for name in step.version_of}
     variant, day, value = units.by_day
     days = min(_DAYS, max(1, step.spec.primary.window // timedelta(days=1)))
-    if not len(value) or min(counts.values()) < _FEWEST:
+    if not len(value) or min(counts.values()) < FEWEST:
         return {}
 
     def moments(name: str, number: int) -> Moments:

@@ -9,6 +9,7 @@ import msgspec
 
 from ml_assets.decisions.experiment import ExperimentAction, VariantEffect
 from ml_assets.decisions.interval import Interval
+from ml_assets.decisions.secondary import SecondaryEffect
 from ml_assets.rollouts.experiment_guardrails import VariantGuardrail
 
 
@@ -47,6 +48,7 @@ class ExperimentReport:
         notes: what was left out, and why.
         by_day: variant → its difference by day since the exposure, from the first day on.
         guardrails: of each variant.
+        secondary: metrics of each variant beside the primary one; they decide nothing.
     """
 
     at: datetime
@@ -58,6 +60,7 @@ class ExperimentReport:
     notes: tuple[str, ...]
     by_day: Mapping[str, tuple[Interval, ...]]
     guardrails: tuple[VariantGuardrail, ...] = ()
+    secondary: tuple[SecondaryEffect, ...] = ()
 
     @property
     def winner(self) -> str | None:
@@ -91,23 +94,32 @@ class ExperimentReport:
     def rows(self) -> list[dict[str, object]]:
         """A row for each variant, for people."""
         effects = {each.name: each.interval for each in self.effects}
-
-        def difference(name: str) -> str:
-            effect = effects.get(name)
-            return "" if effect is None else f"{effect.estimate:+.4g} ({effect.low:+.4g} to {effect.high:+.4g})"
-
         return [
             {
                 "variant": each.name, "version": each.version, "share": f"{each.share:.0%}", "exposed": each.exposed,
                 "units": each.units, "mean": "" if each.mean is None else f"{each.mean:.4g}",
-                "difference": difference(each.name), "lift": self.lift(each.name).removeprefix(", "),
+                "difference": _written(effects.get(each.name)), "lift": self.lift(each.name).removeprefix(", "),
             }
             for each in self.variants
+        ]  # fmt: skip
+
+    def secondary_rows(self) -> list[dict[str, object]]:
+        """A row for each secondary metric of each variant, for people."""
+        return [
+            {
+                "metric": each.metric, "variant": each.variant, "difference": _written(each.interval),
+                "e-value": f"{each.e_value:.3g}", "stands": "yes" if each.stands else "no", "says": each.reason,
+            }
+            for each in self.secondary
         ]  # fmt: skip
 
     def to_json(self) -> str:
         """The text that `read_report` takes."""
         return msgspec.json.encode(self).decode()
+
+
+def _written(effect: Interval | None) -> str:
+    return "" if effect is None else f"{effect.estimate:+.4g} ({effect.low:+.4g} to {effect.high:+.4g})"
 
 
 def read_report(text: str) -> ExperimentReport | None:

@@ -17,7 +17,7 @@ from ml_assets.events.rows import Outcome, Prediction
 from ml_assets.events.unit_outcomes import unit_outcome_id, unit_outcome_prefix
 from ml_assets.monitoring.log.take import table
 from ml_assets.rollouts.experiment_ledger import ExperimentStep
-from ml_assets.spec.experiment import SCORE
+from ml_assets.spec.experiment import SCORE, UnitMetricSpec
 from ml_assets.storage.duck import quote
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.tables import ModelTables
@@ -45,14 +45,15 @@ _ANSWERS = """
     ) GROUP BY ALL
 """
 _TOLD = """
-    CREATE TEMP TABLE told AS SELECT a.prediction_id, a.entity, o.observed_at, TRY_CAST(o.value AS DOUBLE) AS value,
-        o.observed_at < a.asked_at AS early, o.observed_at - u.exposed_at AS age, o.received_at,
-        u.exposed_at + $matures AS counted_at
+    CREATE OR REPLACE TEMP TABLE told AS SELECT a.prediction_id, a.entity, o.observed_at,
+        TRY_CAST(o.value AS DOUBLE) AS value, o.observed_at < a.asked_at AS early,
+        o.observed_at - u.exposed_at AS age, o.received_at, u.exposed_at + $matures AS counted_at
     FROM o JOIN answers AS a USING (prediction_id) JOIN units AS u ON u.entity = a.entity WHERE o.kind = $kind
 """
 _IN_FORCE = """
-    CREATE TEMP TABLE in_force AS SELECT prediction_id, entity, last(value ORDER BY observed_at, value) AS value,
-        max(observed_at) AS observed_at, last(age ORDER BY observed_at, value) AS age
+    CREATE OR REPLACE TEMP TABLE in_force AS SELECT prediction_id, entity,
+        last(value ORDER BY observed_at, value) AS value, max(observed_at) AS observed_at,
+        last(age ORDER BY observed_at, value) AS age
     FROM told WHERE value IS NOT NULL AND NOT early AND age <= $window GROUP BY ALL
 """
 _VALUES = """
@@ -118,6 +119,19 @@ class OutcomeCounts:
 
 
 @dataclass(frozen=True)
+class MetricValues:
+    """What is known of one metric.
+
+    Args:
+        value: of each unit, [n]; NaN where there is none yet, or never will be.
+        outcomes: what was told of them.
+    """
+
+    value: "NDArray[np.float64]"
+    outcomes: OutcomeCounts
+
+
+@dataclass(frozen=True)
 class ExperimentUnits:
     """Units of an experiment, all arrays [n], by the name of the unit.
 
@@ -129,6 +143,7 @@ class ExperimentUnits:
         covariate: the champion's last batch score of before the exposure; NaN where there is none.
         outcomes: what was told of them.
         by_day: of units whose window has passed: variant, whole days since the exposure, value that came on that day.
+        secondary: what is known of each secondary metric, in the order of the declaration.
     """
 
     variant: "NDArray[np.str_]"
@@ -138,6 +153,7 @@ class ExperimentUnits:
     covariate: "NDArray[np.float64]"
     outcomes: OutcomeCounts
     by_day: "tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.float64]]"
+    secondary: tuple[MetricValues, ...] = ()
 
 
 def read_units(lake: Lake, model: str, step: ExperimentStep, now: datetime, *, entity: str) -> ExperimentUnits:
@@ -156,15 +172,31 @@ def read_units(lake: Lake, model: str, step: ExperimentStep, now: datetime, *, e
         connection.execute(_UNITS, {"experiment": step.experiment})
         connection.register("ids", _ids(connection, model, step.experiment))
         connection.execute(_ANSWERS)
-        connection.execute(_TOLD, {"kind": metric.metric, "matures": metric.matures})
-        connection.execute(_IN_FORCE, {"window": metric.window})
+        prefix = unit_outcome_prefix(model, step.experiment)
+        others = tuple(_read_values(connection, each, prefix, now)[1] for each in step.spec.secondary)
         covariates = _covariates(lake, model, connection, entity) if metric.cuped else _NO_COVARIATES
-        values = {SCORE: _SCORES, LABEL: _LAST}.get(metric.metric, _SUM)
-        rows = connection.sql(_VALUES.format(values=values, covariates=covariates)).to_arrow_table()
+        rows, values = _read_values(connection, metric, prefix, now, covariates)
         days = connection.sql(_DAYS, params={"mature": now - metric.matures}).to_arrow_table()
-        outcomes = _count_outcomes(connection, model, step, now)
         connection.unregister("ids")
-    return _units(rows, days, outcomes, adds_up=metric.metric not in {SCORE, LABEL})
+    return _units(rows, days, values, others)
+
+
+def _read_values(
+    connection: "duckdb.DuckDBPyConnection",
+    metric: UnitMetricSpec,
+    prefix: str,
+    now: datetime,
+    covariates: str = _NO_COVARIATES,
+) -> tuple[pa.Table, MetricValues]:
+    """The units by their names, each with its value of a metric; `in_force` is that metric's from now on."""
+    connection.execute(_TOLD, {"kind": metric.metric, "matures": metric.matures})
+    connection.execute(_IN_FORCE, {"window": metric.window})
+    values = {SCORE: _SCORES, LABEL: _LAST}.get(metric.metric, _SUM)
+    rows = connection.sql(_VALUES.format(values=values, covariates=covariates)).to_arrow_table()
+    value = _column(rows, "value", np.float64)
+    adds_up = metric.metric not in {SCORE, LABEL}
+    outcomes = _count_outcomes(connection, metric, prefix, now)
+    return rows, MetricValues(np.nan_to_num(value) if adds_up else value, outcomes)
 
 
 def _open(lake: Lake, model: str, connection: "duckdb.DuckDBPyConnection") -> None:
@@ -196,26 +228,26 @@ def _covariates(lake: Lake, model: str, connection: "duckdb.DuckDBPyConnection",
 
 
 def _count_outcomes(
-    connection: "duckdb.DuckDBPyConnection", model: str, step: ExperimentStep, now: datetime
+    connection: "duckdb.DuckDBPyConnection", metric: UnitMetricSpec, prefix: str, now: datetime
 ) -> OutcomeCounts:
-    metric = step.spec.primary
     parameters: dict[str, object] = {"window": metric.window, "kind": metric.metric, "latest": now + CLOCK}
-    parameters["prefix"] = unit_outcome_prefix(model, step.experiment)
+    parameters["prefix"] = prefix
     (row,) = connection.sql(_FAULTS, params=parameters).to_arrow_table().to_pylist()
     return OutcomeCounts(**row)
 
 
-def _units(rows: pa.Table, days: pa.Table, outcomes: OutcomeCounts, *, adds_up: bool) -> ExperimentUnits:
-    def column(table: pa.Table, name: str, kind: Any) -> Any:  # noqa: ANN401 - of numpy
-        return np.asarray(table[name].to_numpy(zero_copy_only=False), dtype=kind)
-
-    value = column(rows, "value", np.float64)
+def _units(rows: pa.Table, days: pa.Table, values: MetricValues, others: tuple[MetricValues, ...]) -> ExperimentUnits:
     return ExperimentUnits(
-        column(rows, "variant", np.str_),
-        column(rows, "exposed_at", "datetime64[us]"),
-        column(rows, "variants", np.int64),
-        np.nan_to_num(value) if adds_up else value,
-        column(rows, "covariate", np.float64),
-        outcomes,
-        (column(days, "variant", np.str_), column(days, "day", np.int64), column(days, "value", np.float64)),
+        _column(rows, "variant", np.str_),
+        _column(rows, "exposed_at", "datetime64[us]"),
+        _column(rows, "variants", np.int64),
+        values.value,
+        _column(rows, "covariate", np.float64),
+        values.outcomes,
+        (_column(days, "variant", np.str_), _column(days, "day", np.int64), _column(days, "value", np.float64)),
+        others,
     )
+
+
+def _column(table: pa.Table, name: str, kind: Any) -> Any:  # noqa: ANN401 - of numpy
+    return np.asarray(table[name].to_numpy(zero_copy_only=False), dtype=kind)

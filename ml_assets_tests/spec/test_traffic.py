@@ -1,5 +1,6 @@
 """Declarations of rollouts and experiments: defaults that work, and refusals that say what is right."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,8 @@ from pydantic import ValidationError
 from ml_assets.decisions.guardrail import Guardrail
 from ml_assets.decisions.quality import QualityGuardrail
 from ml_assets.decisions.rollout import RolloutAction, RolloutPolicy
-from ml_assets.spec.experiment import ExperimentSpec
+from ml_assets.settings import PROJECT
+from ml_assets.spec.experiment import ExperimentSpec, PrimaryMetricSpec
 from ml_assets.spec.rollout import RolloutSpec
 
 PRIMARY = {"metric": "revenue"}
@@ -66,9 +68,25 @@ def test_an_experiment_needs_a_name_and_what_decides() -> None:
         ),
         ({"variants": {"a": {"version": 6, "share": 0.5}, "b": {"version": 7, "share": 0.5}}}, "is the control"),
         ({"duration": "3d"}, "minimum: 7 days, 0:00:00 is longer"),
+        (
+            {"secondary": [{"metric": "revenue", "window": "14d"}]},
+            r"secondary\[0\].window: no unit's 14 days, 1:00:00 \(with secondary\[0\].delay\) pass within the duration",
+        ),
+        (
+            {"secondary": [PRIMARY | {"cap": 9}]},
+            r"secondary\[0\]: revenue within 7 d is primary already: give it another window",
+        ),
+        ({"secondary": [{"metric": "revenue", "cuped": True}]}, "cuped"),
         ({"name": "Price Test"}, "string_pattern_mismatch|should match pattern"),
     ],
 )
 def test_what_an_experiment_cannot_do_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         ExperimentSpec(**{"name": "price", "primary": PRIMARY} | fields)
+
+
+def test_the_page_about_experiments_names_every_field() -> None:
+    page = (PROJECT / "docs" / "experiments.md").read_text(encoding="utf-8")
+    fields = [*ExperimentSpec.model_fields, *(f"primary.{name}" for name in PrimaryMetricSpec.model_fields)]
+    shown = re.findall(r"^\| `([a-z_.]+)` \|", page, re.MULTILINE)
+    assert {*fields} - {*shown} == {"name", "primary", "primary.metric"}  # of the first block
