@@ -266,7 +266,7 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.getbasetemp()
     database = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "empty" / "mlflow.db"
     database.parent.mkdir(exist_ok=True)
-    assert Registry(f"sqlite:///{database}").champion("any") is None
+    assert Registry(f"sqlite:///{database}").latest("any") is None
     return database
 
 

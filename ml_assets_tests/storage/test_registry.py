@@ -267,7 +267,7 @@ def _start(barrier: Barrier, said: Any, uri: str, artifacts: str) -> None:
     registry = Registry(uri, artifacts)
     barrier.wait()
     try:
-        said.put(registry.champion("any"))
+        said.put(registry.require())
     except Exception as error:  # noqa: BLE001 - the parent asserts on it
         said.put(repr(error))
 
@@ -285,7 +285,7 @@ def test_processes_that_start_at_once_on_an_empty_database_all_succeed(tmp_path:
 
 
 def _create(uri: str) -> None:
-    Registry(uri).champion("shop")
+    Registry(uri).require()
 
 
 def test_a_database_whose_creation_was_killed_is_created_anew(tmp_path: Path) -> None:
@@ -298,4 +298,5 @@ def test_a_database_whose_creation_was_killed_is_created_anew(tmp_path: Path) ->
     process.kill()
     process.join()
     assert not database.exists()
-    assert Registry(f"sqlite:///{database}").champion("shop") is None
+    Registry(f"sqlite:///{database}").require()
+    assert database.exists()

@@ -67,10 +67,15 @@ class PerformanceReport:
         rows = (self.row(metric, "measured"), self.row(metric, "estimated"))
         return next((row.evaluated for row in rows if row is not None), None)
 
-    def served_metric(self, metric: str, variant: str = CHAMPION) -> Interval | None:
-        """The metric of answers that the champion's version served under a name; no part of `headline`."""
-        rows = (row for row in self.rows if (row.metric, row.variant) == (metric, variant))
-        return _interval(next((row for row in rows if row.model_version == self.champion), None))
+    def served_metric(self, metric: str) -> Interval | None:
+        """The metric of answers that the champion's version served; no part of `headline`.
+
+        Under the name that most of them have: during an experiment that of its control. Who is assigned to a name is
+        chance, so the metric is the same under each.
+        """
+        own = (row for row in self.rows if row.metric == metric and row.variant is not None)
+        mine = [row for row in own if row.model_version == self.champion]
+        return _interval(max(mine, key=lambda row: (row.rows, row.variant == CHAMPION), default=None))
 
     def row(self, metric: str, kind: Kind) -> MetricRow | None:
         """The champion's row of all slices: measured over the pooled window, or estimated at its last date."""

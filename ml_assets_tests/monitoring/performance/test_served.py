@@ -64,6 +64,20 @@ def test_without_outcomes_the_folder_says_what_was_true(answered: Answered) -> N
     assert {line["by"] for line in report.table()} == {"batch", "served: champion"}
 
 
+def test_during_an_experiment_the_champion_is_known_by_the_name_of_its_variant(answered: Answered) -> None:
+    """Also where it answered a few in place of another variant, which failed."""
+    day, before = weeks(-2)[0], weeks(-3)[0]
+    answered.answer(before, most=25)
+    answered.answer(day, variant="a")
+    answered.answer(day, variant="b", most=30)
+    report = reported(answered)
+    rows = {row.variant: row for row in online(report) if row.metric == "roc_auc"}
+    auc = report.served_metric("roc_auc")
+    assert {*rows} == {"champion", "a", "b"}
+    assert auc is not None
+    assert (auc.estimate, report.metadata()["roc_auc_served"]) == (rows["a"].value, rows["a"].value)
+
+
 def test_the_batch_is_what_it_is_without_anything_served(answered: Answered) -> None:
     alone = performance_report(answered.lake, answered.of.shelf, answered.of.folder, SPEC, AS_OF)
     answered.answer(weeks(-2)[0])
