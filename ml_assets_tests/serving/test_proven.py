@@ -1,6 +1,10 @@
 """A challenger that was quick often enough answers in the event loop, and is watched there."""
 
+import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +13,8 @@ import pytest
 from ml_assets.decisions.route import CHALLENGER
 from ml_assets.events.exposures import Exposure, VariantFailure
 from ml_assets.events.rows import Prediction
-from ml_assets.serving.variants import trials
+from ml_assets.serving.variants import trials, watchdog
+from ml_assets.serving.variants.crashes import CrashWatch
 from ml_assets.serving.variants.watchdog import Watchdog
 from ml_assets_tests.serving import released
 from ml_assets_tests.serving.released import ENTITY
@@ -17,6 +22,12 @@ from ml_assets_tests.serving.rollouts import FAILS, LOOPS, customers, fragile, p
 from ml_assets_tests.serving.served import Served
 
 TWO = customers(CHALLENGER, 60)
+ENDS = """
+import sys
+from pathlib import Path
+from ml_assets.serving.variants.crashes import CrashWatch
+CrashWatch(Path(sys.argv[1])).end_process("r")
+"""
 
 
 class Run:
@@ -78,20 +89,61 @@ def test_a_proven_challenger_that_raises_or_takes_too_long_goes_back_to_its_thre
     assert [(each.entity, each.variant) for each in errors] == [(TWO[0], CHALLENGER)]
 
 
+def _nobody(release: str) -> None:
+    pytest.fail(f"{release} is given up")
+
+
+def _work_until(true: Callable[[], object]) -> None:
+    until = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < until
+        sum(range(1000))  # work counts
+
+
+@pytest.mark.parametrize("clock", ["of the thread", "none, as on macOS"])
 def test_the_watchdog_ends_what_is_late_and_nothing_else_also_after_it_has_slept(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, clock: str
 ) -> None:
-    monkeypatch.setattr("ml_assets.serving.variants.watchdog._IDLE", 1)
-    watchdog = Watchdog()
+    if clock != "of the thread":
+        monkeypatch.delattr(time, "pthread_getcpuclockid")
+    monkeypatch.setattr(watchdog, "_IDLE", 0.01)
+    dog = Watchdog(_nobody)
     for _ in range(2):
         late, early = Run(), Run()
-        with watchdog.watch(late, 0.02):
-            until = time.monotonic() + 10
-            while not late.terminate:
-                assert time.monotonic() < until
-                sum(range(1000))  # work counts
-        with watchdog.watch(early, 60):
+        with dog.watch(late, 0.02, "r"):
+            _work_until(lambda late=late: late.terminate)
+        with dog.watch(early, 60, "r"):
             time.sleep(0.05)
-        time.sleep(0.1)  # it sleeps now
+        time.sleep(0.2)  # it sleeps now
         assert not early.terminate
-    watchdog.close()
+    dog.close()
+
+
+def test_runs_that_are_quick_are_not_taken_for_one_that_is_late() -> None:
+    dog, runs = Watchdog(_nobody), list[Run]()
+    until = time.monotonic() + 0.2
+    while time.monotonic() < until:
+        runs.append(Run())
+        with dog.watch(runs[-1], 0.05, "r"):
+            sum(range(1000))
+    dog.close()
+    assert not any(run.terminate for run in runs)
+
+
+def test_a_release_that_does_not_end_though_it_is_told_to_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "_HOPELESS", 0.01)
+    monkeypatch.setattr(watchdog, "LATEST", 0.02)
+    given_up = list[str]()
+    dog = Watchdog(given_up.append)
+    with dog.watch(Run(), 0.02, "r7"):
+        _work_until(lambda: given_up)
+    dog.close()
+    assert {*given_up} == {"r7"}
+
+
+def test_a_process_that_ends_for_a_release_leaves_its_mark_and_nothing_else(tmp_path: Path) -> None:
+    told = subprocess.run([sys.executable, "-c", ENDS, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert told.returncode == -signal.SIGKILL
+    assert "release r does not end" in told.stderr
+    watch = CrashWatch(tmp_path)
+    assert (watch.deaths("r"), watch.deaths("other")) == (1, 0)

@@ -33,7 +33,8 @@ class TrafficSplit:
         models: name of each variant → its model.
         stage: what tells the stage of a rollout from another one: what was seen in one says nothing of the next.
         splits: false: the other variants answer in shadow only.
-        alike: whether every variant can answer whatever the default one can, by entity, and by instance.
+        alone: whether a row may be answered by itself, by entity, and by instance: a unit is an entity, no document is
+            read, and every variant can answer whatever the default one can.
         pickers: name of each other variant → what makes its inputs of an instance for the default one; None: an
             instance does not hold all of them.
     """
@@ -47,7 +48,7 @@ class TrafficSplit:
     models: Mapping[str, ServedModel | None] = field(init=False)
     stage: object = field(init=False)
     splits: bool = field(init=False)
-    alike: tuple[bool, bool] = field(init=False)
+    alone: tuple[bool, bool] = field(init=False)
     pickers: Mapping[str, Picker | None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,15 +63,17 @@ class TrafficSplit:
             "models": {route.default.name: self.default, **self.others},
             "stage": (route.experiment, route.salt, route.variants),
             "splits": any(route.shares.values()),
-            "alike": self._alike(),
+            "alone": self._alone(),
             "pickers": {name: model and model.picker_from(inputs) for name, model in self.others.items()},
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
 
-    def _alike(self) -> tuple[bool, bool]:
+    def _alone(self) -> tuple[bool, bool]:
         """Of refused variants nothing is known, and nobody asks them."""
         own, others = self.default.manifest, [model for model in self.others.values() if model is not None]
+        if self.route.unit != "entity" or own.documents:
+            return False, False
         same = [model.manifest.feature_set == own.feature_set for model in others]
         return all(same), all(model.picker_from(own.inputs) is not None for model in others)
 

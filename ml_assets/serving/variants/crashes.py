@@ -1,7 +1,9 @@
 """Releases that end the process that tries them: a crash of ONNX Runtime raises nothing, so it leaves a file behind."""
 
 import fcntl
+import logging
 import os
+import signal
 import threading
 import uuid
 from collections import Counter
@@ -12,6 +14,7 @@ from pathlib import Path
 DEATHS = 2
 """Processes that may die of a release; then it is refused."""
 
+_LOG = logging.getLogger("ml_assets.serving")
 _PROVEN = 100  # answers of a process after which a release is not suspected any more
 
 
@@ -44,6 +47,12 @@ class CrashWatch:
             self._answers[release] += 1
         finally:
             self._end(release)
+
+    def end_process(self, release: str) -> None:
+        """End this process, which a release holds for ever: it counts as a death, and another process answers."""
+        _LOG.error("release %s does not end its work in the event loop: this process ends, another one begins", release)
+        self._begin(release)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def deaths(self, release: str) -> int:
         """The number of processes that have died while they tried a release."""

@@ -4,7 +4,10 @@ Each is written once a unit, so a decision counts units, not requests: who comes
 first row of each key; what a process has written it does not write again.
 """
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable
+from itertools import accumulate
+from operator import or_
 from typing import NamedTuple
 
 from ml_assets.events.exposures import ERROR, FAILURES, MISSING, SLOW, Exposure, VariantFailure
@@ -18,7 +21,7 @@ _MOST = 50_000  # units of a stage that a process remembers: about 12 MB
 # not.
 EXPOSED = 1
 _BITS = {reason: 2 << at for at, reason in enumerate(FAILURES)}
-_SLOW_BITS = tuple(_BITS[reason] for reason in SLOW)
+_SLOW_BITS = (0, *accumulate((_BITS[reason] for reason in SLOW), or_))  # by the number of limits that were exceeded
 FAILED = _BITS[ERROR]
 SETTLED = 2 << len(FAILURES)
 
@@ -155,10 +158,8 @@ def answer_marks(
     model = split.models[variant]
     if missing and not failed and model is not None and not model.expected.isdisjoint(missing):
         marks |= _BITS[MISSING]
-    for bit, limit in zip(_SLOW_BITS, split.limits[variant], strict=False):  # no limits: latency is not measured
-        if prediction.latency > limit:
-            marks |= bit
-    return marks
+    # Limits are in order; where there are none, latency is not measured.
+    return marks | _SLOW_BITS[bisect_left(split.limits[variant], prediction.latency)]
 
 
 def is_drawn(split: TrafficSplit, units: MeasuredUnits, unit: str) -> bool:

@@ -6,11 +6,11 @@ does, and a watchdog ends what takes too long. The first answer that is slow sen
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import cache
 from typing import Any, NamedTuple
 
 from ml_assets.errors import MlAssetsError
@@ -18,7 +18,7 @@ from ml_assets.serving.models.artifact import Decision
 from ml_assets.serving.models.model import Answer, AnswerLabels, ModelInput, ServedModel
 from ml_assets.serving.models.split import TrafficSplit
 from ml_assets.serving.variants.crashes import CrashWatch
-from ml_assets.serving.variants.watchdog import LATEST, Watchdog
+from ml_assets.serving.variants.watchdog import LATEST, Watchdog, thread_clock
 
 Answered = tuple[list[Answer], list[Any]]
 
@@ -101,7 +101,7 @@ class ThreadWork:
 
     def run(self, function: Callable[..., Answered], *arguments: Any) -> Answered:  # noqa: ANN401 - of any function
         """Call a function, in the thread whose time counts from now on."""
-        clock = time.pthread_getcpuclockid(threading.get_ident())
+        clock = thread_clock()
         self._began = time.clock_gettime(clock)
         self._clock = clock
         return function(*arguments)
@@ -122,7 +122,7 @@ class TrialThreads:
     def __init__(self, crashes: CrashWatch, threads: int = 2) -> None:
         self._crashes = crashes
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="trials")
-        self._watchdog = Watchdog()
+        self._watchdog = Watchdog(crashes.end_process)
         self._records: dict[tuple[str, str], TrialRecord] = {}
 
     async def answers(self, split: TrafficSplit, variant: str, rows: TrialRows) -> Answered:
@@ -156,11 +156,11 @@ class TrialThreads:
         Raises:
             Exception: whatever ONNX Runtime raises, also where the watchdog has ended it.
         """
-        model, record, run = split.models[variant], self._record(split, variant), _run_options()
+        model, record, run = split.models[variant], self._record(split, variant), _run_options()()
         assert model is not None  # noqa: S101 - it is proven
         began = time.perf_counter()
         try:
-            with self._watchdog.watch(run, split.deadline):
+            with self._watchdog.watch(run, split.deadline, model.release):
                 decisions = model.artifact.answer([row.values for row in seen], run)
         except Exception as error:
             record.count_failure(error)
@@ -195,7 +195,7 @@ class TrialThreads:
         return record
 
     async def _run(self, model: ServedModel, rows: TrialRows, deadline: float, *, tried: bool) -> Answered:
-        run, work = _run_options(), ThreadWork()
+        run, work = _run_options()(), ThreadWork()
         watch = self._crashes if tried else None
         call = asyncio.get_running_loop().run_in_executor(self._threads, work.run, _score, model, rows, run, watch)
         latest = time.monotonic() + max(deadline, LATEST)
@@ -209,10 +209,12 @@ class TrialThreads:
             call.cancel()
 
 
+@cache
 def _run_options() -> Any:  # noqa: ANN401 - onnxruntime has no types
+    """Their class, which is not imported by each request."""
     from onnxruntime import RunOptions
 
-    return RunOptions()
+    return RunOptions
 
 
 def _score(model: ServedModel, rows: TrialRows, run: Any, crashes: CrashWatch | None) -> Answered:  # noqa: ANN401
