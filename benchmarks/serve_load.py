@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,21 +13,28 @@ from benchmarks.process import BenchmarkError
 from benchmarks.serve_process import Server
 
 CONNECTIONS = 32
+NEW = "@NEW@"
+"""Stands in a body for a name that no other request has."""
 
-# The requests are formatted before the clock starts. `done` runs once, with all latencies in microseconds.
+# Requests without a new name are formatted before the clock starts. `done` runs once, with all latencies in
+# microseconds.
 _SCRIPT = """
-local bodies = {BODIES}
-local requests, last = {}, 0
+local bodies, paths = {BODIES}, {PATHS}
+local requests, last, sent = {}, 0, 0
+
+local function format(i, body)
+   return wrk.format("POST", paths[i], {["Content-Type"] = "application/json", ["Host"] = wrk.host}, body)
+end
 
 function init(args)
    for i, body in ipairs(bodies) do
-      requests[i] = wrk.format("POST", PATH, {["Content-Type"] = "application/json", ["Host"] = wrk.host}, body)
+      if not body:find(NEW) then requests[i] = format(i, body) end
    end
 end
 
 function request()
-   last = last % #requests + 1
-   return requests[last]
+   last, sent = last % #bodies + 1, sent + 1
+   return requests[last] or format(last, (bodies[last]:gsub(NEW, "RUN-" .. sent)))
 end
 
 function done(summary, latency, requests)
@@ -59,17 +67,25 @@ class Load:
     cpu: float
 
 
-def load(server: Server, path: str, bodies: Sequence[str], seconds: int) -> Load:
+def load(server: Server, path: str | Sequence[str], bodies: Sequence[str], seconds: int) -> Load:
     """Load a server for some seconds.
+
+    Args:
+        server: under way.
+        path: of all requests, or of each body.
+        bodies: sent in turn; `NEW` in one is another name each time.
+        seconds: for which it is loaded.
 
     Raises:
         BenchmarkError: a request failed, or was answered by an error.
     """
     before = server.cpu()
-    found = _wrk(server.port, path, bodies, seconds)
+    paths = [path] * len(bodies) if isinstance(path, str) else path
+    found = _wrk(server.port, paths, bodies, seconds)
     spent, answered = server.cpu() - before, found["requests"]
     if found["errors"] or not answered:
-        raise BenchmarkError(f"{found['errors']:.0f} errors in {answered:.0f} requests to {path}:\n{server.output()}")
+        where = ", ".join(dict.fromkeys(paths))
+        raise BenchmarkError(f"{found['errors']:.0f} errors in {answered:.0f} requests to {where}:\n{server.output()}")
     rate = answered / found["duration"] * 1e6
     return Load(int(answered), rate, found["p50"] / 1e3, found["p99"] / 1e3, spent / answered * 1e6)
 
@@ -85,13 +101,12 @@ def post(port: int, path: str, body: str) -> tuple[int, bytes]:
         connection.close()
 
 
-def _wrk(port: int, path: str, bodies: Sequence[str], seconds: int) -> dict[str, float]:
+def _wrk(port: int, paths: Sequence[str], bodies: Sequence[str], seconds: int) -> dict[str, float]:
     wrk = shutil.which("wrk")
     if wrk is None:
         raise BenchmarkError("wrk is not installed: `apt-get install wrk`, or https://github.com/wg/wrk")
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        quoted = ", ".join(f"[==[{body}]==]" for body in bodies)
-        script.write(_SCRIPT.replace("BODIES", quoted).replace("PATH", f"[==[{path}]==]"))
+        script.write(_script(paths, bodies))
         script.flush()
         command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s"]
         done = subprocess.run(
@@ -102,3 +117,11 @@ def _wrk(port: int, path: str, bodies: Sequence[str], seconds: int) -> dict[str,
         raise BenchmarkError(f"wrk ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
     answer: dict[str, float] = json.loads(found)
     return answer
+
+
+def _script(paths: Sequence[str], bodies: Sequence[str]) -> str:
+    def quoted(texts: Sequence[str]) -> str:
+        return ", ".join(f"[==[{text}]==]" for text in texts)
+
+    script = _SCRIPT.replace("NEW", f"[==[{NEW}]==]").replace("RUN", uuid.uuid4().hex)
+    return script.replace("{PATHS}", f"{{{quoted(paths)}}}").replace("{BODIES}", f"{{{quoted(bodies)}}}")
