@@ -30,6 +30,8 @@ from ml_assets.spec.experiment import SCORE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_STRAYED = 0.1
+"""The share of answers by another version from which on the difference is too far from that of the variants."""
 _DAY_LEVEL = 0.05
 _DAYS = 28
 
@@ -117,6 +119,8 @@ def _faults(step: ExperimentStep, units: ExperimentUnits, exposed: SampleCounts,
             f"{count:,} {what}{'' if what.endswith('start') else ' in the future'}" for count, what in which if count
         ]
         faults.append(f"the clock of a server is off: {' and '.join(parts)}")
+    if units.strayed > _STRAYED:
+        faults.append(f"{_describe_strayed(units.strayed)}: is one of them not told of it?")
     if early_outcomes := describe_early(counts):
         faults.append(early_outcomes)
     if mismatch := describe_mismatch(exposed):
@@ -124,9 +128,15 @@ def _faults(step: ExperimentStep, units: ExperimentUnits, exposed: SampleCounts,
     return faults
 
 
+def _describe_strayed(share: float) -> str:
+    return f"{share:.1%} of the answers to units of other variants came from servers that do not follow the experiment"
+
+
 def _notes(step: ExperimentStep, units: ExperimentUnits, without: int) -> list[str]:
     """What was left out, and why."""
     counts, notes = units.outcomes, []
+    if 0 < units.strayed <= _STRAYED:
+        notes.append(f"{_describe_strayed(units.strayed)}: the difference of the variants is a little larger")
     if before := counts.early + counts.unexposed:
         notes.append(f"{before:,} outcomes came before the exposure, or of units that never were: left out")
     if counts.repeated:

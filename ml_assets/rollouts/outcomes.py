@@ -5,7 +5,7 @@ within the window after its first exposure; a unit without any has 0. Of kind `l
 last, for a truth does not add up, and a unit without one has no value. `score` is the score of its first answer.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,14 @@ _DAYS = """
     FROM in_force AS f JOIN units AS u USING (entity) WHERE u.variants = 1 AND u.exposed_at <= $mature
     GROUP BY ALL ORDER BY ALL
 """
+# A fallback keeps the name of the variant that failed; these are of servers that do not split.
+_STRAYED = """
+    SELECT count(*) AS answers,
+        count(*) FILTER (p.variant <> u.variant AND p.version <> $versions[list_position($variants, u.variant)])
+            AS strayed
+    FROM units AS u JOIN p ON p.entity = u.entity AND p.requested_at BETWEEN u.exposed_at AND $ends
+    WHERE u.variant <> $variants[1] AND list_contains($variants, u.variant)
+"""
 _NO_COVARIATES = "SELECT NULL::VARCHAR AS entity, NULL::DOUBLE AS covariate WHERE false"
 _COVARIATES = """
     SELECT u.entity, last(b.score ORDER BY b.as_of) AS covariate FROM units AS u JOIN b
@@ -87,7 +95,8 @@ _FAULTS = """
     FROM told
 """
 _NOTHING = {
-    Prediction: "prediction_id: VARCHAR, entity: VARCHAR, score: DOUBLE, requested_at: TIMESTAMP",
+    Prediction: "prediction_id: VARCHAR, entity: VARCHAR, version: VARCHAR, variant: VARCHAR, score: DOUBLE, "
+    "requested_at: TIMESTAMP",
     Outcome: "prediction_id: VARCHAR, kind: VARCHAR, value: VARCHAR, observed_at: TIMESTAMP, received_at: TIMESTAMP",
     Exposure: "experiment: VARCHAR, entity: VARCHAR, variant: VARCHAR, prediction_id: VARCHAR, exposed_at: TIMESTAMP",
 }
@@ -144,6 +153,8 @@ class ExperimentUnits:
         outcomes: what was told of them.
         by_day: of units whose window has passed: variant, whole days since the exposure, value that came on that day.
         secondary: what is known of each secondary metric, in the order of the declaration.
+        strayed: of the answers to units of other variants than the control, the share that another version gave, under
+            another name: by a server that does not follow the experiment.
     """
 
     variant: "NDArray[np.str_]"
@@ -154,6 +165,7 @@ class ExperimentUnits:
     outcomes: OutcomeCounts
     by_day: "tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.float64]]"
     secondary: tuple[MetricValues, ...] = ()
+    strayed: float = 0.0
 
 
 def read_units(lake: Lake, model: str, step: ExperimentStep, now: datetime, *, entity: str) -> ExperimentUnits:
@@ -176,9 +188,17 @@ def read_units(lake: Lake, model: str, step: ExperimentStep, now: datetime, *, e
         others = tuple(_read_values(connection, each, prefix, now)[1] for each in step.spec.secondary)
         covariates = _covariates(lake, model, connection, entity) if metric.cuped else _NO_COVARIATES
         rows, values = _read_values(connection, metric, prefix, now, covariates)
+        strayed = _share_strayed(connection, step)
         days = connection.sql(_DAYS, params={"mature": now - metric.matures}).to_arrow_table()
         connection.unregister("ids")
-    return _units(rows, days, values, others)
+    return replace(_units(rows, days, values, others), strayed=strayed)
+
+
+def _share_strayed(connection: "duckdb.DuckDBPyConnection", step: ExperimentStep) -> float:
+    names, versions = [*step.version_of], [str(version) for version in step.version_of.values()]
+    parameters = {"variants": names, "versions": versions, "ends": step.ends}
+    (row,) = connection.sql(_STRAYED, params=parameters).to_arrow_table().to_pylist()
+    return float(row["strayed"] / max(1, row["answers"]))
 
 
 def _read_values(

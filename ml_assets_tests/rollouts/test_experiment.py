@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ml_assets.events.exposures import Exposure, VariantFailure
-from ml_assets.events.rows import Event, Outcome, Prediction
+from ml_assets.events.rows import Event, Outcome, Prediction, prediction_id
 from ml_assets.rollouts.baseline import RolloutBaseline
 from ml_assets.rollouts.experiment import measure
 from ml_assets.rollouts.experiment_ledger import ExperimentStep
@@ -141,6 +141,18 @@ def _tell_of_strangers(events: list[Event]) -> list[Event]:
     return [*events, *(of_unit(f"stranger-{number}", START + timedelta(days=1)) for number in range(50))]
 
 
+def _stray(events: list[Event], every: int = 1) -> list[Event]:
+    """Customers of b come again, and are answered by a server that knows of no experiment; so are some of a."""
+    answers = [each for each in events if isinstance(each, Prediction)]
+    again = [
+        each._replace(prediction_id=prediction_id("churn", at), version="6", variant="champion",
+                      requested_at=each.requested_at + 3_600_000_000)
+        for at, each in enumerate(answers)
+    ]  # fmt: skip
+    of_b = [new for new, old in zip(again, answers, strict=True) if old.variant == "b"]
+    return [*events, *of_b[::every], *(new for new, old in zip(again, answers, strict=True) if old.variant == "a")]
+
+
 def _be_renamed(events: list[Event]) -> list[Event]:
     return _change(events, Exposure, lambda each: each._replace(variant={"a": "a", "b": "c"}[each.variant]))
 
@@ -153,6 +165,7 @@ FAULTS: dict[str, tuple[Callable[[list[Event]], list[Event]], str]] = {
     "clock of outcomes": (_receive_late, " outcomes in the future"),
     "outcome before": (_come_before, "outcomes before their exposure, 100.0% of all"),
     "stranger": (_tell_of_strangers, "50 outcomes before their exposure"),
+    "stale server": (_stray, "50.0% of the answers to units of other variants came from servers that do not follow"),
     "unknown variant": (_be_renamed, "units were answered by 'c', which the experiment does not have"),
 }
 
@@ -173,6 +186,13 @@ def test_outcomes_that_come_twice_count_once_and_are_named(tmp_path: Path) -> No
     once, twice = measured(tmp_path / "once", events), measured(tmp_path / "twice", [*events, *outcomes, *again])
     assert twice.effects == once.effects
     assert twice.notes == (f"{len(again):,} outcomes were said again of the same answer: the last one counts, once",)
+
+
+def test_a_few_answers_of_a_server_that_does_not_follow_are_named(tmp_path: Path) -> None:
+    report = measured(tmp_path, _stray(Users(rates=BETTER).events(), every=20))
+    assert report.action == "winner"
+    (note,) = report.notes
+    assert note.startswith("4.8% of the answers to units of other variants came from servers that do not follow")
 
 
 def test_words_and_few_early_outcomes_are_left_out_and_named(tmp_path: Path) -> None:
