@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _MOST = 1.05
 """Times as much processor time a request with a split of 10 % as without, where units come back."""
 
-_SALT, _SHARE = "benchmark", 0.1
+_SHARE = 0.1
 _AGAIN = f"{MODEL}_again"
 _PLAIN, _TWO, _SPLIT, _SHADOWED = (
     "without a split", "two models without a split, one of ten requests to the second",
@@ -80,9 +80,9 @@ def measure(quick: bool) -> list[Figure]:
 def _turns(forest: Forest) -> dict[str, _Turn]:
     """By name; what stands in one pair is asked the same."""
     call("serve_split:add_model", forest.data)
-    plain = ours(forest, entities=True)
-    split, shadowed = _with_challenger(forest, 0.0), _with_challenger(forest, 0.1)
-    again = [unit_point(_SALT, entity) < _SHARE for entity in forest.entities]
+    plain, salt = ours(forest, entities=True), _salt(forest)
+    split, shadowed = _with_challenger(forest, salt, 0.0), _with_challenger(forest, salt, 0.1)
+    again = _assigned(forest, salt)
     one, named = [plain.path] * len(plain.bodies), [{"instances": [row | {"account_id": NEW}]} for row in forest.rows]
     other = [plain.path.replace(MODEL, _AGAIN) if each else plain.path for each in again]
     new = [json.dumps(body) for body in named]
@@ -94,6 +94,17 @@ def _turns(forest: Forest) -> dict[str, _Turn]:
         _NEW_PLAIN: _Turn(plain, one, new),
         _NEW_SPLIT: _Turn(split, one, new),
     }
+
+
+def _salt(forest: Forest) -> str:
+    """One by which a tenth of the few units that ask are the challenger's."""
+    salts = (f"benchmark {number}" for number in range(1_000))
+    return next(salt for salt in salts if sum(_assigned(forest, salt)) == round(_SHARE * len(forest.entities)))
+
+
+def _assigned(forest: Forest, salt: str) -> list[bool]:
+    """Which units are the challenger's."""
+    return [unit_point(salt, entity) < _SHARE for entity in forest.entities]
 
 
 def _load_in_turns(
@@ -151,11 +162,11 @@ def _interval(ordered: Sequence[float]) -> tuple[float, float]:
     return ordered[place], ordered[-1 - place]
 
 
-def _with_challenger(forest: Forest, shadow: float) -> Side:
+def _with_challenger(forest: Forest, salt: str, shadow: float) -> Side:
     """The same server over a copy of the data, whose route has a challenger."""
     data = forest.data.with_name(f"data-{shadow:g}")
     shutil.copytree(forest.data, data)
-    call("serve_split:add_challenger", data, shadow=shadow)
+    call("serve_split:add_challenger", data, salt=salt, shadow=shadow)
     side = ours(forest, entities=True)
     paths = {"ML_ASSETS_DATA": str(data), "ML_ASSETS_EVENT_STORE": f"{SQLITE}{data / 'events.db'}"}
     return replace(side, variables=side.variables | paths)
@@ -172,15 +183,20 @@ def add_model() -> dict[str, Any]:
     return {"version": version.number}
 
 
-def add_challenger(shadow: float) -> dict[str, Any]:
-    """Release the champion's file again as another version, and let it answer a tenth of the units."""
+def add_challenger(salt: str, shadow: float) -> dict[str, Any]:
+    """Release the champion's file again as another version, and let it answer a tenth of the units.
+
+    Args:
+        salt: by which units are assigned.
+        shadow: the share of the units that the others answer in shadow.
+    """
     from ml_assets.decisions.route import CHALLENGER, CHAMPION, Route, Variant
 
     registry, champion, manifest = _champion()
     version = _register_again(registry, champion, manifest, MODEL)
     variants = (Variant(CHAMPION, champion.number, 1 - _SHARE), Variant(CHALLENGER, version.number, _SHARE))
     limits = (1e6, 1e6, 1e6)  # microseconds; measured, and never reached
-    registry.set_route(Route(MODEL, _SALT, variants, experiment="1-1/1", shadow=shadow, limits=limits))
+    registry.set_route(Route(MODEL, salt, variants, experiment="1-1/1", shadow=shadow, limits=limits))
     return {"version": version.number}
 
 

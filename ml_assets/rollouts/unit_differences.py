@@ -61,7 +61,7 @@ def centred(value: "NDArray[np.float64]", valued: "NDArray[np.bool_]", cap: floa
         cap: larger values count as this one; None: they count as they are.
     """
     capped = value if cap is None else np.minimum(value, cap)
-    return capped - capped[valued].mean()
+    return np.asarray(capped - capped[valued].mean())
 
 
 def mean_difference(control: "NDArray[np.float64]", other: "NDArray[np.float64]") -> Difference:

@@ -7,7 +7,7 @@ import pytest
 
 from ml_assets.decisions.means import Batch, Difference, Moments, sequence_interval, sequence_log_e, sequence_p_value
 from ml_assets.decisions.means import stratified_difference as difference_of
-from ml_assets.decisions.secondary import SecondaryEvidence, judge_secondary
+from ml_assets.decisions.secondary import SecondaryEffect, SecondaryEvidence, judge_secondary
 
 LEVEL = 0.05
 RUNS, LOOKS, UNITS, METRICS, REAL = 200, 14, 500, 10, 4
@@ -81,7 +81,7 @@ def simulated() -> list[tuple[float, int, bool]]:
     rng, found = np.random.default_rng(11), list[tuple[float, int, bool]]()
     truth = np.concatenate([np.linspace(0.05, 0.2, REAL), np.zeros(METRICS - REAL)])
     for _ in range(RUNS):
-        worst, covered, effects = 0.0, True, ()
+        worst, covered, effects = 0.0, True, tuple[SecondaryEffect, ...]()
         for look in _looks(rng):
             effects = judge_secondary(look, LEVEL)
             named = [at for at, each in enumerate(effects) if each.stands]

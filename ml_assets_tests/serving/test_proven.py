@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def test_the_watchdog_ends_what_is_late_and_nothing_else_also_after_it_has_slept
     for _ in range(2):
         late, early = Run(), Run()
         with dog.watch(late, 0.02, "r"):
-            _work_until(lambda late=late: late.terminate)
+            _work_until(partial(getattr, late, "terminate"))
         with dog.watch(early, 60, "r"):
             time.sleep(0.05)
         time.sleep(0.2)  # it sleeps now

@@ -21,7 +21,8 @@ _MOST = 50_000  # units of a stage that a process remembers: about 12 MB
 # not.
 EXPOSED = 1
 _BITS = {reason: 2 << at for at, reason in enumerate(FAILURES)}
-_SLOW_BITS = (0, *accumulate((_BITS[reason] for reason in SLOW), or_))  # by the number of limits that were exceeded
+# By the number of limits that were exceeded.
+_SLOW_BITS: tuple[int, ...] = (0, *accumulate((_BITS[reason] for reason in SLOW), or_))
 FAILED = _BITS[ERROR]
 SETTLED = 2 << len(FAILURES)
 
