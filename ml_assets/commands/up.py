@@ -104,7 +104,7 @@ def _prepare_database(settings: Settings) -> None:
     """Create MLflow's database before the server and a run both try to."""
     from ml_assets.storage.registry import Registry
 
-    Registry(settings.tracking_uri).require()
+    Registry(settings.tracking_uri).latest("up")
 
 
 def _awaited(services: Running, told: threading.Event, show: Show) -> list[str]:
