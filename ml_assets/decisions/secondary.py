@@ -65,7 +65,7 @@ def judge_secondary(evidence: Sequence[SecondaryEvidence], level: float) -> tupl
         level: the share, and that of intervals of what stands that miss the truth.
 
     >>> judge_secondary([SecondaryEvidence("revenue", "b", Difference(0.4, 0.05, 10_000))], 0.05)[0].reason
-    'b is better: +0.4 (+0.2482 to +0.5518)'
+    'b is better: +0.4 (+0.2469 to +0.5531)'
     """
     e_values = [_e_value(each.difference, level) for each in evidence]
     stands = reject_by_e_values(e_values, level)

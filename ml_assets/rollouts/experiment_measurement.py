@@ -19,7 +19,7 @@ from ml_assets.rollouts.experiment_secondary import secondary_effects
 from ml_assets.rollouts.outcomes import CLOCK, LABEL, ExperimentUnits
 from ml_assets.rollouts.unit_differences import (
     FEWEST,
-    centred,
+    centred_values,
     describe_early,
     describe_scarcity,
     known_until,
@@ -169,7 +169,7 @@ def _difference(
     step: ExperimentStep, units: ExperimentUnits, valued: "NDArray[np.bool_]", control: str, name: str
 ) -> Difference:
     metric = step.spec.primary
-    value = centred(units.value, valued, metric.cap)
+    value = centred_values(units.value, valued, metric.cap)
     pair = [valued & (units.variant == each) for each in (control, name)]
     if metric.cuped and not np.isnan(units.covariate[valued]).all():
         covariate = units.covariate - np.nanmean(units.covariate[valued])

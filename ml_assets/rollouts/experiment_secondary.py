@@ -8,7 +8,7 @@ from ml_assets.decisions.secondary import SecondaryEffect, SecondaryEvidence, ju
 from ml_assets.rollouts.experiment_ledger import ExperimentStep
 from ml_assets.rollouts.outcomes import ExperimentUnits, MetricValues
 from ml_assets.rollouts.unit_differences import (
-    centred,
+    centred_values,
     describe_early,
     describe_scarcity,
     known_until,
@@ -57,6 +57,6 @@ def _evidence(
     lacking = describe_early(values.outcomes) or few or describe_scarcity(values.value, masks)
     if lacking:
         return SecondaryEvidence(metric.label, pair[1], None, metric.direction, lacking)
-    value = centred(values.value, valued, metric.cap)
+    value = centred_values(values.value, valued, metric.cap)
     control, other = (value[mask] for mask in masks.values())
     return SecondaryEvidence(metric.label, pair[1], mean_difference(control, other), metric.direction)

@@ -52,7 +52,9 @@ def describe_scarcity(value: "NDArray[np.float64]", masks: "dict[str, NDArray[np
     return f"{counts[scarce]} of {FEWEST} values other than 0 in {scarce}"
 
 
-def centred(value: "NDArray[np.float64]", valued: "NDArray[np.bool_]", cap: float | None) -> "NDArray[np.float64]":
+def centred_values(
+    value: "NDArray[np.float64]", valued: "NDArray[np.bool_]", cap: float | None
+) -> "NDArray[np.float64]":
     """Values whose sums of squares lose no digits where the mean is large; a difference is the same.
 
     Args:
