@@ -4,7 +4,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ml_assets.errors import shorten
 
@@ -48,7 +48,8 @@ def png(picture: "Figure") -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    canvas, reduced = FigureCanvasAgg(picture), io.BytesIO()
+    canvas: Any = FigureCanvasAgg(picture)
+    reduced = io.BytesIO()
     with _any_letters():
         canvas.draw()  # `savefig` would draw it twice, and write what is only read here
     full = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
