@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from ml_assets.decisions.entity_sums import EntityRatio
     from ml_assets.decisions.interval import Interval
     from ml_assets.training.baseline import Baseline
     from ml_assets.training.bootstrap import Clusters, ComparedModel
@@ -213,6 +214,19 @@ class Task(ABC):
     @abstractmethod
     def slices(self, y: "Labels", p: "Floats", declared: "Slices") -> dict[str, dict[str, dict[str, float]]]:
         """By slice and value, the metrics of the rows."""
+
+    @abstractmethod
+    def entity_ratios(
+        self, y: "Labels", p: "Floats", entities: "Clusters", threshold: float
+    ) -> "tuple[list[EntityRatio], NDArray[np.bool_]]":
+        """The metrics by which groups of entities are compared, and whether an entity has each kind of label.
+
+        Args:
+            y: labels, [n].
+            p: of the rows, [n, classes].
+            entities: of the rows.
+            threshold: of an evaluation.
+        """
 
     @abstractmethod
     def figure(

@@ -16,7 +16,7 @@ from ml_assets.training import bootstrap, metrics
 from ml_assets.training.evaluation import Evaluation
 from ml_assets.training.explain import Importance, importance
 from ml_assets.training.frame import Frame
-from ml_assets.training.task import multiclass
+from ml_assets.training.task import group_metrics, multiclass
 from ml_assets.training.task.multiclass import ClassPredictions
 from ml_assets.training.task.task import Candidate, Task
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from ml_assets.decisions.entity_sums import EntityRatio
     from ml_assets.training.baseline import Baseline
     from ml_assets.training.task.task import Floats, Labels, Predict, Slices
 
@@ -130,6 +131,12 @@ class Binary(Task):
     def slices(self, y: "Labels", p: "Floats", declared: "Slices") -> dict[str, dict[str, dict[str, float]]]:
         """See `Task`."""
         return {name: metrics.by_slice(y, self.score(p), values) for name, values in declared.items()}
+
+    def entity_ratios(
+        self, y: "Labels", p: "Floats", entities: bootstrap.Clusters, threshold: float
+    ) -> "tuple[list[EntityRatio], NDArray[np.bool_]]":
+        """See `Task`: of what is selected, from the threshold on."""
+        return group_metrics.of_scores(self.outcome(y, p), self.score(p), entities, threshold)
 
     def figure(self, candidate: Candidate, models: "Mapping[str, Floats]", importance: dict[str, Importance]) -> bytes:
         """Ranking, calibration, gains and importance."""
@@ -247,6 +254,12 @@ class Multiclass(Task):
             for name, values in declared.items()
         }
         return {**slices, "class": multiclass.by_class(y, ClassPredictions.of(p).code, self.classes)}
+
+    def entity_ratios(
+        self, y: "Labels", p: "Floats", entities: bootstrap.Clusters, threshold: float
+    ) -> "tuple[list[EntityRatio], NDArray[np.bool_]]":
+        """See `Task`: of what is named, and what goes to review."""
+        return group_metrics.of_classes(self.outcome(y, p), self.score(p), entities, threshold)
 
     def figure(self, candidate: Candidate, models: "Mapping[str, Floats]", importance: dict[str, Importance]) -> bytes:
         """Confusion, calibration, coverage and importance."""
