@@ -5,10 +5,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from ml_assets.decisions.fairness import OF_CLASSES, OF_SCORES
 from ml_assets.decisions.gate import Gate
 from ml_assets.decisions.metric import BINARY, METRICS, MULTICLASS, comparable, directions
 from ml_assets.spec.base import Decides, Declaration, Duration, fields_that_decide
 from ml_assets.spec.cadence import Cadence
+from ml_assets.spec.fairness import FairnessSpec
 from ml_assets.spec.label_values import LabelValues
 from ml_assets.spec.names import REVIEW
 from ml_assets.spec.release import CardSpec, ReleaseSpec
@@ -228,6 +230,9 @@ class ModelSpec(Declaration):
     slices: Annotated[tuple[str, ...], Decides("evaluation")] = Field(
         (), description="Feature columns by whose values the metrics are also reported"
     )
+    fairness: Annotated[FairnessSpec | None, Decides("nothing")] = Field(
+        None, description="Groups that are to be treated alike; default: none are declared"
+    )
     costs: Annotated[CostsSpec, Decides("evaluation")] = Field(CostsSpec(), description="Costs of wrong decisions")
     serve: ServeSpec = Field(ServeSpec(), description="How the champion answers requests")
     reasons: Annotated[ReasonsSpec, Decides("nothing")] = Field(
@@ -269,6 +274,10 @@ class ModelSpec(Declaration):
             raise ValueError("serve.bands and costs are of a label 0 or 1: with label.classes, use serve.review_below")
         if not several and serve.review_below:
             raise ValueError("serve.review_below is of label.classes: with a label 0 or 1, use serve.bands")
+        measured = OF_CLASSES if several else OF_SCORES
+        for metric in self.fairness.metrics if self.fairness else ():
+            if metric not in measured:
+                raise ValueError(f"fairness.metrics: {metric} is not of this label, use {' or '.join(measured)}")
         for gate in self.ship_when:
             if not METRICS[gate.metric].in_evaluation(MULTICLASS if several else BINARY):
                 right = "accuracy or macro_f1" if several else "roc_auc or brier"

@@ -1,6 +1,6 @@
 """A model folder, checked and ready to run: declarations and SQL in, views out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.errors import DeclarationError, list_values
 from ml_assets.features.declarations import features, relations, require_different, view
-from ml_assets.features.view import TimedView, View
+from ml_assets.features.view import Relation, TimedView, View
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.source import SourceSpec
 from ml_assets.spec.view import ViewSpec
@@ -32,6 +32,7 @@ class ModelDefinition:
         labels: the view of what happened.
         features: the model's feature views, in the order of its declaration.
         extract: of a model of documents, what names their extractor.
+        groups: the view of the groups whose treatment is compared, which are no input; None: none are declared.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ModelDefinition:
     labels: View
     features: tuple[TimedView, ...]
     extract: str | None = None
+    groups: View | None = None
 
     @property
     def tables(self) -> ModelTables:
@@ -103,9 +105,26 @@ def assemble(
     used = tuple(features(name, path, declared[feature], spec.entity, tables) for feature in spec.features)
     _check_documents(spec, sources)
     extract = next((each.extract for each in sources if spec.documents and each.name == spec.documents.source), None)
-    folder = ModelDefinition(name, spec, population, labels, used, extract)
+    groups = _groups(name, path, spec, tables, population)
+    folder = ModelDefinition(name, spec, population, labels, used, extract, groups)
     _check_columns(folder)
     return folder
+
+
+def _groups(name: str, path: Path, spec: ModelSpec, tables: Mapping[str, Relation], population: View) -> View | None:
+    """The view of the groups, with the columns that are declared."""
+    declared = spec.fairness
+    if declared is None:
+        return None
+    views = {"population": population}
+    groups = view(name, path, declared.sql, "fairness_report/groups", spec.entity, tables, views=views)
+    columns = [column for column in groups.query.columns or declared.groups if column != spec.entity]
+    for column in declared.groups:
+        if column not in columns:
+            near = get_close_matches(column, columns, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {list_values(columns, 8)}"
+            raise DeclarationError(f"fairness.groups: {column!r} is no column of {declared.sql}: {hint}")
+    return groups
 
 
 def require_features(names: Iterable[str], columns: Sequence[str], field: str) -> None:
@@ -124,7 +143,7 @@ def require_features(names: Iterable[str], columns: Sequence[str], field: str) -
 def _check_columns(folder: ModelDefinition) -> None:
     """Check the columns that the texts of the queries name, before any row is there."""
     views = [folder.population, folder.labels, *(item.view for item in folder.features)]
-    for each in views:
+    for each in [*views, *([folder.groups] if folder.groups else [])]:
         if each.query.columns is not None and each.entity not in each.query.columns:
             raise DeclarationError(
                 f"{each.query.where} returns no column {each.entity!r}: select it, one row per entity"
