@@ -22,7 +22,7 @@ from ml_assets.storage.files import hold_lock
 from ml_assets.training.preflight import require_trainable
 from ml_assets.training.reach import Reach, reach
 
-_DECIDE = frozenset({"evaluation_report", "release_record"})
+_DECIDE = frozenset({"evaluation_report", "fairness_report", "release_record"})
 """Assets whose checks may say no to a candidate; the loop then goes on with the champion of before."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

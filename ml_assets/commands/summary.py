@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ml_assets.commands.project import Project
 from ml_assets.commands.samples import of_model
 from ml_assets.components.monitor import Monitor
+from ml_assets.decisions.gate import GateAction
 from ml_assets.decisions.metric import headline
 from ml_assets.ingest.source_state import count_waiting
 from ml_assets.storage.lake import Lake
@@ -129,7 +130,7 @@ def summarise(
         reason=str(trained.get("reason", "")),
         candidate=version.number,
         champion=champion,
-        not_champion=_not_champion(champion, evaluation, metadata.get("champion", {})),
+        not_champion=_not_champion(champion, evaluation, metadata),
         metrics=evaluation.metrics,
         best_possible=_best_possible(project, name, evaluation),
         gates=[asdict(gate) for gate in evaluation.verdict.numbers],
@@ -173,11 +174,13 @@ def _champion(lake: Lake, registry: Registry, name: str) -> dict[str, Any] | Non
     return {"version": champion.number, "run_id": champion.run_id} | decision
 
 
-def _not_champion(champion: dict[str, Any] | None, found: "Report", released: Mapping[str, Any]) -> str:
-    """Why the candidate does not answer: what the release said, or where there was none, the gates."""
+def _not_champion(champion: dict[str, Any] | None, found: "Report", metadata: Mapping[str, Mapping[str, Any]]) -> str:
+    """Why the candidate does not answer: what the release said, or where there was none, the gates or the groups."""
     if champion is not None and champion["version"] == found.version.number:
         return ""
-    return str(released.get("reason") or found.verdict.reason)
+    gates, groups = found.verdict, metadata.get("fairness_report", {})
+    blocked = groups if gates.action is GateAction.SHIP else {}
+    return str(metadata.get("champion", blocked).get("reason") or gates.reason)
 
 
 def _rows(metadata: Mapping[str, Any]) -> dict[str, Any]:

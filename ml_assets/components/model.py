@@ -11,6 +11,7 @@ from ml_assets.components import gates
 from ml_assets.components.base import Result, SpecComponent, as_of
 from ml_assets.components.conditions import Dates
 from ml_assets.components.event_retention import event_retention
+from ml_assets.components.fairness import fairness_report
 from ml_assets.components.metadata import picture, table
 from ml_assets.components.online_consistency import online_consistency
 from ml_assets.components.online_features import online_assets
@@ -37,8 +38,9 @@ class Model(SpecComponent[ModelSpec]):
 
     declaration = ModelSpec
     assets = (
-        "labels", "training_set", "model", "evaluation_report", "release_record", "champion", "predictions",
-        "online_features", "prediction_log", "online_consistency", "event_retention", "review_files", "search_index",
+        "labels", "training_set", "model", "evaluation_report", "fairness_report", "release_record", "champion",
+        "predictions", "online_features", "prediction_log", "online_consistency", "event_retention", "review_files",
+        "search_index",
     )  # fmt: skip
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
@@ -52,6 +54,7 @@ class Model(SpecComponent[ModelSpec]):
         return dg.Definitions(
             assets=[
                 *(asset(folder) for asset in loop),
+                *fairness_report(self, folder),
                 release_record(self, folder, tree),
                 self._champion(folder, offered=offered),
                 *online_assets(self, folder, due, resources),
@@ -155,9 +158,11 @@ class Model(SpecComponent[ModelSpec]):
 
     def _champion(self, folder: "ModelDefinition", *, offered: bool = False) -> dg.AssetsDefinition:
         """The champion; where a rollout is declared, a candidate is offered to it."""
-        upstream, window = self.key("release_record"), self.spec.freshness
+        upstream, window = [self.key("release_record")], self.spec.freshness
+        if self.spec.fairness and self.spec.fairness.blocking:
+            upstream.append(self.key("fairness_report"))
 
-        @self._asset("champion", "mlflow", "deltalake", deps=[upstream], freshness=window)
+        @self._asset("champion", "mlflow", "deltalake", deps=upstream, freshness=window)
         def champion(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
             """The version that answers by default, and the ledger of who did from when to when and why."""
             from ml_assets.release.record import standing_release

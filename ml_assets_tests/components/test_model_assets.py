@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 from dagster_duckdb import DuckDBResource
 
+from ml_assets.components.fairness import fairness_report
 from ml_assets.components.model import Model
 from ml_assets.components.release_record import release_record
 from ml_assets.components.resources import LakeResource, RegistryResource
@@ -16,6 +17,7 @@ from ml_assets.release.verify import verify_release
 from ml_assets.rollouts.offers import next_offer
 from ml_assets.settings import Settings
 from ml_assets.spec.model import ModelSpec
+from ml_assets.training.fairness import read_fairness
 from ml_assets_tests.conftest import AS_OF, MODEL, Tiny, habits
 
 
@@ -59,6 +61,11 @@ def test_each_asset_reads_its_upstream(tiny: Tiny, empty_registry: Path) -> None
         ):
             make(name)
     make("_evaluation_report")
+    tiny.write("groups.sql", "SELECT DISTINCT customer, customer % 2 = 0 AS even FROM orders")
+    groups: dict[str, Any] = {"fairness": {"groups": ["even"]}}
+    (assets["fairness"],) = fairness_report(Model(ModelSpec(**(MODEL | groups)), tiny.path), tiny.folder(**groups))
+    make("fairness")
+    assert read_fairness(registry, tiny.folder(**groups), registry.version("shop", 1)).record.entities > 50
     with pytest.raises(
         TrainingError, match="version 1 has no record as it is declared today: materialize shop/release_r"
     ):
