@@ -133,7 +133,8 @@ def test_only_what_is_known_to_decide_nothing_of_a_fit_is_marked() -> None:
     assert marked["rows"] == {"entity", "cadence", "population", "label.sql", "label.lookback"}
     assert marked["evaluation"] == {"slices", "costs", "serve.review_below"}
     assert marked["nothing"] == {
-        "documents", "fairness", "sample", "ship_when", "schedule", "freshness", "description", "owners", "serve.bands",
+        "card", "documents", "fairness", "reasons", "release", "sample", "ship_when", "schedule", "freshness",
+        "description", "owners", "serve.bands",
         "serve.max_rows", "serve.retention", "serve.consistency", "serve.review_unseen", "serve.review_words",
     }  # fmt: skip
 
