@@ -41,6 +41,17 @@ class FairnessSpec(Declaration):
             raise ValueError(f"metrics name {unknown[0]!r}, which is not measured: use {', '.join(_METRICS)}")
         return self
 
+    def require_metrics(self, several: bool) -> None:
+        """Refuse a metric that is not of the kind of label: of `several` classes, or of 0 and 1.
+
+        Raises:
+            ValueError: naming the metric and those that are.
+        """
+        measured = OF_CLASSES if several else OF_SCORES
+        for metric in self.metrics:
+            if metric not in measured:
+                raise ValueError(f"fairness.metrics: {metric} is not of this label, use {' or '.join(measured)}")
+
     @property
     def policy(self) -> FairnessPolicy:
         """The limits that `decisions` applies."""

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from ml_assets.decisions.fairness import OF_CLASSES, OF_SCORES
 from ml_assets.decisions.gate import Gate
 from ml_assets.decisions.metric import BINARY, METRICS, MULTICLASS, comparable, directions
 from ml_assets.spec.base import Decides, Declaration, Duration, fields_that_decide
@@ -274,10 +273,8 @@ class ModelSpec(Declaration):
             raise ValueError("serve.bands and costs are of a label 0 or 1: with label.classes, use serve.review_below")
         if not several and serve.review_below:
             raise ValueError("serve.review_below is of label.classes: with a label 0 or 1, use serve.bands")
-        measured = OF_CLASSES if several else OF_SCORES
-        for metric in self.fairness.metrics if self.fairness else ():
-            if metric not in measured:
-                raise ValueError(f"fairness.metrics: {metric} is not of this label, use {' or '.join(measured)}")
+        if self.fairness:
+            self.fairness.require_metrics(several)
         for gate in self.ship_when:
             if not METRICS[gate.metric].in_evaluation(MULTICLASS if several else BINARY):
                 right = "accuracy or macro_f1" if several else "roc_auc or brier"
