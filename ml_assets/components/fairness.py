@@ -46,6 +46,12 @@ def fairness_report(model: "Model", folder: "ModelDefinition") -> list[dg.Assets
     return [fairness_report]
 
 
+def blocking_report(model: "Model") -> list[dg.AssetKey]:
+    """The asset's key, where a group that fails keeps a candidate from becoming champion."""
+    spec = model.spec.fairness
+    return [model.key("fairness_report")] if spec and spec.blocking else []
+
+
 def fairness_checks(key: dg.AssetKey, spec: "FairnessSpec") -> list[dg.AssetCheckSpec]:
     """A check for each metric that judges; it blocks only where that is declared."""
     words = f"no group differs from all others by more than {spec.at_most:g}"

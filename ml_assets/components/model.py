@@ -11,7 +11,7 @@ from ml_assets.components import gates
 from ml_assets.components.base import Result, SpecComponent, as_of
 from ml_assets.components.conditions import Dates
 from ml_assets.components.event_retention import event_retention
-from ml_assets.components.fairness import fairness_report
+from ml_assets.components.fairness import blocking_report, fairness_report
 from ml_assets.components.metadata import picture, table
 from ml_assets.components.online_consistency import online_consistency
 from ml_assets.components.online_features import online_assets
@@ -158,9 +158,7 @@ class Model(SpecComponent[ModelSpec]):
 
     def _champion(self, folder: "ModelDefinition", *, offered: bool = False) -> dg.AssetsDefinition:
         """The champion; where a rollout is declared, a candidate is offered to it."""
-        upstream, window = [self.key("release_record")], self.spec.freshness
-        if self.spec.fairness and self.spec.fairness.blocking:
-            upstream.append(self.key("fairness_report"))
+        upstream, window = [self.key("release_record"), *blocking_report(self)], self.spec.freshness
 
         @self._asset("champion", "mlflow", "deltalake", deps=upstream, freshness=window)
         def champion(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
@@ -178,14 +176,9 @@ class Model(SpecComponent[ModelSpec]):
                 store, versions, report.version, stands.verdict, manifest=stands.manifest,
                 as_of=day, decided_at=datetime.now(UTC).replace(tzinfo=None),
             )  # fmt: skip
-            return Result(
-                metadata={
-                    "version": done.champion.number if done.champion else None,
-                    "shipped": done.shipped,
-                    "reason": done.reason,
-                    "ledger": table(history(store, self.folder)),
-                }
-            )
+            number = done.champion.number if done.champion else None
+            said = {"version": number, "shipped": done.shipped, "reason": done.reason}
+            return Result(metadata={**said, "ledger": table(history(store, self.folder))})
 
         return champion
 
