@@ -146,9 +146,9 @@ def append_entry(
     raise LakeError(f"release record of {model}: others write it again and again; run again")
 
 
-def waivers(lake: Lake, model: str) -> list[Waiver]:
-    """Every waiver of a model, the oldest first."""
-    entries = (row.read(model).entry for row in ledger(model).history(lake) if row.stage == "waiver")
+def waivers(model: str, rows: Sequence[RecordRow]) -> list[Waiver]:
+    """Every waiver among the rows of a record, the oldest first."""
+    entries = (row.read(model).entry for row in rows if row.stage == "waiver")
     return [
         Waiver(each["check"], each["person"], each["reason"], date.fromisoformat(each["until"])) for each in entries
     ]

@@ -1,18 +1,21 @@
 """The record of a candidate: what was checked of it, signed, and what a release and a reader take from it."""
 
+import math
 import os
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
+from msgspec import UNSET
+
 from ml_assets.decisions.gate import GateAction, GateVerdict
-from ml_assets.decisions.release import ReleaseVerdict, apply_waivers, decide
+from ml_assets.decisions.release import Check, ReleaseVerdict, apply_waivers, decide
 from ml_assets.decisions.verdict import Verdict
 from ml_assets.errors import TrainingError
 from ml_assets.release.card import CardFacts, write_card
-from ml_assets.release.chain import RecordRow, append_entry, last_entry, waivers
+from ml_assets.release.chain import RecordRow, append_entry, last_entry, ledger, waivers
 from ml_assets.release.checks import (
     AlertsEvidence,
     DocumentationEvidence,
@@ -79,16 +82,18 @@ def record_candidate(
         origin: which run and commit this is.
         now: naive UTC.
     """
-    version, body = report.version, manifest(lake, registry, folder, report)
-    content, packages = Manifest.from_json(body), auditor.packages()
+    version, rows = report.version, ledger(folder.name).history(lake)
+    stands = _last_kept(registry, version, rows)
+    body = _body(lake, registry, folder, report, stands)
+    content, packages = Manifest.from_json(body), _packages(auditor, stands)
     vulnerabilities = auditor.vulnerabilities()
     faults = scan_artifact(registry.onnx(version), [each.name for each in content.inputs], PROBABILITIES)
     security = SecurityEvidence(
-        faults, packages and packages.number, vulnerabilities.vulnerable, vulnerabilities.reason, content.sha256
+        faults, packages.number, vulnerabilities.vulnerable, vulnerabilities.reason, content.sha256
     )
     evaluation = sha256_of(required_file(registry, version, REPORT))
     found = ReleaseEvidence(report.verdict, evaluation, security, alerts, documentation)
-    checks = apply_waivers(judge_candidate(found), waivers(lake, folder.name), now.date())
+    checks = apply_waivers(judge_candidate(found), waivers(folder.name, rows), now.date())
     verdict = decide(folder.spec.release.policy, checks)
     card = write_card(CardFacts(folder, content, record(registry, version), report.evaluation, checks))
     said = {
@@ -98,17 +103,88 @@ def record_candidate(
         "as_of": str(version.as_of),
         "artifact": content.sha256,
         "manifest": body_sha256(body),
+        "judged": _judged(registry, folder, report),
         "card": sha256_of(card),
-        "sbom": packages and sha256_of(packages.sbom),
+        "sbom": packages.sha256,
+        "listed": packages.number,
+        "lock": packages.lock,
         "packages": _libraries(version),
-        "checks": [asdict(check) for check in checks],
+        "checks": [_plain(check) for check in checks],
         "require": sorted(folder.spec.release.require),
         "ship": verdict.action is GateAction.SHIP,
         "reason": verdict.reason,
     }
     row = append_entry(lake, folder.name, key, said, circumstances={**_machine(), **origin}, now=now)
-    _keep(registry, version, row, {"card.md": card, **({"sbom.cdx.json": packages.sbom} if packages else {})})
+    if stands is None or row != stands.row:
+        files = {"card.md": card} | ({} if packages.sbom is None else {"sbom.cdx.json": packages.sbom})
+        _keep(registry, version, row, files, replace(content, record=row.sha256).to_json())
     return RecordedRelease(row, verdict)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The last entry of a version, whose files are all with its run."""
+
+    row: RecordRow
+    entry: Mapping[str, Any]
+
+
+def _last_kept(registry: Registry, version: Version, rows: Sequence[RecordRow]) -> _Kept | None:
+    """None where there is none, or whoever wrote it was killed before its files were kept."""
+    mine = [row for row in rows if row.stage == "candidate" and row.version == version.number]
+    if not mine or registry.read(version.run_id, record_file(mine[-1].sha256)) is None:
+        return None
+    entry = mine[-1].read(version.model).entry
+    return _Kept(mine[-1], entry) if entry["run_id"] == version.run_id else None
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """The list of packages, and the lock file that it was made of; `sbom` is None where it is kept already."""
+
+    sha256: str | None
+    number: int | None
+    lock: str | None
+    sbom: bytes | None
+
+
+def _packages(auditor: PackageAuditor, stands: _Kept | None) -> _Listed:
+    lock = auditor.lock()
+    if stands is not None and lock is not None and stands.entry.get("lock") == lock and stands.entry["sbom"]:
+        return _Listed(stands.entry["sbom"], stands.entry["listed"], lock, None)
+    packages = auditor.packages()
+    if packages is None:
+        return _Listed(None, None, lock, None)
+    return _Listed(sha256_of(packages.sbom), packages.number, lock, packages.sbom)
+
+
+def _body(lake: Lake, registry: Registry, folder: ModelDefinition, report: Report, stands: _Kept | None) -> bytes:
+    """The manifest of a version, without a record: the one that is kept, unless what it follows from has changed.
+
+    To make it reads the training set, which takes longer than all checks together.
+    """
+    if stands is not None and stands.entry.get("judged") == _judged(registry, folder, report):
+        content = registry.read(report.version.run_id, manifest_file(stands.row.sha256))
+        if content is not None and body_sha256(content) == stands.entry["manifest"]:
+            return replace(Manifest.from_json(content), record=UNSET).to_json()
+    return manifest(lake, registry, folder, report)
+
+
+def _judged(registry: Registry, folder: ModelDefinition, report: Report) -> str:
+    """A digest of what a manifest follows from, beside the version: declaration, evaluation, the fields that it has."""
+    evaluation, verdict = report.evaluation, report.verdict
+    parts = (
+        folder.spec.model_dump_json(), folder.extract, registry.ui, [each.name for each in fields(Manifest)],
+        evaluation.metrics, evaluation.threshold, verdict.reason, verdict.numbers,
+    )  # fmt: skip
+    return sha256_of(repr(parts).encode())
+
+
+def _plain(check: Check) -> dict[str, Any]:
+    """A check for JSON, which has no word for a number that is none."""
+    numbers = {"value": check.value, "limit": check.limit}
+    finite = {name: each if each is not None and math.isfinite(each) else None for name, each in numbers.items()}
+    return asdict(check) | finite
 
 
 def _libraries(version: Version) -> dict[str, str]:
@@ -131,18 +207,30 @@ def record_file(sha256: str) -> str:
     return f"release/{sha256}.json"
 
 
+def manifest_file(sha256: str) -> str:
+    """Where the run of a version keeps the manifest that names an entry."""
+    return f"release/{sha256}.manifest.json"
+
+
 def card_file(sha256: str) -> str:
     """Where the run of a version keeps a card."""
     return f"release/{sha256}.md"
 
 
-def _keep(registry: Registry, version: Version, row: RecordRow, files: Mapping[str, bytes]) -> None:
-    """Keep entry and files with the run; the entry last, and under its name, so that it is there with all others."""
+def _keep(registry: Registry, version: Version, row: RecordRow, files: Mapping[str, bytes], manifest: bytes) -> None:
+    """Keep entry and files with the run; the entry last, and under its name, so that it is there with all others.
+
+    Args:
+        registry: where the run is.
+        version: whose run it is.
+        row: the entry.
+        files: for people, by name.
+        manifest: that names the entry.
+    """
     signed = row.read(version.model)
-    if registry.read(version.run_id, record_file(row.sha256)) == signed.to_json():
-        return
     kept = {f"release/{name}": content for name, content in files.items()}
     kept[card_file(signed.entry["card"])] = files["card.md"]
+    kept[manifest_file(row.sha256)] = manifest
     kept["release/record.json"] = signed.to_json()
     kept["release/record.md"] = record_markdown(row, signed.entry).encode()
     registry.write(version.run_id, kept)
@@ -174,10 +262,12 @@ def standing_release(lake: Lake, registry: Registry, folder: ModelDefinition, re
     Raises:
         TrainingError: there is no record of this version as it is declared today.
     """
-    version, body = report.version, manifest(lake, registry, folder, report)
+    version = report.version
     row = last_entry(lake, folder.name, "candidate", version.number)
     entry = {} if row is None else row.read(folder.name).entry
-    if row is None or (entry["run_id"], entry["manifest"]) != (version.run_id, body_sha256(body)):
+    content = None if row is None else registry.read(version.run_id, manifest_file(row.sha256))
+    stands = (entry.get("run_id"), entry.get("judged")) == (version.run_id, _judged(registry, folder, report))
+    if row is None or content is None or not stands or body_sha256(content) != entry["manifest"]:
         raise TrainingError(
             f"{folder.name} version {version.number} has no record as it is declared today: materialize "
             f"{folder.name}/release_record first"
@@ -185,4 +275,4 @@ def standing_release(lake: Lake, registry: Registry, folder: ModelDefinition, re
     verdict = report.verdict
     if not entry["ship"]:
         verdict = Verdict(GateAction.HOLD, f"its release record says no: {entry['reason']}", verdict.numbers)
-    return StandingRelease(verdict, replace(Manifest.from_json(body), record=row.sha256).to_json())
+    return StandingRelease(verdict, content)

@@ -123,6 +123,11 @@ class PackageAuditor:
     project: Path
     service: str | None = None
 
+    def lock(self) -> str | None:
+        """The SHA-256 of the lock file; None where there is none."""
+        path = self.project / "uv.lock"
+        return sha256_of(path.read_bytes()) if path.is_file() else None
+
     def packages(self) -> Packages | None:
         """The packages that run in production, as the lock file has them; None without uv, or without a lock file."""
         done = self._uv("export", "--format", "cyclonedx1.5", "--no-dev", "--offline", "--quiet")
