@@ -57,7 +57,7 @@ CHECKS: dict[str, CheckKind] = {
         CheckKind("latency", "candidate", "The server answers in time, as a client sees it", NO_REHEARSAL),
         CheckKind("load", "candidate", "Every request of the declared rate is answered and recorded", NO_REHEARSAL),
         CheckKind("security", "candidate", "The artifact is harmless, and no package has a known vulnerability"),
-        CheckKind("explainability", "candidate", "Reasons are exact, stable, and matter", "no reasons were computed"),
+        CheckKind("explainability", "candidate", "Reasons add up, are stable, and matter"),
         CheckKind("fairness", "candidate", "No group differs by more than is declared", "no groups are declared"),
         CheckKind("dashboards", "candidate", "The server has every number that the dashboard shows", NO_REHEARSAL),
         CheckKind("alerts", "candidate", "A rule is declared, and each URL took a message within 30 days"),

@@ -32,6 +32,25 @@ class SecurityEvidence:
 
 
 @dataclass(frozen=True)
+class ExplainabilityEvidence:
+    """What was measured of the reasons of answers, as `reasons.fidelity` does.
+
+    Args:
+        additivity: by how much an answer is missed at most.
+        agreement: of the first reasons, the share on which two halves of the background agree.
+        effect: by how much the score falls if the first reasons are put back.
+        random_effect: the same of others.
+        reasons: the SHA-256 of the file that explains answers.
+    """
+
+    additivity: float
+    agreement: float
+    effect: float
+    random_effect: float
+    reasons: str
+
+
+@dataclass(frozen=True)
 class AlertsEvidence:
     """What was looked at for `alerts`.
 
@@ -71,6 +90,7 @@ class ReleaseEvidence:
         security: of artifact and packages.
         alerts: of the outbox.
         documentation: of the folder.
+        explainability: of the reasons.
     """
 
     gates: GateVerdict
@@ -78,6 +98,7 @@ class ReleaseEvidence:
     security: SecurityEvidence
     alerts: AlertsEvidence
     documentation: DocumentationEvidence
+    explainability: ExplainabilityEvidence | None = None
 
 
 def _accuracy(found: ReleaseEvidence) -> Check:
@@ -103,6 +124,26 @@ def _security(found: ReleaseEvidence) -> Check:
     reason = f"artifact clean, {listed}; {seen.vulnerabilities}"
     status = CheckStatus.PASSED if known else CheckStatus.NOT_JUDGED
     return Check("security", status, reason, evidence=seen.artifact)
+
+
+def _explainability(found: ReleaseEvidence) -> Check:
+    """Reasons that do not add up are wrong; those that depend on what was drawn, or hardly matter, are in doubt."""
+    from ml_assets.reasons.fidelity import ADDITIVITY, AGREEMENT, EFFECT  # numpy: not at load
+
+    seen = found.explainability
+    if seen is None:
+        return Check("explainability", CheckStatus.NOT_JUDGED, "no reasons were computed")
+    stable = seen.agreement >= AGREEMENT
+    matters = seen.effect > 0 and seen.effect >= EFFECT * max(seen.random_effect, 0.0)
+    status = CheckStatus.PASSED if stable and matters else CheckStatus.NOT_JUDGED
+    if seen.additivity > ADDITIVITY:
+        status = CheckStatus.FAILED
+    reason = (
+        f"additivity {seen.additivity:.0e}, at most {ADDITIVITY:.0e}; first reasons of two backgrounds agree "
+        f"{seen.agreement:.2f}, at least {AGREEMENT}; putting them back lowers the score by {seen.effect:.2f}, others "
+        f"by {seen.random_effect:.2f}"
+    )
+    return Check("explainability", status, reason, seen.additivity, ADDITIVITY, seen.reasons)
 
 
 def _alerts(found: ReleaseEvidence) -> Check:
@@ -132,6 +173,7 @@ def _documentation(found: ReleaseEvidence) -> Check:
 JUDGES: Mapping[str, Callable[[ReleaseEvidence], Check]] = {
     "accuracy": _accuracy,
     "security": _security,
+    "explainability": _explainability,
     "alerts": _alerts,
     "documentation": _documentation,
 }

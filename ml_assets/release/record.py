@@ -19,6 +19,7 @@ from ml_assets.release.chain import RecordRow, append_entry, last_entry, ledger,
 from ml_assets.release.checks import (
     AlertsEvidence,
     DocumentationEvidence,
+    ExplainabilityEvidence,
     ReleaseEvidence,
     SecurityEvidence,
     judge_candidate,
@@ -32,6 +33,7 @@ from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.changes import from_tag
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.evaluation import REPORT
+from ml_assets.training.explanations import VersionExplanations, explain_version, read_explanations
 from ml_assets.training.publish import manifest
 from ml_assets.training.record import record, required_file
 from ml_assets.training.report import Report
@@ -84,7 +86,9 @@ def record_candidate(
     """
     version, rows = report.version, ledger(folder.name).history(lake)
     stands = _last_kept(registry, version, rows)
-    body = _body(lake, registry, folder, report, stands)
+    explained = explain_version(lake, registry, folder, version, report.evaluation)
+    judged = _judged(registry, folder, report, explained)
+    body = _body(registry, version, stands, judged) or manifest(lake, registry, folder, report)
     content, packages = Manifest.from_json(body), _packages(auditor, stands)
     vulnerabilities = auditor.vulnerabilities()
     faults = scan_artifact(registry.onnx(version), [each.name for each in content.inputs], PROBABILITIES)
@@ -92,7 +96,7 @@ def record_candidate(
         faults, packages.number, vulnerabilities.vulnerable, vulnerabilities.reason, content.sha256
     )
     evaluation = sha256_of(required_file(registry, version, REPORT))
-    found = ReleaseEvidence(report.verdict, evaluation, security, alerts, documentation)
+    found = ReleaseEvidence(report.verdict, evaluation, security, alerts, documentation, _fidelity(explained))
     checks = apply_waivers(judge_candidate(found), waivers(folder.name, rows), now.date())
     verdict = decide(folder.spec.release.policy, checks)
     card = write_card(CardFacts(folder, content, record(registry, version), report.evaluation, checks))
@@ -103,7 +107,8 @@ def record_candidate(
         "as_of": str(version.as_of),
         "artifact": content.sha256,
         "manifest": body_sha256(body),
-        "judged": _judged(registry, folder, report),
+        "reasons": explained.sha256,
+        "judged": judged,
         "card": sha256_of(card),
         "sbom": packages.sha256,
         "listed": packages.number,
@@ -158,24 +163,37 @@ def _packages(auditor: PackageAuditor, stands: _Kept | None) -> _Listed:
     return _Listed(sha256_of(packages.sbom), packages.number, lock, packages.sbom)
 
 
-def _body(lake: Lake, registry: Registry, folder: ModelDefinition, report: Report, stands: _Kept | None) -> bytes:
-    """The manifest of a version, without a record: the one that is kept, unless what it follows from has changed.
+def _fidelity(explained: VersionExplanations) -> ExplainabilityEvidence:
+    seen = explained.fidelity
+    return ExplainabilityEvidence(seen.additivity, seen.agreement, seen.effect, seen.random_effect, explained.sha256)
 
-    To make it reads the training set, which takes longer than all checks together.
+
+def _body(registry: Registry, version: Version, stands: _Kept | None, judged: str) -> bytes | None:
+    """The manifest that is kept, without its record; None where what it follows from has changed.
+
+    To make it anew reads the training set, which takes longer than all checks together.
     """
-    if stands is not None and stands.entry.get("judged") == _judged(registry, folder, report):
-        content = registry.read(report.version.run_id, manifest_file(stands.row.sha256))
-        if content is not None and body_sha256(content) == stands.entry["manifest"]:
-            return replace(Manifest.from_json(content), record=UNSET).to_json()
-    return manifest(lake, registry, folder, report)
+    if stands is None or stands.entry.get("judged") != judged:
+        return None
+    content = registry.read(version.run_id, manifest_file(stands.row.sha256))
+    if content is None or body_sha256(content) != stands.entry["manifest"]:
+        return None
+    return replace(Manifest.from_json(content), record=UNSET).to_json()
 
 
-def _judged(registry: Registry, folder: ModelDefinition, report: Report) -> str:
-    """A digest of what a manifest follows from, beside the version: declaration, evaluation, the fields that it has."""
+def _judged(registry: Registry, folder: ModelDefinition, report: Report, explained: VersionExplanations | None) -> str:
+    """A digest of what a manifest follows from, beside the version: declaration, evaluation, reasons, its fields.
+
+    Args:
+        registry: whose address stands in it.
+        folder: the declaration.
+        report: of the version.
+        explained: its reasons.
+    """
     evaluation, verdict = report.evaluation, report.verdict
     parts = (
         folder.spec.model_dump_json(), folder.extract, registry.ui, [each.name for each in fields(Manifest)],
-        evaluation.metrics, evaluation.threshold, verdict.reason, verdict.numbers,
+        evaluation.metrics, evaluation.threshold, verdict.reason, verdict.numbers, explained and explained.sha256,
     )  # fmt: skip
     return sha256_of(repr(parts).encode())
 
@@ -266,7 +284,8 @@ def standing_release(lake: Lake, registry: Registry, folder: ModelDefinition, re
     row = last_entry(lake, folder.name, "candidate", version.number)
     entry = {} if row is None else row.read(folder.name).entry
     content = None if row is None else registry.read(version.run_id, manifest_file(row.sha256))
-    stands = (entry.get("run_id"), entry.get("judged")) == (version.run_id, _judged(registry, folder, report))
+    judged = _judged(registry, folder, report, read_explanations(registry, version))
+    stands = (entry.get("run_id"), entry.get("judged")) == (version.run_id, judged)
     if row is None or content is None or not stands or body_sha256(content) != entry["manifest"]:
         raise TrainingError(
             f"{folder.name} version {version.number} has no record as it is declared today: materialize "

@@ -85,6 +85,8 @@ def _require_files(registry: Registry, version: Version, row: RecordRow) -> None
     if sha256_of(registry.onnx(version)) != entry["artifact"]:
         raise RecordError(f"{who}: the artifact is not the recorded {entry['artifact'][:8]}…: restore the file")
     expected = {card_file(entry["card"]): entry["card"]}
+    if entry.get("reasons"):
+        expected[f"release/{entry['reasons']}.npz"] = entry["reasons"]
     if entry["sbom"]:
         expected["release/sbom.cdx.json"] = entry["sbom"]
     for path, digest in expected.items():

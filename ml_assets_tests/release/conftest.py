@@ -19,6 +19,7 @@ from ml_assets.release.sign import KeyFolder
 from ml_assets.storage.lake import Lake, Rows
 from ml_assets.storage.registry import Registry, Version
 from ml_assets.training.dataset import build
+from ml_assets.training.explanations import EXPLANATIONS, explain_version
 from ml_assets.training.release import ReleaseEntry, release
 from ml_assets.training.report import read_report, report
 from ml_assets.training.train import train
@@ -166,9 +167,11 @@ def evaluated_shop(
     shop.take_registry(empty_registry)
     registry, folder = shop.registry, shop.folder()
     version = train(shop.lake, registry, folder, build(shop.lake, folder, AS_OF), tags={}).version
-    report(shop.lake, registry, folder, version)
+    done = report(shop.lake, registry, folder, version)
     version = registry.version("shop", version.number)
-    names = ("training.json", "evaluation/report.json", "evaluation/plots.png")
+    explained = explain_version(shop.lake, registry, folder, version, done.evaluation)
+    reasons = f"release/{explained.sha256}.npz"
+    names = ("training.json", "evaluation/report.json", "evaluation/plots.png", EXPLANATIONS, reasons)
     files = {name: registry.read(version.run_id, name) or b"" for name in names}
     files["model.onnx"] = registry.onnx(version)
     return shop.root, MemoryRegistry(files=files, tags_of=dict(version.tags), measured=registry.metrics(version.run_id))
