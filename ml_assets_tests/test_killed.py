@@ -1,14 +1,12 @@
 """A run that is killed at any moment and run again ends as if it had not been killed: real processes, SIGKILL."""
 
 import json
-import random
 import shutil
 import signal
+import sqlite3
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,17 +17,14 @@ from deltalake import DeltaTable
 from mlflow import MlflowClient
 
 from ml_assets.settings import PROJECT
+from ml_assets_tests.first_loop import END, first_loop
+from ml_assets_tests.preloaded import Preloaded
 from ml_assets_tests.processes import environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # nineteen runs of the loop
 
-END = "2026-08-30"
-COMMAND = Path(sys.executable).with_name("ml-assets")
 # Where a run is killed: in which step, and how many seconds after its start; in the order of the loop, because what one
 # killed run has finished the next one only looks at. No run can end before: what follows takes longer.
-DRAWN = 8
-"""So many of the moments are tried in a run of the tests, other ones in each: all of them take ten minutes."""
-
 MOMENTS = (
     ("raw/customers", 2.0),
     ("raw/transactions", 0.3),
@@ -62,43 +57,41 @@ class Loop:
 
     data: Path
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [COMMAND, *arguments],
-            env=environment(self.data),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def finish(self, *arguments: str) -> str:
-        with self.start(*arguments) as process:
-            said, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
-        return said
+    def start(self, *arguments: str) -> Preloaded:
+        pipe = subprocess.PIPE
+        return Preloaded(*arguments, env=environment(self.data), stdout=pipe, stderr=pipe)
 
     def run(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self.finish("run", "churn", "--as-of", END, "--json"))["churn"]
+        with self.start("run", "churn", "--as-of", END, "--json") as process:
+            said, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+        answer: dict[str, Any] = json.loads(said)["churn"]
         return answer
 
     def kill_in(self, step: str, after: float) -> None:
         """Start a run, wait until `step` has begun, and kill it `after` seconds later."""
-        with self.instance() as instance:
-            before = set(instance.get_run_ids())
-            with self.start("run", "churn", "--as-of", END) as process:
-                while process.poll() is None and not _begun(instance, step, before):
-                    time.sleep(0.05)
-                time.sleep(after)
-                process.send_signal(signal.SIGKILL)
-                _, errors = process.communicate(timeout=60)
+        before = self.begun(step)
+        with self.start("run", "churn", "--as-of", END) as process:
+            while process.poll() is None and self.begun(step) == before:
+                time.sleep(0.02)
+            time.sleep(after)
+            process.send_signal(signal.SIGKILL)
+            _, errors = process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL, f"the run ended before it was killed in {step}: {errors}"
 
-    @contextmanager
-    def instance(self) -> Iterator[dg.DagsterInstance]:
+    def make_instance(self) -> None:
+        """Make the empty databases of Dagster, so that nobody reads them while they are made."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("ML_ASSETS_DAGSTER", str(self.data / "dagster"))
             with dg.DagsterInstance.from_config(str(PROJECT)) as instance:
-                yield instance
+                assert instance.get_run_ids() == []
+
+    def begun(self, step: str) -> int:
+        """How often a step has begun, read from Dagster's file: its instance would take a processor from the run."""
+        log = self.data / "dagster" / "event_log.db"
+        asked = "SELECT count(*) FROM event_logs WHERE dagster_event_type = 'STEP_START' AND step_key = ?"
+        with closing(sqlite3.connect(f"file:{log}?mode=ro", timeout=60, uri=True)) as database:
+            return int(database.execute(asked, [f"churn__{step.replace('/', '__')}"]).fetchone()[0])
 
     def state(self) -> dict[str, Any]:
         """Everything that the loop keeps: rows, versions, the champion, runs and reports."""
@@ -110,16 +103,6 @@ class Loop:
             "reports": sorted(path.name for path in (self.data / "reports").rglob("*.html")),
             "incoming": sorted(path.name for path in (self.data / "incoming").rglob("*")),
         }
-
-
-def _begun(instance: dg.DagsterInstance, step: str, before: set[str]) -> bool:
-    """Whether a run that was not there before has begun a step."""
-    wanted = f"churn__{step.replace('/', '__')}"
-    return any(
-        entry.step_key == wanted
-        for run in set(instance.get_run_ids()) - before
-        for entry in instance.all_logs(run, of_type=dg.DagsterEventType.STEP_START)
-    )
 
 
 def _rows(path: Path) -> list[str]:
@@ -146,21 +129,17 @@ def _registry(uri: str) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Loop:
-    loop = Loop(tmp_path_factory.mktemp("undisturbed"))
-    loop.finish("data", "simulate", "--customers", "600", "--months", "20", "--end", END, "--seed", "3")
-    return loop
-
-
-def test_a_loop_that_is_killed_again_and_again_ends_as_if_it_had_not_been(undisturbed: Loop, tmp_path: Path) -> None:
-    loop = Loop(tmp_path / "killed")
-    shutil.copytree(undisturbed.data, loop.data)  # with the times of the files
-    expected = undisturbed.run()
+def test_a_loop_that_is_killed_again_and_again_ends_as_if_it_had_not_been(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    first, loop = first_loop(tmp_path_factory), Loop(tmp_path / "killed")
+    shutil.copytree(first.simulated, loop.data)  # with the times of the files
+    loop.make_instance()
+    expected = first.answer
     assert expected["champion"], "the gates must pass, or the loop ends before its last steps"
-    for moment in sorted(random.sample(MOMENTS, DRAWN), key=MOMENTS.index):
+    for moment in MOMENTS:
         loop.kill_in(*moment)
     answer = loop.run()
     assert answer["champion"]["version"] == expected["champion"]["version"] == 1
     assert answer["metrics"] | {"latency_p99_ms": 0} == expected["metrics"] | {"latency_p99_ms": 0}
-    assert loop.state() == undisturbed.state()
+    assert loop.state() == Loop(first.data).state()
