@@ -13,14 +13,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import distinct, func, select
 
 from ml_assets.commands.simulation.challenger import Fault
 from ml_assets.commands.simulation.counts import DrivenTraffic
 from ml_assets.commands.simulation.customers import Customers, read_customers
 from ml_assets.commands.simulation.driver import TrafficPlan, drive
 from ml_assets.commands.simulation.release import SimulatedChallenger, offer_challenger
+from ml_assets.events.exposures import ShadowAnswer
+from ml_assets.events.schema import EVENTS
 from ml_assets.events.store import EventStore
 from ml_assets.features.online.store import open_store
+from ml_assets.monitoring.log.take import take
 from ml_assets.rollouts.ledger import RolloutStep, last_step, open_step, steps_of
 from ml_assets.rollouts.rollout import roll_back_by_hand
 from ml_assets.rollouts.watch import RolloutLook, begin_and_look
@@ -50,9 +54,16 @@ SPEC = RolloutSpec(
         GuardrailSpec(metric="missing", at_most_worse=0.2), GuardrailSpec(metric="disagreement", at_most_times=2),
     ),
 )  # fmt: skip
+
 CUSTOMERS = 3_000
 PATIENCE = 150.0
 """Seconds until a step that does not come fails a test; CI has two busy cores."""
+
+
+def without(metric: str, **more: Any) -> RolloutSpec:
+    """All of it but one guardrail, and more."""
+    kept = tuple(each for each in SPEC.guardrails if each.metric != metric)
+    return SPEC.model_copy(update={"guardrails": kept, **more})
 
 
 class LiveShop:
@@ -98,12 +109,23 @@ class LiveShop:
             self.lake, self.registry, self.folder, fault, now=datetime.now(UTC).replace(tzinfo=None)
         )
 
-    def look(self, actor: str, without: str = "") -> RolloutLook:
-        """What a watcher does at each tick, where all guardrails but one are declared."""
+    def look(self, actor: str, spec: RolloutSpec = SPEC) -> RolloutLook:
+        """What a watcher does at each tick."""
         now = datetime.now(UTC).replace(tzinfo=None)
-        spec = SPEC.model_copy(update={"guardrails": tuple(each for each in SPEC.guardrails if each.metric != without)})
         with EventStore(self.settings.event_store_url) as store:
             return begin_and_look(self.lake, self.registry, store, self.folder, spec, actor=actor, now=now)
+
+    def take_log(self) -> None:
+        """What servers wrote comes into the lake, with the outcomes that they were told."""
+        with EventStore(self.settings.event_store_url) as store:
+            take(self.lake, store, "shop", AS_OF)
+
+    def shadowed(self, rollout: str) -> int:
+        """Units of a rollout that both versions have answered."""
+        shadows = EVENTS[ShadowAnswer].table.c
+        units = select(func.count(distinct(shadows.entity))).where(shadows.experiment.startswith(f"{rollout}/"))
+        with EventStore(self.settings.event_store_url) as store:
+            return int(store.select(units)[0][0])
 
     def last(self) -> RolloutStep | None:
         return last_step(self.lake, "shop")
@@ -147,9 +169,10 @@ class LiveShop:
             thread.join()
 
     @contextmanager
-    def watched(self, actor: str = "watcher", without: str = "") -> Iterator["subprocess.Popen[bytes]"]:
+    def watched(self, actor: str = "watcher", spec: RolloutSpec = SPEC) -> Iterator["subprocess.Popen[bytes]"]:
         """A process that looks again and again, killed in the end."""
-        command = [sys.executable, "-m", "ml_assets_tests.rollouts.watcher", str(self.data), actor, without]
+        declared = spec.model_dump_json()
+        command = [sys.executable, "-m", "ml_assets_tests.rollouts.watcher", str(self.data), actor, declared]
         with (self.data / f"{actor}.log").open("ab") as said:
             process = subprocess.Popen(command, cwd=PROJECT, env=environment(self.data), stdout=said, stderr=said)
         try:

@@ -13,8 +13,13 @@ import pytest
 from ml_assets.commands.simulation.challenger import Fault
 from ml_assets.commands.simulation.counts import DrivenTraffic
 from ml_assets.decisions.route import CHALLENGER, CHAMPION, PREVIOUS
-from ml_assets_tests.rollouts.live import LiveShop
+from ml_assets.spec.rollout import QualitySpec
+from ml_assets.training.release import history
+from ml_assets_tests.rollouts.live import SPEC, LiveShop, without
 from ml_assets_tests.serving.process import Server, serving
+
+PAIRS = 1_300
+"""Units that both versions answered, until labels come: a thousand of them are judged."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -82,8 +87,8 @@ def test_a_challenger_is_rolled_back_for_its_own_fault(
     shop: LiveShop, server: Server, fault: Fault, reason: str
 ) -> None:
     before = champion(shop)
-    other = "disagreement" if fault == "failing" else ""  # who fails in shadow disagrees, too
-    with shop.traffic(server.url) as traffic, shop.watched(without=other):
+    spec = without("disagreement") if fault == "failing" else SPEC  # who fails in shadow disagrees, too
+    with shop.traffic(server.url) as traffic, shop.watched(spec=spec):
         challenger = shop.offer(fault).version
         last = shop.await_end(challenger.number)
         server.wait("the champion alone", lambda: shop.registry.route("shop") is None)
@@ -95,6 +100,45 @@ def test_a_challenger_is_rolled_back_for_its_own_fault(
     assert seen.errors == {}, "those whom it failed were answered by the champion"
     require_sound(shop, last.rollout)
     assert _versions(server, shop) == {before}
+
+
+def test_a_challenger_that_is_worse_when_labels_come_is_rolled_back_for_its_quality(
+    shop: LiveShop, server: Server
+) -> None:
+    """At its stage where quality is required there, else after its promotion: nothing but labels speaks against it."""
+    before, required = champion(shop), (QualitySpec(metric="log_loss", required=True),)
+    with shop.watched(spec=without("disagreement", quality=required)):
+        held = shop.offer("worse").version
+        with shop.traffic(server.url, rate=300) as traffic:
+            shop.await_step("the last stage", held.number, lambda step: step.share == 0.5)
+            server.wait("pairs", lambda: shop.shadowed(f"{held.number}-1") > PAIRS)
+            waits = shop.last()
+        assert waits is not None
+        assert waits.action == "hold"
+        shop.take_log()
+        last = shop.await_end(held.number)
+    assert (last.action, last.share) == ("roll_back", 0.0)
+    assert last.reason.startswith("log_loss: a loss of +"), last.reason
+    assert "evidently worse" in last.reason
+    assert (champion(shop), traffic[0].errors) == (before, {})
+    require_sound(shop, last.rollout)
+
+    with shop.watched(spec=without("disagreement")):
+        promoted = shop.offer("worse").version
+        with shop.traffic(server.url, rate=300) as traffic:
+            shop.await_step("its promotion", promoted.number, lambda step: step.action == "promote")
+            server.wait("the new champion", lambda: _versions(server, shop) == {promoted.number})
+            server.wait("pairs", lambda: shop.shadowed(f"{promoted.number}-1") > PAIRS)
+        assert shop.last() == shop.steps(f"{promoted.number}-1")[-1]
+        shop.take_log()
+        last = shop.await_step(
+            "the late verdict", promoted.number, lambda step: step.action != "promote" and not step.is_open
+        )
+        server.wait("the champion of before", lambda: _versions(server, shop) == {before})
+    assert last.action == "roll_back"
+    assert last.reason.startswith("log_loss: a loss of +"), last.reason
+    assert (champion(shop), traffic[0].errors) == (before, {})
+    assert [row["decision"] for row in history(shop.lake, "shop")[-2:]] == ["promoted", "rolled back"]
 
 
 def test_without_traffic_nothing_moves(shop: LiveShop, server: Server) -> None:

@@ -1,15 +1,17 @@
-"""`python -m ml_assets_tests.rollouts.watcher DATA ACTOR WITHOUT`: a sensor, in a process that may be killed."""
+"""`python -m ml_assets_tests.rollouts.watcher DATA ACTOR SPEC`: a sensor, in a process that may be killed."""
 
 import sys
 import time
 from pathlib import Path
 
+from ml_assets.spec.rollout import RolloutSpec
 from ml_assets_tests.rollouts.live import LiveShop
 
 if __name__ == "__main__":
     shop, said = LiveShop(Path(sys.argv[1])), ""
+    spec = RolloutSpec.model_validate_json(sys.argv[3])
     while True:
-        reason = shop.look(*sys.argv[2:]).reason
+        reason = shop.look(sys.argv[2], spec).reason
         if reason != said:
             said = reason
             sys.stdout.write(f"{time.strftime('%H:%M:%S')} {reason}\n")
