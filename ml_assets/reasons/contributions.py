@@ -103,7 +103,7 @@ class AnswerReason:
         feature: the feature, or its view.
         value: what the row holds; null where it is missing, and of a view; of running text, the term.
         contribution: in log-odds.
-        text: the declared words, else the feature with its value.
+        text: the declared words where it raises the score, else the feature with its value.
     """
 
     feature: str
@@ -126,7 +126,7 @@ def explain(found: Contributions, target: Target, most: int, texts: Mapping[str,
         found: the contributions of the row.
         target: of the decision.
         most: how many.
-        texts: feature → declared words.
+        texts: feature → declared words, of what raises the score.
 
     >>> found = Contributions(("a", "b"), (1.0, None), np.array([[0.5], [-0.2]]), np.array([-1.0]))
     >>> explain(found, Target(sign=0), 3, {"a": "spends much"}).reasons
@@ -147,7 +147,8 @@ def explain(found: Contributions, target: Target, most: int, texts: Mapping[str,
 def _reason(feature: str, value: Value, part: float, texts: Mapping[str, str]) -> AnswerReason:
     if isinstance(value, float) and isnan(value):  # it is recorded as null, and explained alike from the record
         value = None
-    return AnswerReason(feature, value, part, texts.get(feature) or _words(feature, value))
+    declared = texts.get(feature) if part > 0 else None  # "has not signed in for long" is no reason to stay
+    return AnswerReason(feature, value, part, declared or _words(feature, value))
 
 
 def _words(feature: str, value: Value) -> str:

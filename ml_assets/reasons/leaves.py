@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ml_assets.reasons.graph import TreeModel
 
-PLAYERS = 12
+PLAYERS = 16
 """A leaf may ask so many players: its table has 2 to that power columns."""
 
 

@@ -205,7 +205,8 @@ class ReasonsSpec(Declaration):
     )
     by: Literal["feature", "view"] = Field("feature", description="What a reason names: `view` sums up its features")
     texts: dict[str, Annotated[str, Field(min_length=1, max_length=200)]] = Field(
-        {}, description="Feature, or view → the words of its reason; default: the feature with its value"
+        {},
+        description="Feature, or view → words of its reason where it raises the score; default: feature and value",
     )
 
 

@@ -34,7 +34,8 @@ def test_an_answer_says_why_and_says_the_same_later(tmp_path: Path, onnx: Any) -
             if sign:
                 assert all(sign * reason["contribution"] > 0 for reason in answer["reasons"])
             for reason in answer["reasons"]:
-                assert reason["text"] == "orders much" or reason["feature"] != "n"
+                words = reason["text"] == "orders much"
+                assert words == (reason["feature"] == "n" and reason["contribution"] > 0)
     # A new release, and a server that starts anew
     explained.release(tmp_path, released.onnx(9.0), version=2)
     again = Served(tmp_path)
