@@ -87,7 +87,7 @@ def race(function: Callable[..., R], arguments: Sequence[tuple[object, ...]]) ->
         return [each.result() for each in [pool.submit(function, *given) for given in arguments]]
 
 
-def answering(url: str, path: str, seconds: float = 60) -> str:
+def answering(url: str, path: str, seconds: float = 180) -> str:
     """The URL, as soon as it answers."""
     end = time.monotonic() + seconds
     while True:

@@ -1,5 +1,8 @@
 """A shop with a model that was trained, a real registry, event store and server, and processes that watch a rollout."""
 
+import os
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from sqlalchemy import distinct, func, select
 
 from ml_assets.commands.simulation.challenger import Fault
@@ -55,8 +59,10 @@ SPEC = RolloutSpec(
     ),
 )  # fmt: skip
 
+VIEW: dict[str, Any] = {"name": "habits", "sql": "features/habits.sql", "lookback": "56d", "ttl": "9999d"}
+DECLARED: dict[str, Any] = MODEL | {"window": {"train": 2, "test": 1}, "serve": {"bands": {"low": 0, "high": 0.5}}}
 CUSTOMERS = 3_000
-PATIENCE = 150.0
+PATIENCE = 240.0
 """Seconds until a step that does not come fails a test; CI has two busy cores."""
 
 
@@ -67,23 +73,24 @@ def without(metric: str, **more: Any) -> RolloutSpec:
 
 
 class LiveShop:
-    """A data folder over which servers and watchers run."""
+    """A data folder over which servers and watchers run.
 
-    def __init__(self, data: Path) -> None:
+    Args:
+        data: the folder.
+        tracking: the URL of a tracking server; empty: the database in the folder is asked.
+    """
+
+    def __init__(self, data: Path, tracking: str = "") -> None:
         self.data = data
         self.settings = Settings(data=data)
         self.lake = Lake(str(data / "lake"), memory)
         # Not of the settings: mlflow exports the URI of a test that trained before.
-        self.registry = Registry(f"sqlite:///{data}/mlflow/mlflow.db", str(data / "mlflow" / "artifacts"))
+        self.registry = Registry(tracking or f"sqlite:///{data}/mlflow/mlflow.db", str(data / "mlflow" / "artifacts"))
 
     @property
     def folder(self) -> ModelDefinition:
         """The model, whose features may be used for ever: the orders are of last year."""
-        views = [
-            ViewSpec(name="habits", sql="features/habits.sql", lookback=timedelta(weeks=8), ttl=timedelta(days=9999))
-        ]
-        spec = ModelSpec(**(MODEL | {"window": {"train": 2, "test": 1}, "serve": {"bands": {"low": 0, "high": 0.5}}}))
-        return assemble("shop", self.data / "shop", spec, [*SOURCES.values()], views)
+        return assemble("shop", self.data / "shop", ModelSpec(**DECLARED), [*SOURCES.values()], [ViewSpec(**VIEW)])
 
     def build(self) -> None:
         """Orders, a champion, its online features, and the scores of everybody."""
@@ -103,6 +110,24 @@ class LiveShop:
         """Who ask; nobody far more often than the others, so that a test need not wait for the rare ones."""
         everybody = read_customers(self.lake, self.folder, np.random.default_rng(0))
         return replace(everybody, activity=np.full(len(everybody), 1 / len(everybody)))
+
+    def declare(self, spec: RolloutSpec) -> None:
+        """A folder `defs` as a user has one, for Dagster: the model, its queries and its rollout."""
+        defs = self.data / "defs"
+        shutil.copytree(self.data / "shop", defs / "shop", dirs_exist_ok=True)
+        shutil.copy(PROJECT / "ml_assets" / "defs" / "resources.py", defs)
+        declared = {
+            "Source": [each.model_dump(mode="json", exclude_unset=True) for each in SOURCES.values()],
+            "FeatureView": [VIEW],
+            "Model": [DECLARED],
+            "Rollout": [spec.model_dump(mode="json", exclude_unset=True)],
+        }
+        documents = [
+            {"type": f"ml_assets.components.{kind}", "attributes": attributes}
+            for kind, instances in declared.items()
+            for attributes in instances
+        ]
+        (defs / "shop" / "defs.yaml").write_text(yaml.safe_dump_all(documents, sort_keys=False), encoding="utf-8")
 
     def offer(self, fault: Fault) -> SimulatedChallenger:
         return offer_challenger(
@@ -169,10 +194,30 @@ class LiveShop:
             thread.join()
 
     @contextmanager
-    def watched(self, actor: str = "watcher", spec: RolloutSpec = SPEC) -> Iterator["subprocess.Popen[bytes]"]:
+    def daemon(self, tracking: str) -> Iterator[None]:
+        """Dagster's daemon over what is declared, as `ml-assets up` starts it; killed with all that it has started."""
+        dagster = self.data / "dagster"
+        dagster.mkdir(exist_ok=True)
+        where = {"DAGSTER_HOME": str(PROJECT), "ML_ASSETS_DAGSTER": str(dagster), "MLFLOW_TRACKING_URI": tracking}
+        command = [sys.executable, "-m", "dagster._daemon", "run", "-m", "ml_assets_tests.rollouts.location"]
+        with (self.data / "watcher-daemon.log").open("ab") as said:
+            process = subprocess.Popen(
+                [*command, "--log-level", "warning"], cwd=PROJECT, env=environment(self.data, **where), stdout=said,
+                stderr=said, start_new_session=True,
+            )  # fmt: skip
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    @contextmanager
+    def watched(
+        self, actor: str = "watcher", spec: RolloutSpec = SPEC, tracking: str = ""
+    ) -> Iterator["subprocess.Popen[bytes]"]:
         """A process that looks again and again, killed in the end."""
         declared = spec.model_dump_json()
-        command = [sys.executable, "-m", "ml_assets_tests.rollouts.watcher", str(self.data), actor, declared]
+        command = [sys.executable, "-m", "ml_assets_tests.rollouts.watcher", str(self.data), actor, declared, tracking]
         with (self.data / f"{actor}.log").open("ab") as said:
             process = subprocess.Popen(command, cwd=PROJECT, env=environment(self.data), stdout=said, stderr=said)
         try:

@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 
 import pytest
@@ -15,7 +15,8 @@ from ml_assets.commands.simulation.counts import DrivenTraffic
 from ml_assets.decisions.route import CHALLENGER, CHAMPION, PREVIOUS
 from ml_assets.spec.rollout import QualitySpec
 from ml_assets.training.release import history
-from ml_assets_tests.rollouts.live import SPEC, LiveShop, without
+from ml_assets_tests.processes import free_port, tracking
+from ml_assets_tests.rollouts.live import SECOND, SPEC, LiveShop, without
 from ml_assets_tests.serving.process import Server, serving
 
 PAIRS = 1_300
@@ -110,11 +111,8 @@ def test_a_challenger_that_is_worse_when_labels_come_is_rolled_back_for_its_qual
     with shop.watched(spec=without("disagreement", quality=required)):
         held = shop.offer("worse").version
         with shop.traffic(server.url, rate=300) as traffic:
-            shop.await_step("the last stage", held.number, lambda step: step.share == 0.5)
             server.wait("pairs", lambda: shop.shadowed(f"{held.number}-1") > PAIRS)
-            waits = shop.last()
-        assert waits is not None
-        assert waits.action == "hold"
+            shop.await_step("a look", held.number, lambda step: (step.action, step.share) == ("hold", 0.5))
         shop.take_log()
         last = shop.await_end(held.number)
     assert (last.action, last.share) == ("roll_back", 0.0)
@@ -170,6 +168,43 @@ def test_server_watcher_and_event_store_go_away_in_the_middle_and_the_rollout_go
     assert last.action == "promote", last.reason
     assert {error.partition(" ")[0] for error in traffic[0].errors} <= {"503"}, "nothing is answered unrecorded"
     shop.look("ada")  # the watcher may have been killed between the ledger and the registry
+    assert champion(shop) == challenger.number
+    require_sound(shop, last.rollout)
+
+
+@pytest.mark.timeout(900)
+def test_registry_daemon_and_watcher_are_killed_in_the_middle_and_each_step_is_taken_once(shop: LiveShop) -> None:
+    """A tracking server, Dagster's own daemon and another watcher over a rollout, which the daemon begins and ends."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    spec = SPEC.model_copy(update={"bake": 8 * SECOND, "every": 20 * SECOND, "lease": 60 * SECOND})
+    shop.declare(spec)
+
+    @contextmanager
+    def attended() -> Iterator[None]:
+        artifacts = str(shop.registry.artifacts)
+        with shop.daemon(url), tracking(shop.registry.uri, shop.data, artifacts=artifacts, port=port):
+            yield
+
+    with ExitStack() as first:
+        first.enter_context(attended())
+        with (
+            serving(shop.data, workers=1, MLFLOW_TRACKING_URI=url) as server,
+            shop.traffic(server.url, rate=100) as traffic,
+        ):
+            challenger = shop.offer("same").version
+            shop.await_step("its start", challenger.number, lambda _: True)
+            with shop.watched("watcher", spec, url):
+                shop.await_step("the stage of one half", challenger.number, lambda step: step.share >= 0.5)
+            first.close()
+            server.wait("a registry that is away", lambda: "registry" in server.health())
+            assert challenger.number in _versions(server, shop), "the split goes on until the lease ends"
+            with attended():
+                last = shop.await_end(challenger.number)
+                server.wait("the new champion", lambda: _versions(server, shop) == {challenger.number})
+    assert last.action == "promote", last.reason
+    assert {shop.steps(last.rollout)[0].actor, last.actor} <= {"asset", "sensor"}, "the daemon began it, and ended it"
+    assert traffic[0].errors == {}
     assert champion(shop) == challenger.number
     require_sound(shop, last.rollout)
 
