@@ -1,4 +1,4 @@
-"""The cost of a policy over history: how far it stayed behind the best one, date by date."""
+"""The cost of a retraining policy over history: how far it stayed behind the best one, date by date."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -31,8 +31,8 @@ def costs(values: Mapping[str, Series], weeks: Sequence[float], direction: int) 
     followed: nobody knew that day which one would do best. It is the bound that no compared policy passes, so an area
     is never negative, and it depends on which policies are compared.
 
-    >>> found = costs({"weekly": [0.8, 0.6], "never": [0.7, 0.7]}, weeks=[1, 2], direction=1)
-    >>> {name: (round(cost.lost, 3), cost.best) for name, cost in found.items()}
+    >>> compared = costs({"weekly": [0.8, 0.6], "never": [0.7, 0.7]}, weeks=[1, 2], direction=1)
+    >>> {name: (round(cost.lost, 3), cost.best) for name, cost in compared.items()}
     {'weekly': (0.2, 1), 'never': (0.1, 1)}
 
     Args:
