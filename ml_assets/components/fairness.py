@@ -46,19 +46,10 @@ def fairness_report(model: "Model", folder: "ModelDefinition") -> list[dg.Assets
     return [fairness_report]
 
 
-def blocking_report(model: "Model") -> list[dg.AssetKey]:
-    """The asset's key, where a group that fails keeps a candidate from becoming champion."""
-    spec = model.spec.fairness
-    return [model.key("fairness_report")] if spec and spec.blocking else []
-
-
 def fairness_checks(key: dg.AssetKey, spec: "FairnessSpec") -> list[dg.AssetCheckSpec]:
-    """A check for each metric that judges; it blocks only where that is declared."""
+    """A check for each metric that judges. It blocks nothing by itself: the record of the release does."""
     words = f"no group differs from all others by more than {spec.at_most:g}"
-    return [
-        dg.AssetCheckSpec(metric, asset=key, blocking=spec.blocking, description=f"{metric}: {words}")
-        for metric in spec.metrics
-    ]
+    return [dg.AssetCheckSpec(metric, asset=key, description=f"{metric}: {words}") for metric in spec.metrics]
 
 
 def fairness_metadata(report: "FairnessReport") -> dict[str, Any]:

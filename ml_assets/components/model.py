@@ -11,7 +11,7 @@ from ml_assets.components import gates
 from ml_assets.components.base import Result, SpecComponent, as_of
 from ml_assets.components.conditions import Dates
 from ml_assets.components.event_retention import event_retention
-from ml_assets.components.fairness import blocking_report, fairness_report
+from ml_assets.components.fairness import fairness_report
 from ml_assets.components.metadata import picture, table
 from ml_assets.components.online_consistency import online_consistency
 from ml_assets.components.online_features import online_assets
@@ -158,9 +158,9 @@ class Model(SpecComponent[ModelSpec]):
 
     def _champion(self, folder: "ModelDefinition", *, offered: bool = False) -> dg.AssetsDefinition:
         """The champion; where a rollout is declared, a candidate is offered to it."""
-        upstream, window = [self.key("release_record"), *blocking_report(self)], self.spec.freshness
+        upstream, window = self.key("release_record"), self.spec.freshness
 
-        @self._asset("champion", "mlflow", "deltalake", deps=upstream, freshness=window)
+        @self._asset("champion", "mlflow", "deltalake", deps=[upstream], freshness=window)
         def champion(context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource) -> Result:
             """The version that answers by default, and the ledger of who did from when to when and why."""
             from ml_assets.release.record import standing_release

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 def release_record(model: "Model", folder: "ModelDefinition", tree: dg.ComponentTree) -> dg.AssetsDefinition:
     """The asset between the evaluation of a candidate and its release."""
-    key, upstream = model.key("release_record"), [model.key("evaluation_report")]
+    report = "fairness_report" if model.spec.fairness else "evaluation_report"
+    key, upstream = model.key("release_record"), [model.key(report)]
     sources, views = model.specs_beside(tree, SourceSpec), model.specs_beside(tree, ViewSpec)
     rules = sum(len(each.alerts.judged) for each in model.specs_beside(tree, MonitorSpec))
 

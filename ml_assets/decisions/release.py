@@ -58,7 +58,7 @@ CHECKS: dict[str, CheckKind] = {
         CheckKind("load", "candidate", "Every request of the declared rate is answered and recorded", NO_REHEARSAL),
         CheckKind("security", "candidate", "The artifact is harmless, and no package has a known vulnerability"),
         CheckKind("explainability", "candidate", "Reasons add up, are stable, and matter"),
-        CheckKind("fairness", "candidate", "No group differs by more than is declared", "no groups are declared"),
+        CheckKind("fairness", "candidate", "No group differs by more than is declared"),
         CheckKind("dashboards", "candidate", "The server has every number that the dashboard shows", NO_REHEARSAL),
         CheckKind("alerts", "candidate", "A rule is declared, and each URL took a message within 30 days"),
         CheckKind("rollback", "candidate", "Champion and candidate are swapped under load in time", NO_REHEARSAL),

@@ -7,6 +7,7 @@ from datetime import timedelta
 from ml_assets.decisions.gate import GateAction, GateVerdict
 from ml_assets.decisions.release import CHECKS, Check, CheckStatus, names_at
 from ml_assets.errors import list_values
+from ml_assets.training.fairness_record import FairnessOutcome
 
 RECENT = timedelta(days=30)
 """An address that took no message for so long may be nobody's any more."""
@@ -90,6 +91,7 @@ class ReleaseEvidence:
         security: of artifact and packages.
         alerts: of the outbox.
         documentation: of the folder.
+        fairness: of the declared groups.
         explainability: of the reasons.
     """
 
@@ -98,6 +100,7 @@ class ReleaseEvidence:
     security: SecurityEvidence
     alerts: AlertsEvidence
     documentation: DocumentationEvidence
+    fairness: FairnessOutcome
     explainability: ExplainabilityEvidence | None = None
 
 
@@ -146,6 +149,12 @@ def _explainability(found: ReleaseEvidence) -> Check:
     return Check("explainability", status, reason, seen.additivity, ADDITIVITY, seen.reasons)
 
 
+def _fairness(found: ReleaseEvidence) -> Check:
+    seen = found.fairness
+    status = CheckStatus(seen.status)
+    return Check("fairness", status, seen.reason, seen.value, seen.limit, seen.evidence or None)
+
+
 def _alerts(found: ReleaseEvidence) -> Check:
     seen = found.alerts
     if not seen.rules:
@@ -174,6 +183,7 @@ JUDGES: Mapping[str, Callable[[ReleaseEvidence], Check]] = {
     "accuracy": _accuracy,
     "security": _security,
     "explainability": _explainability,
+    "fairness": _fairness,
     "alerts": _alerts,
     "documentation": _documentation,
 }

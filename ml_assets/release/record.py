@@ -34,6 +34,7 @@ from ml_assets.training.changes import from_tag
 from ml_assets.training.definition import ModelDefinition
 from ml_assets.training.evaluation import REPORT
 from ml_assets.training.explanations import VersionExplanations, explain_version, read_explanations
+from ml_assets.training.fairness import fairness_outcome
 from ml_assets.training.publish import manifest
 from ml_assets.training.record import record, required_file
 from ml_assets.training.report import Report
@@ -96,7 +97,8 @@ def record_candidate(
         faults, packages.number, vulnerabilities.vulnerable, vulnerabilities.reason, content.sha256
     )
     evaluation = sha256_of(required_file(registry, version, REPORT))
-    found = ReleaseEvidence(report.verdict, evaluation, security, alerts, documentation, _fidelity(explained))
+    fairness = fairness_outcome(registry, folder, version)
+    found = ReleaseEvidence(report.verdict, evaluation, security, alerts, documentation, fairness, _fidelity(explained))
     checks = apply_waivers(judge_candidate(found), waivers(folder.name, rows), now.date())
     verdict = decide(folder.spec.release.policy, checks)
     card = write_card(CardFacts(folder, content, record(registry, version), report.evaluation, checks))

@@ -26,7 +26,6 @@ class FairnessSpec(Declaration):
     level: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.05, description="Share of reports with a false alarm, whatever the number of groups and metrics"
     )
-    blocking: bool = Field(False, description="A group that fails keeps the candidate from becoming champion")
 
     @field_validator("groups", "metrics")
     @classmethod

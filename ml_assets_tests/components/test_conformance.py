@@ -155,6 +155,15 @@ def test_every_gate_of_a_model_is_a_blocking_check(tree: dg.ComponentTree, defin
             assert graph.get_check_spec(key).blocking, key
 
 
+def test_the_record_of_a_release_follows_the_fairness_report_where_groups_are_declared(
+    tree: dg.ComponentTree, definitions: dg.Definitions
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    for model in tree.get_all_components(of_type=Model):
+        report = model.key("fairness_report" if model.spec.fairness else "evaluation_report")
+        assert report in graph.get(model.key("release_record")).parent_keys, report
+
+
 def test_every_sensor_runs_from_the_start(definitions: dg.Definitions) -> None:
     sensors = {sensor.name: sensor for sensor in definitions.sensors or []}
     own = {f"{folder}_{what}" for folder in FOLDERS for what in ("data", "automation", "retrain")}

@@ -6,15 +6,13 @@ import dagster as dg
 import pytest
 
 from ml_assets.components.fairness import fairness_checks, fairness_metadata, fairness_results
-from ml_assets.components.model import Model
 from ml_assets.decisions.group_equalities import Equality
 from ml_assets.decisions.group_rates import Group, GroupComparison, GroupDifference, RateRatio
 from ml_assets.decisions.interval import Interval
 from ml_assets.spec.fairness import FairnessSpec
-from ml_assets.spec.model import ModelSpec
 from ml_assets.storage.registry import Version
 from ml_assets.training.fairness_record import FairnessInputs, FairnessRecord, FairnessReport
-from ml_assets_tests.conftest import AS_OF, MODEL, Tiny
+from ml_assets_tests.conftest import AS_OF
 
 HOSTILE = "<b>a|b</b>"
 SPEC = FairnessSpec(groups=("plan",), metrics=("tpr", "fpr", "calibration"))
@@ -56,16 +54,3 @@ def test_text_of_groups_is_shown_as_text() -> None:
         assert "a\\|b" in metadata[name].value
     assert "55 %" in metadata["four_fifths"].value
     assert metadata["status"] == "failed"
-
-
-def test_only_a_report_that_may_block_stands_before_the_champion(tiny: Tiny) -> None:
-    tiny.write("groups.sql", "SELECT DISTINCT customer, customer % 2 AS even FROM orders")
-
-    def upstream(**fairness: Any) -> set[str]:
-        changes = {"fairness": {"groups": ["even"], **fairness}}
-        model = Model(ModelSpec(**MODEL | changes), tiny.path)
-        deps = model._champion(tiny.folder(**changes)).asset_deps.values()
-        return {key.path[-1] for keys in deps for key in keys}
-
-    assert upstream() == {"release_record"}
-    assert upstream(blocking=True) == {"release_record", "fairness_report"}

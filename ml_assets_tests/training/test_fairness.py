@@ -106,7 +106,7 @@ def test_a_report_judges_groups_that_the_model_does_not_know(tmp_path: Path, emp
     assert FairnessRecord.from_json(written) == found.record
     assert report_fairness(lake, registry, folder, version) == found
     assert read_fairness(registry, folder, version) == found
-    assert fairness_outcome(registry, judged.folder(blocking=True), version) == outcome
+    assert fairness_outcome(registry, judged.folder(), version) == outcome
 
     # Other groups and limits are another report, of the same draws.
     with pytest.raises(TrainingError, match="the fairness report is of other groups, limits or decisions of shop vers"):
