@@ -18,6 +18,7 @@ from ml_assets.settings import PROJECT
 from ml_assets.telemetry import OFF
 from ml_assets_tests.modes import open_to_others
 from ml_assets_tests.processes import answering, environment, free_port
+from ml_assets_tests.project_copy import copy_project
 
 COMMAND = Path(sys.executable).with_name("ml-assets")
 _CALLS = "connect,sendto,sendmsg,sendmmsg"
@@ -96,7 +97,7 @@ def test_a_reader_of_files_calls_nobody_and_leaves_no_trace(tmp_path: Path, watc
 @pytest.mark.timeout(900)
 def test_no_command_calls_anybody(tmp_path: Path, watched: list[str]) -> None:
     """A model is made, run, examined and served, with the UIs and the daemon beside it."""
-    project, home = _project(tmp_path / "project"), tmp_path / "home"
+    project, home = copy_project(tmp_path / "project", "churn", "retail", "documents"), tmp_path / "home"
     home.mkdir()
     own = environment(tmp_path / "data", PYTHONPATH=str(project), HOME=str(home))
     own.pop("CI", None)  # libraries report less where they see it
@@ -138,16 +139,3 @@ def _predicted(port: int) -> object:
     body = json.dumps({"instances": [row]}).encode()
     with urlopen(Request(f"{url}/predict", body, {"content-type": "application/json"}), timeout=30) as answer:  # noqa: S310
         return json.loads(answer.read())["predictions"]
-
-
-def _project(to: Path) -> Path:
-    left_out = shutil.ignore_patterns("__pycache__", "churn", "retail", "documents")
-    shutil.copytree(PROJECT / "ml_assets" / "defs", to / "ml_assets" / "defs", ignore=left_out)
-    for each in (PROJECT / "ml_assets").iterdir():
-        if each.is_dir() and each.name not in {"defs", "__pycache__"}:
-            shutil.copytree(each, to / "ml_assets" / each.name, ignore=shutil.ignore_patterns("__pycache__"))
-        elif each.is_file():
-            shutil.copy(each, to / "ml_assets")
-    for name in ("pyproject.toml", "dagster.yaml", "workspace.yaml", "uv.lock"):
-        shutil.copy(PROJECT / name, to)
-    return to

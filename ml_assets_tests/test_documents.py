@@ -3,8 +3,6 @@
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +11,18 @@ import pytest
 from ml_assets.search.index import Filters, SearchIndex
 from ml_assets_tests.documents.made import LEASE, pdf
 from ml_assets_tests.documents.test_read_hostile import HOSTILE
+from ml_assets_tests.preloaded import call
 from ml_assets_tests.processes import environment
 from ml_assets_tests.serving.process import Server, serving
 
 pytestmark = pytest.mark.slow
 
 END = "2026-08-30"
-COMMAND = Path(sys.executable).with_name("ml-assets")
 CLASSES = {"lease", "amendment", "addendum", "cam_statement", "other"}
 
 
 def command(data: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [COMMAND, *arguments], env=environment(data), capture_output=True, text=True, check=False, timeout=900
-    )
+    done = call(*arguments, env=environment(data))
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -2,13 +2,14 @@
 
 import ast
 import re
-import shutil
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -22,7 +23,9 @@ from ml_assets.spec.load import KINDS, parse_documents
 from ml_assets.spec.source import SourceSpec
 from ml_assets.storage.lake import Lake
 from ml_assets_tests import readme
+from ml_assets_tests.preloaded import Preloaded
 from ml_assets_tests.processes import environment
+from ml_assets_tests.project_copy import copy_project
 from ml_assets_tests.serving.process import serving
 
 TEXT = readme.read()
@@ -169,12 +172,8 @@ class Shell:
 
     def __init__(self, root: Path, background: ExitStack) -> None:
         self.project, self.data, self._background = root, root / "data", background
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(PROJECT / "ml_assets", self.project / "ml_assets", ignore=ignored)
         # A plain `run` makes documents too, which takes minutes: test_documents.py.
-        shutil.rmtree(self.project / "ml_assets" / "defs" / "documents")
-        for name in ("Makefile", "pyproject.toml", "dagster.yaml", "workspace.yaml", "uv.lock"):
-            shutil.copy(PROJECT / name, self.project)
+        copy_project(self.project, "documents")
         (self.project / ".curlrc").write_text("silent", encoding="utf-8")
         self._server, self._predictions = "localhost:8000", [""]
 
@@ -195,19 +194,22 @@ class Shell:
         command = re.sub("^make ", f"make -o {sys.prefix}/.installed VENV={sys.prefix} ", command)
         command = command.replace("localhost:8000", self._server)
         command = re.sub(r"churn\.[0-9a-f-]{36}", self._predictions[0], command)
-        shell = (sys.executable, "-c") if re.match("(import|def) ", command) else ("bash", "-c")
-        printed = self.execute(*shell, command)
+        with self._start(command) as process:
+            printed, _ = process.communicate(timeout=300)
         self._predictions = re.findall(r"churn\.[0-9a-f-]{36}", printed) or self._predictions
         return printed
 
-    def execute(self, *command: str) -> str:
+    def _start(self, command: str) -> "subprocess.Popen[str]":
         tools = Path(sys.executable).parent
         variables = {"PATH": f"{tools}:/usr/bin:/bin", "PYTHONPATH": str(self.project), "CURL_HOME": str(self.project)}
-        done = subprocess.run(
-            command, cwd=self.project, env=environment(self.data, **variables), check=False, timeout=300,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        return done.stdout
+        how: dict[str, Any] = {
+            "cwd": self.project, "env": environment(self.data, **variables), "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+        }  # fmt: skip
+        if command.startswith("ml-assets ") and "&&" not in command:
+            return Preloaded(*shlex.split(command)[1:], **how)
+        shell = (sys.executable, "-c") if re.match("(import|def) ", command) else ("bash", "-c")
+        return subprocess.Popen([*shell, command], text=True, **how)
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,9 @@ import typer.main
 from typer.core import TyperGroup
 
 from ml_assets.cli import app
-from ml_assets.settings import PROJECT
 from ml_assets_tests.modes import open_to_others
 from ml_assets_tests.processes import environment
+from ml_assets_tests.project_copy import copy_project
 from ml_assets_tests.terminal import Session, at_terminal
 
 COMMAND = Path(sys.executable).with_name("ml-assets")
@@ -59,9 +59,7 @@ class Place:
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Place:
     root = tmp_path_factory.mktemp("terminal")
-    shutil.copytree(PROJECT / "ml_assets", root / "project" / "ml_assets", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "dagster.yaml", "workspace.yaml", "uv.lock"):
-        shutil.copy(PROJECT / name, root / "project")
+    copy_project(root / "project")
     return Place(root)
 
 
