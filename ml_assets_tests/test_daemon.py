@@ -4,15 +4,16 @@ Nothing is called here but what a user calls: `ml-assets up`, and files that are
 """
 
 import json
+import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TypeVar
@@ -26,12 +27,15 @@ from ml_assets.monitoring.verdict import LedgerVerdict, at
 from ml_assets.settings import PROJECT
 from ml_assets.storage.lake import Lake
 from ml_assets.storage.registry import Registry
+from ml_assets_tests.first_loop import END as FIRST
+from ml_assets_tests.first_loop import first_loop
+from ml_assets_tests.preloaded import COMMAND, call
 from ml_assets_tests.processes import environment, gone, over
+from ml_assets_tests.project_copy import copy_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
-END = date(2026, 8, 30)
-COMMAND = Path(sys.executable).with_name("ml-assets")
+END = date.fromisoformat(FIRST)
 PATIENCE = 420.0
 Found = TypeVar("Found")
 
@@ -65,9 +69,10 @@ class Inbox:
 
 @dataclass
 class Loop:
-    """A data folder, and the daemon over it."""
+    """A data folder, a project whose only model is churn, and the daemon over both."""
 
     data: Path
+    project: Path
     hook: str
     up: "subprocess.Popen[bytes] | None" = None
 
@@ -75,17 +80,14 @@ class Loop:
     def lake(self) -> Lake:
         return Lake(str(self.data / "lake"))
 
-    def __call__(self, *arguments: str) -> None:
-        done = subprocess.run([COMMAND, *arguments], env=environment(self.data), capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-
     def start(self) -> None:
         ports = [f"--{name}={_free()}" for name in ("port", "mlflow-port", "serve-port")]
         command = [str(COMMAND), "up", *ports]
+        # MLflow's UI has nothing to do with the loop: where the database is named, `up` starts none (test_up.py does).
+        tracking = f"sqlite:///{self.data}/mlflow/mlflow.db"
+        own = {"ML_ASSETS_ALERTS": self.hook, "MLFLOW_TRACKING_URI": tracking, "PYTHONPATH": str(self.project)}
         with (self.data / "up.log").open("ab") as log:
-            self.up = subprocess.Popen(
-                command, env=environment(self.data, ML_ASSETS_ALERTS=self.hook), stdout=log, stderr=log
-            )
+            self.up = subprocess.Popen(command, env=environment(self.data, **own), stdout=log, stderr=log)
 
     def kill(self) -> None:
         """SIGKILL to `up`, as for want of memory: the daemon, its servers and the runs end with it."""
@@ -117,7 +119,8 @@ class Loop:
 
     def week(self, *drift: str) -> None:
         """A week passes: its files arrive."""
-        self("data", "simulate", "--append", "1", *drift)
+        done = call("data", "simulate", "--append", "1", *drift, env=environment(self.data))
+        assert done.returncode == 0, done.stderr
 
     def verdict(self, day: date) -> LedgerVerdict:
         """The verdict at a day, once the date is through: its alerts are judged after it."""
@@ -126,11 +129,15 @@ class Loop:
     def _judged(self, day: date) -> bool:
         return (self.lake.record("churn/alerts", "judged") or 0) >= day.toordinal()
 
-    def runs(self) -> list[dg.DagsterRun]:
+    @cached_property
+    def instance(self) -> dg.DagsterInstance:
+        """Opened once: to open it each second takes a processor from the loop."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("ML_ASSETS_DAGSTER", str(self.data / "dagster"))
-            with dg.DagsterInstance.from_config(str(PROJECT)) as instance:
-                return [*instance.get_runs()]
+            return dg.DagsterInstance.from_config(str(PROJECT))
+
+    def runs(self) -> list[dg.DagsterRun]:
+        return [*self.instance.get_runs()]
 
     def run_of(self, sensor: str, status: dg.DagsterRunStatus) -> dg.DagsterRun | None:
         return next(
@@ -151,12 +158,13 @@ def inbox() -> Inbox:
 def loop(inbox: Inbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """A champion as of `END`, and the daemon."""
     with inbox.open() as hook:
-        loop = Loop(tmp_path_factory.mktemp("daemon"), hook)
-        loop("data", "simulate", "--customers", "600", "--months", "20", "--end", str(END), "--seed", "3")
-        loop("run", "churn", "--as-of", str(END))
+        root = tmp_path_factory.mktemp("daemon")
+        loop = Loop(root / "data", copy_project(root / "project", "retail", "documents"), hook)
+        shutil.copytree(first_loop(tmp_path_factory).data, loop.data)
         loop.start()
         yield loop
         loop.kill()
+        loop.instance.dispose()
 
 
 def test_the_loop_runs_itself(loop: Loop, inbox: Inbox) -> None:
