@@ -46,6 +46,19 @@ def markdown(text: str) -> str:
     return _ADDRESS.sub(_NOTHING, _BEGINNING.sub(_first, escaped))
 
 
+def fence(text: str) -> str:
+    """Lines of text as a block of Markdown that shows them as they are: no run of backticks in them ends it.
+
+    >>> print(fence("a ```` b"))
+    `````text
+    a ```` b
+    `````
+    """
+    lines = printable(text, keep="\n")
+    ticks = "`" * max(3, 1 + max(map(len, re.findall("`+", lines)), default=0))
+    return f"{ticks}text\n{lines}\n{ticks}"
+
+
 def message(text: str, *, links: bool = False) -> str:
     """The text in one line of a chat or an e-mail: nobody is mentioned; unless `links`, no address is one."""
     line = _CALL.sub(_NOTHING, printable(" ".join(text.split())))

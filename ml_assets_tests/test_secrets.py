@@ -60,7 +60,7 @@ def holding(folder: Path) -> list[str]:
 
 def test_every_setting_with_a_url_is_tried_here() -> None:
     urls = {"alerts", "online_store", "event_store", "mlflow_tracking_uri", "mlflow_ui", "dagster_ui"}
-    paths = {"data", "lake_url", "state_url", "embedding_model", "memory", "workers", "log_predictions"}
+    paths = {"data", "lake_url", "state_url", "embedding_model", "memory", "workers", "log_predictions", "release_keys"}
     assert Settings.model_fields.keys() == urls | paths, "try a new one here, too"
     assert {name.removeprefix("ML_ASSETS_").lower() for name in VARIABLES} == urls
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from ml_assets.escaping import markdown
+from ml_assets.escaping import fence, markdown
 
 ROWS = 500
 """The rows of a table that are shown: it is an event of Dagster's log, and one hostile file can differ in thousands."""
@@ -29,6 +29,11 @@ def table(rows: Sequence[Mapping[str, object]]) -> dg.MarkdownMetadataValue:
 def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
     """A PNG that the Dagster UI shows."""
     return dg.MetadataValue.md(f"![{markdown(title)}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def text_block(text: str) -> dg.MarkdownMetadataValue:
+    """Lines of text as they are."""
+    return dg.MetadataValue.md(fence(text))
 
 
 def check_result(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from ml_assets.components.base import Result, as_of
-from ml_assets.components.metadata import check_result
+from ml_assets.components.metadata import check_result, text_block
 from ml_assets.components.provenance import tags
 from ml_assets.components.resources import LakeResource, RegistryResource, SettingsResource
 from ml_assets.decisions.release import CHECKS, Check, CheckStatus, names_at
@@ -72,11 +72,11 @@ def _specs(key: dg.AssetKey, names: tuple[str, ...]) -> list[dg.AssetCheckSpec]:
 
 
 def _shown(done: "RecordedRelease", folder: "ModelDefinition") -> Result:
-    from ml_assets.release.text import record_markdown
+    from ml_assets.release.text import record_text
 
     entry, require, shown = done.row.read(folder.name).entry, folder.spec.release.require, _judged(folder)
     return Result(
-        metadata={"record": dg.MetadataValue.md(record_markdown(done.row, entry)), **done.metadata()},
+        metadata={"record": text_block(record_text(done.row, entry)), **done.metadata()},
         check_results=[
             _result(check, required=check.name in require) for check in done.verdict.numbers if check.name in shown
         ],

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ml_assets.decisions.release import Check, CheckStatus, count_statuses
+from ml_assets.escaping import fence
 from ml_assets.release.chain import RecordRow
 from ml_assets.storage.signed import key_id
 
@@ -63,8 +64,8 @@ def _is_judged(check: Check) -> bool:
     return check.status is not CheckStatus.NOT_JUDGED
 
 
-def record_markdown(row: RecordRow, entry: Mapping[str, Any]) -> str:
-    """The whole record, for a file and the Dagster UI.
+def record_text(row: RecordRow, entry: Mapping[str, Any]) -> str:
+    """The whole record in lines.
 
     Args:
         row: of the record.
@@ -73,4 +74,14 @@ def record_markdown(row: RecordRow, entry: Mapping[str, Any]) -> str:
     lines = [title(row, entry), "", *check_lines(entry), "", f"reason: {entry['reason']}"]
     lines += [f"artifact {entry['artifact']}", f"manifest {entry['manifest']}", f"card {entry['card']}"]
     lines += [f"packages {entry['sbom']}"] if entry["sbom"] else []
-    return "```text\n" + "\n".join(lines) + "\n```\n"
+    return "\n".join(lines)
+
+
+def record_markdown(row: RecordRow, entry: Mapping[str, Any]) -> str:
+    """The same as a file of Markdown.
+
+    Args:
+        row: of the record.
+        entry: that it holds.
+    """
+    return fence(record_text(row, entry)) + "\n"

@@ -229,7 +229,7 @@ class _Maker:
 
     def _decisions(self, rows: Sequence[Sequence[Value]]) -> tuple[list[str], list[Target]]:
         p = self._predict(rows)
-        if self._kept.classes:
+        if self._kept.task.names_classes:
             numbers = p.argmax(axis=1).tolist()
             return [self._kept.classes[number] for number in numbers], [Target(number) for number in numbers]
         names, starts = list(self._bands), np.array(list(self._bands.values()))

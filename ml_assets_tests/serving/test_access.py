@@ -34,6 +34,7 @@ ASKED: dict[str, Scope | None] = {
     "GET /models/{model}/card": "read",
     "GET /models/{model}/release": "read",
     "GET /predictions/{prediction_id}/lineage": "read",
+    "GET /predictions/{prediction_id}/reasons": "read",
     "GET /metrics": "read",
     "GET /models/{model}/ping": None,
     "GET /health": None,
