@@ -71,9 +71,9 @@ def pytest_sessionfinish() -> None:
     gc.unfreeze()
 
 
-@pytest.fixture(autouse=True)
-def restored_process() -> Iterator[None]:
-    """The umask, the environment and the folder of the process are those of before when the next test starts.
+@contextlib.contextmanager
+def _restoring_process() -> Iterator[None]:
+    """The umask, the environment and the folder of the process are those of before in the end.
 
     A command that is called within the test process makes its files private and names its home; MLflow exports the
     registry that was asked last.
@@ -86,6 +86,20 @@ def restored_process() -> Iterator[None]:
     for name in os.environ.keys() - variables.keys():
         del os.environ[name]
     os.environ.update(variables)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def restored_module() -> Iterator[None]:
+    """What a file's own set-up leaves behind is not there for the next file."""
+    with _restoring_process():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def restored_process() -> Iterator[None]:
+    """What a test leaves behind is not there for the next one."""
+    with _restoring_process():
+        yield
 
 
 TIME = pa.timestamp("us")
@@ -266,7 +280,8 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.getbasetemp()
     database = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "empty" / "mlflow.db"
     database.parent.mkdir(exist_ok=True)
-    assert Registry(f"sqlite:///{database}").latest("any") is None
+    with _restoring_process():
+        assert Registry(f"sqlite:///{database}").latest("any") is None
     return database
 
 
