@@ -286,22 +286,26 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 LONGEST = (
-    "training/test_dataset.py", "components/test_automation.py", "storage/test_compaction.py", "replay/test_walk.py",
-    "alerts/test_delivery.py", "monitoring/performance/test_report.py", "monitoring/predictions/test_class_mix.py",
-    "features/test_corrections.py", "examples/documents/test_files.py", "monitoring/performance/test_served.py",
-    "ingest/test_documents.py", "monitoring/drift/test_report.py", "examples/documents/test_extract.py",
-    "replay/test_classes.py", "training/test_export.py", "documents/test_read_linear.py", "features/test_identity.py",
+    "test_daemon.py", "test_killed.py", "test_readme.py", "rollouts/test_end_to_end.py", "commands/test_terminal.py",
+    "test_life.py", "test_documents.py", "test_end_to_end.py", "rollouts/test_experiment_processes.py",
+    "serving/test_degraded.py", "serving/test_rollback.py", "replay/test_walk.py", "test_connections.py",
+    "serving/test_schema.py", "serving/test_degraded_registry.py", "commands/test_replay.py", "commands/test_new.py",
+    "commands/test_up.py", "serving/test_serve.py", "storage/test_compaction.py", "training/test_dataset.py",
+    "components/test_automation.py", "alerts/test_delivery.py", "monitoring/performance/test_report.py",
+    "monitoring/predictions/test_class_mix.py", "features/test_corrections.py", "examples/documents/test_files.py",
+    "monitoring/performance/test_served.py", "ingest/test_documents.py", "monitoring/drift/test_report.py",
+    "examples/documents/test_extract.py", "replay/test_classes.py", "training/test_export.py",
+    "documents/test_read_linear.py", "features/test_identity.py",
 )  # fmt: skip
-"""Files of many seconds: those that begin last decide when two processes side by side end."""
+"""Files of many seconds, the longest first: those that begin last decide when two processes side by side end."""
 
 
-def _rank(item: pytest.Item) -> tuple[float, int]:
-    allowed = max((mark.args[0] for mark in item.iter_markers("timeout")), default=0)
+def _rank(item: pytest.Item) -> int:
     name = item.path.relative_to(Path(__file__).parent).as_posix()
-    return -allowed, LONGEST.index(name) if name in LONGEST else len(LONGEST)
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that are allowed the longest time first, then files that take long: two processes then end together."""
+    """Files that take long first: two processes then end together."""
     items.sort(key=_rank)
