@@ -9,16 +9,18 @@ process may be faster than its twin, so all are started several times.
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.figure import Figure, figures
-from benchmarks.process import call, say
+from benchmarks.process import BenchmarkError, call, say
 from benchmarks.serve_forest import MODEL, Forest, prepared, unsettled
-from benchmarks.serve_load import NEW, Load, load
+from benchmarks.serve_load import NEW, Load, load, post
 from benchmarks.serve_process import Server, started
 from benchmarks.serve_sides import SQLITE, Side, ours
 from ml_assets.decisions.assignment import unit_point
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 _MOST = 1.05
 """Times as much processor time a request with a split of 10 % as without, where units come back."""
 
+_PATIENCE = 30  # seconds until a model answers
 _SHARE = 0.1
 _AGAIN = f"{MODEL}_again"
 _PLAIN, _TWO, _SPLIT, _SHADOWED = (
@@ -123,11 +126,22 @@ def _load_in_turns(
         sides = {turn.data: turn.side for turn in turns.values()}
         servers = {data: running.enter_context(_serving(side, forest)) for data, side in sides.items()}
         for turn in turns.values():  # in which a challenger that is quick proves it
+            _await_models(servers[turn.data], turn)
             load(servers[turn.data], turn.paths, turn.bodies, 2)
         for number in range(rounds):
             for name, turn in [*turns.items()][:: -1 if number % 2 else 1]:
                 loads[name].append(load(servers[turn.data], turn.paths, turn.bodies, seconds))
             say(", ".join(f"{name}: {some[-1].cpu:.0f} µs" for name, some in loads.items()))
+
+
+def _await_models(server: Server, turn: _Turn) -> None:
+    """Wait until every model of a turn answers: a server is ready as soon as one of them does."""
+    until = time.monotonic() + _PATIENCE
+    for path, body in dict(zip(turn.paths, turn.bodies, strict=True)).items():
+        while (answer := post(server.port, path, body))[0] != HTTPStatus.OK:
+            if time.monotonic() > until:
+                raise BenchmarkError(f"{path} does not answer: {answer[1].decode()}")
+            time.sleep(0.1)
 
 
 @contextmanager
@@ -213,10 +227,13 @@ def _champion() -> "tuple[Registry, Version, Manifest]":
 
 
 def _register_again(registry: "Registry", champion: "Version", manifest: "Manifest", model: str) -> "Version":
+    from msgspec import UNSET
+
     from ml_assets.storage.artifacts import ModelPackage
     from ml_assets.storage.manifest import MISSING, PROBABILITIES
 
     kinds = {column.name: column.kind for column in manifest.inputs}
     with registry.run(model, "the same again", {"as_of": manifest.as_of, "recipe": "the same again"}) as run:
         version = run.register(ModelPackage(registry.onnx(champion), kinds, (), PROBABILITIES, MISSING), {})
-    return registry.publish(version, replace(manifest, model=model, version=version.number).to_json())
+    again = replace(manifest, model=model, version=version.number, reasons=None, record=UNSET)  # files of its run
+    return registry.publish(version, again.to_json())
