@@ -127,6 +127,8 @@ ELSEWHERE = {
     "ml-assets replay retail": "commands/test_replay.py::"
     "test_a_replay_of_real_invoices_that_is_killed_is_finished_by_resume_and_touches_no_registry",
     "ml-assets data simulate --end": "test_daemon.py::test_the_loop_runs_itself",
+    "ml-assets explain churn": "commands/test_explain.py::"
+    "test_an_answer_is_explained_alike_by_the_server_and_from_the_lake",
     "export ML_ASSETS_ALERTS=": "test_daemon.py::test_the_loop_runs_itself",
     "ml-assets data documents --from": "test_documents.py::"
     "test_a_second_run_reads_nothing_and_a_new_document_is_classified_and_found",
